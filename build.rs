@@ -1,0 +1,20 @@
+//! Generates `extism.h` from `src/ffi` into `OUT_DIR`. `make header` copies it to the root, where it is committed; a
+//! test compares the two.
+
+use std::env;
+use std::path::PathBuf;
+
+fn main() {
+    println!("cargo::rerun-if-changed=src/ffi");
+    println!("cargo::rerun-if-changed=cbindgen.toml");
+    let root = PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").expect("cargo sets it"));
+    let header = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets it")).join("extism.h");
+    let config = cbindgen::Config::from_file(root.join("cbindgen.toml")).expect("cbindgen.toml is valid");
+    let mut builder = cbindgen::Builder::new().with_config(config);
+    // In the order of the header: upstream's functions in upstream's order.
+    for source in ["context", "plugin", "log"] {
+        builder = builder.with_src(root.join(format!("src/ffi/{source}.rs")));
+    }
+    builder.generate().expect("src/ffi can be read").write_to_file(&header);
+    println!("cargo::rustc-env=EXTISM_HEADER={}", header.display());
+}

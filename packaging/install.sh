@@ -1,0 +1,86 @@
+#!/bin/sh
+# Installs what `make build` made, or removes it again.
+set -eu
+
+usage() {
+    cat <<'END'
+usage: install.sh install BUILD_DIR
+       install.sh uninstall
+
+  BUILD_DIR   folder with libextism.so, libextism.a and native-static-libs, the linker flags that libextism.a needs
+
+From the environment:
+  DESTDIR     put before every path, for packages; default: nothing
+  PREFIX      default: /usr/local
+  LIBDIR      default: $PREFIX/lib
+  INCLUDEDIR  default: $PREFIX/include
+  VERSION     default: the one in Cargo.toml
+END
+}
+
+fail() {
+    echo "install.sh: $*" >&2
+    exit 1
+}
+
+here=$(cd "$(dirname "$0")" && pwd)
+root=$(dirname "$here")
+destdir=${DESTDIR-}
+prefix=${PREFIX:-/usr/local}
+libdir=${LIBDIR:-$prefix/lib}
+includedir=${INCLUDEDIR:-$prefix/include}
+version=${VERSION:-$(sed -n 's/^version = "\(.*\)"$/\1/p' "$root/Cargo.toml" | head -n 1)}
+soname=libextism.so.${version%%.*}
+
+# A path as extism.pc writes it: below the prefix where it can be, so that the tree may be moved.
+below_prefix() {
+    case $1 in
+        "$prefix"/*) printf '${prefix}%s\n' "${1#"$prefix"}" ;;
+        *) printf '%s\n' "$1" ;;
+    esac
+}
+
+pkg_config_file() { # NAME LIBS_PRIVATE
+    sed -e "s|@PREFIX@|$prefix|" \
+        -e "s|@LIBDIR@|$(below_prefix "$libdir")|" \
+        -e "s|@INCLUDEDIR@|$(below_prefix "$includedir")|" \
+        -e "s|@NAME@|$1|" \
+        -e "s|@VERSION@|$version|" \
+        -e "s|@LIBS_PRIVATE@|$2|" \
+        "$here/extism.pc.in"
+}
+
+install_all() { # BUILD_DIR
+    for file in "$1/libextism.so" "$1/libextism.a" "$1/native-static-libs" "$root/extism.h"; do
+        [ -f "$file" ] || fail "no $file"
+    done
+    # A library under another soname would install well and then not be found.
+    readelf -d "$1/libextism.so" | grep -q "SONAME.*\[$soname\]" || fail "the soname of $1/libextism.so is not $soname"
+    libs_private=$(tr '\n' ' ' <"$1/native-static-libs" | sed 's/ *$//')
+
+    install -d "$destdir$includedir" "$destdir$libdir/pkgconfig"
+    install -m 644 "$root/extism.h" "$destdir$includedir/extism.h"
+    install -m 644 "$1/libextism.a" "$destdir$libdir/libextism.a"
+    install -m 755 "$1/libextism.so" "$destdir$libdir/libextism.so.$version"
+    ln -sf "libextism.so.$version" "$destdir$libdir/$soname"
+    ln -sf "$soname" "$destdir$libdir/libextism.so"
+    # 0.1.0 called the file libextism.pc, later versions extism.pc.
+    for name in extism libextism; do
+        pkg_config_file "$name" "$libs_private" >"$destdir$libdir/pkgconfig/$name.pc"
+        chmod 644 "$destdir$libdir/pkgconfig/$name.pc"
+    done
+}
+
+uninstall_all() {
+    rm -f "$destdir$includedir/extism.h" "$destdir$libdir/libextism.a" \
+        "$destdir$libdir/libextism.so" "$destdir$libdir/$soname" "$destdir$libdir/libextism.so.$version" \
+        "$destdir$libdir/pkgconfig/extism.pc" "$destdir$libdir/pkgconfig/libextism.pc"
+}
+
+[ -n "$version" ] || fail "no version in $root/Cargo.toml"
+case ${1-}:$# in
+    install:2) install_all "$2" ;;
+    uninstall:1) uninstall_all ;;
+    -h:1 | --help:1) usage ;;
+    *) usage >&2; exit 2 ;;
+esac

@@ -1,0 +1,83 @@
+#!/bin/sh
+# Installs to temporary places, and there does what a user does: builds the examples with pkg-config and runs them.
+set -eu
+
+usage() {
+    cat <<'END'
+usage: test-install.sh BUILD_DIR PLUGIN
+
+  BUILD_DIR  as install.sh takes it
+  PLUGIN     a count_vowels plugin whose answer to "this is a test" is {"count": 4}
+
+Takes CC and CXX from the environment. Exits with 0 if everything works.
+END
+}
+
+fail() {
+    echo "test-install.sh: $*" >&2
+    exit 1
+}
+
+case ${1-} in
+    -h | --help) usage; exit 0 ;;
+esac
+[ $# -eq 2 ] || { usage >&2; exit 2; }
+
+here=$(cd "$(dirname "$0")" && pwd)
+examples=$(dirname "$here")/examples/c
+build_dir=$1
+plugin=$(cd "$(dirname "$2")" && pwd)/$(basename "$2")
+work=$(mktemp -d "${TMPDIR:-/tmp}/extism-install.XXXXXX")
+trap 'rm -rf "$work"' EXIT
+trap 'exit 2' HUP INT TERM
+printf '{"wasm": [{"path": "%s"}]}\n' "$plugin" >"$work/manifest.json"
+
+warnings="-Wall -Wextra -Wpedantic -Werror"
+
+# Flags are lists of words.
+# shellcheck disable=SC2086
+build() { # CFLAGS LIBS
+    ${CC:-cc} -std=c11 $warnings "$examples/count_vowels.c" -o "$work/count_vowels" $1 $2
+    ${CC:-cc} -std=c11 $warnings "$examples/config.c" -o "$work/config" $1 $2
+    ${CXX:-c++} -std=c++17 $warnings "$examples/example.cpp" -o "$work/example" $1 $2
+}
+
+run() { # LIBRARY_PATH
+    for program in "count_vowels $plugin" "example $plugin" "config $work/manifest.json count_vowels"; do
+        name=${program%% *}
+        # shellcheck disable=SC2086
+        said=$(LD_LIBRARY_PATH=$1 "$work/$name" ${program#* } "this is a test" | tr -d ' ')
+        [ "$said" = '{"count":4}' ] || fail "$name said $said"
+    done
+}
+
+needs_shared() {
+    readelf -d "$work/$1" | grep -q 'NEEDED.*libextism\.so\.'
+}
+
+# WHERE: a word for the report. Reads DESTDIR, PREFIX, LIBDIR, INCLUDEDIR, as install.sh does.
+check_install() {
+    "$here/install.sh" install "$build_dir"
+    libdir=${LIBDIR:-$PREFIX/lib}
+    export PKG_CONFIG_LIBDIR="$DESTDIR$libdir/pkgconfig" PKG_CONFIG_SYSROOT_DIR="$DESTDIR"
+    for package in extism libextism; do
+        build "$(pkg-config --cflags $package)" "$(pkg-config --libs $package)"
+        needs_shared count_vowels || fail "count_vowels is not linked with the shared library"
+        run "$DESTDIR$libdir"
+
+        # pkg-config cannot say which of the two libraries it means.
+        build "$(pkg-config --cflags $package)" "$(pkg-config --static --libs $package | sed 's/-lextism/-l:libextism.a/')"
+        ! needs_shared count_vowels || fail "count_vowels is not linked with the static library"
+        run ""
+    done
+    "$here/install.sh" uninstall
+    left=$(find "$work/$1" ! -type d)
+    [ -z "$left" ] || fail "left behind: $left"
+    echo "$1: works"
+}
+
+export DESTDIR PREFIX LIBDIR INCLUDEDIR
+DESTDIR='' PREFIX=$work/prefix LIBDIR='' INCLUDEDIR=''
+check_install prefix
+DESTDIR=$work/staged PREFIX=/usr LIBDIR=/usr/lib/some-machine INCLUDEDIR=/usr/include/some-machine
+check_install staged

@@ -1,0 +1,186 @@
+//! A context: the plugins that one C caller has, by id, and the errors it can ask for.
+//!
+//! Every method may be called from any thread. Calls on different plugins run side by side; on one plugin they queue,
+//! and who frees or replaces it queues too. The registry's own lock is never held while a plugin runs.
+
+mod ids;
+mod slot;
+
+use std::collections::BTreeMap;
+use std::ffi::CStr;
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use thiserror::Error;
+
+use crate::error;
+use crate::plugin::{self, Outcome, Plugin};
+use ids::Ids;
+pub(crate) use ids::PluginId;
+use slot::Slot;
+
+/// The plugins of one caller.
+#[derive(Default)]
+pub(crate) struct Context {
+    registry: Mutex<Registry>,
+    error: Mutex<Option<String>>,
+}
+
+#[derive(Default)]
+struct Registry {
+    plugins: BTreeMap<PluginId, Arc<Slot>>,
+    ids: Ids,
+}
+
+/// Why an operation on a plugin of a context failed.
+#[derive(Debug, Error)]
+pub(crate) enum Error {
+    #[error("Plugin does not exist: {0}")]
+    NoSuchPlugin(PluginId),
+    #[error("Plugin index does not exist")]
+    NoSuchIndex,
+    #[error("All plugin descriptors are in use, unable to allocate a new plugin")]
+    NoIdLeft,
+    #[error("plugin {0} is running on this very thread and cannot be used from inside its own call")]
+    Reentered(PluginId),
+    #[error(transparent)]
+    Plugin(#[from] plugin::Error),
+}
+
+impl Context {
+    /// Makes a plugin of a module or manifest. Older errors stay.
+    ///
+    /// # Errors
+    /// The plugin cannot be made, or there is no id left.
+    pub(crate) fn create(&self, input: &[u8], with_wasi: bool) -> Result<PluginId, Error> {
+        let plugin = Plugin::new(input, with_wasi)?;
+        let mut registry = self.registry.lock();
+        let id = registry.ids.take().ok_or(Error::NoIdLeft)?;
+        registry.plugins.insert(id, Arc::new(Slot::new(id, plugin)));
+        Ok(id)
+    }
+
+    /// Puts a new plugin in the place of `id`, once that is not running. If it cannot be made, the old one stays.
+    ///
+    /// # Errors
+    /// The plugin cannot be made, or there is no plugin `id`.
+    pub(crate) fn update(&self, id: PluginId, input: &[u8], with_wasi: bool) -> Result<(), Error> {
+        let plugin = Plugin::new(input, with_wasi)?;
+        let slot = self.find(id).ok_or(Error::NoSuchIndex)?;
+        let old = slot.replace(Some(plugin)).map_err(|error| match error {
+            Error::NoSuchPlugin(_) => Error::NoSuchIndex,
+            other => other,
+        })?;
+        slot.set_error(None);
+        drop(old);
+        Ok(())
+    }
+
+    /// Frees the plugin `id`, once it is not running; unknown ids are ignored.
+    ///
+    /// # Errors
+    /// The plugin is running on this very thread.
+    pub(crate) fn free(&self, id: PluginId) -> Result<(), Error> {
+        let Some(slot) = self.find(id) else { return Ok(()) };
+        let old = match slot.replace(None) {
+            Ok(old) => old,
+            // Another thread was faster.
+            Err(Error::NoSuchPlugin(_)) => return Ok(()),
+            Err(error) => return Err(error),
+        };
+        {
+            let mut registry = self.registry.lock();
+            registry.plugins.remove(&id);
+            registry.ids.give_back(id);
+        }
+        drop(old);
+        Ok(())
+    }
+
+    /// Frees all plugins; their ids are not used again.
+    ///
+    /// # Errors
+    /// One of them is running on this very thread; the others are freed.
+    pub(crate) fn reset(&self) -> Result<(), Error> {
+        let plugins = std::mem::take(&mut self.registry.lock().plugins);
+        let mut result = Ok(());
+        for (_, slot) in plugins {
+            if let Err(error @ Error::Reentered(_)) = slot.replace(None) {
+                result = Err(error);
+            }
+        }
+        result
+    }
+
+    /// Merges a JSON object into the configuration of plugin `id`. Clears errors first.
+    ///
+    /// # Errors
+    /// There is no such plugin, or the text is not an object of strings and nulls.
+    pub(crate) fn configure(&self, id: PluginId, json: &[u8]) -> Result<(), Error> {
+        self.locate(id)?.with(|plugin| plugin.configure(json))??;
+        Ok(())
+    }
+
+    /// True if plugin `id` exports the function `name`. Clears errors first.
+    ///
+    /// # Errors
+    /// There is no such plugin, or the name is not UTF-8.
+    pub(crate) fn has_function(&self, id: PluginId, name: &CStr) -> Result<bool, Error> {
+        Ok(self.locate(id)?.with(|plugin| plugin.has_function(name))??)
+    }
+
+    /// Calls the function `name` of plugin `id`. Clears errors first; the outcome's error becomes the plugin's.
+    ///
+    /// # Errors
+    /// There is no such plugin.
+    pub(crate) fn call(&self, id: PluginId, name: &CStr, input: &[u8]) -> Result<i32, Error> {
+        let slot = self.locate(id)?;
+        let Outcome { code, error } = slot.with(|plugin| plugin.call(name, input))?;
+        if error.is_some() {
+            slot.set_error(error);
+        }
+        Ok(code)
+    }
+
+    /// Address and length of the output of plugin `id`. Clears errors first.
+    ///
+    /// # Errors
+    /// There is no such plugin.
+    pub(crate) fn output(&self, id: PluginId) -> Result<(*const u8, u64), Error> {
+        self.locate(id)?.with(Plugin::output)
+    }
+
+    /// The error of plugin `id`, or of the context if there is no such plugin. Does not wait for a running call.
+    pub(crate) fn error(&self, id: PluginId) -> Option<String> {
+        match self.find(id) {
+            Some(slot) => slot.error(),
+            None => self.error.lock().clone(),
+        }
+    }
+
+    /// Keeps `error` for [`Context::error`]: with plugin `id` if it exists and `error` is about what it did, else with
+    /// the context.
+    pub(crate) fn report(&self, id: Option<PluginId>, error: &Error) {
+        self.report_text(id.filter(|_| !matches!(error, Error::NoSuchPlugin(_))), error::describe(error));
+    }
+
+    /// Keeps `text` for [`Context::error`], with plugin `id` if it exists, else with the context.
+    pub(crate) fn report_text(&self, id: Option<PluginId>, text: String) {
+        match id.and_then(|id| self.find(id)) {
+            Some(slot) => slot.set_error(Some(text)),
+            None => *self.error.lock() = Some(text),
+        }
+    }
+
+    fn find(&self, id: PluginId) -> Option<Arc<Slot>> {
+        self.registry.lock().plugins.get(&id).cloned()
+    }
+
+    /// Finds plugin `id` and clears the errors of it and of the context.
+    fn locate(&self, id: PluginId) -> Result<Arc<Slot>, Error> {
+        let slot = self.find(id).ok_or(Error::NoSuchPlugin(id))?;
+        *self.error.lock() = None;
+        slot.set_error(None);
+        Ok(slot)
+    }
+}

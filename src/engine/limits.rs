@@ -1,0 +1,199 @@
+//! What a plugin may take: the pages of its memories, counted together.
+#![expect(unsafe_code, reason = "Wasmer's Tunables and LinearMemory traits have unsafe methods to forward")]
+
+use std::ptr::NonNull;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use wasmer::sys::vm::{
+    ExpectedValue, LinearMemory, MemoryStyle, TableStyle, ThreadConditions, Trap, VMMemory, VMMemoryDefinition,
+    VMSharedMemory, VMTable, VMTableDefinition, WaiterError,
+};
+use wasmer::sys::{BaseTunables, NativeEngineExt, Tunables};
+use wasmer::{MemoryError, MemoryType, Pages, Store, TableType};
+
+use super::CompiledPlugin;
+
+/// The cap on all memories of one plugin together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct MemoryLimit {
+    /// In pages of 64 KiB.
+    pub(crate) max_pages: u32,
+}
+
+/// How many pages a plugin's memories have, and how many they may have.
+#[derive(Debug)]
+pub(crate) struct Budget {
+    used: AtomicU64,
+    limit: MemoryLimit,
+}
+
+impl Budget {
+    /// Takes `pages`, or says how many there may be.
+    fn take(&self, pages: u32) -> Result<(), MemoryError> {
+        let max = u64::from(self.limit.max_pages);
+        self.used
+            .try_update(Ordering::Relaxed, Ordering::Relaxed, |used| {
+                used.checked_add(u64::from(pages)).filter(|total| *total <= max)
+            })
+            .map(drop)
+            .map_err(|used| {
+                MemoryError::Generic(format!("{pages} more pages than {used} exceed memory.max_pages, which is {max}"))
+            })
+    }
+
+    fn give_back(&self, pages: u32) {
+        self.used.fetch_sub(u64::from(pages), Ordering::Relaxed);
+    }
+}
+
+/// A store for one instance of `plugin` whose memories stay within `limit` pages together.
+///
+/// Memories that the host makes in it are not reservations of 8 GiB but blocks that move when they grow, unless
+/// `fixed_host_memory`, which is needed when a module imports one.
+pub(crate) fn store(plugin: &CompiledPlugin, limit: Option<MemoryLimit>, fixed_host_memory: bool) -> Store {
+    let budget = limit.map(|limit| Arc::new(Budget { used: AtomicU64::new(0), limit }));
+    let mut engine = plugin.engine.clone();
+    engine.set_tunables(PluginTunables { base: BaseTunables::new(), budget, fixed_host_memory });
+    Store::new(engine)
+}
+
+/// Bytes behind a memory that moves, so that an access with a small offset needs one check only.
+const DYNAMIC_GUARD: u64 = 1 << 16;
+
+struct PluginTunables {
+    base: BaseTunables,
+    budget: Option<Arc<Budget>>,
+    fixed_host_memory: bool,
+}
+
+impl PluginTunables {
+    /// Counts a new memory, and its growth from then on.
+    fn limited(&self, ty: &MemoryType, make: impl FnOnce() -> Result<VMMemory, MemoryError>) -> Result<VMMemory, MemoryError> {
+        let Some(budget) = &self.budget else { return make() };
+        budget.take(ty.minimum.0)?;
+        match make() {
+            Ok(memory) => Ok(VMMemory(Box::new(LimitedMemory { memory, budget: Arc::clone(budget) }))),
+            Err(error) => {
+                budget.give_back(ty.minimum.0);
+                Err(error)
+            }
+        }
+    }
+}
+
+impl Tunables for PluginTunables {
+    /// Modules carry the styles of their own memories; this one is asked for memories of the host only.
+    fn memory_style(&self, memory: &MemoryType) -> MemoryStyle {
+        if self.fixed_host_memory {
+            return self.base.memory_style(memory);
+        }
+        MemoryStyle::Dynamic { offset_guard_size: DYNAMIC_GUARD }
+    }
+
+    fn table_style(&self, table: &TableType) -> TableStyle {
+        self.base.table_style(table)
+    }
+
+    fn create_host_memory(&self, ty: &MemoryType, style: &MemoryStyle) -> Result<VMMemory, MemoryError> {
+        self.limited(ty, || self.base.create_host_memory(ty, style))
+    }
+
+    unsafe fn create_vm_memory(
+        &self,
+        ty: &MemoryType,
+        style: &MemoryStyle,
+        definition: NonNull<VMMemoryDefinition>,
+    ) -> Result<VMMemory, MemoryError> {
+        self.limited(ty, || {
+            // SAFETY: the caller promises what this method's contract, the same one, asks for.
+            unsafe { self.base.create_vm_memory(ty, style, definition) }
+        })
+    }
+
+    fn create_host_table(&self, ty: &TableType, style: &TableStyle) -> Result<VMTable, String> {
+        self.base.create_host_table(ty, style)
+    }
+
+    unsafe fn create_vm_table(
+        &self,
+        ty: &TableType,
+        style: &TableStyle,
+        definition: NonNull<VMTableDefinition>,
+    ) -> Result<VMTable, String> {
+        // SAFETY: the caller promises what this method's contract, the same one, asks for.
+        unsafe { self.base.create_vm_table(ty, style, definition) }
+    }
+}
+
+/// A memory that asks the plugin's budget before it grows.
+#[derive(Debug)]
+struct LimitedMemory {
+    memory: VMMemory,
+    budget: Arc<Budget>,
+}
+
+impl Drop for LimitedMemory {
+    fn drop(&mut self) {
+        self.budget.give_back(self.memory.size().0);
+    }
+}
+
+impl LinearMemory for LimitedMemory {
+    fn ty(&self) -> MemoryType {
+        self.memory.ty()
+    }
+
+    fn size(&self) -> Pages {
+        self.memory.size()
+    }
+
+    fn style(&self) -> MemoryStyle {
+        self.memory.style()
+    }
+
+    fn grow(&mut self, delta: Pages) -> Result<Pages, MemoryError> {
+        self.budget.take(delta.0)?;
+        self.memory.grow(delta).inspect_err(|_| self.budget.give_back(delta.0))
+    }
+
+    fn vmmemory(&self) -> NonNull<VMMemoryDefinition> {
+        self.memory.vmmemory()
+    }
+
+    fn try_clone(&self) -> Result<Box<dyn LinearMemory + Send + Sync + 'static>, MemoryError> {
+        Err(MemoryError::MemoryNotShared)
+    }
+
+    unsafe fn initialize_with_data(&self, start: usize, data: &[u8]) -> Result<(), Trap> {
+        // SAFETY: the caller promises what this method's contract, the same one, asks for.
+        unsafe { self.memory.initialize_with_data(start, data) }
+    }
+
+    fn copy(&self) -> Result<Box<dyn LinearMemory + Send + Sync + 'static>, MemoryError> {
+        self.memory.copy()
+    }
+
+    fn as_shared(&self) -> Result<VMSharedMemory, MemoryError> {
+        self.memory.as_shared()
+    }
+
+    unsafe fn do_wait(
+        &mut self,
+        dst: u32,
+        expected: ExpectedValue,
+        timeout: Option<Duration>,
+    ) -> Result<u32, WaiterError> {
+        // SAFETY: the caller promises what this method's contract, the same one, asks for.
+        unsafe { self.memory.do_wait(dst, expected, timeout) }
+    }
+
+    fn do_notify(&mut self, dst: u32, count: u32) -> u32 {
+        self.memory.do_notify(dst, count)
+    }
+
+    fn thread_conditions(&self) -> Option<&ThreadConditions> {
+        self.memory.thread_conditions()
+    }
+}

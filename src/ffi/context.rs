@@ -1,0 +1,87 @@
+//! Contexts. A C caller holds a token, not a pointer: an address that is looked up in a table and never dereferenced,
+//! and never given twice, so that a stale or foreign one is recognised.
+
+use std::collections::HashMap;
+use std::sync::{Arc, LazyLock};
+
+use parking_lot::{Mutex, RwLock};
+
+use super::guard::{guard, with_context};
+use crate::context::Context;
+
+/// A set of plugins. Made by `extism_context_new`, freed by `extism_context_free`; its contents are private.
+///
+/// All functions may be called from any thread. Calls on different plugins of a context run in parallel, calls on the
+/// same plugin wait for each other. A context that is NULL, has been freed, or never was one is recognised: functions
+/// then do nothing and return their error value.
+pub struct ExtismContext {
+    _private: (),
+}
+
+static CONTEXTS: LazyLock<RwLock<HashMap<usize, Arc<Context>>>> = LazyLock::new(RwLock::default);
+
+static TOKENS: Mutex<Tokens> = Mutex::new(Tokens { next: 0, end: 0 });
+
+/// Addresses that nobody else has: those of a block that is allocated, never touched and never freed. It takes up
+/// address space, not memory.
+struct Tokens {
+    next: usize,
+    end: usize,
+}
+
+impl Tokens {
+    const BLOCK: usize = 1 << 20;
+
+    fn take(&mut self) -> *mut ExtismContext {
+        if self.next == self.end {
+            let block: &'static mut [u8] = vec![0; Self::BLOCK].leak();
+            self.next = block.as_ptr().expose_provenance();
+            self.end = self.next + block.len();
+        }
+        let token = self.next;
+        self.next += 1;
+        std::ptr::without_provenance_mut(token)
+    }
+}
+
+/// The context behind a token.
+pub(super) fn find(token: *const ExtismContext) -> Option<Arc<Context>> {
+    CONTEXTS.read().get(&token.addr()).cloned()
+}
+
+/// Makes a context without plugins.
+///
+/// @return The context, to be freed with `extism_context_free`; NULL only if memory is exhausted.
+#[unsafe(no_mangle)]
+pub extern "C" fn extism_context_new() -> *mut ExtismContext {
+    guard(std::ptr::null_mut(), || {
+        let token = TOKENS.lock().take();
+        CONTEXTS.write().insert(token.addr(), Arc::default());
+        token
+    })
+}
+
+/// Frees a context and its plugins, waiting for those that are running.
+///
+/// NULL and contexts that have been freed before are ignored.
+///
+/// @param ctx The context, or NULL.
+#[unsafe(no_mangle)]
+pub extern "C" fn extism_context_free(ctx: *mut ExtismContext) {
+    guard((), || {
+        let context = CONTEXTS.write().remove(&ctx.addr());
+        if let Some(context) = context {
+            // A plugin that runs on this very thread is freed when its call returns.
+            let _ = context.reset();
+        }
+    });
+}
+
+/// Frees all plugins of a context, waiting for those that are running. The context can be used further; the ids of
+/// its plugins are not given again.
+///
+/// @param ctx The context; NULL is ignored.
+#[unsafe(no_mangle)]
+pub extern "C" fn extism_context_reset(ctx: *mut ExtismContext) {
+    with_context(ctx, None, (), |context| Ok(context.reset()?));
+}

@@ -1,0 +1,79 @@
+//! The boundary that no panic crosses.
+
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use crate::context::{Context, Error, PluginId};
+use super::context::{ExtismContext, find};
+
+/// Runs `work`; a panic in it becomes `fallback`.
+pub(super) fn guard<T>(fallback: T, work: impl FnOnce() -> T) -> T {
+    catch_unwind(AssertUnwindSafe(work)).unwrap_or(fallback)
+}
+
+/// Runs `work` on the context behind `context`. What goes wrong is kept for `extism_error`, with plugin `id` where
+/// there is one, and the result is `fallback`.
+///
+/// State that a panic has left half-changed is not seen again: locks are released, and an instance in which a call
+/// did not come to its end is replaced.
+pub(super) fn with_context<T: Copy>(
+    context: *const ExtismContext,
+    id: Option<PluginId>,
+    fallback: T,
+    work: impl FnOnce(&Context) -> Result<T, Failure>,
+) -> T {
+    guard(fallback, || {
+        let Some(context) = find(context) else { return fallback };
+        match catch_unwind(AssertUnwindSafe(|| work(&context))) {
+            Ok(Ok(value)) => return value,
+            Ok(Err(Failure::Context(error))) => context.report(id, &error),
+            Ok(Err(Failure::Argument(error))) => context.report_text(id, error.to_string()),
+            Err(panic) => context.report_text(id, format!("internal error: {}", message(&*panic))),
+        }
+        fallback
+    })
+}
+
+/// Why an entry point fails.
+pub(super) enum Failure {
+    Context(Error),
+    Argument(super::arg::Error),
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Self::Context(error)
+    }
+}
+
+impl From<super::arg::Error> for Failure {
+    fn from(error: super::arg::Error) -> Self {
+        Self::Argument(error)
+    }
+}
+
+fn message(panic: &(dyn Any + Send)) -> &str {
+    panic
+        .downcast_ref::<&str>()
+        .copied()
+        .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
+        .unwrap_or("a panic without a message")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{guard, message};
+
+    #[test]
+    fn a_panic_becomes_the_fallback() {
+        assert_eq!(guard(-1, || panic!("below")), -1);
+        assert_eq!(guard(-1, || 7), 7);
+    }
+
+    #[test]
+    fn both_kinds_of_messages_are_read() {
+        assert_eq!(message(&"text"), "text");
+        assert_eq!(message(&"text".to_owned()), "text");
+        assert_eq!(message(&7), "a panic without a message");
+    }
+}

@@ -1,0 +1,62 @@
+//! The log and the version, which belong to no context.
+
+use std::ffi::c_char;
+
+use log::LevelFilter;
+
+use super::arg;
+use super::guard::guard;
+use crate::log::{self as sink, Destination};
+
+/// The version as C text.
+const VERSION: &std::ffi::CStr = match std::ffi::CStr::from_bytes_with_nul(concat!(env!("CARGO_PKG_VERSION"), "\0").as_bytes()) {
+    Ok(version) => version,
+    Err(_) => panic!("the package version has a NUL byte"),
+};
+
+/// Sets where log lines go, for the whole process. Can be called again at any time, from any thread; until the first
+/// call lines go to the logger of the host, if that is written in Rust and has one.
+///
+/// @param filename `-` or `stdout`, `stderr`, or the path of a file, which is appended to; missing directories are
+///                 made, `$ENV{NAME}` is replaced by that environment variable. NULL means `stderr`. Borrowed.
+/// @param log_level `off`, `error`, `warn`, `info`, `debug` or `trace`, in any case. NULL means `error`. Borrowed.
+/// @return false if the level is none of these, a text is not UTF-8, or the file cannot be opened; the log then stays
+///         as it was.
+///
+/// # Safety
+/// Each pointer must be NULL or point to a NUL-terminated string.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn extism_log_file(filename: *const c_char, log_level: *const c_char) -> bool {
+    guard(false, || {
+        let filename = if filename.is_null() { Ok("stderr") } else {
+            // SAFETY: C passes a NUL-terminated string, see above.
+            unsafe { arg::string("filename", filename) }
+        };
+        let level = if log_level.is_null() { Ok("error") } else {
+            // SAFETY: C passes a NUL-terminated string, see above.
+            unsafe { arg::string("log_level", log_level) }
+        };
+        let (Ok(filename), Ok(level)) = (filename, level) else { return false };
+        let Ok(level) = level.parse::<LevelFilter>() else { return false };
+        let destination = match filename {
+            "-" | "stdout" => Destination::Stdout,
+            "stderr" => Destination::Stderr,
+            path => Destination::File(path),
+        };
+        match sink::set(destination, level) {
+            Ok(()) => true,
+            Err(error) => {
+                sink::record(log::Level::Error, sink::TARGET, format_args!("log file `{filename}`: {error}"));
+                false
+            }
+        }
+    })
+}
+
+/// The version of the library, such as `0.1.0`.
+///
+/// @return A NUL-terminated text that lives as long as the library.
+#[unsafe(no_mangle)]
+pub extern "C" fn extism_version() -> *const c_char {
+    VERSION.as_ptr()
+}

@@ -1,0 +1,17 @@
+//! The C interface: borrows what C passes, calls the floor below, hands the result back. One file a noun; `extism.h`
+//! is generated from the documentation and signatures here.
+#![expect(unsafe_code, reason = "C passes pointers, and C finds functions by name")]
+
+mod arg;
+mod context;
+mod guard;
+mod log;
+mod plugin;
+
+pub use context::{ExtismContext, extism_context_free, extism_context_new, extism_context_reset};
+pub use log::{extism_log_file, extism_version};
+pub use plugin::{
+    ExtismPlugin, ExtismSize, extism_error, extism_plugin_call, extism_plugin_config, extism_plugin_free,
+    extism_plugin_function_exists, extism_plugin_new, extism_plugin_output_data, extism_plugin_output_length,
+    extism_plugin_update,
+};

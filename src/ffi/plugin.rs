@@ -1,0 +1,217 @@
+//! Plugins: create, replace, free, configure, call, and what a call leaves.
+
+use std::cell::RefCell;
+use std::ffi::{CString, c_char};
+use std::ptr;
+
+use super::arg;
+use super::context::{ExtismContext, find};
+use super::guard::{guard, with_context};
+use crate::error;
+
+/// The id of a plugin in its context; 0 and up. Negative: no plugin.
+pub type ExtismPlugin = i32;
+
+/// A number of bytes.
+pub type ExtismSize = u64;
+
+/// What `extism_error` says of a context that is none.
+const NO_CONTEXT: &str = "the context is NULL, has been freed, or never was one";
+
+thread_local! {
+    /// The text that `extism_error` has handed out last on this thread.
+    static LAST_ERROR: RefCell<Option<CString>> = const { RefCell::new(None) };
+}
+
+/// Makes a plugin.
+///
+/// @param ctx The context that the plugin will belong to.
+/// @param wasm A WebAssembly module, binary or text, or a manifest in JSON or TOML. Borrowed until the return.
+/// @param wasm_size How many bytes `wasm` has.
+/// @param with_wasi Whether the modules may import WASI.
+/// @return The plugin's id, or -1; `extism_error(ctx, -1)` then says why.
+///
+/// # Safety
+/// `wasm` must be NULL or point to `wasm_size` readable bytes.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn extism_plugin_new(
+    ctx: *mut ExtismContext,
+    wasm: *const u8,
+    wasm_size: ExtismSize,
+    with_wasi: bool,
+) -> ExtismPlugin {
+    with_context(ctx, None, -1, |context| {
+        // SAFETY: C passes as many bytes as it says, see above.
+        let wasm = unsafe { arg::bytes("wasm", wasm, wasm_size) }?;
+        Ok(context.create(wasm, with_wasi)?)
+    })
+}
+
+/// Replaces a plugin by a new one under the same id. Nothing of the old one stays: memory, variables, configuration
+/// and error are new. Waits for a call that is running on it. If the new plugin cannot be made, the old one stays.
+///
+/// @param ctx The context that the plugin belongs to.
+/// @param index The plugin's id.
+/// @param wasm A module or manifest as for `extism_plugin_new`. Borrowed until the return.
+/// @param wasm_size How many bytes `wasm` has.
+/// @param with_wasi Whether the modules may import WASI.
+/// @return false if the plugin cannot be made or there is none with this id; `extism_error(ctx, -1)` says which.
+///
+/// # Safety
+/// `wasm` must be NULL or point to `wasm_size` readable bytes.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn extism_plugin_update(
+    ctx: *mut ExtismContext,
+    index: ExtismPlugin,
+    wasm: *const u8,
+    wasm_size: ExtismSize,
+    with_wasi: bool,
+) -> bool {
+    with_context(ctx, None, false, |context| {
+        // SAFETY: C passes as many bytes as it says, see above.
+        let wasm = unsafe { arg::bytes("wasm", wasm, wasm_size) }?;
+        context.update(index, wasm, with_wasi)?;
+        Ok(true)
+    })
+}
+
+/// Frees a plugin, waiting for a call that is running on it. NULL contexts and unknown ids are ignored.
+///
+/// @param ctx The context that the plugin belongs to, or NULL.
+/// @param plugin The plugin's id.
+#[unsafe(no_mangle)]
+pub extern "C" fn extism_plugin_free(ctx: *mut ExtismContext, plugin: ExtismPlugin) {
+    with_context(ctx, Some(plugin), (), |context| Ok(context.free(plugin)?));
+}
+
+/// Changes the configuration that a plugin reads. Waits for a call that is running on it. Clears errors like
+/// `extism_plugin_call`.
+///
+/// @param ctx The context that the plugin belongs to.
+/// @param plugin The plugin's id.
+/// @param json An object of strings and nulls, in JSON: a string sets its key, null removes it, other keys stay.
+///             Borrowed until the return.
+/// @param json_size How many bytes `json` has.
+/// @return false if there is no such plugin or `json` is anything else; nothing is changed then, and `extism_error`
+///         says why.
+///
+/// # Safety
+/// `json` must be NULL or point to `json_size` readable bytes.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn extism_plugin_config(
+    ctx: *mut ExtismContext,
+    plugin: ExtismPlugin,
+    json: *const u8,
+    json_size: ExtismSize,
+) -> bool {
+    with_context(ctx, Some(plugin), false, |context| {
+        // SAFETY: C passes as many bytes as it says, see above.
+        let json = unsafe { arg::bytes("json", json, json_size) }?;
+        context.configure(plugin, json)?;
+        Ok(true)
+    })
+}
+
+/// Whether a plugin's main module exports a function of this name, of whatever type. Clears errors like
+/// `extism_plugin_call`.
+///
+/// @param ctx The context that the plugin belongs to.
+/// @param plugin The plugin's id.
+/// @param func_name The function's name, in UTF-8. Borrowed until the return.
+/// @return true if it does. false also if there is no such plugin or the name is NULL or not UTF-8; `extism_error`
+///         tells these cases apart.
+///
+/// # Safety
+/// `func_name` must be NULL or point to a NUL-terminated string.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn extism_plugin_function_exists(
+    ctx: *mut ExtismContext,
+    plugin: ExtismPlugin,
+    func_name: *const c_char,
+) -> bool {
+    with_context(ctx, Some(plugin), false, |context| {
+        // SAFETY: C passes a NUL-terminated string, see above.
+        let name = unsafe { arg::c_str("func_name", func_name) }?;
+        Ok(context.has_function(plugin, name)?)
+    })
+}
+
+/// Calls a function that a plugin exports. It takes no parameters and returns an `i32` or nothing. Waits for a call
+/// that is running on the plugin already.
+///
+/// The errors of the context and of the plugin are cleared first, and the output is emptied.
+///
+/// @param ctx The context that the plugin belongs to.
+/// @param plugin_id The plugin's id.
+/// @param func_name The function's name, in UTF-8. Borrowed until the return.
+/// @param data The input. Borrowed until the return. NULL: the input is empty, whatever `data_len` says.
+/// @param data_len How many bytes `data` has.
+/// @return What the function returned, by convention 0 for success; 0 if it returns nothing; the status 0 to 125 if
+///         it called WASI's `proc_exit`; -1 if it could not be called or trapped. `extism_error` has the text, which
+///         a plugin may also set together with a result of 0.
+///
+/// # Safety
+/// `func_name` must be NULL or point to a NUL-terminated string, `data` must be NULL or point to `data_len` readable
+/// bytes.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn extism_plugin_call(
+    ctx: *mut ExtismContext,
+    plugin_id: ExtismPlugin,
+    func_name: *const c_char,
+    data: *const u8,
+    data_len: ExtismSize,
+) -> i32 {
+    with_context(ctx, Some(plugin_id), -1, |context| {
+        // SAFETY: C passes a NUL-terminated string, see above.
+        let name = unsafe { arg::c_str("func_name", func_name) };
+        let length = if data.is_null() { 0 } else { data_len };
+        // SAFETY: C passes as many bytes as it says, see above.
+        let input = unsafe { arg::bytes("data", data, length) };
+        Ok(context.call(plugin_id, name?, input?)?)
+    })
+}
+
+/// The text of an error: of a plugin, or of the context if there is no plugin with this id (such as -1). Does not wait
+/// for a running call and clears nothing.
+///
+/// @param ctx The context.
+/// @param plugin The plugin's id, or -1.
+/// @return A NUL-terminated text, or NULL if there is no error. It belongs to the library and is valid until this
+///         thread calls `extism_error` again or ends.
+#[unsafe(no_mangle)]
+pub extern "C" fn extism_error(ctx: *mut ExtismContext, plugin: ExtismPlugin) -> *const c_char {
+    guard(ptr::null(), || {
+        let text = match find(ctx) {
+            Some(context) => context.error(plugin),
+            None => Some(NO_CONTEXT.to_owned()),
+        };
+        LAST_ERROR.with_borrow_mut(|last| {
+            *last = text.map(|text| error::to_c_string(&text));
+            last.as_ref().map_or(ptr::null(), |text| text.as_ptr())
+        })
+    })
+}
+
+/// How many bytes the last call of a plugin has output. Waits for a running call. Clears errors like
+/// `extism_plugin_call`: ask for the error first.
+///
+/// @param ctx The context that the plugin belongs to.
+/// @param plugin The plugin's id.
+/// @return The length; 0 if there is no output or no such plugin.
+#[unsafe(no_mangle)]
+pub extern "C" fn extism_plugin_output_length(ctx: *mut ExtismContext, plugin: ExtismPlugin) -> ExtismSize {
+    with_context(ctx, Some(plugin), 0, |context| Ok(context.output(plugin)?.1))
+}
+
+/// The output of the last call of a plugin. Waits for a running call. Clears errors like `extism_plugin_call`: ask for
+/// the error first.
+///
+/// @param ctx The context that the plugin belongs to.
+/// @param plugin The plugin's id.
+/// @return The bytes, as many as `extism_plugin_output_length` says; they stand in the plugin's memory, are not
+///         NUL-terminated, and are valid until the plugin is called, updated or freed, or the context is reset or
+///         freed. Not NULL even if there is no output. NULL if there is no such plugin.
+#[unsafe(no_mangle)]
+pub extern "C" fn extism_plugin_output_data(ctx: *mut ExtismContext, plugin: ExtismPlugin) -> *const u8 {
+    with_context(ctx, Some(plugin), ptr::null(), |context| Ok(context.output(plugin)?.0))
+}

@@ -1,0 +1,39 @@
+//! HTTP requests by plugins. This build has no client: every request answers so.
+
+use super::{Env, Fault};
+
+/// The status of the last answer, 0 before the first.
+pub(in crate::guest) fn http_status_code(env: Env<'_>) -> u32 {
+    u32::from(env.data().state.http_status)
+}
+
+pub(in crate::guest) mod v0 {
+    use super::super::live_block;
+    use super::{Env, Fault};
+
+    pub(in crate::guest) fn http_request(mut env: Env<'_>, request: u64, body: u64) -> Result<u64, Fault> {
+        let (guest, store) = env.data_and_store_mut();
+        live_block(guest, &store, request)?;
+        if body != 0 {
+            live_block(guest, &store, body)?;
+        }
+        Err(Fault::NoHttp)
+    }
+}
+
+pub(in crate::guest) mod v1 {
+    use super::super::handle_bytes;
+    use super::{Env, Fault};
+
+    pub(in crate::guest) fn http_request(mut env: Env<'_>, request: u64, body: u64) -> Result<u64, Fault> {
+        handle_bytes(&mut env, request, "http request")?;
+        handle_bytes(&mut env, body, "http body")?;
+        env.data_mut().state.http_status = 0;
+        Err(Fault::NoHttp)
+    }
+
+    /// 0: there is no answer whose headers could be shown.
+    pub(in crate::guest) fn http_headers(_env: Env<'_>) -> u64 {
+        0
+    }
+}

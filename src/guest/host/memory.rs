@@ -1,0 +1,200 @@
+//! Blocks, loads and stores, input, output and error.
+
+use super::super::GuestError;
+use super::{Env, Fault};
+
+pub(in crate::guest) fn input_length(env: Env<'_>) -> u64 {
+    let input = env.data().io.input();
+    input.end - input.start
+}
+
+/// 0 if the input is empty.
+pub(in crate::guest) fn input_offset(env: Env<'_>) -> u64 {
+    env.data().io.input().start
+}
+
+/// Frees the block that begins at `offset`. What is no such block, or was freed before, is ignored.
+pub(in crate::guest) fn free(mut env: Env<'_>, offset: u64) {
+    env.data_mut().io.free(offset);
+}
+
+/// `N` bytes at `offset`, if they are inside the memory.
+fn load<const N: usize>(env: &mut Env<'_>, offset: u64) -> Option<[u8; N]> {
+    let (guest, store) = env.data_and_store_mut();
+    guest.io.load(&store, offset)
+}
+
+/// `N` bytes at `offset` of the input, if they are inside it.
+fn load_input<const N: usize>(env: &mut Env<'_>, offset: u64) -> Option<[u8; N]> {
+    let input = env.data().io.input();
+    let start = input.start.checked_add(offset)?;
+    let end = start.checked_add(N as u64)?;
+    if end > input.end {
+        return None;
+    }
+    load(env, start)
+}
+
+fn store<const N: usize>(env: &mut Env<'_>, offset: u64, bytes: [u8; N]) -> Result<(), Fault> {
+    let (guest, store) = env.data_and_store_mut();
+    guest.io.write(&store, offset, &bytes)
+}
+
+fn alloc(env: &mut Env<'_>, length: u64) -> Option<u64> {
+    let (guest, mut store) = env.data_and_store_mut();
+    guest.io.alloc(&mut store, length)
+}
+
+fn set_output(env: &mut Env<'_>, offset: u64, length: u64) -> Option<()> {
+    let (guest, store) = env.data_and_store_mut();
+    guest.io.set_output(&store, offset, length)
+}
+
+fn block(env: &mut Env<'_>, offset: u64) -> Option<Vec<u8>> {
+    let (guest, store) = env.data_and_store_mut();
+    guest.io.block(&store, offset)
+}
+
+/// 0.x: what cannot be done stops the plugin.
+pub(in crate::guest) mod v0 {
+    use super::super::utf8;
+    use super::{Env, Fault, GuestError};
+
+    pub(in crate::guest) fn alloc(mut env: Env<'_>, length: u64) -> Result<u64, Fault> {
+        super::alloc(&mut env, length).ok_or(Fault::OutOfMemory(length))
+    }
+
+    pub(in crate::guest) fn length(env: Env<'_>, offset: u64) -> Result<u64, Fault> {
+        if offset == 0 {
+            return Ok(0);
+        }
+        env.data().io.length(offset).ok_or(Fault::UnknownLength(offset))
+    }
+
+    pub(in crate::guest) fn load_u8(mut env: Env<'_>, offset: u64) -> Result<u32, Fault> {
+        let [byte] = super::load(&mut env, offset).ok_or(Fault::OutOfBounds)?;
+        Ok(u32::from(byte))
+    }
+
+    pub(in crate::guest) fn load_u64(mut env: Env<'_>, offset: u64) -> Result<u64, Fault> {
+        super::load(&mut env, offset).map(u64::from_le_bytes).ok_or(Fault::OutOfBounds)
+    }
+
+    pub(in crate::guest) fn store_u8(mut env: Env<'_>, offset: u64, value: u32) -> Result<(), Fault> {
+        super::store(&mut env, offset, [value as u8])
+    }
+
+    pub(in crate::guest) fn store_u64(mut env: Env<'_>, offset: u64, value: u64) -> Result<(), Fault> {
+        super::store(&mut env, offset, value.to_le_bytes())
+    }
+
+    pub(in crate::guest) fn input_load_u8(mut env: Env<'_>, offset: u64) -> Result<u32, Fault> {
+        let [byte] = super::load_input(&mut env, offset).ok_or(Fault::OutOfBounds)?;
+        Ok(u32::from(byte))
+    }
+
+    pub(in crate::guest) fn input_load_u64(mut env: Env<'_>, offset: u64) -> Result<u64, Fault> {
+        super::load_input(&mut env, offset).map(u64::from_le_bytes).ok_or(Fault::OutOfBounds)
+    }
+
+    pub(in crate::guest) fn output_set(mut env: Env<'_>, offset: u64, length: u64) -> Result<(), Fault> {
+        super::set_output(&mut env, offset, length).ok_or(Fault::OutOfBounds)
+    }
+
+    pub(in crate::guest) fn error_set(mut env: Env<'_>, handle: u64) -> Result<(), Fault> {
+        if handle == 0 {
+            env.data_mut().error = None;
+            return Ok(());
+        }
+        let text = utf8(super::block(&mut env, handle).ok_or(Fault::InvalidOffset(handle))?)?;
+        env.data_mut().error = Some(GuestError { handle, text });
+        Ok(())
+    }
+}
+
+/// 1.x: what is out of bounds reads as 0 and is not written.
+pub(in crate::guest) mod v1 {
+    use super::{Env, Fault, GuestError};
+
+    pub(in crate::guest) fn alloc(mut env: Env<'_>, length: u64) -> u64 {
+        if length == 0 {
+            return 0;
+        }
+        super::alloc(&mut env, length).unwrap_or(0)
+    }
+
+    pub(in crate::guest) fn length(env: Env<'_>, offset: u64) -> u64 {
+        env.data().io.length(offset).unwrap_or(0)
+    }
+
+    pub(in crate::guest) fn load_u8(mut env: Env<'_>, offset: u64) -> u32 {
+        super::load(&mut env, offset).map_or(0, |[byte]| u32::from(byte))
+    }
+
+    pub(in crate::guest) fn load_u64(mut env: Env<'_>, offset: u64) -> u64 {
+        super::load(&mut env, offset).map_or(0, u64::from_le_bytes)
+    }
+
+    pub(in crate::guest) fn store_u8(mut env: Env<'_>, offset: u64, value: u32) {
+        // Out of bounds is ignored.
+        let _ = super::store(&mut env, offset, [value as u8]);
+    }
+
+    pub(in crate::guest) fn store_u64(mut env: Env<'_>, offset: u64, value: u64) {
+        // Out of bounds is ignored.
+        let _ = super::store(&mut env, offset, value.to_le_bytes());
+    }
+
+    pub(in crate::guest) fn input_load_u8(mut env: Env<'_>, offset: u64) -> u32 {
+        super::load_input(&mut env, offset).map_or(0, |[byte]| u32::from(byte))
+    }
+
+    pub(in crate::guest) fn input_load_u64(mut env: Env<'_>, offset: u64) -> u64 {
+        super::load_input(&mut env, offset).map_or(0, u64::from_le_bytes)
+    }
+
+    pub(in crate::guest) fn input_set(mut env: Env<'_>, offset: u64, length: u64) {
+        let (guest, store) = env.data_and_store_mut();
+        // Out of bounds is ignored.
+        let _ = guest.io.set_input(&store, offset, length);
+    }
+
+    pub(in crate::guest) fn output_set(mut env: Env<'_>, offset: u64, length: u64) {
+        // Out of bounds is ignored.
+        let _ = super::set_output(&mut env, offset, length);
+    }
+
+    pub(in crate::guest) fn output_offset(env: Env<'_>) -> u64 {
+        env.data().io.output().start
+    }
+
+    pub(in crate::guest) fn output_length(env: Env<'_>) -> u64 {
+        let output = env.data().io.output();
+        output.end - output.start
+    }
+
+    /// Takes over the handle. Text that is not UTF-8 is shown as well as it can be.
+    pub(in crate::guest) fn error_set(mut env: Env<'_>, handle: u64) {
+        if handle == 0 {
+            env.data_mut().error = None;
+        } else if let Some(bytes) = super::block(&mut env, handle) {
+            let text = String::from_utf8_lossy(&bytes).into_owned();
+            env.data_mut().error = Some(GuestError { handle, text });
+        }
+    }
+
+    pub(in crate::guest) fn error_get(env: Env<'_>) -> u64 {
+        env.data().error.as_ref().map_or(0, |error| error.handle)
+    }
+
+    pub(in crate::guest) fn reset(mut env: Env<'_>) -> Result<(), Fault> {
+        let (guest, mut store) = env.data_and_store_mut();
+        guest.error = None;
+        guest.io.reset(&mut store)
+    }
+
+    pub(in crate::guest) fn memory_bytes(mut env: Env<'_>) -> u64 {
+        let (guest, store) = env.data_and_store_mut();
+        guest.io.size(&store)
+    }
+}

@@ -1,0 +1,156 @@
+//! Variables: what a plugin keeps from one call to the next, bounded.
+
+use std::collections::BTreeMap;
+
+use super::{Env, Fault, live_block, utf8};
+
+/// Bytes that each variable counts besides its key and value, as in Extism 1.x.
+const OVERHEAD: u64 = 48;
+
+/// What the variables may take up together when the manifest does not say: the limit of Extism 0.x.
+const DEFAULT_MAX_BYTES: u64 = 100 << 20;
+
+/// The variables of one plugin.
+#[derive(Debug)]
+pub(crate) struct Vars {
+    values: BTreeMap<String, Vec<u8>>,
+    /// What they count, [`OVERHEAD`] included.
+    bytes: u64,
+    max_bytes: u64,
+}
+
+impl Default for Vars {
+    fn default() -> Self {
+        Self::new(None)
+    }
+}
+
+impl Vars {
+    /// No variables yet, and at most `max_bytes` of them: 100 MiB if not given, 0 disables them.
+    pub(crate) fn new(max_bytes: Option<u64>) -> Self {
+        Self { values: BTreeMap::new(), bytes: 0, max_bytes: max_bytes.unwrap_or(DEFAULT_MAX_BYTES) }
+    }
+
+    fn get(&self, key: &str) -> Option<&[u8]> {
+        self.values.get(key).map(Vec::as_slice)
+    }
+
+    fn remove(&mut self, key: &str) {
+        if let Some(value) = self.values.remove(key) {
+            self.bytes -= Self::cost(key, &value);
+        }
+    }
+
+    /// Sets `key`, unless all variables together would then be over the limit; what was there stays in that case.
+    fn set(&mut self, key: String, value: Vec<u8>) -> Result<(), Fault> {
+        if self.max_bytes == 0 {
+            return Err(Fault::VarsDisabled);
+        }
+        let replaced = self.get(&key).map_or(0, |old| Self::cost(&key, old));
+        let needed = self.bytes - replaced + Self::cost(&key, &value);
+        if needed > self.max_bytes {
+            return Err(Fault::VarsFull { needed, max: self.max_bytes });
+        }
+        self.bytes = needed;
+        self.values.insert(key, value);
+        Ok(())
+    }
+
+    fn cost(key: &str, value: &[u8]) -> u64 {
+        key.len() as u64 + value.len() as u64 + OVERHEAD
+    }
+}
+
+/// The value of `key` as a new block, 0 if there is none.
+fn get(env: &mut Env<'_>, key: &str) -> Result<u64, Fault> {
+    let (guest, mut store) = env.data_and_store_mut();
+    let Some(value) = guest.state.vars.get(key) else { return Ok(0) };
+    guest.io.alloc_with(&mut store, value).ok_or(Fault::OutOfMemory(value.len() as u64))
+}
+
+pub(in crate::guest) mod v0 {
+    use super::{Env, Fault, live_block, utf8};
+
+    pub(in crate::guest) fn var_get(mut env: Env<'_>, key: u64) -> Result<u64, Fault> {
+        let (guest, store) = env.data_and_store_mut();
+        let key = utf8(live_block(guest, &store, key)?)?;
+        super::get(&mut env, &key)
+    }
+
+    /// A value of 0 removes the variable.
+    pub(in crate::guest) fn var_set(mut env: Env<'_>, key: u64, value: u64) -> Result<(), Fault> {
+        let (guest, store) = env.data_and_store_mut();
+        let key = utf8(live_block(guest, &store, key)?)?;
+        if value == 0 {
+            guest.state.vars.remove(&key);
+            return Ok(());
+        }
+        let value = live_block(guest, &store, value)?;
+        guest.state.vars.set(key, value)
+    }
+}
+
+/// Handles become the host's; the key's is freed before anything else can take its place.
+pub(in crate::guest) mod v1 {
+    use super::super::handle_bytes;
+    use super::{Env, Fault, utf8};
+
+    pub(in crate::guest) fn var_get(mut env: Env<'_>, key: u64) -> Result<u64, Fault> {
+        let name = utf8(handle_bytes(&mut env, key, "var key")?)?;
+        let value = super::get(&mut env, &name);
+        env.data_mut().io.release(key);
+        value
+    }
+
+    /// A value of 0 removes the variable.
+    pub(in crate::guest) fn var_set(mut env: Env<'_>, key: u64, value: u64) -> Result<(), Fault> {
+        let name = utf8(handle_bytes(&mut env, key, "var key")?)?;
+        let bytes = match value {
+            0 => None,
+            handle => Some(handle_bytes(&mut env, handle, "var value")?),
+        };
+        let guest = env.data_mut();
+        guest.io.release(key);
+        guest.io.release(value);
+        match bytes {
+            Some(bytes) => guest.state.vars.set(name, bytes),
+            None => {
+                guest.state.vars.remove(&name);
+                Ok(())
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Fault, OVERHEAD, Vars};
+
+    fn set(vars: &mut Vars, key: &str, length: usize) -> Result<(), Fault> {
+        vars.set(key.to_owned(), vec![7; length])
+    }
+
+    #[test]
+    fn the_new_total_decides() {
+        let mut vars = Vars::new(Some(2 * OVERHEAD + 12));
+        set(&mut vars, "a", 5).expect("54 of 108");
+        set(&mut vars, "b", 5).expect("108 of 108");
+        let error = set(&mut vars, "b", 6).expect_err("109 of 108").to_string();
+        assert!(error.contains("Variable store is full") && error.contains("109") && error.contains("108"), "{error}");
+        assert_eq!(vars.get("b"), Some([7; 5].as_slice()), "what was there stays");
+        vars.remove("a");
+        vars.remove("a");
+        set(&mut vars, "b", 59).expect("108 of 108");
+    }
+
+    #[test]
+    fn one_giant_value_does_not_slip_through() {
+        assert!(matches!(set(&mut Vars::default(), "k", 100 << 20), Err(Fault::VarsFull { .. })));
+        assert!(set(&mut Vars::default(), "k", (100 << 20) - 49).is_ok());
+    }
+
+    #[test]
+    fn zero_disables_them() {
+        assert!(matches!(set(&mut Vars::new(Some(0)), "k", 0), Err(Fault::VarsDisabled)));
+    }
+}

@@ -1,0 +1,101 @@
+//! What a plugin may import, and what stands behind it: the two guest ABIs over one I/O memory, configuration,
+//! variables, logs, HTTP, WASI.
+//!
+//! Start with `abi.rs`, the one table of imports. This floor does not know how modules are loaded, compiled or
+//! linked; it makes functions for a store that somebody else owns.
+
+mod abi;
+mod blocks;
+mod host;
+mod io_memory;
+mod rewrite;
+#[cfg(feature = "wasi")]
+pub(crate) mod wasi;
+
+use std::collections::BTreeMap;
+
+use thiserror::Error;
+use wasmer::{AsStoreMut, FunctionEnv, MemoryError};
+
+pub(crate) use abi::{HOST_MODULE, import, is_known};
+pub(crate) use host::vars::Vars;
+pub(crate) use io_memory::{Capacity, IoMemory};
+pub(crate) use rewrite::{Error as RewriteError, MEMORY_EXPORT, START_EXPORT, is_reserved, rewrite};
+
+/// What the host functions of one plugin work on. One lives in each store.
+#[derive(Debug)]
+pub(crate) struct Guest {
+    pub(crate) io: IoMemory,
+    /// What the plugin said went wrong, if it did so during this call.
+    error: Option<GuestError>,
+    pub(crate) state: State,
+}
+
+/// What outlives the instance: a plugin that is instantiated anew keeps it.
+#[derive(Debug, Default)]
+pub(crate) struct State {
+    pub(crate) config: BTreeMap<String, String>,
+    vars: Vars,
+    http_status: u16,
+}
+
+/// An error text that the plugin set, and the handle it gave.
+#[derive(Debug)]
+struct GuestError {
+    handle: u64,
+    text: String,
+}
+
+/// Why a host function stops the plugin. The plugin cannot catch it; its caller sees it as the cause of a trap.
+#[derive(Debug, Error)]
+pub(crate) enum Fault {
+    #[error("out of bounds memory access")]
+    OutOfBounds,
+    #[error("failed to grow memory by {0}")]
+    OutOfMemory(u64),
+    #[error("Invalid memory offset: {0}")]
+    InvalidOffset(u64),
+    #[error("Unable to find length for offset {0}")]
+    UnknownLength(u64),
+    #[error("invalid handle offset for {0}")]
+    InvalidHandle(&'static str),
+    #[error("invalid utf-8 sequence from byte {0} on")]
+    InvalidUtf8(usize),
+    #[error("Variable store is full: {needed} bytes, above the limit of {max} (memory.max_var_bytes)")]
+    VarsFull { needed: u64, max: u64 },
+    #[error("Vars are disabled by this host (memory.max_var_bytes is 0)")]
+    VarsDisabled,
+    #[error("http is not built in")]
+    NoHttp,
+}
+
+impl State {
+    pub(crate) fn new(config: BTreeMap<String, String>, vars: Vars) -> Self {
+        Self { config, vars, http_status: 0 }
+    }
+}
+
+impl Guest {
+    /// A guest with an I/O memory in `store`.
+    ///
+    /// # Errors
+    /// The memory does not fit into the plugin's limits or the process's address space.
+    pub(crate) fn new(store: &mut impl AsStoreMut, capacity: Capacity) -> Result<FunctionEnv<Self>, MemoryError> {
+        let io = IoMemory::new(store, capacity)?;
+        Ok(FunctionEnv::new(store, Self { io, error: None, state: State::default() }))
+    }
+
+    /// Makes ready for a call with `input`: no block, output or error of the previous call is left.
+    ///
+    /// # Errors
+    /// The input does not fit into the memory.
+    pub(crate) fn begin(&mut self, store: &mut impl AsStoreMut, input: &[u8]) -> Result<(), Fault> {
+        self.error = None;
+        self.io.begin(store, input)
+    }
+
+    /// Takes the error text that the plugin has set.
+    pub(crate) fn take_error(&mut self) -> Option<String> {
+        self.error.take().map(|error| error.text)
+    }
+}

@@ -1,0 +1,14 @@
+//! libextism on Wasmer: runs untrusted WebAssembly plugins behind the C ABI of Extism 0.1.0.
+//!
+//! The C functions in [`ffi`] are the whole interface; `extism.h` is generated from them. ARCHITECTURE.md has the
+//! floors below and the rule that each uses only those beneath it.
+
+mod context;
+mod engine;
+mod error;
+pub mod ffi;
+mod guest;
+mod loader;
+mod log;
+mod manifest;
+mod plugin;

@@ -1,0 +1,120 @@
+//! The document as it is written: every key that any Extism version knew, under all of its names.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde::Deserialize;
+use serde::de::{Deserializer, Error, MapAccess, SeqAccess, Visitor};
+
+/// The top level.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Document {
+    pub(super) wasm: Vec<Entry>,
+    pub(super) memory: Option<Memory>,
+    #[serde(deserialize_with = "string_map")]
+    pub(super) config: BTreeMap<String, String>,
+    pub(super) allowed_hosts: Option<Vec<String>>,
+    pub(super) allowed_paths: Option<BTreeMap<String, String>>,
+    pub(super) timeout_ms: Option<u64>,
+}
+
+/// `max` is Extism 0.1.0's limit of the blocks alone; `max_pages` came later and means the whole plugin. They are
+/// two limits here, not two names of one.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Memory {
+    pub(super) max: Option<u32>,
+    pub(super) max_pages: Option<u32>,
+    pub(super) max_http_response_bytes: Option<u64>,
+    pub(super) max_var_bytes: Option<u64>,
+}
+
+/// One module. Which of `path`, `data` and `url` is there decides what it is, in this order.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Entry {
+    pub(super) path: Option<String>,
+    pub(super) data: Option<Base64>,
+    pub(super) url: Option<String>,
+    #[serde(alias = "header", deserialize_with = "string_map")]
+    pub(super) headers: BTreeMap<String, String>,
+    pub(super) method: Option<String>,
+    pub(super) name: Option<String>,
+    pub(super) hash: Option<String>,
+}
+
+/// Bytes written as standard base64 with padding.
+#[derive(Debug)]
+pub(super) struct Base64(pub(super) Vec<u8>);
+
+impl<'de> Deserialize<'de> for Base64 {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Base64Visitor;
+
+        impl<'de> Visitor<'de> for Base64Visitor {
+            type Value = Base64;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a string of base64")
+            }
+
+            fn visit_str<E: Error>(self, text: &str) -> Result<Base64, E> {
+                let bytes = STANDARD.decode(text).map_err(|error| E::custom(format_args!("invalid base64: {error}")))?;
+                Ok(Base64(bytes))
+            }
+
+            // `{"ptr", "len"}` of Extism 1.x names memory of this process, which no document may.
+            fn visit_map<A: MapAccess<'de>>(self, _: A) -> Result<Base64, A::Error> {
+                Err(A::Error::custom("a pointer into this process is refused, give the bytes as base64"))
+            }
+        }
+
+        deserializer.deserialize_any(Base64Visitor)
+    }
+}
+
+/// A map of strings, or the list of pairs that the OCaml and Haskell SDKs of 0.1.0 write instead, or null.
+fn string_map<'de, D: Deserializer<'de>>(deserializer: D) -> Result<BTreeMap<String, String>, D::Error> {
+    struct StringMapVisitor;
+
+    impl<'de> Visitor<'de> for StringMapVisitor {
+        type Value = BTreeMap<String, String>;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a map of strings")
+        }
+
+        fn visit_unit<E>(self) -> Result<Self::Value, E> {
+            Ok(BTreeMap::new())
+        }
+
+        fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+            let mut strings = BTreeMap::new();
+            while let Some((key, value)) = map.next_entry()? {
+                strings.insert(key, value);
+            }
+            Ok(strings)
+        }
+
+        fn visit_seq<A: SeqAccess<'de>>(self, mut pairs: A) -> Result<Self::Value, A::Error> {
+            let mut strings = BTreeMap::new();
+            while let Some((key, value)) = pairs.next_element()? {
+                strings.insert(key, value);
+            }
+            Ok(strings)
+        }
+    }
+
+    deserializer.deserialize_any(StringMapVisitor)
+}
+
+impl Entry {
+    /// The keys of sources that lose to an earlier one.
+    pub(super) fn ignored_sources(&self) -> impl Iterator<Item = &'static str> + use<> {
+        let named = [("path", self.path.is_some()), ("data", self.data.is_some()), ("url", self.url.is_some())];
+        named.into_iter().filter(|(_, there)| *there).skip(1).map(|(key, _)| key)
+    }
+}

@@ -1,0 +1,88 @@
+//! What a plugin is made of: the union of the manifest fields of every Extism version, read from TOML or JSON, or
+//! made up around a bare module. No file is opened and no address is contacted here.
+//!
+//! Start with [`parse`]; `fields.rs` has the document's shape, `names.rs` the rule that picks the main module.
+
+mod fields;
+mod names;
+mod parse;
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use thiserror::Error;
+
+pub(crate) use parse::parse;
+
+/// A checked manifest. `'a` is the caller's buffer, which a bare module is borrowed from.
+#[derive(Debug)]
+pub(crate) struct Manifest<'a> {
+    /// The modules in manifest order; names are unique and exactly one is [`MAIN`].
+    pub(crate) modules: Vec<ModuleEntry<'a>>,
+    /// Memory limits.
+    pub(crate) memory: MemoryLimits,
+    /// The configuration that the plugin reads.
+    pub(crate) config: BTreeMap<String, String>,
+    /// Host directory, possibly with the prefix `ro:`, to guest path.
+    pub(crate) allowed_paths: BTreeMap<String, String>,
+    /// What the document says that has no effect, one sentence each, for the log.
+    pub(crate) warnings: Vec<String>,
+}
+
+/// One entry of the manifest's `wasm` array.
+#[derive(Debug)]
+pub(crate) struct ModuleEntry<'a> {
+    /// The module's name.
+    pub(crate) name: String,
+    /// SHA-256 of the module's bytes in hex, as the manifest gives it.
+    pub(crate) hash: Option<String>,
+    /// Where the bytes are.
+    pub(crate) source: Source<'a>,
+}
+
+/// Where a module's bytes come from.
+#[derive(Debug)]
+pub(crate) enum Source<'a> {
+    /// A file, relative to the process's working directory.
+    Path(PathBuf),
+    /// The bytes themselves.
+    Data(Cow<'a, [u8]>),
+    /// An address to fetch from.
+    Url(String),
+}
+
+/// The manifest's `memory` object. Pages have 64 KiB.
+#[derive(Debug, Default, Clone, Copy)]
+pub(crate) struct MemoryLimits {
+    /// Cap on the blocks that the plugin allocates for input and output, in pages (Extism 0.1.0's `max`).
+    pub(crate) max_block_pages: Option<u32>,
+    /// Cap on all memories of the plugin together, in pages.
+    pub(crate) max_pages: Option<u32>,
+    /// Cap on the plugin's variables, in bytes; 0 disables them.
+    pub(crate) max_var_bytes: Option<u64>,
+}
+
+/// The name under which the plugin's own functions are looked up.
+pub(crate) const MAIN: &str = "main";
+
+/// Why a document is not a manifest.
+#[derive(Debug, Error)]
+pub(crate) enum Error {
+    #[error("No wasm files specified")]
+    NoModules,
+    #[error("{0}")]
+    Json(String),
+    #[error("{0}")]
+    Toml(String),
+    #[error("neither a WebAssembly module, nor WAT text, nor a manifest: not UTF-8 from byte {0} on")]
+    NotText(usize),
+    #[error("wasm[{0}]: one of `path`, `data` or `url` is needed")]
+    NoSource(usize),
+    #[error("wasm[{0}].path: `{1}` has no file name")]
+    NoFileName(usize, String),
+    #[error("Duplicate module name found in Extism manifest: {0}")]
+    DuplicateName(String),
+    #[error("module name `{0}` is reserved for functions of the host")]
+    ReservedName(String),
+}

@@ -1,0 +1,50 @@
+//! Module names by the rule of Extism 0.x: an entry's own name, else what its source suggests; the main module is
+//! the one named `main`, else the one whose name sorts last.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use super::{Error, MAIN, ModuleEntry, Source};
+
+/// The name a module gets when the manifest gives none.
+pub(super) fn default_name(source: &Source<'_>) -> String {
+    let name = match source {
+        Source::Path(path) => path.file_stem().map(|stem| stem.to_string_lossy().into_owned()),
+        Source::Data(_) => None,
+        Source::Url(url) => url.rsplit('/').next().and_then(url_stem),
+    };
+    name.unwrap_or_else(|| MAIN.to_owned())
+}
+
+fn url_stem(segment: &str) -> Option<String> {
+    let stem = segment.strip_suffix(".wasm").or_else(|| segment.strip_suffix(".wast"))?;
+    (!stem.is_empty()).then(|| stem.to_owned())
+}
+
+/// True if `path` ends in a file name at all.
+pub(super) fn has_file_name(path: &str) -> bool {
+    Path::new(path).file_name().is_some()
+}
+
+/// Checks the names and gives the main module the name [`MAIN`].
+pub(super) fn settle(modules: &mut [ModuleEntry<'_>]) -> Result<(), Error> {
+    if let [only] = modules {
+        only.name = MAIN.to_owned();
+        return Ok(());
+    }
+    let mut seen = BTreeSet::new();
+    for module in modules.iter() {
+        if module.name.starts_with("extism:") && module.name != "extism:host/user" {
+            return Err(Error::ReservedName(module.name.clone()));
+        }
+        if !seen.insert(module.name.as_str()) {
+            return Err(Error::DuplicateName(module.name.clone()));
+        }
+    }
+    if !seen.contains(MAIN)
+        && let Some(last) = modules.iter_mut().max_by(|a, b| a.name.cmp(&b.name))
+    {
+        last.name = MAIN.to_owned();
+    }
+    Ok(())
+}

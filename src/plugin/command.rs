@@ -1,0 +1,122 @@
+//! Libraries that are WASI commands: each call of one of their functions runs in an instance of its own.
+//!
+//! A store never frees an instance, so the number of those instances is bounded: a plugin that needs more calls is
+//! told to build the library as a reactor.
+
+use thiserror::Error as ThisError;
+use wasmer::{
+    AsStoreMut, Extern, Function, FunctionEnv, FunctionEnvMut, Instance, Module, RuntimeError, Value,
+};
+
+use super::Error;
+use super::instance::{Imports, Library};
+use super::link::Linked;
+use super::Recipe;
+use crate::guest::{self, Guest};
+#[cfg(feature = "wasi")]
+use crate::guest::wasi::Wasi;
+
+/// How many calls of one command library's functions a plugin may make before it is instantiated anew. Each costs
+/// an address space reservation of 8 GiB, of which a process can have about 16,000.
+const MAX_INSTANCES: u32 = 256;
+
+/// The functions of a command library, by name.
+pub(super) struct Exports(Vec<(String, Function)>);
+
+impl Exports {
+    pub(super) fn get(&self, name: &str) -> Option<Extern> {
+        self.0.iter().find(|(other, _)| other == name).map(|(_, function)| function.clone().into())
+    }
+}
+
+#[derive(Debug, ThisError)]
+enum CommandError {
+    #[error(
+        "command library `{0}` was called more than {MAX_INSTANCES} times; build it as a reactor (`_initialize` instead of `_start`), which keeps one instance"
+    )]
+    TooManyInstances(String),
+    #[error("command library `{0}` was entered again while it ran")]
+    Reentered(String),
+}
+
+/// What is needed to make a fresh instance.
+struct Command {
+    name: String,
+    module: Module,
+    imports: Vec<Extern>,
+    #[cfg(feature = "wasi")]
+    wasi: Option<Wasi>,
+    instances: u32,
+    running: bool,
+}
+
+/// Prepares the library `linked`; nothing of it runs before the first call.
+pub(super) fn prepare(
+    store: &mut impl AsStoreMut,
+    guest: &FunctionEnv<Guest>,
+    recipe: &Recipe,
+    linked: &Linked,
+    libraries: &[Library],
+) -> Result<Exports, Error> {
+    let mut imports = Imports::new(guest, recipe);
+    let externs = imports.collect(store, linked, libraries)?;
+    let command = Command {
+        name: linked.name.clone(),
+        module: linked.module.clone(),
+        imports: externs,
+        #[cfg(feature = "wasi")]
+        wasi: imports.into_wasi(),
+        instances: 0,
+        running: false,
+    };
+    let command = FunctionEnv::new(store, command);
+    let functions = linked.module.exports().functions().filter(|export| !guest::is_reserved(export.name()));
+    let exports = functions.map(|export| {
+        let name = export.name().to_owned();
+        let function = Function::new_with_env(store, &command, export.ty(), move |env, arguments: &[Value]| {
+            call_fresh(env, &name, arguments)
+        });
+        (export.name().to_owned(), function)
+    });
+    Ok(Exports(exports.collect()))
+}
+
+fn call_fresh(
+    mut env: FunctionEnvMut<'_, Command>,
+    name: &str,
+    arguments: &[Value],
+) -> Result<Vec<Value>, RuntimeError> {
+    enter(env.data_mut()).map_err(|error| RuntimeError::user(Box::new(error)))?;
+    let result = instantiate(&mut env).and_then(|instance| {
+        let function = instance.exports.get_function(name).map_err(|error| RuntimeError::user(Box::new(error)))?;
+        function.call(&mut env, arguments)
+    });
+    env.data_mut().running = false;
+    result.map(Vec::from)
+}
+
+fn enter(command: &mut Command) -> Result<(), CommandError> {
+    if command.running {
+        return Err(CommandError::Reentered(command.name.clone()));
+    }
+    if command.instances == MAX_INSTANCES {
+        return Err(CommandError::TooManyInstances(command.name.clone()));
+    }
+    command.instances += 1;
+    command.running = true;
+    Ok(())
+}
+
+fn instantiate(env: &mut FunctionEnvMut<'_, Command>) -> Result<Instance, RuntimeError> {
+    let (command, mut store) = env.data_and_store_mut();
+    let instance = Instance::new_by_index(&mut store, &command.module, &command.imports)
+        .map_err(|error| RuntimeError::user(Box::new(error)))?;
+    #[cfg(feature = "wasi")]
+    if let Some(wasi) = &command.wasi {
+        wasi.attach(&mut store, &instance).map_err(|error| RuntimeError::user(Box::new(error)))?;
+    }
+    if let Ok(start) = instance.exports.get_function(guest::START_EXPORT) {
+        start.call(&mut store, &[])?;
+    }
+    Ok(instance)
+}

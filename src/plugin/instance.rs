@@ -1,0 +1,261 @@
+//! A store, the imports and the modules put together: a live instance of a plugin.
+#![expect(unsafe_code, reason = "a store may move between threads, which Wasmer does not say")]
+
+use std::collections::HashMap;
+
+use wasmer::{AsStoreMut, Extern, ExternType, FunctionEnv, Instance, InstantiationError, Store, StoreMut, Value};
+
+use super::call::Callable;
+use super::link::{Kind, Linked, Plan, Provider};
+use super::{Error, Recipe, command, trap};
+use crate::engine;
+#[cfg(feature = "wasi")]
+use crate::guest::wasi::Wasi;
+use crate::guest::{self, Capacity, Guest, State};
+
+/// A plugin that can be called: the main module's instance and what it stands on.
+pub(super) struct Live {
+    pub(super) store: Store,
+    pub(super) guest: FunctionEnv<Guest>,
+    pub(super) main: Instance,
+    /// The functions that have been called, by name.
+    pub(super) functions: HashMap<String, Callable>,
+}
+
+// SAFETY: a store has no ties to the thread that made it; Wasmer took `Send` away only for a callback that can be put
+// into a running store (wasmer#7001) and that this library never sets. Everything else here is Send already, and a
+// `Live` is used by one thread at a time: it is only reached through the lock of its plugin.
+unsafe impl Send for Live {}
+
+impl Live {
+    /// Gives `work` what the host functions see, and the store.
+    pub(super) fn with_guest<T>(&mut self, work: impl FnOnce(&mut Guest, &mut StoreMut<'_>) -> T) -> T {
+        let mut env = self.guest.clone().into_mut(&mut self.store);
+        let (guest, mut store) = env.data_and_store_mut();
+        work(guest, &mut store)
+    }
+
+    /// What outlives this instance.
+    pub(super) fn state(&mut self) -> &mut State {
+        &mut self.guest.as_mut(&mut self.store).state
+    }
+}
+
+/// Instantiates all modules of `recipe` and runs their start functions. The plugin's `state` moves into the result; it
+/// stays where it is if there is none.
+///
+/// # Errors
+/// An import has another type than what serves it, a memory is over a limit, or a start function traps.
+pub(super) fn create(recipe: &Recipe, state: &mut State) -> Result<Live, Error> {
+    let plan = &recipe.plan;
+    let mut store = engine::store(&recipe.compiled, recipe.memory_limit, plan.imports_io_memory);
+    let capacity = Capacity {
+        initial_pages: io_memory_pages(plan),
+        max_block_pages: recipe.max_block_pages,
+        imported: plan.imports_io_memory,
+    };
+    let guest = Guest::new(&mut store, capacity).map_err(|error| Error::IoMemory(error.to_string()))?;
+    std::mem::swap(&mut guest.as_mut(&mut store).state, state);
+    match instantiate_all(&mut store, &guest, recipe) {
+        Ok(main) => Ok(Live { store, guest, main, functions: HashMap::new() }),
+        Err(error) => {
+            std::mem::swap(&mut guest.as_mut(&mut store).state, state);
+            Err(error)
+        }
+    }
+}
+
+/// Instantiates the plan's modules in order and returns the last, the main module.
+fn instantiate_all(store: &mut Store, guest: &FunctionEnv<Guest>, recipe: &Recipe) -> Result<Instance, Error> {
+    let mut libraries: Vec<Library> = Vec::with_capacity(recipe.plan.modules.len());
+    for linked in &recipe.plan.modules {
+        let library = match linked.kind {
+            Kind::Main => return instantiate(store, guest, recipe, linked, &libraries),
+            Kind::Reactor => Library::Shared(instantiate(store, guest, recipe, linked, &libraries)?),
+            Kind::Command => Library::Command(command::prepare(store, guest, recipe, linked, &libraries)?),
+        };
+        libraries.push(library);
+    }
+    Err(Error::NoMain)
+}
+
+/// What a module that came earlier in the plan offers to later ones.
+pub(super) enum Library {
+    Shared(Instance),
+    Command(command::Exports),
+}
+
+impl Library {
+    fn export(&self, name: &str) -> Option<Extern> {
+        match self {
+            Self::Shared(instance) => instance.exports.get_extern(name).cloned(),
+            Self::Command(exports) => exports.get(name),
+        }
+    }
+}
+
+/// A module importing the I/O memory says how large it must be at least; 1 MiB is what Extism's own has.
+fn io_memory_pages(plan: &Plan) -> u32 {
+    const KERNEL_PAGES: u32 = 16;
+    if plan.imports_io_memory { KERNEL_PAGES } else { 1 }
+}
+
+/// Makes one instance of `linked`, runs its start function and, if it is a library, its initialiser.
+pub(super) fn instantiate(
+    store: &mut impl AsStoreMut,
+    guest: &FunctionEnv<Guest>,
+    recipe: &Recipe,
+    linked: &Linked,
+    libraries: &[Library],
+) -> Result<Instance, Error> {
+    let mut imports = Imports::new(guest, recipe);
+    let externs = imports.collect(store, linked, libraries)?;
+    let instance = imports.instantiate(store, linked, &externs)?;
+    if linked.kind == Kind::Reactor && instance.exports.get_function("_initialize").is_ok() {
+        run(store, &instance, "_initialize", linked)?;
+    }
+    Ok(instance)
+}
+
+/// Makes the imports of one module.
+pub(super) struct Imports<'a> {
+    guest: &'a FunctionEnv<Guest>,
+    recipe: &'a Recipe,
+    /// Made for the first import that needs it.
+    #[cfg(feature = "wasi")]
+    wasi: Option<Wasi>,
+}
+
+impl<'a> Imports<'a> {
+    pub(super) fn new(guest: &'a FunctionEnv<Guest>, recipe: &'a Recipe) -> Self {
+        Self {
+            guest,
+            recipe,
+            #[cfg(feature = "wasi")]
+            wasi: None,
+        }
+    }
+
+    /// What serves each import of `linked`, in its order.
+    pub(super) fn collect(
+        &mut self,
+        store: &mut impl AsStoreMut,
+        linked: &Linked,
+        libraries: &[Library],
+    ) -> Result<Vec<Extern>, Error> {
+        let mut externs = Vec::with_capacity(linked.providers.len());
+        for (import, provider) in linked.module.imports().zip(&linked.providers) {
+            let (module, name) = (import.module(), import.name());
+            let found = match *provider {
+                Provider::Host => guest::import(store, self.guest, module, name),
+                Provider::Module(index) => libraries.get(index).and_then(|library| library.export(name)),
+                Provider::Wasi => self.wasi_import(store, module, name)?,
+            };
+            let found = found.ok_or_else(|| Error::UnknownImport {
+                module: module.to_owned(),
+                name: name.to_owned(),
+                hint: "",
+            })?;
+            check_function_type(store, module, name, import.ty(), &found)?;
+            externs.push(found);
+        }
+        Ok(externs)
+    }
+
+    #[cfg(feature = "wasi")]
+    fn wasi_import(&mut self, store: &mut impl AsStoreMut, module: &str, name: &str) -> Result<Option<Extern>, Error> {
+        let wasi = match self.wasi.take() {
+            Some(wasi) => wasi,
+            None => Wasi::new(store, self.guest, &self.recipe.allowed_paths)?,
+        };
+        Ok(self.wasi.insert(wasi).import(module, name))
+    }
+
+    /// The WASI that was made for the imports, if one was needed.
+    #[cfg(feature = "wasi")]
+    pub(super) fn into_wasi(self) -> Option<Wasi> {
+        self.wasi
+    }
+
+    #[cfg(not(feature = "wasi"))]
+    fn wasi_import(&mut self, _: &mut impl AsStoreMut, _: &str, _: &str) -> Result<Option<Extern>, Error> {
+        Err(Error::NoWasi)
+    }
+
+    /// Instantiates `linked` with `externs` and runs its start function.
+    pub(super) fn instantiate(
+        mut self,
+        store: &mut impl AsStoreMut,
+        linked: &Linked,
+        externs: &[Extern],
+    ) -> Result<Instance, Error> {
+        let instance = Instance::new_by_index(store, &linked.module, externs).map_err(|error| explain(linked, error))?;
+        #[cfg(feature = "wasi")]
+        if let Some(wasi) = self.wasi.take() {
+            wasi.attach(store, &instance)?;
+        }
+        if instance.exports.contains(guest::START_EXPORT) {
+            run(store, &instance, guest::START_EXPORT, linked)?;
+        }
+        Ok(instance)
+    }
+}
+
+/// Calls a function without parameters that runs before the plugin's first call.
+fn run(store: &mut impl AsStoreMut, instance: &Instance, name: &str, linked: &Linked) -> Result<(), Error> {
+    let Ok(function) = instance.exports.get_function(name) else { return Ok(()) };
+    let no_arguments: &[Value] = &[];
+    match function.call(store, no_arguments) {
+        Ok(_) => Ok(()),
+        Err(error) => Err(Error::Start { module: linked.name.clone(), cause: trap::describe(&error) }),
+    }
+}
+
+/// Functions are checked here, to name both types; the engine checks the rest.
+fn check_function_type(
+    store: &mut impl AsStoreMut,
+    module: &str,
+    name: &str,
+    wanted: &ExternType,
+    found: &Extern,
+) -> Result<(), Error> {
+    let found = found.ty(store);
+    let fits = match (wanted, &found) {
+        (ExternType::Function(wanted), ExternType::Function(found)) => wanted == found,
+        (ExternType::Memory(_), ExternType::Memory(_))
+        | (ExternType::Table(_), ExternType::Table(_))
+        | (ExternType::Global(_), ExternType::Global(_))
+        | (ExternType::Tag(_), ExternType::Tag(_)) => true,
+        _ => false,
+    };
+    if fits {
+        return Ok(());
+    }
+    Err(Error::IncompatibleImport {
+        module: module.to_owned(),
+        name: name.to_owned(),
+        wanted: show(wanted),
+        found: show(&found),
+    })
+}
+
+fn show(ty: &ExternType) -> String {
+    match ty {
+        ExternType::Function(function) => {
+            let list = |types: &[wasmer::Type]| types.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+            format!("a function ({}) -> ({})", list(function.params()), list(function.results()))
+        }
+        ExternType::Memory(_) => "a memory".to_owned(),
+        ExternType::Table(_) => "a table".to_owned(),
+        ExternType::Global(_) => "a global".to_owned(),
+        ExternType::Tag(_) => "a tag".to_owned(),
+    }
+}
+
+fn explain(linked: &Linked, error: InstantiationError) -> Error {
+    let cause = match error {
+        InstantiationError::Start(trap) => trap::describe(&trap),
+        other => other.to_string(),
+    };
+    Error::Instantiate { module: linked.name.clone(), cause }
+}

@@ -1,0 +1,171 @@
+//! A plugin from manifest to running instance: parse, load, rewrite, compile, link, instantiate, call.
+//!
+//! Start with [`Plugin`]. `link.rs` decides who serves which import, `instance.rs` makes a live instance of that,
+//! `call.rs` is one call. This floor knows nothing of ids, contexts or C.
+
+mod call;
+mod command;
+mod instance;
+mod link;
+mod trap;
+
+use std::collections::BTreeMap;
+use std::ffi::CStr;
+
+use log::Level;
+use thiserror::Error;
+
+use crate::engine::{self, CompiledPlugin, MemoryLimit};
+use crate::guest::{self, State, Vars};
+use crate::loader;
+use crate::log as sink;
+use crate::manifest::{self, MAIN};
+pub(crate) use call::Outcome;
+use instance::Live;
+use link::Plan;
+
+/// A plugin and its current instance. Used by one thread at a time, any thread.
+pub(crate) struct Plugin {
+    recipe: Recipe,
+    live: Box<Live>,
+    /// The instance must not serve another call: a `_start` ran in it, or the host failed in the middle of one.
+    spent: bool,
+    /// The main module's initialisers have run in this instance.
+    initialised: bool,
+}
+
+/// All that is needed to make an instance.
+struct Recipe {
+    compiled: CompiledPlugin,
+    plan: Plan,
+    max_block_pages: Option<u32>,
+    memory_limit: Option<MemoryLimit>,
+    /// Host directory, possibly with the prefix `ro:`, to guest path.
+    allowed_paths: BTreeMap<String, String>,
+}
+
+/// Why a plugin could not be made, configured or called.
+#[derive(Debug, Error)]
+pub(crate) enum Error {
+    #[error(transparent)]
+    Manifest(#[from] manifest::Error),
+    #[error(transparent)]
+    Load(#[from] loader::Error),
+    #[error("module `{module}`: {cause}")]
+    Rewrite { module: String, cause: guest::RewriteError },
+    #[error(transparent)]
+    Compile(#[from] engine::Error),
+    #[error("unknown import: `{module}::{name}` has not been defined{hint}")]
+    UnknownImport { module: String, name: String, hint: &'static str },
+    #[error(
+        "Invalid function import from {}: {name}\nThis host does not know it; the plugin may be made for a newer one",
+        guest::HOST_MODULE
+    )]
+    UnknownHostImport { name: String },
+    #[error("incompatible import type for `{module}::{name}`\n\nCaused by:\n    expected {wanted}, found {found}")]
+    IncompatibleImport { module: String, name: String, wanted: String, found: String },
+    #[error("modules import each other: {0}")]
+    Cycle(String),
+    #[error("module `{0}` exports both `_start` and `_initialize`: a library is a command or a reactor, not both")]
+    CommandAndReactor(String),
+    #[error("no main module")]
+    NoMain,
+    #[error("the memory for input and output: {0}")]
+    IoMemory(String),
+    #[error("module `{module}` could not be instantiated\n\nCaused by:\n    {cause}", cause = cause.replace('\n', "\n    "))]
+    Instantiate { module: String, cause: String },
+    #[error("module `{module}` failed at its start\n\nCaused by:\n    {cause}", cause = cause.replace('\n', "\n    "))]
+    Start { module: String, cause: String },
+    #[cfg(feature = "wasi")]
+    #[error(transparent)]
+    Wasi(#[from] guest::wasi::Error),
+    #[cfg(not(feature = "wasi"))]
+    #[error("wasi is not built in")]
+    NoWasi,
+    #[error("the function's name is not UTF-8 from byte {0} on")]
+    FunctionName(usize),
+    #[error("config: {0}")]
+    Config(String),
+}
+
+impl Plugin {
+    /// Makes a plugin of a module or a manifest and instantiates it.
+    ///
+    /// # Errors
+    /// Every way in which the manifest, its modules, their imports or their start functions can be wrong.
+    pub(crate) fn new(input: &[u8], with_wasi: bool) -> Result<Self, Error> {
+        let manifest = manifest::parse(input)?;
+        for warning in &manifest.warnings {
+            sink::record(Level::Warn, sink::TARGET, format_args!("{warning}"));
+        }
+        let mut names = Vec::with_capacity(manifest.modules.len());
+        let mut modules = Vec::with_capacity(manifest.modules.len());
+        for entry in manifest.modules {
+            let loaded = loader::load(entry)?;
+            let rewritten = guest::rewrite(&loaded.wasm);
+            modules.push(rewritten.map_err(|cause| Error::Rewrite { module: loaded.name.clone(), cause })?);
+            names.push(loaded.name);
+        }
+        let compiled = engine::compile(names.iter().map(String::as_str).zip(modules.iter().map(Vec::as_slice)))?;
+        let recipe = Recipe {
+            plan: link::plan(&names, &compiled.modules, MAIN, with_wasi)?,
+            compiled,
+            max_block_pages: manifest.memory.max_block_pages,
+            memory_limit: manifest.memory.max_pages.map(|max_pages| MemoryLimit { max_pages }),
+            allowed_paths: manifest.allowed_paths,
+        };
+        let mut state = State::new(manifest.config, Vars::new(manifest.memory.max_var_bytes));
+        let live = instance::create(&recipe, &mut state)?;
+        Ok(Self { recipe, live: Box::new(live), spent: false, initialised: false })
+    }
+
+    /// Merges a JSON object of strings into the configuration; null removes a key.
+    ///
+    /// # Errors
+    /// The text is anything else; nothing has changed then.
+    pub(crate) fn configure(&mut self, json: &[u8]) -> Result<(), Error> {
+        let changes: BTreeMap<String, Option<String>> =
+            serde_json::from_slice(json).map_err(|error| Error::Config(error.to_string()))?;
+        let config = &mut self.live.state().config;
+        for (key, value) in changes {
+            match value {
+                Some(value) => config.insert(key, value),
+                None => config.remove(&key),
+            };
+        }
+        Ok(())
+    }
+
+    /// True if the main module exports a function of this name, whatever its type.
+    ///
+    /// # Errors
+    /// The name is not UTF-8.
+    pub(crate) fn has_function(&self, name: &CStr) -> Result<bool, Error> {
+        let name = name.to_str().map_err(|error| Error::FunctionName(error.valid_up_to()))?;
+        Ok(!guest::is_reserved(name) && self.live.main.exports.get_function(name).is_ok())
+    }
+
+    /// Address and length of the last call's output, valid until the next call or the end of the plugin.
+    pub(crate) fn output(&mut self) -> (*const u8, u64) {
+        self.live.with_guest(|guest, store| guest.io.output_address(store))
+    }
+
+    /// A new instance in the place of the old one; configuration and variables stay. If that fails, the plugin is as
+    /// it was.
+    fn renew(&mut self) -> Result<(), Error> {
+        let mut state = std::mem::take(self.live.state());
+        let renewed = instance::create(&self.recipe, &mut state);
+        match renewed {
+            Ok(live) => {
+                *self.live = live;
+                self.spent = false;
+                self.initialised = false;
+                Ok(())
+            }
+            Err(error) => {
+                *self.live.state() = state;
+                Err(error)
+            }
+        }
+    }
+}

@@ -1,0 +1,30 @@
+//! What a trap says to the person who reads the plugin's error.
+
+use std::fmt::Write;
+
+use wasmer::RuntimeError;
+
+/// How many of the innermost frames are shown. A stack overflow has tens of thousands.
+const MAX_FRAMES: usize = 32;
+
+/// The reason of a trap and the functions it happened in.
+pub(super) fn describe(error: &RuntimeError) -> String {
+    let mut text = match error.clone().to_trap() {
+        Some(trap) => format!("wasm trap: {}", trap.message()),
+        // An error of the host, such as a host function that refused its arguments.
+        None => error.message(),
+    };
+    let frames = error.trace();
+    if !frames.is_empty() {
+        text.push_str("\nwasm backtrace:");
+    }
+    for (depth, frame) in frames.iter().take(MAX_FRAMES).enumerate() {
+        let function = frame.function_name().unwrap_or("<unnamed>");
+        // Writing to a String cannot fail.
+        let _ = write!(text, "\n    {depth}: {}!{function} [{}]", frame.module_name(), frame.func_index());
+    }
+    if frames.len() > MAX_FRAMES {
+        let _ = write!(text, "\n    ... {} more", frames.len() - MAX_FRAMES);
+    }
+    text
+}
