@@ -1,5 +1,5 @@
 #!/bin/sh
-# Installs what `make build` made, or removes it again.
+# Installs what `make build` made on a system with ELF libraries, or removes it again.
 set -eu
 
 usage() {
@@ -7,7 +7,7 @@ usage() {
 usage: install.sh install BUILD_DIR
        install.sh uninstall
 
-  BUILD_DIR   folder with libextism.so, libextism.a and native-static-libs, the linker flags that libextism.a needs
+  BUILD_DIR   folder with libextism.so, libextism.a and native-libs.txt, the linker flags that libextism.a needs
 
 From the environment:
   DESTDIR     put before every path, for packages; default: nothing
@@ -33,6 +33,7 @@ version=${VERSION:-$(sed -n 's/^version = "\(.*\)"$/\1/p' "$root/Cargo.toml" | h
 soname=libextism.so.${version%%.*}
 
 # A path as extism.pc writes it: below the prefix where it can be, so that the tree may be moved.
+# shellcheck disable=SC2016 # pkg-config expands it, not this shell
 below_prefix() {
     case $1 in
         "$prefix"/*) printf '${prefix}%s\n' "${1#"$prefix"}" ;;
@@ -51,12 +52,12 @@ pkg_config_file() { # NAME LIBS_PRIVATE
 }
 
 install_all() { # BUILD_DIR
-    for file in "$1/libextism.so" "$1/libextism.a" "$1/native-static-libs" "$root/extism.h"; do
+    for file in "$1/libextism.so" "$1/libextism.a" "$1/native-libs.txt" "$root/extism.h"; do
         [ -f "$file" ] || fail "no $file"
     done
     # A library under another soname would install well and then not be found.
     readelf -d "$1/libextism.so" | grep -q "SONAME.*\[$soname\]" || fail "the soname of $1/libextism.so is not $soname"
-    libs_private=$(tr '\n' ' ' <"$1/native-static-libs" | sed 's/ *$//')
+    libs_private=$(tr '\n' ' ' <"$1/native-libs.txt" | sed 's/ *$//')
 
     install -d "$destdir$includedir" "$destdir$libdir/pkgconfig"
     install -m 644 "$root/extism.h" "$destdir$includedir/extism.h"

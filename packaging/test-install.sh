@@ -55,8 +55,8 @@ needs_shared() {
     readelf -d "$work/$1" | grep -q 'NEEDED.*libextism\.so\.'
 }
 
-# WHERE: a word for the report. Reads DESTDIR, PREFIX, LIBDIR, INCLUDEDIR, as install.sh does.
-check_install() {
+# WHERE is the folder below $work that everything goes to. Reads what install.sh reads.
+check_install() { # WHERE
     "$here/install.sh" install "$build_dir"
     libdir=${LIBDIR:-$PREFIX/lib}
     export PKG_CONFIG_LIBDIR="$DESTDIR$libdir/pkgconfig" PKG_CONFIG_SYSROOT_DIR="$DESTDIR"
@@ -66,7 +66,8 @@ check_install() {
         run "$DESTDIR$libdir"
 
         # pkg-config cannot say which of the two libraries it means.
-        build "$(pkg-config --cflags $package)" "$(pkg-config --static --libs $package | sed 's/-lextism/-l:libextism.a/')"
+        static_libs=$(pkg-config --static --libs $package | sed 's/-lextism/-l:libextism.a/')
+        build "$(pkg-config --cflags $package)" "$static_libs"
         ! needs_shared count_vowels || fail "count_vowels is not linked with the static library"
         run ""
     done

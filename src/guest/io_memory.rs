@@ -55,6 +55,14 @@ impl IoMemory {
     /// Clears what the previous call left and copies `input` in as the first block. No block for an empty input: its
     /// offset is 0.
     pub(super) fn begin(&mut self, store: &mut impl AsStoreMut, input: &[u8]) -> Result<(), Fault> {
+        // The output of the previous call may be the input of this one; it is about to be cleared.
+        let output;
+        let input = if self.contains(store, input) {
+            output = input.to_vec();
+            output.as_slice()
+        } else {
+            input
+        };
         self.reset(store)?;
         if input.is_empty() {
             return Ok(());
@@ -64,6 +72,13 @@ impl IoMemory {
         self.write(store, offset, input)?;
         self.input = offset..offset + length;
         Ok(())
+    }
+
+    /// True if `bytes` lie in this memory.
+    fn contains(&self, store: &impl AsStoreRef, bytes: &[u8]) -> bool {
+        let view = self.memory.view(store);
+        let distance = bytes.as_ptr().addr().wrapping_sub(view.data_ptr().addr());
+        (distance as u64) < view.data_size()
     }
 
     /// Forgets input, output and blocks, and clears every byte that was written.

@@ -38,8 +38,10 @@ enum CallError {
     TooManyResults { name: String, results: usize },
     #[error("Function {name} returns an {ty}, expected i32 or nothing")]
     BadResult { name: String, ty: Type },
-    #[error("Call failed\n\nCaused by:\n    expected {0} arguments, got 0")]
-    Parameters(usize),
+    #[error(
+        "Call failed\n\nCaused by:\n    expected {parameters} arguments, got 0: a function of a plugin takes none, `{name}` does"
+    )]
+    Parameters { name: String, parameters: usize },
     #[error("Call failed\n\nCaused by:\n    {cause}", cause = trap::describe(.0).replace('\n', "\n    "))]
     Trap(RuntimeError),
     #[error("Call failed: the input of {length} bytes does not fit into the plugin's memory: {cause}")]
@@ -108,7 +110,9 @@ fn find(store: &Store, main: &Instance, name: &str) -> Result<Callable, CallErro
         (_, results) if results.len() > 1 => {
             Err(CallError::TooManyResults { name: name.to_owned(), results: results.len() })
         }
-        (parameters, _) if !parameters.is_empty() => Err(CallError::Parameters(parameters.len())),
+        (parameters, _) if !parameters.is_empty() => {
+            Err(CallError::Parameters { name: name.to_owned(), parameters: parameters.len() })
+        }
         (_, []) => function.typed(store).map(Callable::Nothing).map_err(cannot_be),
         (_, [Type::I32]) => function.typed(store).map(Callable::Status).map_err(cannot_be),
         (_, results) => Err(CallError::BadResult { name: name.to_owned(), ty: results[0] }),

@@ -7,18 +7,19 @@ static void return_codes(void)
         const char *function;
         int32_t rc;
     } cases[] = {
-        {"nothing", 0}, {"zero", 0},           {"one", 1},        {"minus_one", -1}, {"many", 123456},
-        {"most", INT32_MAX}, {"least", INT32_MIN}, {"\xc3\xa4", 8},
+        {"nothing", 0},      {"zero", 0},         {"one", 1},           {"minus_one", -1},
+        {"many", 123456},    {"most", INT32_MAX}, {"least", INT32_MIN}, {"\xc3\xa4", 8},
     };
     ExtismContext *ctx = extism_context_new();
-    ExtismPlugin plugin = guest_new(ctx, "(module (func (export \"nothing\"))"
-                                         "(func (export \"zero\") (result i32) (i32.const 0))"
-                                         "(func (export \"one\") (result i32) (i32.const 1))"
-                                         "(func (export \"minus_one\") (result i32) (i32.const -1))"
-                                         "(func (export \"many\") (result i32) (i32.const 123456))"
-                                         "(func (export \"most\") (result i32) (i32.const 0x7fffffff))"
-                                         "(func (export \"least\") (result i32) (i32.const 0x80000000))"
-                                         "(func (export \"\\c3\\a4\") (result i32) (i32.const 8)))");
+    ExtismPlugin plugin = guest_new(
+        ctx, "(module (func (export \"nothing\"))"
+             "(func (export \"zero\") (result i32) (i32.const 0))"
+             "(func (export \"one\") (result i32) (i32.const 1))"
+             "(func (export \"minus_one\") (result i32) (i32.const -1))"
+             "(func (export \"many\") (result i32) (i32.const 123456))"
+             "(func (export \"most\") (result i32) (i32.const 0x7fffffff))"
+             "(func (export \"least\") (result i32) (i32.const 0x80000000))"
+             "(func (export \"\\c3\\a4\") (result i32) (i32.const 8)))");
 
     for (size_t i = 0; i < COUNT(cases); i++) {
         int32_t rc = guest_call(ctx, plugin, cases[i].function, "");
@@ -32,31 +33,34 @@ static void return_codes(void)
 /* Functions of a shape that a plugin's functions cannot have. */
 static void other_signatures(void)
 {
-    static const char *const shapes[] = {
-        "(result i64) (i64.const 0)",
-        "(result f32) (f32.const 0)",
-        "(result f64) (f64.const 1.5)",
-        "(result funcref) (ref.null func)",
-        "(result i32 i32) (i32.const 0) (i32.const 0)",
-        "(result i32 i64 f64) (i32.const 0) (i64.const 0) (f64.const 0)",
-        "(param i32)",
-        "(param i64) (result i32) (i32.const 0)",
-        "(param i32 i32 i32) (result i32) (i32.const 0)",
+    static const struct {
+        const char *shape, *says;
+    } cases[] = {
+        {"(result i64) (i64.const 0)", "odd_one"},
+        {"(result f32) (f32.const 0)", "odd_one"},
+        {"(result f64) (f64.const 1.5)", "odd_one"},
+        {"(result funcref) (ref.null func)", "odd_one"},
+        {"(result i32 i32) (i32.const 0) (i32.const 0)", "odd_one"},
+        {"(result i32 i64 f64) (i32.const 0) (i64.const 0) (f64.const 0)", "odd_one"},
+        {"(param i32)", "argument"},
+        {"(param i64) (result i32) (i32.const 0)", "argument"},
+        {"(param i32 i32 i32) (result i32) (i32.const 0)", "argument"},
     };
     char module[256];
     ExtismContext *ctx = extism_context_new();
 
-    for (size_t i = 0; i < COUNT(shapes); i++) {
+    for (size_t i = 0; i < COUNT(cases); i++) {
         snprintf(module, sizeof module,
-                 "(module (func (export \"odd_one\") %s) (func (export \"fine\") (result i32) (i32.const 6)))", shapes[i]);
+                 "(module (func (export \"odd_one\") %s) (func (export \"fine\") (result i32) (i32.const 6)))",
+                 cases[i].shape);
         ExtismPlugin plugin = guest_new(ctx, module);
-        CHECK_CASE(shapes[i], plugin >= 0);
+        CHECK_CASE(cases[i].shape, plugin >= 0);
         int32_t rc = guest_call(ctx, plugin, "odd_one", "");
-        CHECK_CASE(shapes[i], rc == -1);
-        CHECK_HAS_CASE(shapes[i], extism_error(ctx, plugin), "odd_one");
+        CHECK_CASE(cases[i].shape, rc == -1);
+        CHECK_HAS_CASE(cases[i].shape, extism_error(ctx, plugin), cases[i].says);
         rc = guest_call(ctx, plugin, "fine", "");
-        CHECK_CASE(shapes[i], rc == 6);
-        CHECK_CASE(shapes[i], extism_error(ctx, plugin) == NULL);
+        CHECK_CASE(cases[i].shape, rc == 6);
+        CHECK_CASE(cases[i].shape, extism_error(ctx, plugin) == NULL);
     }
     extism_context_free(ctx);
 }
@@ -92,7 +96,7 @@ static void missing_functions(void)
 /* Copies the input to the output, eight bytes at a time and the rest one by one. */
 #define ECHO                                                                                                           \
     "(module " GUEST "(func (export \"length\") (result i32) (i32.wrap_i64 (call $input_length)))"                     \
-    "(func (export \"silent\")) (func (export \"fail\") unreachable)"                                                   \
+    "(func (export \"silent\")) (func (export \"fail\") unreachable)"                                                  \
     "(func (export \"middle\") (call $output_set (i64.const 0) (i64.const 0))"                                         \
     "  (call $output_set (i64.add (call $input) (i64.const 2)) (i64.const 3)))"                                        \
     "(func (export \"echo\") (local $to i64) (local $i i64)"                                                           \
@@ -209,13 +213,14 @@ static void output(void)
 static void state_between_calls(void)
 {
     ExtismContext *ctx = extism_context_new();
-    ExtismPlugin plugin = guest_new(ctx, "(module " GUEST "(global $n (mut i32) (i32.const 0))"
-                                         "(func $up (result i32)"
-                                         "  (global.set $n (i32.add (global.get $n) (i32.const 1)))"
-                                         "  (i32.store (i32.const 100) (i32.add (i32.load (i32.const 100)) (i32.const 10)))"
-                                         "  (i32.add (global.get $n) (i32.load (i32.const 100))))"
-                                         "(func (export \"up\") (result i32) (call $up))"
-                                         "(func (export \"up_and_fail\") (drop (call $up)) unreachable))");
+    ExtismPlugin plugin = guest_new(
+        ctx, "(module " GUEST "(global $n (mut i32) (i32.const 0))"
+             "(func $up (result i32)"
+             "  (global.set $n (i32.add (global.get $n) (i32.const 1)))"
+             "  (i32.store (i32.const 100) (i32.add (i32.load (i32.const 100)) (i32.const 10)))"
+             "  (i32.add (global.get $n) (i32.load (i32.const 100))))"
+             "(func (export \"up\") (result i32) (call $up))"
+             "(func (export \"up_and_fail\") (drop (call $up)) unreachable))");
 
     for (int32_t i = 1; i <= 1000; i++) {
         int32_t rc = guest_call(ctx, plugin, "up", "x");

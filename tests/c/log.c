@@ -52,7 +52,8 @@ static void levels_of_files(ExtismContext *ctx, ExtismPlugin plugin)
         const char *level;
         size_t seen; /* how many of `levels` get through */
     } cases[] = {
-        {"off", 0}, {"error", 1}, {"warn", 2}, {"info", 3}, {"debug", 4}, {"trace", 4}, {NULL, 1}, {"INFO", 3}, {"Warn", 2},
+        {"off", 0},   {"error", 1}, {"warn", 2}, {"info", 3}, {"debug", 4},
+        {"trace", 4}, {NULL, 1},    {"INFO", 3}, {"Warn", 2},
     };
     char name[32], message[64];
 
@@ -132,6 +133,14 @@ static void files(ExtismContext *ctx, ExtismPlugin plugin)
     CHECK_HAS(content(deep), "third");
     CHECK(!text_has(content(second), "third"));
 
+    /* Environment variables in the path stand for their values. */
+    setenv("EXTISM_TEST_FOLDER", folder, 1);
+    ok = extism_log_file("$ENV{EXTISM_TEST_FOLDER}/second.log", "info");
+    CHECK(ok);
+    rc = guest_call(ctx, plugin, "info", "fourth");
+    CHECK(rc == 0);
+    CHECK_HAS(content(second), "fourth");
+
     unlink(second);
     unlink(deep);
     rmdir(in_folder("a/b"));
@@ -154,6 +163,8 @@ static void refused(ExtismContext *ctx, ExtismPlugin plugin)
         ok = extism_log_file(NULL, bad_levels[i]);
         CHECK_CASE(bad_levels[i], !ok);
     }
+    ok = extism_log_file(in_folder("not-\xff-text.log"), "info");
+    CHECK(!ok);
     ok = extism_log_file(folder, "info");
     CHECK(!ok);
     ok = extism_log_file(in_folder("goes-on.log/below-a-file.log"), "info");

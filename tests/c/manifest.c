@@ -140,7 +140,8 @@ static void hashes(void)
 
 static void several_modules(void)
 {
-    static const char shape[] = "{\"wasm\": [{\"name\": \"%s\", \"data\": \"%s\"}, {\"name\": \"%s\", \"data\": \"%s\"}]}";
+    static const char shape[] =
+        "{\"wasm\": [{\"name\": \"%s\", \"data\": \"%s\"}, {\"name\": \"%s\", \"data\": \"%s\"}]}";
     char lib[256], user[512], manifest[1024];
     ExtismContext *ctx = extism_context_new();
 

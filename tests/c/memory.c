@@ -81,28 +81,36 @@ static void no_input(void)
 static void allocator(void)
 {
 #define ALLOC(name, n) "(local.set $" #name " (call $alloc (i64.const " #n ")))"
+#define FREE(at) "(call $free " at ")"
 #define EXPECT(n, condition) "(if (i32.eqz " condition ") (then (return (i32.const " #n "))))"
 #define APART(a, m, b, n) "(call $apart (local.get $" #a ") (i64.const " #m ") (local.get $" #b ") (i64.const " #n "))"
     static const struct {
         const char *name, *body;
     } cases[] = {
-        {"blocks are apart", ALLOC(a, 100) ALLOC(b, 100) EXPECT(1, "(i64.ne (local.get $a) (i64.const 0))")
-                                 EXPECT(2, APART(a, 100, b, 100))},
-        {"empty blocks are blocks", ALLOC(a, 0) ALLOC(b, 0) ALLOC(c, 8) EXPECT(1, "(i64.ne (local.get $a) (i64.const 0))")
-                                        EXPECT(2, "(i64.ne (local.get $a) (local.get $b))")
-                                            EXPECT(3, "(i64.ne (local.get $b) (local.get $c))")
-                                                EXPECT(4, "(i64.eqz (call $length (local.get $a)))")
-                                                    EXPECT(5, "(i64.eq (call $length (local.get $c)) (i64.const 8))")},
-        {"lengths", ALLOC(a, 1) ALLOC(b, 70000) EXPECT(1, "(i64.eqz (call $length (i64.const 0)))")
-                        EXPECT(2, "(i64.eq (call $length (local.get $a)) (i64.const 1))")
-                            EXPECT(3, "(i64.eq (call $length (local.get $b)) (i64.const 70000))")},
+        {"blocks are apart",
+         ALLOC(a, 100) ALLOC(b, 100)
+         EXPECT(1, "(i64.ne (local.get $a) (i64.const 0))")
+         EXPECT(2, APART(a, 100, b, 100))},
+        {"empty blocks are blocks",
+         ALLOC(a, 0) ALLOC(b, 0) ALLOC(c, 8)
+         EXPECT(1, "(i64.ne (local.get $a) (i64.const 0))")
+         EXPECT(2, "(i64.ne (local.get $a) (local.get $b))")
+         EXPECT(3, "(i64.ne (local.get $b) (local.get $c))")
+         EXPECT(4, "(i64.eqz (call $length (local.get $a)))")
+         EXPECT(5, "(i64.eq (call $length (local.get $c)) (i64.const 8))")},
+        {"lengths",
+         ALLOC(a, 1) ALLOC(b, 70000)
+         EXPECT(1, "(i64.eqz (call $length (i64.const 0)))")
+         EXPECT(2, "(i64.eq (call $length (local.get $a)) (i64.const 1))")
+         EXPECT(3, "(i64.eq (call $length (local.get $b)) (i64.const 70000))")},
         {"freed neighbours make room once",
-         ALLOC(a, 600) ALLOC(b, 600) "(call $free (local.get $a)) (call $free (local.get $b))" ALLOC(a, 600)
-             ALLOC(b, 1200) EXPECT(1, APART(a, 600, b, 1200))},
-        {"freeing what is no block", "(call $free (i64.const 0)) (call $free (i64.const 987654321))"
-                                     "(call $free (i64.const -1))" ALLOC(a, 8)
-                                     "(call $free (local.get $a)) (call $free (local.get $a))" ALLOC(b, 8) ALLOC(c, 8)
-                                         EXPECT(1, APART(b, 8, c, 8))},
+         ALLOC(a, 600) ALLOC(b, 600) FREE("(local.get $a)") FREE("(local.get $b)")
+         ALLOC(a, 600) ALLOC(b, 1200)
+         EXPECT(1, APART(a, 600, b, 1200))},
+        {"freeing what is no block",
+         FREE("(i64.const 0)") FREE("(i64.const 987654321)") FREE("(i64.const -1)")
+         ALLOC(a, 8) FREE("(local.get $a)") FREE("(local.get $a)") ALLOC(b, 8) ALLOC(c, 8)
+         EXPECT(1, APART(b, 8, c, 8))},
     };
     char module[6000];
     ExtismContext *ctx = extism_context_new();
@@ -156,11 +164,12 @@ static void nothing_left_behind(void)
 static void memory_max(void)
 {
     ExtismContext *ctx = extism_context_new();
-    ExtismPlugin plugin = guest_new_in(ctx, "{\"wasm\": [{\"data\": \"%s\"}], \"memory\": {\"max\": 5}}",
-                                       "(module (import \"env\" \"extism_alloc\" (func $alloc (param i64) (result i64)))"
-                                       "(memory (export \"memory\") 17)"
-                                       "(func (export \"small\") (drop (call $alloc (i64.const 1000))))"
-                                       "(func (export \"large\") (drop (call $alloc (i64.const 1000000)))))");
+    ExtismPlugin plugin = guest_new_in(
+        ctx, "{\"wasm\": [{\"data\": \"%s\"}], \"memory\": {\"max\": 5}}",
+        "(module (import \"env\" \"extism_alloc\" (func $alloc (param i64) (result i64)))"
+        "(memory (export \"memory\") 17)"
+        "(func (export \"small\") (drop (call $alloc (i64.const 1000))))"
+        "(func (export \"large\") (drop (call $alloc (i64.const 1000000)))))");
     CHECK(plugin == 0);
     int32_t rc = guest_call(ctx, plugin, "small", "");
     CHECK(rc == 0);
@@ -190,7 +199,8 @@ static void limit_of_variables(void)
     } cases[] = {{"a3000", 0}, {"b3000", -1}, {"a3500", 0}, {"b3000", -1}, {"no_a", 0}, {"b3000", 0}, {"a3000", -1}};
     ExtismContext *ctx = extism_context_new();
 
-    ExtismPlugin plugin = guest_new_in(ctx, "{\"wasm\": [{\"data\": \"%s\"}], \"memory\": {\"max_var_bytes\": 4096}}", module);
+    ExtismPlugin plugin =
+        guest_new_in(ctx, "{\"wasm\": [{\"data\": \"%s\"}], \"memory\": {\"max_var_bytes\": 4096}}", module);
     CHECK(plugin == 0);
     for (size_t i = 0; i < COUNT(cases); i++) {
         int32_t rc = guest_call(ctx, plugin, cases[i].function, "");

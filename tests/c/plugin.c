@@ -154,8 +154,10 @@ static void freed_plugins(void)
 
 static void config(void)
 {
-    static const char *const bad[] = {"",      "{",          "[]",         "1",         "null",
-                                      "\"a\"", "{\"a\": 1}", "{\"a\": []}", "{\"a\" 1}", "{\"a\": \"changed\", \"b\": 2}"};
+    static const char *const bad[] = {
+        "", "{", "[]", "1", "null", "\"a\"", "{\"a\": 1}", "{\"a\": []}", "{\"a\" 1}",
+        "{\"a\": \"changed\", \"b\": 2}",
+    };
     ExtismContext *ctx = extism_context_new();
     ExtismPlugin plugin =
         guest_new_in(ctx, "{\"wasm\": [{\"data\": \"%s\"}], \"config\": {\"a\": \"1\", \"b\": \"2\"}}", STATE);
@@ -205,9 +207,10 @@ static void function_exists(void)
         const char *name;
         bool exists;
     } cases[] = {
-        {"plain", true},   {"status", true}, {"takes", true},        {"wide", true}, {"\xc3\xa4", true}, {"", true},
-        {"global", false}, {"memory", false}, {"table", false},      {"inner", false}, {"Plain", false},
-        {"plai", false},   {"plain ", false}, {"extism_alloc", false}, {"\xff", false}, {"plain\xff", false},
+        {"plain", true},   {"status", true},        {"takes", true},  {"wide", true},
+        {"\xc3\xa4", true}, {"", true},              {"global", false}, {"memory", false},
+        {"table", false},  {"inner", false},        {"Plain", false}, {"plai", false},
+        {"plain ", false}, {"extism_alloc", false}, {"\xff", false},  {"plain\xff", false},
     };
     ExtismContext *ctx = extism_context_new();
     ExtismPlugin plugin = guest_new(

@@ -41,6 +41,10 @@ work=$(mktemp -d "${TMPDIR:-/tmp}/extism-c-tests.XXXXXX")
 trap 'rm -rf "$work"' EXIT
 trap 'exit 2' HUP INT TERM
 
+# What the tests compile stays out of the user's cache.
+mkdir -m 700 "$work/cache"
+export EXTISM_CACHE_DIR="$work/cache"
+
 # The loader looks for the soname, which a build folder need not have as a file.
 soname=$(readelf -d "$library_dir/libextism.so" | sed -n 's/.*(SONAME).*\[\(.*\)\]/\1/p')
 ln -s "$library_dir/libextism.so" "$work/libextism.so"
@@ -62,11 +66,12 @@ compile() { # LANGUAGE SOURCE OUTPUT LIBRARY...
     esac
 }
 
+# Compiled guests are code that changes, and a trap is known by the exact address of its instruction.
 # shellcheck disable=SC2086
 run() {
     if [ -n "$valgrind" ]; then
-        ${VALGRIND:-valgrind} --quiet --smc-check=all-non-file --error-exitcode=9 \
-            --suppressions="$here/valgrind.supp" "$1"
+        ${VALGRIND:-valgrind} --quiet --smc-check=all-non-file --vex-iropt-register-updates=allregs-at-each-insn \
+            --error-exitcode=9 --suppressions="$here/valgrind.supp" "$1"
     else
         "$1"
     fi

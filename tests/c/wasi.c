@@ -14,15 +14,16 @@ static void exits(void)
         int32_t rc;
         bool error;
     } cases[] = {
-        {"exit0", 0, false}, {"exit1", 1, true},     {"exit125", 125, true},
+        {"exit0", 0, false},   {"exit1", 1, true},     {"exit125", 125, true},
         {"exit126", -1, true}, {"exit1000", -1, true}, {"exit-1", -1, true},
     };
 #define EXIT(n) "(func (export \"exit" #n "\") (result i32) (call $deep (i32.const " #n ")) (i32.const 55))"
     static const char module[] =
         "(module (import \"wasi_snapshot_preview1\" \"proc_exit\" (func $exit (param i32)))"
-                                 "(memory (export \"memory\") 1)"
-                                 "(func $deep (param i32) (call $exit (local.get 0)))" EXIT(0) EXIT(1) EXIT(125)
-                                     EXIT(126) EXIT(1000) EXIT(-1) "(func (export \"fine\") (result i32) (i32.const 6)))";
+        "(memory (export \"memory\") 1)"
+        "(func $deep (param i32) (call $exit (local.get 0)))"
+        EXIT(0) EXIT(1) EXIT(125) EXIT(126) EXIT(1000) EXIT(-1)
+        "(func (export \"fine\") (result i32) (i32.const 6)))";
     ExtismContext *ctx = extism_context_new();
     ExtismPlugin plugin = wasi_new(ctx, module);
     CHECK(plugin == 0);

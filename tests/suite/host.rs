@@ -1,0 +1,170 @@
+//! The C interface, as safe and short as tests want it.
+#![expect(unsafe_code, reason = "the C functions take pointers")]
+
+use std::ffi::{CStr, CString};
+use std::fmt::Write as _;
+use std::slice;
+
+use extism::ffi;
+
+/// A context that is freed at the end of the test.
+pub(crate) struct Context(pub(crate) *mut ffi::ExtismContext);
+
+// SAFETY: the library promises that contexts may be used from any thread.
+unsafe impl Send for Context {}
+// SAFETY: as above, and from several at once.
+unsafe impl Sync for Context {}
+
+/// What a call came to, as a C caller sees it.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Answer {
+    pub(crate) code: i32,
+    pub(crate) error: Option<String>,
+    pub(crate) output: Vec<u8>,
+}
+
+impl Answer {
+    /// The output as text.
+    pub(crate) fn text(&self) -> String {
+        String::from_utf8_lossy(&self.output).into_owned()
+    }
+
+    /// The error's text; empty if there is none.
+    pub(crate) fn error(&self) -> &str {
+        self.error.as_deref().unwrap_or_default()
+    }
+}
+
+impl Context {
+    pub(crate) fn new() -> Self {
+        Self(ffi::extism_context_new())
+    }
+
+    /// Makes a plugin; the error of the context if that fails.
+    pub(crate) fn create(&self, input: impl AsRef<[u8]>, with_wasi: bool) -> Result<Plugin<'_>, String> {
+        let input = input.as_ref();
+        // SAFETY: pointer and length are those of a slice.
+        let id = unsafe { ffi::extism_plugin_new(self.0, input.as_ptr(), input.len() as u64, with_wasi) };
+        if id < 0 { Err(self.error(id).expect("a failure has an error")) } else { Ok(Plugin { context: self, id }) }
+    }
+
+    /// Makes a plugin that must work.
+    pub(crate) fn plugin(&self, input: impl AsRef<[u8]>) -> Plugin<'_> {
+        self.create(input, false).expect("the plugin can be made")
+    }
+
+    /// Why a plugin cannot be made.
+    pub(crate) fn refusal(&self, input: impl AsRef<[u8]>) -> String {
+        match self.create(input, false) {
+            Ok(plugin) => panic!("plugin {} was made", plugin.id),
+            Err(error) => error,
+        }
+    }
+
+    pub(crate) fn error(&self, id: i32) -> Option<String> {
+        let text = ffi::extism_error(self.0, id);
+        if text.is_null() {
+            return None;
+        }
+        // SAFETY: a text from `extism_error` is NUL-terminated and valid until this thread asks again.
+        let text = unsafe { CStr::from_ptr(text) };
+        Some(text.to_str().expect("errors are UTF-8").to_owned())
+    }
+}
+
+impl Drop for Context {
+    fn drop(&mut self) {
+        ffi::extism_context_free(self.0);
+    }
+}
+
+/// A plugin of a context. Not freed before its context, unless asked.
+#[derive(Clone, Copy)]
+pub(crate) struct Plugin<'a> {
+    pub(crate) context: &'a Context,
+    pub(crate) id: i32,
+}
+
+impl Plugin<'_> {
+    /// Calls `function` and collects what it left, in the only order that loses nothing: error, then output.
+    pub(crate) fn call(&self, function: &str, input: impl AsRef<[u8]>) -> Answer {
+        let code = self.call_only(function, input.as_ref());
+        let error = self.context.error(self.id);
+        Answer { code, error, output: self.output() }
+    }
+
+    /// Calls `function` and asks for nothing else.
+    pub(crate) fn call_only(&self, function: &str, input: &[u8]) -> i32 {
+        let name = CString::new(function).expect("no NUL in the name");
+        let (data, length) = (input.as_ptr(), input.len() as u64);
+        // SAFETY: the name is a C string, pointer and length are those of a slice.
+        unsafe { ffi::extism_plugin_call(self.context.0, self.id, name.as_ptr(), data, length) }
+    }
+
+    pub(crate) fn output(&self) -> Vec<u8> {
+        let length = ffi::extism_plugin_output_length(self.context.0, self.id);
+        let data = ffi::extism_plugin_output_data(self.context.0, self.id);
+        if data.is_null() {
+            return Vec::new();
+        }
+        // SAFETY: the library promises `length` readable bytes there until the next call on the plugin.
+        unsafe { slice::from_raw_parts(data, usize::try_from(length).expect("fits")) }.to_vec()
+    }
+
+    /// The output of a call that must succeed.
+    pub(crate) fn answer(&self, function: &str, input: impl AsRef<[u8]>) -> String {
+        let answer = self.call(function, input);
+        assert_eq!((answer.code, answer.error.as_deref()), (0, None), "{function}");
+        answer.text()
+    }
+
+    pub(crate) fn configure(&self, json: &str) -> bool {
+        // SAFETY: pointer and length are those of a slice.
+        unsafe { ffi::extism_plugin_config(self.context.0, self.id, json.as_ptr(), json.len() as u64) }
+    }
+
+    pub(crate) fn update(&self, input: impl AsRef<[u8]>, with_wasi: bool) -> bool {
+        let input = input.as_ref();
+        // SAFETY: pointer and length are those of a slice.
+        unsafe { ffi::extism_plugin_update(self.context.0, self.id, input.as_ptr(), input.len() as u64, with_wasi) }
+    }
+
+    pub(crate) fn free(self) {
+        ffi::extism_plugin_free(self.context.0, self.id);
+    }
+}
+
+/// The folder of the project.
+pub(crate) fn root() -> std::path::PathBuf {
+    std::path::PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// A committed fixture, such as `echo.v0`.
+pub(crate) fn fixture(name: &str) -> Vec<u8> {
+    let path = root().join(format!("fixtures/wasm/{name}.wasm"));
+    std::fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+/// A manifest of one module given as bytes, with the other keys `rest`, such as `"config": {}`.
+pub(crate) fn manifest(module: impl AsRef<[u8]>, rest: &str) -> String {
+    let mut text = String::from("{\"wasm\": [{\"data\": \"");
+    base64(module.as_ref(), &mut text);
+    text.push_str("\"}]");
+    if !rest.is_empty() {
+        let _ = write!(text, ", {rest}");
+    }
+    text.push('}');
+    text
+}
+
+/// Appends standard base64 with padding.
+pub(crate) fn base64(bytes: &[u8], text: &mut String) {
+    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    for chunk in bytes.chunks(3) {
+        let word = chunk.iter().fold(0_usize, |word, byte| word << 8 | usize::from(*byte)) << (8 * (3 - chunk.len()));
+        for place in 0..4 {
+            let digit = DIGITS[word >> (18 - 6 * place) & 63];
+            text.push(if place <= chunk.len() { char::from(digit) } else { '=' });
+        }
+    }
+}

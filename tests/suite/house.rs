@@ -1,0 +1,153 @@
+//! The rules of the house that a compiler does not hold: floors, the committed header, `unsafe` in its places.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use crate::host::root;
+
+/// The floors from the top; each may use those after it, and itself. Those in one line do not know each other.
+const FLOORS: [&[&str]; 7] = [
+    &["ffi"],
+    &["context"],
+    &["plugin"],
+    &["engine", "guest", "loader"],
+    &["manifest"],
+    &["log", "http"],
+    &["error"],
+];
+
+/// Crates that only one place may name.
+const PRIVATE_CRATES: [(&str, &[&str]); 4] = [
+    ("wasmer::", &["engine", "guest", "plugin"]),
+    ("wasmer_wasix::", &["guest/wasi"]),
+    ("ureq::", &["http.rs"]),
+    ("fern::", &["log.rs"]),
+];
+
+/// The only files with `unsafe` in them.
+const UNSAFE_PLACES: [&str; 5] =
+    ["ffi/", "plugin/interrupt.rs", "plugin/instance.rs", "engine/artifact.rs", "engine/limits.rs"];
+
+fn sources() -> Vec<(PathBuf, String)> {
+    fn collect(directory: &Path, sources: &mut Vec<(PathBuf, String)>) {
+        for entry in fs::read_dir(directory).expect("src can be listed") {
+            let path = entry.expect("src can be listed").path();
+            if path.is_dir() {
+                collect(&path, sources);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                let text = fs::read_to_string(&path).expect("sources are text");
+                let inside = path.strip_prefix(root().join("src")).expect("below src").to_owned();
+                sources.push((inside, text));
+            }
+        }
+    }
+    let mut sources = Vec::new();
+    collect(&root().join("src"), &mut sources);
+    assert!(sources.len() > 20, "only {} source files were found", sources.len());
+    sources
+}
+
+fn code_lines(text: &str) -> impl Iterator<Item = &str> {
+    text.lines().map(str::trim_start).filter(|line| !line.starts_with("//"))
+}
+
+fn floor_of(module: &str) -> Option<usize> {
+    FLOORS.iter().position(|floor| floor.contains(&module))
+}
+
+fn module_of(path: &Path) -> String {
+    let first = path.components().next().expect("not empty").as_os_str().to_string_lossy().into_owned();
+    first.trim_end_matches(".rs").to_owned()
+}
+
+/// The modules of the crate that a line names: `crate::engine::…` and `use crate::{engine, guest}`.
+fn modules_named(line: &str) -> Vec<&str> {
+    let after = line.split("crate::").skip(1).filter(|rest| !rest.starts_with('{'));
+    after.filter_map(|rest| rest.split(|c: char| !c.is_alphanumeric() && c != '_').next()).collect()
+}
+
+#[test]
+fn each_floor_uses_only_those_below() {
+    let mut checked = 0;
+    for (path, text) in sources() {
+        let module = module_of(&path);
+        if module == "lib" {
+            continue;
+        }
+        let own = floor_of(&module).unwrap_or_else(|| panic!("{} stands on no floor", path.display()));
+        for line in code_lines(&text) {
+            assert!(!line.contains("crate::{") && !line.contains("crate::*"), "{}: name the floor: {line}", path.display());
+            for used in modules_named(line) {
+                let floor = floor_of(used).unwrap_or_else(|| panic!("{}: `{used}` is no floor", path.display()));
+                assert!(used == module || floor > own, "{}: {module} uses {used}: {line}", path.display());
+                checked += 1;
+            }
+        }
+    }
+    assert!(checked > 30, "only {checked} uses were found");
+}
+
+#[test]
+fn each_engine_crate_stands_in_its_place() {
+    for (path, text) in sources() {
+        for (name, places) in PRIVATE_CRATES {
+            let allowed = places.iter().any(|place| path.starts_with(place));
+            let used = code_lines(&text).find(|line| {
+                line.match_indices(name).any(|(at, _)| !line[..at].ends_with(|c: char| c.is_alphanumeric() || c == '_'))
+            });
+            assert!(allowed || used.is_none(), "{} names {name} in {used:?}", path.display());
+        }
+    }
+}
+
+#[test]
+fn unsafe_stands_only_where_the_house_says() {
+    for (path, text) in sources() {
+        let expected = UNSAFE_PLACES.iter().any(|place| path.to_string_lossy().starts_with(place));
+        let found = code_lines(&text).any(|line| line.contains("unsafe ") || line.contains("unsafe{"));
+        assert!(expected || !found, "{} has unsafe code", path.display());
+    }
+}
+
+#[test]
+fn the_committed_header_is_fresh() {
+    let generated = fs::read_to_string(env!("EXTISM_HEADER")).expect("build.rs has made it");
+    let committed = fs::read_to_string(root().join("extism.h")).expect("it is committed");
+    assert!(generated == committed, "extism.h is stale: run `make header`");
+}
+
+/// cffi and PHP's FFI drop lines that start with `#` and understand plain declarations only.
+#[test]
+fn the_header_is_plain() {
+    let header = fs::read_to_string(root().join("extism.h")).expect("it is committed");
+    let mut comment = false;
+    for line in header.lines() {
+        comment |= line.trim_start().starts_with("/*");
+        if !comment {
+            for odd in ["extern", "__attribute__", "__declspec", "\\", "EXTISM_API"] {
+                assert!(!line.contains(odd), "{line}");
+            }
+            assert!(!line.starts_with('#') || line.starts_with("#include <std") || line == "#pragma once", "{line}");
+        }
+        comment &= !line.trim_end().ends_with("*/");
+    }
+}
+
+#[test]
+fn the_symbols_file_lists_the_functions_of_the_header() {
+    let header = fs::read_to_string(root().join("extism.h")).expect("it is committed");
+    let symbols = fs::read_to_string(root().join("packaging/symbols.txt")).expect("it is committed");
+    let mut declared: Vec<&str> = header
+        .lines()
+        .filter(|line| !line.trim_start().starts_with('*'))
+        .filter_map(|line| line.split_once('(').map(|(before, _)| before))
+        .filter_map(|before| before.rsplit([' ', '*']).next())
+        .filter(|name| name.starts_with("extism_"))
+        .collect();
+    let mut listed: Vec<&str> =
+        symbols.lines().filter(|line| !line.starts_with('#')).filter_map(|line| line.split(' ').next()).collect();
+    declared.sort_unstable();
+    listed.sort_unstable();
+    assert_eq!(declared, listed);
+    assert_eq!(declared.len(), 14);
+}
