@@ -70,7 +70,11 @@ struct PluginTunables {
 
 impl PluginTunables {
     /// Counts a new memory, and its growth from then on.
-    fn limited(&self, ty: &MemoryType, make: impl FnOnce() -> Result<VMMemory, MemoryError>) -> Result<VMMemory, MemoryError> {
+    fn limited(
+        &self,
+        ty: &MemoryType,
+        make: impl FnOnce() -> Result<VMMemory, MemoryError>,
+    ) -> Result<VMMemory, MemoryError> {
         let Some(budget) = &self.budget else { return make() };
         budget.take(ty.minimum.0)?;
         match make() {

@@ -3,8 +3,8 @@
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use crate::context::{Context, Error, PluginId};
 use super::context::{ExtismContext, find};
+use crate::context::{Context, Error, PluginId};
 
 /// Runs `work`; a panic in it becomes `fallback`.
 pub(super) fn guard<T>(fallback: T, work: impl FnOnce() -> T) -> T {

@@ -9,10 +9,11 @@ use super::guard::guard;
 use crate::log::{self as sink, Destination};
 
 /// The version as C text.
-const VERSION: &std::ffi::CStr = match std::ffi::CStr::from_bytes_with_nul(concat!(env!("CARGO_PKG_VERSION"), "\0").as_bytes()) {
-    Ok(version) => version,
-    Err(_) => panic!("the package version has a NUL byte"),
-};
+const VERSION: &std::ffi::CStr =
+    match std::ffi::CStr::from_bytes_with_nul(concat!(env!("CARGO_PKG_VERSION"), "\0").as_bytes()) {
+        Ok(version) => version,
+        Err(_) => panic!("the package version has a NUL byte"),
+    };
 
 /// Sets where log lines go, for the whole process. Can be called again at any time, from any thread; until the first
 /// call lines go to the logger of the host, if that is written in Rust and has one.
@@ -28,11 +29,15 @@ const VERSION: &std::ffi::CStr = match std::ffi::CStr::from_bytes_with_nul(conca
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn extism_log_file(filename: *const c_char, log_level: *const c_char) -> bool {
     guard(false, || {
-        let filename = if filename.is_null() { Ok("stderr") } else {
+        let filename = if filename.is_null() {
+            Ok("stderr")
+        } else {
             // SAFETY: C passes a NUL-terminated string, see above.
             unsafe { arg::string("filename", filename) }
         };
-        let level = if log_level.is_null() { Ok("error") } else {
+        let level = if log_level.is_null() {
+            Ok("error")
+        } else {
             // SAFETY: C passes a NUL-terminated string, see above.
             unsafe { arg::string("log_level", log_level) }
         };

@@ -60,9 +60,9 @@ impl Blocks {
     /// an offset of its own.
     pub(super) fn alloc(&mut self, length: u64, end: u64) -> Option<u64> {
         let size = length.max(1).checked_next_multiple_of(ALIGN)?;
-        self.alloc_at_top(length, size, end).or_else(|| self.alloc_in_gap(length, size)).or_else(|| {
-            self.collect_released().then(|| self.alloc_in_gap(length, size)).flatten()
-        })
+        self.alloc_at_top(length, size, end)
+            .or_else(|| self.alloc_in_gap(length, size))
+            .or_else(|| self.collect_released().then(|| self.alloc_in_gap(length, size)).flatten())
     }
 
     /// Where the memory must at least end for a block of `length` bytes to fit at the top.

@@ -186,7 +186,7 @@ mod tests {
     #[test]
     fn only_name_and_producers_survive_of_the_custom_sections() {
         let wasm = rewritten(
-            "(module $named (@custom \".debug_info\" \"big\") (@custom \"producers\" \"\\00\") (func $f) (@custom (after code) \"x\" \"\"))",
+            "(module $named (@custom \".debug_info\" \"big\") (@custom \"producers\" \"\\00\") (func $f) (@custom \"x\" (after code) \"\"))",
         );
         let customs: Vec<String> = Parser::new(0)
             .parse_all(&wasm)

@@ -71,7 +71,8 @@ mod tests {
 
     #[test]
     fn what_is_not_64_hex_digits_is_refused() {
-        for given in ["", "00", "../../etc/passwd", &"0".repeat(63), &"0".repeat(65), &"g".repeat(64), &"é".repeat(32)] {
+        for given in ["", "00", "../../etc/passwd", &"0".repeat(63), &"0".repeat(65), &"g".repeat(64), &"é".repeat(32)]
+        {
             let error = Digest::parse("main", given.to_owned()).expect_err("malformed").to_string();
             assert!(error.contains("64 hex digits") && error.contains(given), "{error}");
         }

@@ -62,7 +62,8 @@ impl<'de> Deserialize<'de> for Base64 {
             }
 
             fn visit_str<E: Error>(self, text: &str) -> Result<Base64, E> {
-                let bytes = STANDARD.decode(text).map_err(|error| E::custom(format_args!("invalid base64: {error}")))?;
+                let bytes =
+                    STANDARD.decode(text).map_err(|error| E::custom(format_args!("invalid base64: {error}")))?;
                 Ok(Base64(bytes))
             }
 

@@ -73,7 +73,9 @@ fn with_key_path<'de, D>(deserializer: D, warnings: &mut Vec<String>) -> Result<
 where
     D: Deserializer<'de, Error: Display>,
 {
-    let mut unknown = |path: serde_ignored::Path<'_>| warnings.push(format!("manifest: unknown key `{path}` ignored"));
+    let mut unknown = |path: serde_ignored::Path<'_>| {
+        warnings.push(format!("manifest: unknown key `{}` ignored", key_path(&path.to_string())));
+    };
     let mut track = serde_path_to_error::Track::new();
     let tracked = serde_path_to_error::Deserializer::new(deserializer, &mut track);
     Document::deserialize(serde_ignored::Deserializer::new(tracked, &mut unknown)).map_err(|error| {
@@ -82,6 +84,19 @@ where
             path => format!("{path}: {error}"),
         }
     })
+}
+
+/// `wasm.0.name` as `wasm[0].name`, without the `?` that stand for optional values.
+fn key_path(dotted: &str) -> String {
+    let mut path = String::new();
+    for segment in dotted.split('.').filter(|segment| *segment != "?") {
+        if segment.bytes().all(|byte| byte.is_ascii_digit()) {
+            path.extend(["[", segment, "]"]);
+        } else {
+            path.extend([if path.is_empty() { "" } else { "." }, segment]);
+        }
+    }
+    path
 }
 
 /// From what is written to what it means.

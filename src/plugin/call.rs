@@ -7,9 +7,9 @@ use wasmer::{ExternType, FunctionType, Instance, RuntimeError, Store, Type, Type
 
 use super::{Error, Plugin, trap};
 use crate::error;
-use crate::guest::{self, Fault};
 #[cfg(feature = "wasi")]
 use crate::guest::wasi;
+use crate::guest::{self, Fault};
 
 /// What a call came to.
 #[derive(Debug, PartialEq, Eq)]
@@ -152,12 +152,13 @@ fn outcome(result: Result<i32, CallError>, guest_error: Option<String>) -> Outco
         Ok(code) => (code, None),
         Err(CallError::Trap(trap)) => match exit_code(&trap) {
             Some(0) => (0, None),
-            Some(code @ 1..126) => {
-                (code, guest_error.is_none().then(|| format!("Exited with i32 exit status {code}")))
-            }
-            Some(code) => (-1, Some(format!(
-                "Call failed\n\nCaused by:\n    exit with invalid exit status outside of [0..126): {code}"
-            ))),
+            Some(code @ 1..126) => (code, guest_error.is_none().then(|| format!("Exited with i32 exit status {code}"))),
+            Some(code) => (
+                -1,
+                Some(format!(
+                    "Call failed\n\nCaused by:\n    exit with invalid exit status outside of [0..126): {code}"
+                )),
+            ),
             None => (-1, Some(error::describe(&CallError::Trap(trap)))),
         },
         Err(other) => (-1, Some(error::describe(&other))),

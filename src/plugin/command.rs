@@ -4,17 +4,15 @@
 //! told to build the library as a reactor.
 
 use thiserror::Error as ThisError;
-use wasmer::{
-    AsStoreMut, Extern, Function, FunctionEnv, FunctionEnvMut, Instance, Module, RuntimeError, Value,
-};
+use wasmer::{AsStoreMut, Extern, Function, FunctionEnv, FunctionEnvMut, Instance, Module, RuntimeError, Value};
 
 use super::Error;
+use super::Recipe;
 use super::instance::{Imports, Library};
 use super::link::Linked;
-use super::Recipe;
-use crate::guest::{self, Guest};
 #[cfg(feature = "wasi")]
 use crate::guest::wasi::Wasi;
+use crate::guest::{self, Guest};
 
 /// How many calls of one command library's functions a plugin may make before it is instantiated anew. Each costs
 /// an address space reservation of 8 GiB, of which a process can have about 16,000.

@@ -189,7 +189,8 @@ impl<'a> Imports<'a> {
         linked: &Linked,
         externs: &[Extern],
     ) -> Result<Instance, Error> {
-        let instance = Instance::new_by_index(store, &linked.module, externs).map_err(|error| explain(linked, error))?;
+        let instance =
+            Instance::new_by_index(store, &linked.module, externs).map_err(|error| explain(linked, error))?;
         #[cfg(feature = "wasi")]
         if let Some(wasi) = self.wasi.take() {
             wasi.attach(store, &instance)?;

@@ -144,9 +144,7 @@ impl Resolver<'_> {
         if self.is_main(index) {
             return Ok(Kind::Main);
         }
-        let has_function = |name| {
-            self.modules[index].exports().functions().any(|export| export.name() == name)
-        };
+        let has_function = |name| self.modules[index].exports().functions().any(|export| export.name() == name);
         match (has_function("_start"), has_function("_initialize")) {
             (true, true) => Err(Error::CommandAndReactor(self.names[index].clone())),
             (true, false) => Ok(Kind::Command),

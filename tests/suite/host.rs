@@ -111,6 +111,24 @@ impl Plugin<'_> {
         unsafe { slice::from_raw_parts(data, usize::try_from(length).expect("fits")) }.to_vec()
     }
 
+    /// The output and the byte after it, which is readable too.
+    pub(crate) fn output_and_next_byte(&self) -> Vec<u8> {
+        let length = ffi::extism_plugin_output_length(self.context.0, self.id);
+        let data = ffi::extism_plugin_output_data(self.context.0, self.id);
+        let length = usize::try_from(length).expect("fits");
+        // SAFETY: the library promises one readable byte more than the output has, until the next call on the plugin.
+        unsafe { slice::from_raw_parts(data, length + 1) }.to_vec()
+    }
+
+    /// Calls `function` with the output of `other` where it lies, as a caller may who does not copy it.
+    pub(crate) fn call_with_output_of(&self, function: &str, other: &Plugin<'_>) -> i32 {
+        let length = ffi::extism_plugin_output_length(other.context.0, other.id);
+        let data = ffi::extism_plugin_output_data(other.context.0, other.id);
+        let name = CString::new(function).expect("no NUL in the name");
+        // SAFETY: the name is a C string, pointer and length are those of an output that nobody has called away.
+        unsafe { ffi::extism_plugin_call(self.context.0, self.id, name.as_ptr(), data, length) }
+    }
+
     /// The output of a call that must succeed.
     pub(crate) fn answer(&self, function: &str, input: impl AsRef<[u8]>) -> String {
         let answer = self.call(function, input);

@@ -6,15 +6,8 @@ use std::path::{Path, PathBuf};
 use crate::host::root;
 
 /// The floors from the top; each may use those after it, and itself. Those in one line do not know each other.
-const FLOORS: [&[&str]; 7] = [
-    &["ffi"],
-    &["context"],
-    &["plugin"],
-    &["engine", "guest", "loader"],
-    &["manifest"],
-    &["log", "http"],
-    &["error"],
-];
+const FLOORS: [&[&str]; 7] =
+    [&["ffi"], &["context"], &["plugin"], &["engine", "guest", "loader"], &["manifest"], &["log", "http"], &["error"]];
 
 /// Crates that only one place may name.
 const PRIVATE_CRATES: [(&str, &[&str]); 4] = [
@@ -76,7 +69,11 @@ fn each_floor_uses_only_those_below() {
         }
         let own = floor_of(&module).unwrap_or_else(|| panic!("{} stands on no floor", path.display()));
         for line in code_lines(&text) {
-            assert!(!line.contains("crate::{") && !line.contains("crate::*"), "{}: name the floor: {line}", path.display());
+            assert!(
+                !line.contains("crate::{") && !line.contains("crate::*"),
+                "{}: name the floor: {line}",
+                path.display()
+            );
             for used in modules_named(line) {
                 let floor = floor_of(used).unwrap_or_else(|| panic!("{}: `{used}` is no floor", path.display()));
                 assert!(used == module || floor > own, "{}: {module} uses {used}: {line}", path.display());

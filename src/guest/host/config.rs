@@ -1,6 +1,6 @@
 //! The configuration, read-only for plugins. Changes by `extism_plugin_config` show at once.
 
-use super::{Env, Fault, live_block, utf8};
+use super::{Env, Fault, HostResult, live_block, utf8};
 
 /// The value of `key` as a new block, 0 if there is none.
 fn get(env: &mut Env<'_>, key: &str) -> Result<u64, Fault> {
@@ -10,23 +10,23 @@ fn get(env: &mut Env<'_>, key: &str) -> Result<u64, Fault> {
 }
 
 pub(in crate::guest) mod v0 {
-    use super::{Env, Fault, live_block, utf8};
+    use super::{Env, HostResult, live_block, utf8};
 
-    pub(in crate::guest) fn config_get(mut env: Env<'_>, key: u64) -> Result<u64, Fault> {
+    pub(in crate::guest) fn config_get(mut env: Env<'_>, key: u64) -> HostResult<u64> {
         let (guest, store) = env.data_and_store_mut();
         let key = utf8(live_block(guest, &store, key)?)?;
-        super::get(&mut env, &key)
+        Ok(super::get(&mut env, &key)?)
     }
 }
 
 pub(in crate::guest) mod v1 {
     use super::super::handle_bytes;
-    use super::{Env, Fault, utf8};
+    use super::{Env, HostResult, utf8};
 
-    pub(in crate::guest) fn config_get(mut env: Env<'_>, key: u64) -> Result<u64, Fault> {
+    pub(in crate::guest) fn config_get(mut env: Env<'_>, key: u64) -> HostResult<u64> {
         let name = utf8(handle_bytes(&mut env, key, "config key")?)?;
         let value = super::get(&mut env, &name);
         env.data_mut().io.release(key);
-        value
+        Ok(value?)
     }
 }

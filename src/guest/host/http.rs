@@ -1,6 +1,6 @@
 //! HTTP requests by plugins. This build has no client: every request answers so.
 
-use super::{Env, Fault};
+use super::{Env, Fault, HostResult};
 
 /// The status of the last answer, 0 before the first.
 pub(in crate::guest) fn http_status_code(env: Env<'_>) -> u32 {
@@ -9,27 +9,27 @@ pub(in crate::guest) fn http_status_code(env: Env<'_>) -> u32 {
 
 pub(in crate::guest) mod v0 {
     use super::super::live_block;
-    use super::{Env, Fault};
+    use super::{Env, Fault, HostResult};
 
-    pub(in crate::guest) fn http_request(mut env: Env<'_>, request: u64, body: u64) -> Result<u64, Fault> {
+    pub(in crate::guest) fn http_request(mut env: Env<'_>, request: u64, body: u64) -> HostResult<u64> {
         let (guest, store) = env.data_and_store_mut();
         live_block(guest, &store, request)?;
         if body != 0 {
             live_block(guest, &store, body)?;
         }
-        Err(Fault::NoHttp)
+        Err(Fault::NoHttp.into())
     }
 }
 
 pub(in crate::guest) mod v1 {
     use super::super::handle_bytes;
-    use super::{Env, Fault};
+    use super::{Env, Fault, HostResult};
 
-    pub(in crate::guest) fn http_request(mut env: Env<'_>, request: u64, body: u64) -> Result<u64, Fault> {
+    pub(in crate::guest) fn http_request(mut env: Env<'_>, request: u64, body: u64) -> HostResult<u64> {
         handle_bytes(&mut env, request, "http request")?;
         handle_bytes(&mut env, body, "http body")?;
         env.data_mut().state.http_status = 0;
-        Err(Fault::NoHttp)
+        Err(Fault::NoHttp.into())
     }
 
     /// 0: there is no answer whose headers could be shown.

@@ -2,7 +2,7 @@
 
 use log::Level;
 
-use super::{Env, Fault, handle_bytes, live_block};
+use super::{Env, HostResult, handle_bytes, live_block};
 use crate::log as sink;
 
 /// Under which target plugins' lines are logged.
@@ -13,59 +13,59 @@ fn line(level: Level, text: &[u8]) {
 }
 
 pub(in crate::guest) mod v0 {
-    use super::{Env, Fault, Level, line, live_block};
+    use super::{Env, HostResult, Level, line, live_block};
 
-    fn log(mut env: Env<'_>, level: Level, handle: u64) -> Result<(), Fault> {
+    fn log(mut env: Env<'_>, level: Level, handle: u64) -> HostResult<()> {
         let (guest, store) = env.data_and_store_mut();
         let text = live_block(guest, &store, handle)?;
         line(level, &text);
         Ok(())
     }
 
-    pub(in crate::guest) fn error(env: Env<'_>, handle: u64) -> Result<(), Fault> {
+    pub(in crate::guest) fn error(env: Env<'_>, handle: u64) -> HostResult<()> {
         log(env, Level::Error, handle)
     }
 
-    pub(in crate::guest) fn warn(env: Env<'_>, handle: u64) -> Result<(), Fault> {
+    pub(in crate::guest) fn warn(env: Env<'_>, handle: u64) -> HostResult<()> {
         log(env, Level::Warn, handle)
     }
 
-    pub(in crate::guest) fn info(env: Env<'_>, handle: u64) -> Result<(), Fault> {
+    pub(in crate::guest) fn info(env: Env<'_>, handle: u64) -> HostResult<()> {
         log(env, Level::Info, handle)
     }
 
-    pub(in crate::guest) fn debug(env: Env<'_>, handle: u64) -> Result<(), Fault> {
+    pub(in crate::guest) fn debug(env: Env<'_>, handle: u64) -> HostResult<()> {
         log(env, Level::Debug, handle)
     }
 }
 
 pub(in crate::guest) mod v1 {
-    use super::{Env, Fault, Level, handle_bytes, line, sink};
+    use super::{Env, HostResult, Level, handle_bytes, line, sink};
 
-    fn log(mut env: Env<'_>, level: Level, handle: u64) -> Result<(), Fault> {
+    fn log(mut env: Env<'_>, level: Level, handle: u64) -> HostResult<()> {
         let text = handle_bytes(&mut env, handle, "log message")?;
         env.data_mut().io.release(handle);
         line(level, &text);
         Ok(())
     }
 
-    pub(in crate::guest) fn error(env: Env<'_>, handle: u64) -> Result<(), Fault> {
+    pub(in crate::guest) fn error(env: Env<'_>, handle: u64) -> HostResult<()> {
         log(env, Level::Error, handle)
     }
 
-    pub(in crate::guest) fn warn(env: Env<'_>, handle: u64) -> Result<(), Fault> {
+    pub(in crate::guest) fn warn(env: Env<'_>, handle: u64) -> HostResult<()> {
         log(env, Level::Warn, handle)
     }
 
-    pub(in crate::guest) fn info(env: Env<'_>, handle: u64) -> Result<(), Fault> {
+    pub(in crate::guest) fn info(env: Env<'_>, handle: u64) -> HostResult<()> {
         log(env, Level::Info, handle)
     }
 
-    pub(in crate::guest) fn debug(env: Env<'_>, handle: u64) -> Result<(), Fault> {
+    pub(in crate::guest) fn debug(env: Env<'_>, handle: u64) -> HostResult<()> {
         log(env, Level::Debug, handle)
     }
 
-    pub(in crate::guest) fn trace(env: Env<'_>, handle: u64) -> Result<(), Fault> {
+    pub(in crate::guest) fn trace(env: Env<'_>, handle: u64) -> HostResult<()> {
         log(env, Level::Trace, handle)
     }
 

@@ -1,7 +1,7 @@
 //! Blocks, loads and stores, input, output and error.
 
 use super::super::GuestError;
-use super::{Env, Fault};
+use super::{Env, Fault, HostResult};
 
 pub(in crate::guest) fn input_length(env: Env<'_>) -> u64 {
     let input = env.data().io.input();
@@ -58,50 +58,50 @@ fn block(env: &mut Env<'_>, offset: u64) -> Option<Vec<u8>> {
 /// 0.x: what cannot be done stops the plugin.
 pub(in crate::guest) mod v0 {
     use super::super::utf8;
-    use super::{Env, Fault, GuestError};
+    use super::{Env, Fault, GuestError, HostResult};
 
-    pub(in crate::guest) fn alloc(mut env: Env<'_>, length: u64) -> Result<u64, Fault> {
-        super::alloc(&mut env, length).ok_or(Fault::OutOfMemory(length))
+    pub(in crate::guest) fn alloc(mut env: Env<'_>, length: u64) -> HostResult<u64> {
+        Ok(super::alloc(&mut env, length).ok_or(Fault::OutOfMemory(length))?)
     }
 
-    pub(in crate::guest) fn length(env: Env<'_>, offset: u64) -> Result<u64, Fault> {
+    pub(in crate::guest) fn length(env: Env<'_>, offset: u64) -> HostResult<u64> {
         if offset == 0 {
             return Ok(0);
         }
-        env.data().io.length(offset).ok_or(Fault::UnknownLength(offset))
+        Ok(env.data().io.length(offset).ok_or(Fault::UnknownLength(offset))?)
     }
 
-    pub(in crate::guest) fn load_u8(mut env: Env<'_>, offset: u64) -> Result<u32, Fault> {
+    pub(in crate::guest) fn load_u8(mut env: Env<'_>, offset: u64) -> HostResult<u32> {
         let [byte] = super::load(&mut env, offset).ok_or(Fault::OutOfBounds)?;
         Ok(u32::from(byte))
     }
 
-    pub(in crate::guest) fn load_u64(mut env: Env<'_>, offset: u64) -> Result<u64, Fault> {
-        super::load(&mut env, offset).map(u64::from_le_bytes).ok_or(Fault::OutOfBounds)
+    pub(in crate::guest) fn load_u64(mut env: Env<'_>, offset: u64) -> HostResult<u64> {
+        Ok(super::load(&mut env, offset).map(u64::from_le_bytes).ok_or(Fault::OutOfBounds)?)
     }
 
-    pub(in crate::guest) fn store_u8(mut env: Env<'_>, offset: u64, value: u32) -> Result<(), Fault> {
-        super::store(&mut env, offset, [value as u8])
+    pub(in crate::guest) fn store_u8(mut env: Env<'_>, offset: u64, value: u32) -> HostResult<()> {
+        Ok(super::store(&mut env, offset, [value as u8])?)
     }
 
-    pub(in crate::guest) fn store_u64(mut env: Env<'_>, offset: u64, value: u64) -> Result<(), Fault> {
-        super::store(&mut env, offset, value.to_le_bytes())
+    pub(in crate::guest) fn store_u64(mut env: Env<'_>, offset: u64, value: u64) -> HostResult<()> {
+        Ok(super::store(&mut env, offset, value.to_le_bytes())?)
     }
 
-    pub(in crate::guest) fn input_load_u8(mut env: Env<'_>, offset: u64) -> Result<u32, Fault> {
+    pub(in crate::guest) fn input_load_u8(mut env: Env<'_>, offset: u64) -> HostResult<u32> {
         let [byte] = super::load_input(&mut env, offset).ok_or(Fault::OutOfBounds)?;
         Ok(u32::from(byte))
     }
 
-    pub(in crate::guest) fn input_load_u64(mut env: Env<'_>, offset: u64) -> Result<u64, Fault> {
-        super::load_input(&mut env, offset).map(u64::from_le_bytes).ok_or(Fault::OutOfBounds)
+    pub(in crate::guest) fn input_load_u64(mut env: Env<'_>, offset: u64) -> HostResult<u64> {
+        Ok(super::load_input(&mut env, offset).map(u64::from_le_bytes).ok_or(Fault::OutOfBounds)?)
     }
 
-    pub(in crate::guest) fn output_set(mut env: Env<'_>, offset: u64, length: u64) -> Result<(), Fault> {
-        super::set_output(&mut env, offset, length).ok_or(Fault::OutOfBounds)
+    pub(in crate::guest) fn output_set(mut env: Env<'_>, offset: u64, length: u64) -> HostResult<()> {
+        Ok(super::set_output(&mut env, offset, length).ok_or(Fault::OutOfBounds)?)
     }
 
-    pub(in crate::guest) fn error_set(mut env: Env<'_>, handle: u64) -> Result<(), Fault> {
+    pub(in crate::guest) fn error_set(mut env: Env<'_>, handle: u64) -> HostResult<()> {
         if handle == 0 {
             env.data_mut().error = None;
             return Ok(());
@@ -114,7 +114,7 @@ pub(in crate::guest) mod v0 {
 
 /// 1.x: what is out of bounds reads as 0 and is not written.
 pub(in crate::guest) mod v1 {
-    use super::{Env, Fault, GuestError};
+    use super::{Env, GuestError, HostResult};
 
     pub(in crate::guest) fn alloc(mut env: Env<'_>, length: u64) -> u64 {
         if length == 0 {
@@ -187,10 +187,10 @@ pub(in crate::guest) mod v1 {
         env.data().error.as_ref().map_or(0, |error| error.handle)
     }
 
-    pub(in crate::guest) fn reset(mut env: Env<'_>) -> Result<(), Fault> {
+    pub(in crate::guest) fn reset(mut env: Env<'_>) -> HostResult<()> {
         let (guest, mut store) = env.data_and_store_mut();
         guest.error = None;
-        guest.io.reset(&mut store)
+        Ok(guest.io.reset(&mut store)?)
     }
 
     pub(in crate::guest) fn memory_bytes(mut env: Env<'_>) -> u64 {

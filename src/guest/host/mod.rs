@@ -7,12 +7,22 @@ pub(super) mod log;
 pub(super) mod memory;
 pub(super) mod vars;
 
-use wasmer::{AsStoreRef, FunctionEnvMut};
+use wasmer::{AsStoreRef, FunctionEnvMut, RuntimeError};
 
 use super::{Fault, Guest};
 
 /// What a host function is called with.
 type Env<'a> = FunctionEnvMut<'a, Guest>;
+
+/// What it returns: an error stops the plugin, and knows where the plugin was.
+type HostResult<T> = Result<T, RuntimeError>;
+
+impl From<Fault> for RuntimeError {
+    fn from(fault: Fault) -> Self {
+        // The plugin's frames are still there now; once the fault has left the host function they are not.
+        Self::user(Box::new(fault))
+    }
+}
 
 /// The bytes of the live block at `offset`, by the rule of 0.x: anything else stops the plugin.
 fn live_block(guest: &Guest, store: &impl AsStoreRef, offset: u64) -> Result<Vec<u8>, Fault> {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Env, Fault, live_block, utf8};
+use super::{Env, Fault, HostResult, live_block, utf8};
 
 /// Bytes that each variable counts besides its key and value, as in Extism 1.x.
 const OVERHEAD: u64 = 48;
@@ -69,16 +69,16 @@ fn get(env: &mut Env<'_>, key: &str) -> Result<u64, Fault> {
 }
 
 pub(in crate::guest) mod v0 {
-    use super::{Env, Fault, live_block, utf8};
+    use super::{Env, HostResult, live_block, utf8};
 
-    pub(in crate::guest) fn var_get(mut env: Env<'_>, key: u64) -> Result<u64, Fault> {
+    pub(in crate::guest) fn var_get(mut env: Env<'_>, key: u64) -> HostResult<u64> {
         let (guest, store) = env.data_and_store_mut();
         let key = utf8(live_block(guest, &store, key)?)?;
-        super::get(&mut env, &key)
+        Ok(super::get(&mut env, &key)?)
     }
 
     /// A value of 0 removes the variable.
-    pub(in crate::guest) fn var_set(mut env: Env<'_>, key: u64, value: u64) -> Result<(), Fault> {
+    pub(in crate::guest) fn var_set(mut env: Env<'_>, key: u64, value: u64) -> HostResult<()> {
         let (guest, store) = env.data_and_store_mut();
         let key = utf8(live_block(guest, &store, key)?)?;
         if value == 0 {
@@ -86,24 +86,24 @@ pub(in crate::guest) mod v0 {
             return Ok(());
         }
         let value = live_block(guest, &store, value)?;
-        guest.state.vars.set(key, value)
+        Ok(guest.state.vars.set(key, value)?)
     }
 }
 
 /// Handles become the host's; the key's is freed before anything else can take its place.
 pub(in crate::guest) mod v1 {
     use super::super::handle_bytes;
-    use super::{Env, Fault, utf8};
+    use super::{Env, HostResult, utf8};
 
-    pub(in crate::guest) fn var_get(mut env: Env<'_>, key: u64) -> Result<u64, Fault> {
+    pub(in crate::guest) fn var_get(mut env: Env<'_>, key: u64) -> HostResult<u64> {
         let name = utf8(handle_bytes(&mut env, key, "var key")?)?;
         let value = super::get(&mut env, &name);
         env.data_mut().io.release(key);
-        value
+        Ok(value?)
     }
 
     /// A value of 0 removes the variable.
-    pub(in crate::guest) fn var_set(mut env: Env<'_>, key: u64, value: u64) -> Result<(), Fault> {
+    pub(in crate::guest) fn var_set(mut env: Env<'_>, key: u64, value: u64) -> HostResult<()> {
         let name = utf8(handle_bytes(&mut env, key, "var key")?)?;
         let bytes = match value {
             0 => None,
@@ -113,12 +113,10 @@ pub(in crate::guest) mod v1 {
         guest.io.release(key);
         guest.io.release(value);
         match bytes {
-            Some(bytes) => guest.state.vars.set(name, bytes),
-            None => {
-                guest.state.vars.remove(&name);
-                Ok(())
-            }
+            Some(bytes) => guest.state.vars.set(name, bytes)?,
+            None => guest.state.vars.remove(&name),
         }
+        Ok(())
     }
 }
 

@@ -34,7 +34,8 @@ pub(super) fn mount(
             return Err(Error::DuplicateMapping(guest.clone()));
         }
         let (host_path, read_only) = host.strip_prefix("ro:").map_or((host.as_str(), false), |path| (path, true));
-        root.mount(&guest_path, open(host_path, read_only).map_err(failed)?).map_err(|error| failed(error.to_string()))?;
+        root.mount(&guest_path, open(host_path, read_only).map_err(failed)?)
+            .map_err(|error| failed(error.to_string()))?;
         let alias = guest_path.to_string_lossy().into_owned();
         builder = builder
             .preopen_build(|preopen| {
@@ -144,7 +145,11 @@ impl<F: FileSystem> FileOpener for ReadOnly<F> {
 struct ReadOnlyFile(Box<dyn VirtualFile + Send + Sync + 'static>);
 
 impl AsyncRead for ReadOnlyFile {
-    fn poll_read(mut self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
         Pin::new(&mut self.0).poll_read(context, buffer)
     }
 }

@@ -108,13 +108,7 @@ impl Wasi {
         let handles = WasiModuleInstanceHandles::new(memory.clone(), store, instance.clone(), None);
         self.env
             .clone()
-            .initialize_handles_and_layout(
-                store,
-                instance.clone(),
-                WasiModuleTreeHandles::Static(handles),
-                None,
-                false,
-            )
+            .initialize_handles_and_layout(store, instance.clone(), WasiModuleTreeHandles::Static(handles), None, false)
             .map_err(|error| Error::Setup(error.to_string()))
     }
 }

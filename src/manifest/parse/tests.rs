@@ -66,7 +66,7 @@ fn what_sdks_write_is_read() {
 fn unknown_keys_are_ignored_with_a_warning() {
     let manifest = ok(r#"{"wasm": [{"path": "x.wasm", "nmae": "y"}], "memmory": {}, "memory": {"mx": 1}}"#);
     let warnings = manifest.warnings.join("\n");
-    for key in ["`wasm.0.nmae`", "`memmory`", "`memory.mx`"] {
+    for key in ["`wasm[0].nmae`", "`memmory`", "`memory.mx`"] {
         assert!(warnings.contains(key), "{warnings}");
     }
     let manifest = ok(r#"{"wasm": [{"path": "x.wasm", "data": "", "url": "u"}]}"#);

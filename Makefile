@@ -1,0 +1,107 @@
+# What there is to do here; `make` alone lists it. Rust 1.95, make and a C compiler are all that the first four need.
+
+CARGO ?= cargo
+
+# Where `make install` puts things; DESTDIR stands before all of them.
+PREFIX ?= /usr/local
+LIBDIR ?= $(PREFIX)/lib
+INCLUDEDIR ?= $(PREFIX)/include
+
+VERSION := $(shell sed -n 's/^version = "\(.*\)"$$/\1/p' Cargo.toml | head -n 1)
+SONAME := libextism.so.$(firstword $(subst ., ,$(VERSION)))
+DIST := target/dist
+PLUGIN := fixtures/wasm/count_vowels.v0.wasm
+
+# Not CC: with another value in the environment, cargo builds everything that has C in it anew.
+export CARGO DESTDIR PREFIX LIBDIR INCLUDEDIR
+
+.PHONY: help build example test test-rust test-c test-valgrind test-python test-install lint header fixtures \
+        fixtures-big fixtures-pdk install uninstall clean
+.DELETE_ON_ERROR:
+
+help: ## show this list
+	@echo "libextism on Wasmer $(VERSION)"
+	@echo
+	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 24
+	@echo
+	@echo "Variables: PREFIX, LIBDIR, INCLUDEDIR, DESTDIR (install); NO_SKIP=1 (test: what is missing is an error)"
+
+build: $(DIST)/libextism.so ## build libextism.so and libextism.a into target/dist
+
+example: build $(DIST)/count_vowels ## build the library and run the C example on a real plugin
+	$(DIST)/count_vowels $(PLUGIN)
+
+test: ## run every test; what an optional one needs and does not find is named
+	tests/run.sh rust c python install
+
+test-rust: ## the Rust tests alone
+	tests/run.sh rust
+
+test-c: ## the C and C++ tests alone, against the .so and the .a
+	tests/run.sh c
+
+test-valgrind: ## the C tests under valgrind
+	tests/run.sh valgrind
+
+test-python: ## the official Python SDK on the library
+	tests/run.sh python
+
+test-install: ## install into a temporary root and build the examples there
+	tests/run.sh install
+
+lint: ## rustfmt and clippy
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --release --all-targets --locked -- -D warnings
+
+header: ## write extism.h anew from src/ffi
+	@$(CARGO) build --release --locked
+	@cp "$$($(CARGO) build --release --locked --message-format=json 2>/dev/null \
+	    | sed -n 's/.*"EXTISM_HEADER","\([^"]*\)".*/\1/p' | tail -n 1)" extism.h
+	@echo "extism.h is fresh"
+
+fixtures: ## build the test plugins anew (clang-19, lld-19, wasi-libc)
+	$(MAKE) -C fixtures fixtures
+
+fixtures-big: ## build SQLite and QuickJS as plugins
+	$(MAKE) -C fixtures big
+
+fixtures-pdk: ## fetch the plugins that come compiled with the official PDK
+	$(MAKE) -C fixtures pdk
+
+install: build ## install header, libraries and pkg-config files
+	packaging/install.sh install $(DIST)
+
+uninstall: ## remove what `make install` has installed
+	packaging/install.sh uninstall
+
+clean: ## remove what was built
+	$(CARGO) clean
+
+# The library
+#
+# One library is shipped: the static one with link-time optimisation, and the shared one linked from it with a version
+# script, so that nothing but the functions of extism.h is exported. (Cargo's own cdylib would export symbols of
+# dependencies, and asking it for several kinds at once drops the optimisation silently.)
+
+SOURCES := Cargo.toml Cargo.lock build.rs cbindgen.toml .cargo/config.toml $(shell find src -name '*.rs')
+
+$(DIST)/libextism.a: $(SOURCES)
+	@mkdir -p $(DIST)
+	$(CARGO) rustc --release --locked --lib --crate-type staticlib -- \
+	    -C lto=thin -C embed-bitcode=yes --print native-static-libs 2>$(DIST)/build.log || { cat $(DIST)/build.log >&2; exit 1; }
+	sed -n 's/^note: native-static-libs: //p' $(DIST)/build.log | tail -n 1 >$(DIST)/native-libs.txt
+	cp target/release/libextism.a $@
+
+$(DIST)/libextism.map: packaging/symbols.txt packaging/version-script.sh
+	@mkdir -p $(DIST)
+	packaging/version-script.sh >$@
+
+$(DIST)/libextism.so: $(DIST)/libextism.a $(DIST)/libextism.map
+	$(CC) -shared -o $(DIST)/libextism.so.$(VERSION) -Wl,--whole-archive $(DIST)/libextism.a -Wl,--no-whole-archive \
+	    -Wl,--gc-sections -Wl,--strip-debug -Wl,--version-script=$(DIST)/libextism.map -Wl,-soname,$(SONAME) \
+	    -Wl,-z,relro,-z,now -Wl,-z,defs $$(cat $(DIST)/native-libs.txt)
+	ln -sf libextism.so.$(VERSION) $(DIST)/$(SONAME)
+	ln -sf $(SONAME) $@
+
+$(DIST)/count_vowels: examples/c/count_vowels.c extism.h $(DIST)/libextism.so
+	$(CC) -std=c11 -Wall -Wextra -Wpedantic -Werror -O2 -I. $< -L$(DIST) -lextism -Wl,-rpath,'$$ORIGIN' -o $@

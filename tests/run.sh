@@ -1,0 +1,120 @@
+#!/bin/sh
+# Runs the tests that are named, and prints one total. What a test needs and does not find is named with its Debian
+# package and skipped, unless NO_SKIP is set: then it is a failure.
+set -u
+
+usage="usage: run.sh (rust | c | valgrind | python | install)..."
+[ $# -gt 0 ] || { echo "$usage" >&2; exit 2; }
+
+cd "$(dirname "$0")/.." || exit 2
+dist=target/dist
+plugin=fixtures/wasm/count_vowels.v0.wasm
+make=${MAKE:-make}
+log=$(mktemp "${TMPDIR:-/tmp}/extism-tests.XXXXXX")
+trap 'rm -f "$log"' EXIT
+
+passed=0
+failed=0
+skipped=0
+
+# Whether the commands PROGRAM... are there, each followed by the package that has it.
+have() { # SUBJECT (PROGRAM PACKAGE)...
+    subject=$1
+    shift
+    while [ $# -gt 0 ]; do
+        if ! command -v "$1" >/dev/null 2>&1; then
+            echo "$subject: needs \`$1\` (apt-get install $2)"
+            if [ -n "${NO_SKIP-}" ]; then failed=$((failed + 1)); else skipped=$((skipped + 1)); fi
+            return 1
+        fi
+        shift 2
+    done
+}
+
+# Runs a command that prints its results, and counts it as one test, or as what COUNT says of its output.
+run() { # SUBJECT COUNT COMMAND...
+    subject=$1 count=$2
+    shift 2
+    echo "== $subject"
+    { "$@" 2>&1; echo "exit status $?"; } | tee "$log" | sed '$d'
+    status=$(sed -n '$s/^exit status //p' "$log")
+    good=$($count passed <"$log")
+    bad=$($count failed <"$log")
+    [ "$status" -eq 0 ] || [ "$bad" -gt 0 ] || bad=1
+    passed=$((passed + good))
+    failed=$((failed + bad))
+}
+
+cargo_results() { # passed | failed
+    sed -n "s/^test result: .* \([0-9]*\) $1;.*/\1/p" | awk '{ sum += $1 } END { print sum + 0 }'
+}
+
+c_results() { # passed | failed
+    sed -n "s/.*\<\([0-9]*\) $1\>.*/\1/p" | tail -n 1 | awk '{ sum = $1 } END { print sum + 0 }'
+}
+
+python_results() { # passed | failed
+    awk -v want="$1" '
+        /^Ran [0-9]+ tests? in/ { ran = $2 }
+        /^FAILED \(/ { gsub(/[^0-9]+/, " "); for (i = 1; i <= NF; i++) bad += $i }
+        END { print (want == "failed" ? bad : ran - bad) + 0 }'
+}
+
+one_test() { # passed | failed
+    if grep -q '^exit status 0$'; then good=1 bad=0; else good=0 bad=1; fi
+    if [ "$1" = passed ]; then echo $good; else echo $bad; fi
+}
+
+build() {
+    "$make" --no-print-directory build || { echo "the library cannot be built" >&2; exit 1; }
+}
+
+rust() {
+    "$make" --no-print-directory -C fixtures pdk >/dev/null || exit 1
+    run "Rust" cargo_results "${CARGO:-cargo}" test --release --locked --all-targets --no-fail-fast
+}
+
+c() {
+    have "C tests" "${CC:-cc}" gcc "${CXX:-c++}" g++ || return
+    build
+    run "C and C++ on the .so and the .a" c_results tests/c/run.sh . $dist $dist/native-libs.txt
+}
+
+valgrind() {
+    have "valgrind" valgrind valgrind "${CC:-cc}" gcc || return
+    build
+    run "C under valgrind" c_results tests/c/run.sh --valgrind . $dist $dist/native-libs.txt
+}
+
+python() {
+    have "Python SDK" python3 python3 || return
+    build
+    venv=target/python
+    if ! [ -x $venv/bin/pip ] && ! python3 -m venv $venv >"$log" 2>&1; then
+        rm -rf $venv
+        have "Python SDK" python3-venv-is-missing python3-venv
+        return
+    fi
+    $venv/bin/pip install --quiet --disable-pip-version-check -r tests/python/requirements.txt || exit 1
+    cp extism.h $dist/
+    run "Python SDK" python_results env EXTISM_PATH="$PWD/$dist" EXTISM_TEST_PLUGIN=$plugin \
+        $venv/bin/python tests/python/test_sdk.py
+}
+
+install() {
+    have "installation" pkg-config pkg-config readelf binutils "${CXX:-c++}" g++ || return
+    build
+    run "installation" one_test packaging/test-install.sh $dist $plugin
+    run "examples" one_test "$make" --no-print-directory example
+}
+
+for subject; do
+    case $subject in
+        rust | c | valgrind | python | install) $subject ;;
+        *) echo "$usage" >&2; exit 2 ;;
+    esac
+done
+
+echo
+echo "$passed passed, $failed failed, $skipped skipped"
+[ "$failed" -eq 0 ]

@@ -1,0 +1,68 @@
+//! Tests in a process of their own: for what is set for a whole process, measured in it, or might end it.
+
+use std::env;
+use std::ffi::OsStr;
+use std::fs::{self, File};
+use std::process::{Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// Tells the child that it is one, and which case to run.
+const CASE: &str = "EXTISM_TEST_CASE";
+
+/// How long a child may take before it counts as dead-locked.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// What a child wrote.
+pub(crate) struct Ended {
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+}
+
+/// The case to run, if this process is a child.
+pub(crate) fn case() -> Option<String> {
+    env::var(CASE).ok()
+}
+
+/// Runs `body` as the test of this name, such as `log::formats`, in a process where nothing else runs.
+pub(crate) fn alone(test: &str, body: impl FnOnce()) {
+    match case() {
+        Some(_) => body(),
+        None => drop(run(test, "", &[])),
+    }
+}
+
+/// Runs the test of this name again in a new process, where [`case`] says `case`. It must pass.
+pub(crate) fn run(test: &str, case: &str, variables: &[(&str, &OsStr)]) -> Ended {
+    let folder = tempfile::tempdir().expect("a folder for the output");
+    let output = |name| File::create(folder.path().join(name)).expect("a file for the output");
+    let mut child = Command::new(env::current_exe().expect("the tests are a file"))
+        .args(["--exact", test, "--nocapture", "--test-threads=1"])
+        .env(CASE, case)
+        .envs(variables.iter().copied())
+        .stdin(Stdio::null())
+        .stdout(output("stdout"))
+        .stderr(output("stderr"))
+        .spawn()
+        .expect("the tests can be run again");
+    let deadline = Instant::now() + PATIENCE;
+    let status = loop {
+        match child.try_wait().expect("the child can be waited for") {
+            Some(status) => break Some(status),
+            None if Instant::now() > deadline => break None,
+            None => thread::sleep(Duration::from_millis(2)),
+        }
+    };
+    if status.is_none() {
+        child.kill().expect("the child can be killed");
+        child.wait().expect("the child can be waited for");
+    }
+    let text = |name| {
+        let bytes = fs::read(folder.path().join(name)).expect("the output can be read");
+        String::from_utf8_lossy(&bytes).into_owned()
+    };
+    let ended = Ended { stdout: text("stdout"), stderr: text("stderr") };
+    let passed = status.is_some_and(|status| status.success()) && ended.stdout.contains("1 passed");
+    assert!(passed, "{test}, case `{case}`: {status:?}\n{}\n{}", ended.stdout, ended.stderr);
+    ended
+}

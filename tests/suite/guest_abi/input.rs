@@ -1,0 +1,97 @@
+//! What a plugin sees of its input: every byte of it and none beside it.
+
+use std::fmt::Write as _;
+
+use super::{Abi, BOTH, module};
+use crate::host::Context;
+
+/// Writes beside the input, so that a load too far does not find zeros.
+const SURROUND: &str = r#"
+    (func $surround (local $at i64) (local $i i64)
+      (if (i64.ge_u (call $input_offset) (i64.const 8)) (then
+        (call $store_u64 (i64.sub (call $input_offset) (i64.const 8)) (i64.const -1))))
+      (local.set $at (call $alloc (i64.const 128)))
+      (loop $next
+        (call $store_u64 (i64.add (local.get $at) (local.get $i)) (i64.const -1))
+        (local.set $i (i64.add (local.get $i) (i64.const 8)))
+        (br_if $next (i64.lt_u (local.get $i) (i64.const 128)))))
+"#;
+
+/// Where the plugins load: all over the inputs below, behind them, and where a sum overflows.
+fn offsets() -> impl Iterator<Item = u64> {
+    (0..=80).chain([1 << 16, (1 << 32) - 8, 1 << 32, (1 << 32) + 1, 1 << 63, u64::MAX - 63]).chain(u64::MAX - 9..=u64::MAX)
+}
+
+/// Loads from each offset in an export of its own: the input must not carry it.
+fn loader(abi: Abi) -> Vec<u8> {
+    let mut body = String::from(SURROUND);
+    for offset in offsets() {
+        let at = offset.cast_signed();
+        let _ = write!(
+            body,
+            "(func (export \"u8_{offset}\") (call $surround)
+               (call $answer (i64.extend_i32_u (call $input_load_u8 (i64.const {at})))))
+             (func (export \"u64_{offset}\") (call $surround)
+               (call $answer (call $input_load_u64 (i64.const {at}))))"
+        );
+    }
+    module(abi, &body)
+}
+
+/// The bytes that are loaded, as the number they make; `None` if one of them is outside.
+fn expected(input: &[u8], offset: u64, size: usize) -> Option<u64> {
+    let start = usize::try_from(offset).ok()?;
+    let bytes = input.get(start..start.checked_add(size)?)?;
+    Some(bytes.iter().rfold(0, |word, byte| word << 8 | u64::from(*byte)))
+}
+
+#[test]
+fn loads_reach_every_byte_of_the_input_and_no_other() {
+    for abi in BOTH {
+        let context = Context::new();
+        let plugin = context.plugin(loader(abi));
+        for length in [0, 1, 7, 8, 9, 15, 16, 64] {
+            let input: Vec<u8> = (1..=length).collect();
+            for (width, size) in [("u8", 1), ("u64", 8)] {
+                for offset in offsets() {
+                    let answer = plugin.call(&format!("{width}_{offset}"), &input);
+                    let what = format!("{abi:?}: {width} at {offset} of {length} bytes: {answer:?}");
+                    match (expected(&input, offset, size), abi) {
+                        (Some(number), _) => assert_eq!(answer.output, number.to_le_bytes(), "{what}"),
+                        (None, Abi::V1) => assert_eq!((answer.code, answer.output), (0, vec![0; 8]), "{what}"),
+                        (None, Abi::V0) => {
+                            assert_eq!((answer.code, answer.output.as_slice()), (-1, b"".as_slice()), "{what}");
+                            assert!(answer.error().contains("out of bounds memory access"), "{what}");
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Its place: answers with length, offset, and what `length` says of the offset.
+const PLACE: &str = r#"
+    (func (export "place") (local $block i64)
+      (local.set $block (call $alloc (i64.const 24)))
+      (call $store_u64 (local.get $block) (call $input_length))
+      (call $store_u64 (i64.add (local.get $block) (i64.const 8)) (call $input_offset))
+      (call $store_u64 (i64.add (local.get $block) (i64.const 16)) (call $length (call $input_offset)))
+      (call $output_set (local.get $block) (i64.const 24)))
+"#;
+
+#[test]
+fn the_input_is_a_block_unless_it_is_empty() {
+    for abi in BOTH {
+        let context = Context::new();
+        let plugin = context.plugin(module(abi, PLACE));
+        for length in [0, 1, 8, 65_535, 65_536, 200_000, 1, 0] {
+            let place = plugin.call("place", vec![7; length]);
+            assert_eq!((place.code, place.error(), place.output.len()), (0, "", 24), "{abi:?}: {length}");
+            let number = |at: usize| expected(&place.output, at as u64, 8).expect("inside");
+            let length = length as u64;
+            assert_eq!((number(0), number(16)), (length, length), "{abi:?}");
+            assert_eq!(number(8) == 0, length == 0, "{abi:?}: {length}");
+        }
+    }
+}

@@ -1,0 +1,176 @@
+//! The output as its reader sees it: in place, up to the memory's last byte, and until the next call.
+
+use extism::ffi;
+
+use super::{Abi, BOTH, bytes, memory_size, module, numbers};
+use crate::host::{Context, Plugin, fixture, manifest};
+
+const BODY: &str = r#"
+    (memory 1)
+    (func (export "output_set") (call $output_set (call $argument (i64.const 0)) (call $argument (i64.const 1))))
+    (func (export "mark_and_output_set")
+      (call $store_u8
+        (i64.sub (i64.add (call $argument (i64.const 0)) (call $argument (i64.const 1))) (i64.const 1))
+        (i32.const 0x5a))
+      (call $output_set (call $argument (i64.const 0)) (call $argument (i64.const 1))))
+    (func (export "fill_block") (local $block i64)
+      (local.set $block (call $alloc (call $argument (i64.const 0))))
+      (call $store_u8
+        (i64.sub (i64.add (local.get $block) (call $argument (i64.const 0))) (i64.const 1))
+        (i32.const 0x5a))
+      (call $output_set (local.get $block) (call $argument (i64.const 0))))
+"#;
+
+fn address(plugin: &Plugin<'_>) -> usize {
+    ffi::extism_plugin_output_data(plugin.context.0, plugin.id).addr()
+}
+
+/// The output must be all of `length` bytes, the last of them 0x5a, and one more must be readable.
+fn assert_whole(plugin: &Plugin<'_>, length: u64, what: &str) {
+    let read = plugin.output_and_next_byte();
+    assert_eq!(read.len() as u64, length + 1, "{what}");
+    assert_eq!(read[read.len() - 2], 0x5a, "{what}");
+    assert_eq!(plugin.output(), read[..read.len() - 1], "{what}");
+}
+
+#[test]
+fn output_may_end_with_the_last_byte_of_the_memory() {
+    for abi in BOTH {
+        let context = Context::new();
+        let plugin = context.plugin(module(abi, BODY));
+        let size = memory_size(&plugin, abi);
+        for (offset, length) in [(0, size), (size - 1, 1), (size - 9, 9), (size - 9, 8), (64, size - 64)] {
+            let answer = plugin.call_only("mark_and_output_set", &bytes(&[offset, length]));
+            assert_eq!(answer, 0, "{abi:?}: {offset}+{length}");
+            assert_whole(&plugin, length, &format!("{abi:?}: {offset}+{length} of {size}"));
+        }
+    }
+}
+
+#[test]
+fn output_may_be_a_block_that_fills_the_memory() {
+    for abi in BOTH {
+        for pages in 1..4 {
+            for length in (pages << 16) - 256..=pages << 16 {
+                // One plugin for each would be slow; the memory stays as large as the last call made it.
+                if length % 8 != 0 && length % 67 != 0 {
+                    continue;
+                }
+                let context = Context::new();
+                let plugin = context.plugin(module(abi, BODY));
+                assert_eq!(plugin.call_only("fill_block", &bytes(&[length])), 0, "{abi:?}: {length}");
+                assert_whole(&plugin, length, &format!("{abi:?}: {length}"));
+            }
+        }
+    }
+}
+
+/// Where the memory cannot grow any more, output that ends with its last byte is either refused by the rule of the ABI
+/// or there in full.
+#[test]
+fn output_is_whole_in_a_memory_at_its_limit() {
+    for abi in BOTH {
+        let context = Context::new();
+        let at_limit = |pages: u32| {
+            context.create(manifest(module(abi, BODY), &format!("\"memory\": {{\"max_pages\": {pages}}}")), false)
+        };
+        let plugin = (1..40).find_map(|pages| at_limit(pages).ok()).expect("some limit is enough");
+        let size = memory_size(&plugin, abi);
+        let code = plugin.call_only("mark_and_output_set", &bytes(&[0, size]));
+        if code == 0 && plugin.output_and_next_byte().len() > 1 {
+            assert_whole(&plugin, size, &format!("{abi:?}: {size}"));
+        }
+    }
+}
+
+/// Out of bounds, for a host that would follow: the table in `functions.rs` has more.
+#[test]
+fn the_host_reads_nothing_outside() {
+    for abi in BOTH {
+        let context = Context::new();
+        let plugin = context.plugin(module(abi, BODY));
+        let size = memory_size(&plugin, abi);
+        for range in [[size, 1], [0, size + 1], [size - 1, 2], [u64::MAX, 1], [1, u64::MAX], [1 << 63, 1 << 63]] {
+            let answer = plugin.call("output_set", bytes(&range));
+            assert_eq!(answer.output, b"", "{abi:?}: {range:?}");
+            assert_eq!(answer.code, if abi == Abi::V0 { -1 } else { 0 }, "{abi:?}: {range:?}");
+        }
+    }
+}
+
+#[test]
+fn output_stays_where_it_is_until_the_next_call() {
+    for abi in BOTH {
+        let context = Context::new();
+        let echo = fixture(&format!("echo.{}", abi.suffix()));
+        let (plugin, other) = (context.plugin(&echo), context.plugin(&echo));
+        for length in [1, 8, 1000, 300_000] {
+            let input: Vec<u8> = (0..length).map(|n| n as u8).collect();
+            assert_eq!(plugin.call_only("echo", &input), 0);
+            let place = address(&plugin);
+            // Nothing of this is a call of the plugin.
+            assert_eq!(plugin.output(), input);
+            assert_eq!(context.error(plugin.id), None);
+            assert!(plugin.configure("{\"key\": \"value\"}"));
+            other.answer("echo", vec![1; 400_000]);
+            context.plugin(&echo).free();
+            assert_eq!(context.refusal("(module"), context.error(-1).expect("it stays"));
+            assert_eq!((address(&plugin), plugin.output()), (place, input), "{abi:?}: {length}");
+        }
+    }
+}
+
+#[test]
+fn without_output_the_address_is_not_null() {
+    for abi in BOTH {
+        let context = Context::new();
+        let plugin = context.plugin(fixture(&format!("echo.{}", abi.suffix())));
+        assert_ne!(address(&plugin), 0, "before a call");
+        plugin.answer("empty", []);
+        assert_ne!(address(&plugin), 0, "after a call");
+        plugin.answer("echo", "something");
+        plugin.call_only("no such function", b"");
+        assert_eq!((plugin.output(), address(&plugin) == 0), (Vec::new(), false), "after a failure");
+        plugin.free();
+        assert_eq!(address(&plugin), 0, "without a plugin");
+    }
+}
+
+/// A caller may hand a plugin's output on as it lies, to that plugin or to another.
+#[test]
+fn output_may_be_the_next_input() {
+    for abi in BOTH {
+        let context = Context::new();
+        let echo = fixture(&format!("echo.{}", abi.suffix()));
+        let plugins = [context.plugin(&echo), context.plugin(&echo)];
+        for length in [1, 7, 8, 9, 65_536, 1 << 20] {
+            let text: Vec<u8> = (0..length).map(|n| (n % 251) as u8).collect();
+            assert_eq!(plugins[0].call_only("echo", &text), 0);
+            for _ in 0..5 {
+                assert_eq!(plugins[0].call_with_output_of("echo", &plugins[0]), 0);
+                assert_eq!(plugins[1].call_with_output_of("echo", &plugins[0]), 0);
+                assert_eq!(plugins[0].call_with_output_of("echo", &plugins[1]), 0);
+            }
+            assert_eq!(plugins[0].output(), text, "{abi:?}: {length}");
+        }
+    }
+}
+
+#[test]
+fn a_failed_call_leaves_no_output_of_the_one_before() {
+    for abi in BOTH {
+        let context = Context::new();
+        let plugin = context.plugin(fixture(&format!("kitchen.{}", abi.suffix())));
+        for failing in ["no such function", "fail", "error_trap", "nothing"] {
+            assert_eq!(plugin.answer("output_twice", "input"), "second");
+            assert_eq!(plugin.call(failing, "text").output, b"", "{abi:?}: {failing}");
+        }
+    }
+}
+
+#[test]
+fn numbers_come_out_as_they_went_in() {
+    let context = Context::new();
+    let plugin = context.plugin(module(Abi::V1, "(func (export \"same\") (call $answer (call $argument (i64.const 1))))"));
+    assert_eq!(numbers(&plugin, "same", &[3, u64::MAX - 1]), [u64::MAX - 1]);
+}
