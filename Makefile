@@ -10,6 +10,7 @@ INCLUDEDIR ?= $(PREFIX)/include
 VERSION := $(shell sed -n 's/^version = "\(.*\)"$$/\1/p' Cargo.toml | head -n 1)
 SONAME := libextism.so.$(firstword $(subst ., ,$(VERSION)))
 DIST := target/dist
+EXAMPLES := $(patsubst examples/c/%.c,$(DIST)/%,$(wildcard examples/c/*.c))
 PLUGIN := fixtures/wasm/count_vowels.v0.wasm
 
 # Not CC: with another value in the environment, cargo builds everything that has C in it anew.
@@ -28,7 +29,7 @@ help: ## show this list
 
 build: $(DIST)/libextism.so ## build libextism.so and libextism.a into target/dist
 
-example: build $(DIST)/count_vowels ## build the library and run the C example on a real plugin
+example: build $(EXAMPLES) ## build the library and the C examples, and run one on a real plugin
 	$(DIST)/count_vowels $(PLUGIN)
 
 test: ## run every test; what an optional one needs and does not find is named
@@ -103,5 +104,5 @@ $(DIST)/libextism.so: $(DIST)/libextism.a $(DIST)/libextism.map
 	ln -sf libextism.so.$(VERSION) $(DIST)/$(SONAME)
 	ln -sf $(SONAME) $@
 
-$(DIST)/count_vowels: examples/c/count_vowels.c extism.h $(DIST)/libextism.so
+$(EXAMPLES): $(DIST)/%: examples/c/%.c extism.h $(DIST)/libextism.so
 	$(CC) -std=c11 -Wall -Wextra -Wpedantic -Werror -O2 -I. $< -L$(DIST) -lextism -Wl,-rpath,'$$ORIGIN' -o $@

@@ -17,16 +17,17 @@ passed=0
 failed=0
 skipped=0
 
+missing() { # SUBJECT WHAT PACKAGE
+    echo "$1: needs \`$2\` (apt-get install $3)"
+    if [ -n "${NO_SKIP-}" ]; then failed=$((failed + 1)); else skipped=$((skipped + 1)); fi
+}
+
 # Whether the commands PROGRAM... are there, each followed by the package that has it.
 have() { # SUBJECT (PROGRAM PACKAGE)...
     subject=$1
     shift
     while [ $# -gt 0 ]; do
-        if ! command -v "$1" >/dev/null 2>&1; then
-            echo "$subject: needs \`$1\` (apt-get install $2)"
-            if [ -n "${NO_SKIP-}" ]; then failed=$((failed + 1)); else skipped=$((skipped + 1)); fi
-            return 1
-        fi
+        command -v "$1" >/dev/null 2>&1 || { missing "$subject" "$1" "$2"; return 1; }
         shift 2
     done
 }
@@ -92,7 +93,7 @@ python() {
     venv=target/python
     if ! [ -x $venv/bin/pip ] && ! python3 -m venv $venv >"$log" 2>&1; then
         rm -rf $venv
-        have "Python SDK" python3-venv-is-missing python3-venv
+        missing "Python SDK" "python3 -m venv" python3-venv
         return
     fi
     $venv/bin/pip install --quiet --disable-pip-version-check -r tests/python/requirements.txt || exit 1

@@ -30,6 +30,8 @@ pub(crate) struct IoMemory {
     blocks: Blocks,
     input: Range<u64>,
     output: Range<u64>,
+    /// See `copy_output`; mostly empty.
+    output_copy: Vec<u8>,
     /// Bytes from here on are zero.
     dirty_end: u64,
 }
@@ -43,6 +45,7 @@ impl IoMemory {
             blocks: Blocks::default(),
             input: 0..0,
             output: 0..0,
+            output_copy: Vec::new(),
             dirty_end: 0,
         })
     }
@@ -74,17 +77,18 @@ impl IoMemory {
         Ok(())
     }
 
-    /// True if `bytes` lie in this memory.
+    /// True if `bytes` lie in this memory, or in the copy of its output.
     fn contains(&self, store: &impl AsStoreRef, bytes: &[u8]) -> bool {
         let view = self.memory.view(store);
         let distance = bytes.as_ptr().addr().wrapping_sub(view.data_ptr().addr());
-        (distance as u64) < view.data_size()
+        (distance as u64) < view.data_size() || self.output_copy.as_ptr_range().contains(&bytes.as_ptr())
     }
 
     /// Forgets input, output and blocks, and clears every byte that was written.
     pub(super) fn reset(&mut self, store: &mut impl AsStoreMut) -> Result<(), Fault> {
         self.input = 0..0;
         self.output = 0..0;
+        self.output_copy = Vec::new();
         self.blocks.clear();
         let view = self.memory.view(store);
         let dirty_end = if self.capacity.imported { view.data_size() } else { self.dirty_end };
@@ -116,13 +120,23 @@ impl IoMemory {
 
     /// The address of the output, which the C caller reads in place, and its length. The byte after it is readable.
     pub(crate) fn output_address(&mut self, store: &mut impl AsStoreMut) -> (*const u8, u64) {
+        let length = self.output.end - self.output.start;
         if self.output.end == self.size(store) && self.grow(store, self.output.end + 1).is_none() {
-            // Only output that the plugin declared outside all blocks, in a memory at its limit, comes here.
-            self.output.end -= u64::from(!self.output.is_empty());
+            return (self.copy_output(store), length);
         }
         let base = self.memory.view(store).data_ptr().cast_const();
         let offset = usize::try_from(self.output.start).unwrap_or(0);
-        (base.wrapping_add(offset), self.output.end - self.output.start)
+        (base.wrapping_add(offset), length)
+    }
+
+    /// The output with a byte after it, outside the memory: for output that ends where a memory at its limit ends,
+    /// which no block does.
+    fn copy_output(&mut self, store: &impl AsStoreRef) -> *const u8 {
+        if self.output_copy.is_empty() {
+            self.output_copy = self.memory.view(store).copy_range_to_vec(self.output()).unwrap_or_default();
+            self.output_copy.push(0);
+        }
+        self.output_copy.as_ptr()
     }
 
     /// A new block of `length` bytes; `None` if there is no room for it.

@@ -112,6 +112,9 @@ fn check(document: Document, mut warnings: Vec<String>) -> Result<Manifest<'stat
         modules.push(module_entry(index, entry)?);
     }
     names::settle(&mut modules)?;
+    if document.timeout_ms.is_some() {
+        warnings.push("manifest: `timeout_ms` is not enforced by this version".to_owned());
+    }
     let memory = document.memory.unwrap_or_default();
     Ok(Manifest {
         modules,

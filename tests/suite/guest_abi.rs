@@ -1,18 +1,21 @@
 //! What plugins ask of their host, through both guest ABIs: every function up to and over its edges, and that no call
 //! of a plugin sees the bytes of another.
 //!
-//! Start with `functions.rs`, the table of calls. Here stands what the other files write their plugins with: both
+//! Start with `table.rs`. Here stands what the other files write their plugins with: both
 //! ABIs imported under the same names, so that one WAT text serves both.
 
 mod blocks;
 mod calls;
+mod coverage;
 mod functions;
 mod input;
 mod kitchen;
 mod limits;
 mod memory_import;
 mod output;
+mod table;
 mod traces;
+mod uses;
 
 use std::fmt::Write as _;
 
@@ -163,7 +166,7 @@ fn imports(abi: Abi, module: &str, rename: impl Fn(&str) -> String) -> String {
 }
 
 fn parse(wat: &str) -> Vec<u8> {
-    wat::parse_str(wat).unwrap_or_else(|error| panic!("{error}\n{wat}"))
+    wat::parse_str(wat).unwrap_or_else(|error| panic!("{error}"))
 }
 
 /// Numbers as the plugins take and give them.
@@ -171,12 +174,17 @@ fn bytes(numbers: &[u64]) -> Vec<u8> {
     numbers.iter().flat_map(|number| number.to_le_bytes()).collect()
 }
 
+/// The little-endian number that `bytes` are.
+fn number(bytes: &[u8]) -> u64 {
+    bytes.iter().rfold(0, |number, byte| number << 8 | u64::from(*byte))
+}
+
 /// What a call that must succeed answers to `input`.
 fn numbers(plugin: &Plugin<'_>, function: &str, input: &[u64]) -> Vec<u64> {
     let answer = plugin.call(function, bytes(input));
     assert_eq!((answer.code, answer.error.as_deref()), (0, None), "{function}{input:?}");
     assert_eq!(answer.output.len() % 8, 0, "{function}{input:?}");
-    answer.output.chunks_exact(8).map(|chunk| chunk.iter().rfold(0, |word, byte| word << 8 | u64::from(*byte))).collect()
+    answer.output.chunks(8).map(number).collect()
 }
 
 /// The size of the memory that a plugin's loads and stores reach, found by loading where 0.x does not say: it traps

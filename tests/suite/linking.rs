@@ -98,7 +98,10 @@ fn dependencies_come_first_whatever_their_names() {
         (&[("a", digit(2, &["b"])), ("b", digit(1, &[])), ("main", digit(3, &["a"]))], 123),
         (&[("main", digit(3, &["b"])), ("b", digit(2, &["a"])), ("a", digit(1, &[]))], 123),
         (&[("a", digit(3, &["b"])), ("b", digit(2, &["c"])), ("c", digit(1, &[])), ("main", digit(4, &["a"]))], 1234),
-        (&[("x", digit(1, &[])), ("a", digit(2, &["x"])), ("b", digit(3, &["x"])), ("main", digit(4, &["a", "b"]))], 254),
+        (
+            &[("x", digit(1, &[])), ("a", digit(2, &["x"])), ("b", digit(3, &["x"])), ("main", digit(4, &["a", "b"]))],
+            254,
+        ),
         (&[("a", digit(1, &[])), ("unused", digit(2, &["a"])), ("main", digit(3, &[]))], 3),
         (&[("b", digit(2, &["a"])), ("a", digit(1, &[]))], 12),
     ];
@@ -247,9 +250,18 @@ fn imports_of_another_type() {
     ] {
         let main = format!("(module (import {import}))");
         let error = Context::new().refusal(modules([("lib", lib), ("main", &main)]));
-        let name = if import.contains("\"g\"") { "g" } else if import.contains("\"m\"") { "m" } else { "t" };
+        let name = if import.contains("\"g\"") {
+            "g"
+        } else if import.contains("\"m\"") {
+            "m"
+        } else {
+            "t"
+        };
         assert!(error.contains("`main`") && error.contains("lib") && error.contains(name), "{import}: {error}");
-        assert!(error.lines().next().is_some_and(|first| first.contains("import") || first.contains("instantiated")), "{error}");
+        assert!(
+            error.lines().next().is_some_and(|first| first.contains("import") || first.contains("instantiated")),
+            "{error}"
+        );
     }
 }
 
@@ -501,7 +513,8 @@ fn libraries_use_the_host_themselves() {
                     (br_if 0 (i64.lt_u (local.get $at) (call $input_length))))
                 (call $output (local.get $block) (call $input_length))))"#
         );
-        let command = library.replace("(func (export \"shout\")", "(func (export \"_start\")) (func (export \"shout\")");
+        let command =
+            library.replace("(func (export \"shout\")", "(func (export \"_start\")) (func (export \"shout\")");
         for library in [&library, &command] {
             let context = Context::new();
             let plugin = context.plugin(modules([("lib", library.as_str()), ("main", main)]));

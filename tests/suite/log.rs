@@ -230,7 +230,10 @@ fn lines_are_whole_and_single() {
             ("a\nb\r\nc", "a\\nb\\r\\nc"),
             ("\u{1b}[31mred\u{7f}", "\\u{1b}[31mred\\u{7f}"),
             ("tab\tand \"quotes\" and é", "tab\tand \"quotes\" and é"),
-            ("fake\nextism ERROR 2000-01-01T00:00:00.000Z - line", "fake\\nextism ERROR 2000-01-01T00:00:00.000Z - line"),
+            (
+                "fake\nextism ERROR 2000-01-01T00:00:00.000Z - line",
+                "fake\\nextism ERROR 2000-01-01T00:00:00.000Z - line",
+            ),
             (&long, &long),
         ];
         for (message, expected) in cases {
@@ -242,7 +245,10 @@ fn lines_are_whole_and_single() {
                 assert_eq!(lines.len(), 1, "{message:?}");
                 let Line { target, level, time, message } = &lines[0];
                 assert_eq!((target.as_str(), level.as_str(), message.as_str()), ("extism::plugin", "WARN", expected));
-                assert!(time.len() == 24 && time.starts_with("20") && time.ends_with('Z') && &time[10..11] == "T", "{time}");
+                assert!(
+                    time.len() == 24 && time.starts_with("20") && time.ends_with('Z') && &time[10..11] == "T",
+                    "{time}"
+                );
             }
         }
     });

@@ -2,6 +2,16 @@
 //! wraps those for the tests, the other files are one subject each.
 
 mod big_plugins;
+mod child;
+mod front_door;
+mod guest_abi;
 mod host;
-
-mod house;
+mod layers;
+mod linking;
+mod log;
+mod memory_use;
+mod official_plugins;
+mod startup;
+mod threads;
+#[cfg(feature = "wasi")]
+mod wasi;

@@ -201,7 +201,10 @@ fn start_sections_can_use_the_host() {
 fn start_sections_that_trap_fail_the_creation() {
     let cases = [
         ("(func $start unreachable) (start $start)", "wasm trap: unreachable"),
-        ("(func $start (drop (i32.div_u (i32.const 1) (i32.const 0)))) (start $start)", "wasm trap: integer divide by zero"),
+        (
+            "(func $start (drop (i32.div_u (i32.const 1) (i32.const 0)))) (start $start)",
+            "wasm trap: integer divide by zero",
+        ),
         ("(func $start (drop (i32.load (i32.const -4)))) (start $start)", "wasm trap: out of bounds memory access"),
         ("(func $start (call $start)) (start $start)", "wasm trap: call stack exhausted"),
         ("(func $start (drop (call $length (i64.const 77)))) (start $start)", "Unable to find length for offset 77"),
@@ -221,7 +224,10 @@ fn start_sections_that_trap_fail_the_creation() {
 fn segments_that_do_not_fit_fail_the_creation() {
     for part in ["(data (i32.const 65536) \"x\")", "(table 1 funcref) (elem (i32.const 1) $key)"] {
         let error = Context::new().refusal(module(&[part]));
-        assert!(error.starts_with("module `main` could not be instantiated") && error.contains("out of bounds"), "{error}");
+        assert!(
+            error.starts_with("module `main` could not be instantiated") && error.contains("out of bounds"),
+            "{error}"
+        );
     }
 }
 

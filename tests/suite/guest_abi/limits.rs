@@ -211,7 +211,7 @@ const VARS: &[(&str, &[(&str, usize, &str)])] = &[
     ("0", &[("k", 1, "Vars are disabled by this host")]),
     ("100", &[("k", 51, ""), ("k", 52, "Variable store is full"), ("k", 51, ""), ("l", 1, "Variable store is full")]),
     ("100", &[("k", 52, "Variable store is full"), ("longer", 46, ""), ("longer", 47, "Variable store is full")]),
-    ("150", &[("a", 20, ""), ("b", 20, ""), ("c", 1, "Variable store is full"), ("b", 31, ""), ("a", 21, "full")]),
+    ("150", &[("a", 20, ""), ("b", 20, ""), ("c", 1, "Variable store is full"), ("b", 31, ""), ("a", 22, "full")]),
     ("49", &[("k", 1, "Variable store is full")]),
     ("null", &[("k", 1 << 20, ""), ("l", 50 << 20, "")]),
 ];

@@ -1,0 +1,83 @@
+//! What a user sees first, compared with what is there: the header, the symbols, the README's program.
+
+use std::fs;
+
+use crate::host::root;
+
+fn text(path: &str) -> String {
+    fs::read_to_string(root().join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
+}
+
+#[test]
+fn the_committed_header_is_fresh() {
+    let generated = fs::read_to_string(env!("EXTISM_HEADER")).expect("build.rs has made it");
+    let committed = text("extism.h");
+    assert!(generated == committed, "extism.h is stale: run `make header`");
+}
+
+/// cffi and PHP's FFI drop lines that start with `#` and understand plain declarations only.
+#[test]
+fn the_header_is_plain() {
+    let header = text("extism.h");
+    let mut comment = false;
+    for line in header.lines() {
+        comment |= line.trim_start().starts_with("/*");
+        if !comment {
+            for odd in ["extern", "__attribute__", "__declspec", "\\", "EXTISM_API"] {
+                assert!(!line.contains(odd), "{line}");
+            }
+            assert!(!line.starts_with('#') || line.starts_with("#include <std") || line == "#pragma once", "{line}");
+        }
+        comment &= !line.trim_end().ends_with("*/");
+    }
+}
+
+#[test]
+fn the_symbols_file_lists_the_functions_of_the_header() {
+    let header = text("extism.h");
+    let symbols = text("packaging/symbols.txt");
+    let mut declared: Vec<&str> = header
+        .lines()
+        .filter(|line| !line.trim_start().starts_with('*'))
+        .filter_map(|line| line.split_once('(').map(|(before, _)| before))
+        .filter_map(|before| before.rsplit([' ', '*']).next())
+        .filter(|name| name.starts_with("extism_"))
+        .collect();
+    let mut listed: Vec<&str> =
+        symbols.lines().filter(|line| !line.starts_with('#')).filter_map(|line| line.split(' ').next()).collect();
+    declared.sort_unstable();
+    listed.sort_unstable();
+    assert_eq!(declared, listed);
+    assert_eq!(declared.len(), 14);
+}
+
+#[test]
+fn the_readme_shows_the_example_that_is_built() {
+    let program = text("examples/c/hello.c");
+    assert!(text("README.md").contains(&format!("```c\n{program}```")), "README.md and examples/c/hello.c differ");
+}
+
+#[test]
+fn the_readme_lists_every_environment_variable() {
+    fn collect(directory: &std::path::Path, found: &mut Vec<String>) {
+        for entry in fs::read_dir(directory).expect("src can be listed") {
+            let path = entry.expect("src can be listed").path();
+            if path.is_dir() {
+                collect(&path, found);
+            } else {
+                let source = fs::read_to_string(&path).expect("sources are text");
+                for after in source.split("env::var").skip(1).filter_map(|after| after.split_once("(\"")) {
+                    found.extend(after.1.split('"').next().map(str::to_owned));
+                }
+            }
+        }
+    }
+    let mut variables = Vec::new();
+    collect(&root().join("src"), &mut variables);
+    variables.retain(|name| name.starts_with("EXTISM_") && name != "EXTISM_NOT_SET");
+    assert!(variables.len() >= 2, "{variables:?}");
+    let readme = text("README.md");
+    for name in variables {
+        assert!(readme.contains(&format!("| `{name}` |")), "README.md does not list {name}");
+    }
+}
