@@ -117,8 +117,7 @@ impl Context {
     /// # Errors
     /// There is no such plugin, or the text is not an object of strings and nulls.
     pub(crate) fn configure(&self, id: PluginId, json: &[u8]) -> Result<(), Error> {
-        self.locate(id)?.with(|plugin| plugin.configure(json))??;
-        Ok(())
+        Ok(self.use_plugin(id, |plugin, _| plugin.configure(json))??)
     }
 
     /// True if plugin `id` exports the function `name`. Clears errors first.
@@ -126,7 +125,7 @@ impl Context {
     /// # Errors
     /// There is no such plugin, or the name is not UTF-8.
     pub(crate) fn has_function(&self, id: PluginId, name: &CStr) -> Result<bool, Error> {
-        Ok(self.locate(id)?.with(|plugin| plugin.has_function(name))??)
+        Ok(self.use_plugin(id, |plugin, _| plugin.has_function(name))??)
     }
 
     /// Calls the function `name` of plugin `id`. Clears errors first; the outcome's error becomes the plugin's.
@@ -134,12 +133,12 @@ impl Context {
     /// # Errors
     /// There is no such plugin.
     pub(crate) fn call(&self, id: PluginId, name: &CStr, input: &[u8]) -> Result<i32, Error> {
-        let slot = self.locate(id)?;
-        let Outcome { code, error } = slot.with(|plugin| plugin.call(name, input))?;
-        if error.is_some() {
+        self.use_plugin(id, |plugin, slot| {
+            let Outcome { code, error } = plugin.call(name, input);
+            // Also when there is none: a logger that used the plugin in vain meanwhile has left an error of its own.
             slot.set_error(error);
-        }
-        Ok(code)
+            code
+        })
     }
 
     /// Address and length of the output of plugin `id`. Clears errors first.
@@ -147,7 +146,7 @@ impl Context {
     /// # Errors
     /// There is no such plugin.
     pub(crate) fn output(&self, id: PluginId) -> Result<(*const u8, u64), Error> {
-        self.locate(id)?.with(Plugin::output)
+        self.use_plugin(id, |plugin, _| plugin.output())
     }
 
     /// The error of plugin `id`, or of the context if there is no such plugin. Does not wait for a running call.
@@ -161,7 +160,8 @@ impl Context {
     /// Keeps `error` for [`Context::error`]: with plugin `id` if it exists and `error` is about what it did, else with
     /// the context.
     pub(crate) fn report(&self, id: Option<PluginId>, error: &Error) {
-        self.report_text(id.filter(|_| !matches!(error, Error::NoSuchPlugin(_))), error::describe(error));
+        let about_plugin = !matches!(error, Error::NoSuchPlugin(_));
+        self.report_text(id.filter(|_| about_plugin), error::describe(error));
     }
 
     /// Keeps `text` for [`Context::error`], with plugin `id` if it exists, else with the context.
@@ -176,11 +176,13 @@ impl Context {
         self.registry.lock().plugins.get(&id).cloned()
     }
 
-    /// Finds plugin `id` and clears the errors of it and of the context.
-    fn locate(&self, id: PluginId) -> Result<Arc<Slot>, Error> {
+    /// Waits for plugin `id`, clears the errors of it and of the context, and gives it to `work`.
+    fn use_plugin<T>(&self, id: PluginId, work: impl FnOnce(&mut Plugin, &Slot) -> T) -> Result<T, Error> {
         let slot = self.find(id).ok_or(Error::NoSuchPlugin(id))?;
-        *self.error.lock() = None;
-        slot.set_error(None);
-        Ok(slot)
+        slot.with(|plugin| {
+            *self.error.lock() = None;
+            slot.set_error(None);
+            work(plugin, &slot)
+        })
     }
 }

@@ -9,9 +9,7 @@ use super::{Backend, Error};
 pub(super) fn compile(backend: &Backend, name: &str, wasm: &[u8]) -> Result<Artifact, Error> {
     let failed = |cause: String| Error::Compile { module: name.to_owned(), cause };
     let engine = (backend.engine)();
-    let mut module = Module::from_binary(&engine, wasm).map_err(|error| failed(explain(backend, error)))?;
-    // Backtraces show the manifest's name for the module, not one its toolchain chose.
-    module.set_name(name);
+    let module = Module::from_binary(&engine, wasm).map_err(|error| failed(explain(backend, error)))?;
     Artifact::of(&module).map_err(|error| failed(error.to_string()))
 }
 

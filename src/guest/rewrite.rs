@@ -3,13 +3,14 @@
 //! - The start function is no longer run by the engine but exported under a reserved name, and called once the host
 //!   functions can serve it: WASI, for one, needs the instance's memory first.
 //! - Memory 0 is exported under a reserved name, for WASI, whatever the module exports itself.
-//! - Custom sections other than the names are dropped: debug data is most of many plugins and nobody reads it here.
+//! - The module gets the manifest's name for it; backtraces show that and the functions' names.
+//! - Custom sections are dropped otherwise: debug data is most of many plugins and nobody reads it here.
 
 use std::ops::Range;
 
 use thiserror::Error;
-use wasm_encoder::{ExportKind, ExportSection, RawSection, SectionId};
-use wasmparser::{BinaryReaderError, Encoding, ExternalKind, Parser, Payload};
+use wasm_encoder::{ExportKind, ExportSection, NameMap, NameSection, RawSection, SectionId};
+use wasmparser::{BinaryReaderError, Encoding, ExternalKind, KnownCustom, Name, NameSectionReader, Parser, Payload};
 
 /// The start function, where the module has one.
 pub(crate) const START_EXPORT: &str = "extism-wasmer:start";
@@ -33,11 +34,11 @@ pub(crate) enum Error {
     ReservedExport(String),
 }
 
-/// Rewrites `wasm`. The module is not validated here; the compiler does that with the result.
+/// Rewrites `wasm`, which the manifest calls `name`. The module is not validated here; the compiler does that with the result.
 ///
 /// # Errors
 /// The bytes are not a module that can be taken apart.
-pub(crate) fn rewrite(wasm: &[u8]) -> Result<Vec<u8>, Error> {
+pub(crate) fn rewrite(name: &str, wasm: &[u8]) -> Result<Vec<u8>, Error> {
     let facts = survey(wasm)?;
     let mut module = wasm_encoder::Module::new();
     let mut exports = Some(exports(&facts));
@@ -54,6 +55,7 @@ pub(crate) fn rewrite(wasm: &[u8]) -> Result<Vec<u8>, Error> {
         }
     }
     add_exports(&mut module, exports.take());
+    module.section(&names(name, facts.names));
     Ok(module.finish())
 }
 
@@ -67,6 +69,7 @@ struct Facts<'a> {
     exports: Vec<wasmparser::Export<'a>>,
     start: Option<u32>,
     has_memory: bool,
+    names: Option<NameSectionReader<'a>>,
 }
 
 fn survey(wasm: &[u8]) -> Result<Facts<'_>, Error> {
@@ -90,6 +93,11 @@ fn survey(wasm: &[u8]) -> Result<Facts<'_>, Error> {
                 }
             }
             Payload::StartSection { func, .. } => facts.start = Some(func),
+            Payload::CustomSection(section) => {
+                if let KnownCustom::Name(names) = section.as_known() {
+                    facts.names = Some(names);
+                }
+            }
             _ => {}
         }
     }
@@ -137,9 +145,25 @@ fn has_place(id: u8) -> bool {
 fn keep(payload: &Payload<'_>) -> bool {
     match payload {
         Payload::StartSection { .. } | Payload::ExportSection(_) => false,
-        Payload::CustomSection(section) => matches!(section.name(), "name" | "producers"),
+        Payload::CustomSection(section) => section.name() == "producers",
         _ => true,
     }
+}
+
+/// The module's name, and the functions' as far as they can be read: what is malformed there does no harm.
+fn names(module: &str, names: Option<NameSectionReader<'_>>) -> NameSection {
+    let mut section = NameSection::new();
+    section.module(module);
+    for subsection in names.into_iter().flatten() {
+        if let Ok(Name::Function(functions)) = subsection {
+            let mut map = NameMap::new();
+            for naming in functions.into_iter().map_while(Result::ok) {
+                map.append(naming.index, naming.name);
+            }
+            section.functions(&map);
+        }
+    }
+    section
 }
 
 #[cfg(test)]
@@ -148,7 +172,7 @@ mod tests {
     use wasmparser::{Parser, Payload, Validator};
 
     fn rewritten(wat: &str) -> Vec<u8> {
-        let wasm = rewrite(&wat::parse_str(wat).expect("WAT")).expect("a module");
+        let wasm = rewrite("main", &wat::parse_str(wat).expect("WAT")).expect("a module");
         Validator::new().validate_all(&wasm).expect("still valid");
         wasm
     }
@@ -200,9 +224,9 @@ mod tests {
 
     #[test]
     fn what_cannot_be_taken_apart_is_an_error() {
-        assert!(matches!(rewrite(b"\0asm"), Err(Error::Malformed(_))));
-        assert!(matches!(rewrite(b"\0asm\x0d\0\x01\0"), Err(Error::Component)));
+        assert!(matches!(rewrite("main", b"\0asm"), Err(Error::Malformed(_))));
+        assert!(matches!(rewrite("main", b"\0asm\x0d\0\x01\0"), Err(Error::Component)));
         let reserved = wat::parse_str(format!("(module (func (export \"{START_EXPORT}\")))")).expect("WAT");
-        assert!(matches!(rewrite(&reserved), Err(Error::ReservedExport(_))));
+        assert!(matches!(rewrite("main", &reserved), Err(Error::ReservedExport(_))));
     }
 }

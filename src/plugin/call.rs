@@ -53,6 +53,9 @@ enum CallError {
 impl Plugin {
     /// Calls `name` with `input`. The output of the call before is gone whatever happens.
     pub(crate) fn call(&mut self, name: &CStr, input: &[u8]) -> Outcome {
+        // The output of a call of `_start` stands in an instance that is about to be replaced.
+        let output = self.spent.then(|| input.to_vec());
+        let input = output.as_deref().unwrap_or(input);
         let result = self.prepare(input).and_then(|()| self.run(name));
         let guest_error = self.live.with_guest(|guest, _| guest.take_error());
         outcome(result, guest_error)

@@ -102,7 +102,7 @@ impl Plugin {
         let mut modules = Vec::with_capacity(manifest.modules.len());
         for entry in manifest.modules {
             let loaded = loader::load(entry)?;
-            let rewritten = guest::rewrite(&loaded.wasm);
+            let rewritten = guest::rewrite(&loaded.name, &loaded.wasm);
             modules.push(rewritten.map_err(|cause| Error::Rewrite { module: loaded.name.clone(), cause })?);
             names.push(loaded.name);
         }

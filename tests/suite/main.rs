@@ -13,5 +13,3 @@ mod memory_use;
 mod official_plugins;
 mod startup;
 mod threads;
-#[cfg(feature = "wasi")]
-mod wasi;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, LazyLock, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -85,7 +85,7 @@ fn plugins_come_and_go() {
                     let own = context.plugin(COUNTER);
                     assert_eq!(own.call_only("next", b""), 1);
                     own.free();
-                    assert_eq!(own.context.error(-1).is_none_or(|error| error.starts_with("Plugin does not")), true);
+                    assert!(own.context.error(-1).is_none_or(|error| error.starts_with("Plugin does not")));
                 }
             });
             scope.spawn(|| {
@@ -163,47 +163,55 @@ fn this_thread() -> PathBuf {
     PathBuf::from("/proc").join(fs::read_link("/proc/thread-self").expect("Linux"))
 }
 
-/// Waits until a thread sleeps or has ended.
-fn until_asleep(thread: &PathBuf) {
+/// Waits until a thread sleeps, and not just for a moment, or has ended.
+fn until_asleep(thread: &Path) {
     let deadline = Instant::now() + PATIENCE;
-    loop {
+    let mut asleep = 0;
+    while asleep < 100 {
         let Ok(stat) = fs::read_to_string(thread.join("stat")) else { return };
         let state = stat.rsplit_once(") ").and_then(|(_, rest)| rest.chars().next());
-        if state == Some('S') {
-            return;
-        }
+        asleep = if state == Some('S') { asleep + 1 } else { 0 };
         assert!(Instant::now() < deadline, "the thread neither sleeps nor ends: {stat}");
         thread::yield_now();
     }
 }
 
-/// Runs `action` while another thread is in the middle of a call of `function` on plugin 0, which is let go once the
-/// action has ended or waits. Returns the call's code, and whether the action was over before.
-fn during_a_call(context: &Context, function: &str, action: impl FnOnce() + Send) -> (i32, bool) {
+/// Whether an action is over before the call during which it begins.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Expected {
+    Waits,
+    DoesNotWait,
+}
+
+/// Runs `action` while another thread is in the middle of a call of `function` on plugin 0. That call is let go when
+/// the action is over, or is seen to wait. Returns the call's code.
+fn during_a_call(context: &Context, function: &str, expected: Expected, action: impl FnOnce() + Send) -> i32 {
     GATE.close();
     let plugin = Plugin { context, id: 0 };
-    let thread = Mutex::new(None);
+    let actor = Mutex::new(None);
     let code = thread::scope(|scope| {
         let call = scope.spawn(|| plugin.call_only(function, b""));
         GATE.wait("the call is in its middle", |state| state.reached);
-        let (thread, waits) = (
-            &thread,
-            scope.spawn(|| {
-                *thread.lock().expect("no panic") = Some(this_thread());
-                GATE.change(|state| state.reached = false);
-                action();
-                GATE.event("the action is over");
-            }),
-        );
-        GATE.wait("the action begins", |state| !state.reached);
-        until_asleep(thread.lock().expect("no panic").as_ref().expect("it said so"));
+        scope.spawn(|| {
+            *actor.lock().expect("no panic") = Some(this_thread());
+            GATE.event("the action begins");
+            action();
+            GATE.event("the action is over");
+        });
+        GATE.wait("the action begins", |state| !state.events.is_empty());
+        match expected {
+            Expected::Waits => until_asleep(actor.lock().expect("no panic").as_ref().expect("it said so")),
+            Expected::DoesNotWait => GATE.wait("the action is over", |state| state.events.len() == 2),
+        }
         GATE.change(|state| state.open = true);
-        waits.join().expect("no panic");
         call.join().expect("no panic")
     });
-    let events = GATE.close();
-    assert_eq!(events.len(), 2, "{events:?}");
-    (code, events[0] == "the action is over")
+    let order = match expected {
+        Expected::Waits => ["the action begins", "the call goes on", "the action is over"],
+        Expected::DoesNotWait => ["the action begins", "the action is over", "the call goes on"],
+    };
+    assert_eq!(GATE.close(), order);
+    code
 }
 
 /// What happens to plugin 0 of the context while it runs.
@@ -250,8 +258,8 @@ fn what_waits_for_a_running_call() {
         for (name, action) in WAITS {
             let context = Context::new();
             context.plugin(COUNTER);
-            let (code, before) = during_a_call(&context, "log", || action(&context));
-            assert_eq!((code, before), (1, false), "{name}");
+            println!("{name}");
+            assert_eq!(during_a_call(&context, "log", Expected::Waits, || action(&context)), 1, "{name}");
         }
     });
 }
@@ -264,8 +272,8 @@ fn what_does_not_wait_for_a_running_call() {
             let context = Context::new();
             context.plugin(COUNTER);
             context.plugin(COUNTER);
-            let (code, before) = during_a_call(&context, "log", || action(&context));
-            assert_eq!((code, before), (1, true), "{name}");
+            println!("{name}");
+            assert_eq!(during_a_call(&context, "log", Expected::DoesNotWait, || action(&context)), 1, "{name}");
         }
     });
 }
@@ -277,13 +285,13 @@ fn the_error_is_that_of_the_last_call() {
         Gate::install();
         let context = Context::new();
         let plugin = context.plugin(COUNTER);
-        let (code, _) = during_a_call(&context, "log", || assert_eq!(plugin.call_only("trap", b""), -1));
-        assert_eq!(code, 1);
+        let traps = || assert_eq!(plugin.call_only("trap", b""), -1);
+        assert_eq!(during_a_call(&context, "log", Expected::Waits, traps), 1);
         assert!(context.error(0).is_some_and(|error| error.contains("unreachable")));
         assert_eq!(plugin.call_only("next", b""), 3);
 
-        let (code, _) = during_a_call(&context, "log_and_trap", || assert_eq!(plugin.call_only("next", b""), 5));
-        assert_eq!(code, -1);
+        let counts = || assert_eq!(plugin.call_only("next", b""), 5);
+        assert_eq!(during_a_call(&context, "log_and_trap", Expected::Waits, counts), -1);
         assert_eq!(context.error(0), None, "the last call was clean");
     });
 }

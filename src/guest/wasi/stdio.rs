@@ -2,6 +2,7 @@
 //! `EXTISM_ENABLE_WASI_OUTPUT` is set.
 
 use std::io::{self, SeekFrom, Write};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
@@ -58,8 +59,9 @@ impl Lines {
     }
 
     fn end_line(&mut self) {
-        sink::record(self.level, "extism::plugin", format_args!("{}", String::from_utf8_lossy(&self.line)));
-        self.line.clear();
+        // Taken first: should the host's logger panic, the line is not logged again.
+        let line = std::mem::take(&mut self.line);
+        sink::record(self.level, "extism::plugin", format_args!("{}", String::from_utf8_lossy(&line)));
     }
 }
 
@@ -84,7 +86,8 @@ impl Target for Lines {
 impl Drop for Lines {
     fn drop(&mut self) {
         if !self.line.is_empty() {
-            self.end_line();
+            // A panic of the host's logger must not leave a destructor.
+            let _ = catch_unwind(AssertUnwindSafe(|| self.end_line()));
         }
     }
 }

@@ -12,7 +12,7 @@ const CONFIG: &str = r#""config": {"key": "value", "empty": ""}"#;
 const CALLS: &[(&str, &str, &str, &str)] = &[
     ("config_get", "key", "0 value", "0 value"),
     ("config_get", "none", "1 ! no such key", "1 ! no such key"),
-    ("config_get", "empty", "0 ", "1 ! no such key"),
+    ("config_get", "empty", "0 ", "0 "),
     ("var_get", "a", "1 ! no such var", "1 ! no such var"),
     ("var_set", "a=one=two", "0 ", "0 "),
     ("var_get", "a", "0 one=two", "0 one=two"),

@@ -160,6 +160,22 @@ fn a_plugin_grows_up_to_max_pages_and_no_further() {
     }
 }
 
+/// What the module's own maximum refuses is not taken from what `max_pages` allows.
+#[test]
+fn the_maximum_of_a_module_holds_below_max_pages() {
+    for abi in BOTH {
+        let context = Context::new();
+        let module = module(abi, &BODY.replace("(memory 2)", "(memory 2 4)"));
+        let plugin = with_max_pages(&context, &module, least_pages(&module) + 3).expect("it is enough");
+        for _ in 0..50 {
+            assert_eq!(numbers(&plugin, "grow", &[3]), [u64::MAX], "{abi:?}");
+        }
+        assert_eq!(numbers(&plugin, "grow", &[2]), [2], "{abi:?}");
+        assert_eq!(numbers(&plugin, "grow", &[1]), [u64::MAX], "{abi:?}");
+        assert!(call_blocks(&plugin, abi, "alloc", PAGE / 2, 3, 0), "{abi:?}: one page is left for blocks");
+    }
+}
+
 #[test]
 fn blocks_count_in_max_pages() {
     for abi in BOTH {

@@ -3,6 +3,7 @@
 use extism::ffi;
 
 use super::{Abi, BOTH, bytes, memory_size, module, numbers};
+use crate::child;
 use crate::host::{Context, Plugin, fixture, manifest};
 
 const BODY: &str = r#"
@@ -13,6 +14,7 @@ const BODY: &str = r#"
         (i64.sub (i64.add (call $argument (i64.const 0)) (call $argument (i64.const 1))) (i64.const 1))
         (i32.const 0x5a))
       (call $output_set (call $argument (i64.const 0)) (call $argument (i64.const 1))))
+    (func (export "output_input") (call $output_set (call $input_offset) (call $input_length)))
     (func (export "fill_block") (local $block i64)
       (local.set $block (call $alloc (call $argument (i64.const 0))))
       (call $store_u8
@@ -62,21 +64,27 @@ fn output_may_be_a_block_that_fills_the_memory() {
     }
 }
 
-/// Where the memory cannot grow any more, output that ends with its last byte is either refused by the rule of the ABI
-/// or there in full.
 #[test]
 fn output_is_whole_in_a_memory_at_its_limit() {
     for abi in BOTH {
         let context = Context::new();
-        let at_limit = |pages: u32| {
+        let with_limit = |pages: u32| {
             context.create(manifest(module(abi, BODY), &format!("\"memory\": {{\"max_pages\": {pages}}}")), false)
         };
-        let plugin = (1..40).find_map(|pages| at_limit(pages).ok()).expect("some limit is enough");
+        let plugin = (1..40).find_map(|pages| with_limit(pages).ok()).expect("some limit is enough");
         let size = memory_size(&plugin, abi);
-        let code = plugin.call_only("mark_and_output_set", &bytes(&[0, size]));
-        if code == 0 && plugin.output_and_next_byte().len() > 1 {
-            assert_whole(&plugin, size, &format!("{abi:?}: {size}"));
+        for length in [size, 1, size - 64] {
+            let range = bytes(&[size - length, length]);
+            assert_eq!(plugin.call_only("mark_and_output_set", &range), 0, "{abi:?}: {length}");
+            let place = address(&plugin);
+            assert_whole(&plugin, length, &format!("{abi:?}: {length}"));
+            assert_eq!(address(&plugin), place, "{abi:?}: {length}");
+            assert_eq!(plugin.call_only("output_set", &range), 0, "{abi:?}: {length}");
+            assert_eq!(plugin.output().last(), Some(&0), "{abi:?}: {length}: nothing of the call before");
         }
+        assert_eq!(plugin.call_only("mark_and_output_set", &bytes(&[size - 16, 16])), 0, "{abi:?}");
+        assert_eq!(plugin.call_with_output_of("output_input", &plugin), 0, "{abi:?}");
+        assert_eq!(plugin.output()[15], 0x5a, "{abi:?}: also as the next input");
     }
 }
 
@@ -151,6 +159,26 @@ fn output_may_be_the_next_input() {
             assert_eq!(plugins[0].output(), text, "{abi:?}: {length}");
         }
     }
+}
+
+/// After `_start` the next call gets a new instance; the output lies in the old one.
+#[test]
+fn output_of_start_may_be_the_next_input() {
+    let start = r#"
+        (func (export "_start") (local $block i64)
+          (local.set $block (call $alloc (i64.const 300000)))
+          (call $store_u8 (i64.add (local.get $block) (i64.const 299999)) (i32.const 0x5a))
+          (call $output_set (local.get $block) (i64.const 300000)))"#;
+    child::alone("guest_abi::output::output_of_start_may_be_the_next_input", || {
+        for abi in BOTH {
+            let context = Context::new();
+            let plugin = context.plugin(module(abi, &format!("{BODY} {start}")));
+            assert_eq!(plugin.call_only("_start", b""), 0, "{abi:?}");
+            assert_eq!(plugin.call_with_output_of("output_input", &plugin), 0, "{abi:?}");
+            assert_eq!(plugin.output().len(), 300_000, "{abi:?}");
+            assert_eq!(plugin.output().last(), Some(&0x5a), "{abi:?}");
+        }
+    });
 }
 
 #[test]

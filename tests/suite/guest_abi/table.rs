@@ -261,7 +261,7 @@ const TABLE: &str = r#"
     config_get("ke")                                          | 0 | 0
     config_get("key\00")                                      | 0 | 0
     length(config_get("empty"))                               | 0 | 0
-    eq(config_get("empty"), 0)                                | 0 | 1
+    eq(config_get("empty"), 0)                                | 0 | 0
     output_set(config_get(0), 7)                              | ! Invalid memory offset: 0 | output: nothing
     config_get(block)                                         | 0 | 0
     config_get(block+1)                                       | ! Invalid memory offset | ! invalid handle offset for config key

@@ -54,7 +54,7 @@ const BODY: &str = r#"
     (func (export "last_byte") (call $store_u8 (i64.sub (global.get $at) (i64.const 1)) (i32.const 0x5a)))
     (func (export "last_word") (call $store_u64 (i64.sub (global.get $at) (i64.const 8)) (i64.const -1)))
     (func (export "everywhere") (call $fill (i64.const 0) (global.get $at)))
-    (func (export "everywhere_and_on") (call $fill (i64.const 0) (i64.const -8)))
+    (func (export "everywhere_and_on") (call $fill (i64.const 0) (i64.const 0x8000000)))
     (func (export "everywhere_then_trap") (call $fill (i64.const 0) (global.get $at)) unreachable)
     (func (export "output")
       (call $output_set (call $block (i64.const 5000)) (i64.const 5000))
@@ -92,8 +92,8 @@ const SPOILERS: &[(&str, usize)] = &[
 ];
 
 fn plugin_text(abi: Abi) -> Vec<u8> {
-    // 0.x cannot ask for the end and runs into it.
-    let end = if abi == Abi::V0 { "(i64.const -1)" } else { "(call $memory_bytes)" };
+    // 0.x cannot ask for the end and runs into it, long before this.
+    let end = if abi == Abi::V0 { "(i64.const 0x8000000)" } else { "(call $memory_bytes)" };
     module(abi, &BODY.replace("$END", end))
 }
 
