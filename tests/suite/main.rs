@@ -1,6 +1,8 @@
 //! The integration tests, one binary. They use the library as C does, through the functions of `extism.h`; `host.rs`
 //! wraps those for the tests, the other files are one subject each.
 
+#![expect(clippy::type_complexity, reason = "the types of test tables are read where the tables are")]
+
 mod big_plugins;
 mod child;
 mod front_door;

@@ -5,10 +5,8 @@ use std::fs;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use serde_json::json;
-
 use crate::child;
-use crate::host::{Context, fixture, manifest};
+use crate::host::{Context, fixture};
 
 /// What the kernel says of this process.
 #[derive(Debug, Clone, Copy)]

@@ -82,7 +82,7 @@ fn it_is_as_large_as_the_host_says() {
     let context = Context::new();
     let plugin = context.plugin(importer());
     let size = numbers(&plugin, "size", &[])[0];
-    assert!(size >= 1 << 16 && size % (1 << 16) == 0, "{size}");
+    assert!(size >= 1 << 16 && size.is_multiple_of(1 << 16), "{size}");
     assert_eq!(numbers(&plugin, "memory_bytes", &[]), [size]);
     assert_eq!(plugin.call_only("load", &bytes(&[size - 1])), 0);
     let outside = plugin.call("load", bytes(&[size]));

@@ -102,7 +102,11 @@ fn assert_clean(plugin: &Plugin<'_>, abi: Abi, input: &[u8], after: &str) {
     let scan = plugin.call("scan", input);
     let report = super::numbers(plugin, "report", &[]);
     assert_eq!(report[0], u64::MAX, "{abi:?}: the word at {} is left after {after}", report[0]);
-    assert!(report[1] >= 1 << 16 && report[1] % (1 << 16) == 0, "{abi:?}: scanned to {} after {after}", report[1]);
+    assert!(
+        report[1] >= 1 << 16 && report[1].is_multiple_of(1 << 16),
+        "{abi:?}: scanned to {} after {after}",
+        report[1]
+    );
     match abi {
         Abi::V0 => assert!(scan.error().contains("out of bounds memory access"), "{after}: {scan:?}"),
         Abi::V1 => assert_eq!((scan.code, scan.error()), (0, ""), "{after}"),
