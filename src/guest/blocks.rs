@@ -38,8 +38,11 @@ enum State {
 pub(super) struct Blocks {
     /// Sorted by offset and without holes: each block ends where the next begins.
     table: Vec<Block>,
-    /// No free range is larger; an upper bound that saves searches.
+    /// No free range is larger; an upper bound that saves searches. Holds only when `merged`.
     largest_free: u64,
+    /// No two free ranges are neighbours. Freeing leaves that to the next search: it is the rarer one, and moving the
+    /// table at each would be slow.
+    merged: bool,
     released: usize,
 }
 
@@ -48,6 +51,7 @@ impl Blocks {
     pub(super) fn clear(&mut self) {
         self.table.clear();
         self.largest_free = 0;
+        self.merged = true;
         self.released = 0;
     }
 
@@ -63,6 +67,8 @@ impl Blocks {
         self.alloc_at_top(length, size, end)
             .or_else(|| self.alloc_in_gap(length, size))
             .or_else(|| self.collect_released().then(|| self.alloc_in_gap(length, size)).flatten())
+            // Merging may have made the table shorter, or the top lower.
+            .or_else(|| self.alloc_at_top(length, size, end))
     }
 
     /// Where the memory must at least end for a block of `length` bytes to fit at the top.
@@ -117,6 +123,7 @@ impl Blocks {
     }
 
     fn alloc_in_gap(&mut self, length: u64, size: u64) -> Option<u64> {
+        self.merge();
         if size > self.largest_free {
             return None;
         }
@@ -148,37 +155,49 @@ impl Blocks {
         }
     }
 
+    /// Frees what the host has taken over; says whether there was any.
     fn collect_released(&mut self) -> bool {
         if self.released == 0 {
             return false;
         }
-        let mut index = 0;
-        while index < self.table.len() {
-            if self.table[index].state == State::Released {
-                index = self.make_free(index);
-            }
-            index += 1;
+        for block in self.table.iter_mut().filter(|block| block.state == State::Released) {
+            block.state = State::Free;
         }
         self.released = 0;
+        self.merged = false;
         true
     }
 
-    /// Frees the block at `index` and joins it with free neighbours; returns the index of the result. A gap at the
-    /// top is no gap: the top comes down.
-    fn make_free(&mut self, index: usize) -> usize {
-        let is_free = |block: Option<&Block>| block.is_some_and(|block| block.state == State::Free);
-        let first = if index > 0 && is_free(self.table.get(index - 1)) { index - 1 } else { index };
-        let last = if is_free(self.table.get(index + 1)) { index + 1 } else { index };
-        if last + 1 == self.table.len() {
-            self.table.truncate(first);
-            return first;
+    /// Frees the block at `index`. A gap at the top is no gap: the top comes down.
+    fn make_free(&mut self, index: usize) {
+        self.table[index].state = State::Free;
+        self.merged = false;
+        self.lower_top();
+    }
+
+    fn lower_top(&mut self) {
+        while self.table.last().is_some_and(|block| block.state == State::Free) {
+            self.table.pop();
         }
-        let offset = self.table[first].offset;
-        let size = self.table[last].offset + self.table[last].size - offset;
-        self.table[first] = Block { offset, size, length: size, state: State::Free };
-        self.table.drain(first + 1..=last);
-        self.largest_free = self.largest_free.max(size);
-        first
+    }
+
+    /// Makes one range of free neighbours, everywhere at once.
+    fn merge(&mut self) {
+        if self.merged {
+            return;
+        }
+        self.table.dedup_by(|next, block| {
+            let both_free = block.state == State::Free && next.state == State::Free;
+            if both_free {
+                block.size += next.size;
+                block.length = block.size;
+            }
+            both_free
+        });
+        self.lower_top();
+        let gaps = self.table.iter().filter(|block| block.state == State::Free);
+        self.largest_free = gaps.map(|gap| gap.size).max().unwrap_or(0);
+        self.merged = true;
     }
 }
 

@@ -121,7 +121,7 @@ impl IoMemory {
     /// The address of the output, which the C caller reads in place, and its length. The byte after it is readable.
     pub(crate) fn output_address(&mut self, store: &mut impl AsStoreMut) -> (*const u8, u64) {
         let length = self.output.end - self.output.start;
-        if self.output.end == self.size(store) && self.grow(store, self.output.end + 1).is_none() {
+        if self.output.end == self.size(store) && self.memory.grow(store, Pages(1)).is_err() {
             return (self.copy_output(store), length);
         }
         let base = self.memory.view(store).data_ptr().cast_const();

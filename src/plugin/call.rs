@@ -5,7 +5,7 @@ use std::ffi::CStr;
 use thiserror::Error as ThisError;
 use wasmer::{ExternType, FunctionType, Instance, RuntimeError, Store, Type, TypedFunction};
 
-use super::{Error, Plugin, trap};
+use super::{Error, Plugin, instance::type_name, trap};
 use crate::error;
 #[cfg(feature = "wasi")]
 use crate::guest::wasi;
@@ -36,8 +36,8 @@ enum CallError {
     NotFound(String),
     #[error("Function {name} has {results} results, expected 0 or 1")]
     TooManyResults { name: String, results: usize },
-    #[error("Function {name} returns an {ty}, expected i32 or nothing")]
-    BadResult { name: String, ty: Type },
+    #[error("Function {name} returns {ty}, expected i32 or nothing")]
+    BadResult { name: String, ty: String },
     #[error(
         "Call failed\n\nCaused by:\n    expected {parameters} arguments, got 0: a function of a plugin takes none, `{name}` does"
     )]
@@ -118,7 +118,7 @@ fn find(store: &Store, main: &Instance, name: &str) -> Result<Callable, CallErro
         }
         (_, []) => function.typed(store).map(Callable::Nothing).map_err(cannot_be),
         (_, [Type::I32]) => function.typed(store).map(Callable::Status).map_err(cannot_be),
-        (_, results) => Err(CallError::BadResult { name: name.to_owned(), ty: results[0] }),
+        (_, results) => Err(CallError::BadResult { name: name.to_owned(), ty: type_name(results[0]) }),
     }
 }
 

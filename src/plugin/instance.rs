@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 
-use wasmer::{AsStoreMut, Extern, ExternType, FunctionEnv, Instance, InstantiationError, Store, StoreMut, Value};
+use wasmer::{AsStoreMut, Extern, ExternType, FunctionEnv, Instance, InstantiationError, Store, StoreMut, Type, Value};
 
 use super::call::Callable;
 use super::link::{Kind, Linked, Plan, Provider};
@@ -168,7 +168,7 @@ impl<'a> Imports<'a> {
             Some(wasi) => wasi,
             None => Wasi::new(store, self.guest, &self.recipe.allowed_paths)?,
         };
-        Ok(self.wasi.insert(wasi).import(module, name))
+        Ok(self.wasi.insert(wasi).import(store, module, name))
     }
 
     /// The WASI that was made for the imports, if one was needed.
@@ -240,10 +240,15 @@ fn check_function_type(
     })
 }
 
+/// A value type as WebAssembly spells it.
+pub(super) fn type_name(ty: Type) -> String {
+    ty.to_string().to_lowercase()
+}
+
 fn show(ty: &ExternType) -> String {
     match ty {
         ExternType::Function(function) => {
-            let list = |types: &[wasmer::Type]| types.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+            let list = |types: &[Type]| types.iter().map(|ty| type_name(*ty)).collect::<Vec<_>>().join(", ");
             format!("a function ({}) -> ({})", list(function.params()), list(function.results()))
         }
         ExternType::Memory(_) => "a memory".to_owned(),

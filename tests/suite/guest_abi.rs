@@ -16,6 +16,7 @@ mod output;
 mod table;
 mod traces;
 mod uses;
+mod variables;
 
 use std::fmt::Write as _;
 

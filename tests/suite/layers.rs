@@ -12,7 +12,7 @@ const FLOORS: [&[&str]; 7] =
 /// Crates that only one place may name.
 const PRIVATE_CRATES: [(&str, &[&str]); 4] = [
     ("wasmer::", &["engine", "guest", "plugin"]),
-    ("wasmer_wasix::", &["guest/wasi"]),
+    ("cap_std::", &["guest/wasi"]),
     ("ureq::", &["http.rs"]),
     ("fern::", &["log.rs"]),
 ];

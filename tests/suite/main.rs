@@ -15,3 +15,5 @@ mod memory_use;
 mod official_plugins;
 mod startup;
 mod threads;
+#[cfg(feature = "wasi")]
+mod wasi;

@@ -5,8 +5,10 @@ use std::fs;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use serde_json::json;
+
 use crate::child;
-use crate::host::{Context, fixture};
+use crate::host::{Context, fixture, manifest};
 
 /// What the kernel says of this process.
 #[derive(Debug, Clone, Copy)]
@@ -45,7 +47,7 @@ impl Size {
     }
 }
 
-/// How many threads tokio may keep for a while.
+/// How many threads may be kept for the next time.
 const IDLE_THREADS: i64 = 8;
 
 /// How many mappings the allocator may make for itself.
@@ -177,5 +179,37 @@ fn large_inputs() {
     check("memory_use::large_inputs", [5, 20], 2 * MIB, |_| {
         assert_eq!(plugin.call_only("echo", &input), 0);
         assert_eq!(plugin.output().len(), input.len());
+    });
+}
+
+/// Plugins on WASI hold files, memory and threads of their own while they live.
+#[cfg(feature = "wasi")]
+#[test]
+fn plugins_on_wasi() {
+    let folder = tempfile::tempdir().expect("a folder");
+    fs::write(folder.path().join("a.txt"), "content").expect("writable");
+    let paths = json!({folder.path().to_str().expect("UTF-8"): "/mnt"});
+    let source = manifest(fixture("reactor.v0"), &format!("\"allowed_paths\": {paths}"));
+    let context = Context::new();
+    check("memory_use::plugins_on_wasi", [20, 60], 12 * MIB, |_| {
+        let plugin = context.create(&source, true).expect("made");
+        assert_eq!(plugin.answer("read_file", "/mnt/a.txt"), "content");
+        assert_eq!(plugin.answer("sleep_ms", "1"), "");
+        plugin.free();
+    });
+}
+
+#[cfg(feature = "wasi")]
+#[test]
+fn calls_on_wasi() {
+    let folder = tempfile::tempdir().expect("a folder");
+    fs::write(folder.path().join("a.txt"), "content").expect("writable");
+    let paths = json!({folder.path().to_str().expect("UTF-8"): "/mnt"});
+    let source = manifest(fixture("reactor.v0"), &format!("\"allowed_paths\": {paths}"));
+    let context = Context::new();
+    let plugin = context.create(&source, true).expect("made");
+    check("memory_use::calls_on_wasi", [200, 3000], 2 * MIB, |_| {
+        assert_eq!(plugin.answer("read_file", "/mnt/a.txt"), "content");
+        assert_eq!(plugin.answer("print", "a line\n"), "");
     });
 }

@@ -1,4 +1,4 @@
-use super::{ALIGN, Blocks, MAX_BLOCKS, START, State};
+use super::{ALIGN, Block, Blocks, MAX_BLOCKS, START, State};
 
 const END: u64 = 1 << 16;
 
@@ -128,17 +128,15 @@ fn random_histories_keep_the_table_sound() {
 
 fn check(blocks: &Blocks, live: &[(u64, u64)]) {
     let mut expected = START;
-    let mut last_was_free = false;
     for block in &blocks.table {
         assert_eq!(block.offset, expected);
         assert!(block.size >= block.length && block.size % ALIGN == 0 && block.size > 0);
-        assert!(!(last_was_free && block.state == State::Free), "two free neighbours at {expected}");
-        last_was_free = block.state == State::Free;
-        if last_was_free {
-            assert!(block.size <= blocks.largest_free);
-        }
+        assert!(!blocks.merged || block.state != State::Free || block.size <= blocks.largest_free);
         expected += block.size;
     }
+    assert!(blocks.table.last().is_none_or(|block| block.state != State::Free), "the top is not free");
+    let free = |block: &Block| block.state == State::Free;
+    assert!(!blocks.merged || !blocks.table.windows(2).any(|pair| pair.iter().all(free)), "two free neighbours");
     assert_eq!(live.len(), blocks.table.iter().filter(|block| block.state == State::Live).count());
     for (offset, length) in live {
         assert_eq!(blocks.length(*offset), Some(*length));

@@ -1,30 +1,38 @@
-//! WASI for the plugins that import it, by wasmer-wasix: preview 1 and its predecessor, without sockets and threads.
+//! WASI preview 1 and its predecessor for the plugins that import it, without sockets and threads.
 //!
-//! Three imports are ours, not wasmer-wasix's: the environment, which follows the plugin's configuration, and
-//! `proc_exit`, whose status is not to be cut to 16 bits. `files.rs` has the plugin's view of the file system,
-//! `stdio.rs` its output, `runtime.rs` what wasmer-wasix wants to stand on.
+//! It is our own, on cap-std: each function is small, nothing waits for a runtime, and directories are confined by the
+//! kernel where it can (`openat2`), not by looking at paths. Only the functions that a module imports are made.
+//! `descriptors.rs` has what a file descriptor can be; `fd.rs`, `path.rs`, `poll.rs` and `process.rs` are the
+//! functions by family.
 
-mod files;
-mod runtime;
+mod descriptors;
+mod errno;
+mod fd;
+mod memory;
+mod path;
+mod poll;
+mod process;
 mod stdio;
 
 use std::collections::BTreeMap;
 
 use thiserror::Error;
-use wasmer::{AsStoreMut, Extern, Function, FunctionEnv, FunctionEnvMut, Imports, Instance, Memory, RuntimeError};
-use wasmer_wasix::virtual_fs::NullFile;
-use wasmer_wasix::{
-    WasiEnv, WasiFunctionEnv, WasiModuleInstanceHandles, WasiModuleTreeHandles, WasiVersion,
-    generate_import_object_from_env,
-};
+use wasmer::{AsStoreMut, Extern, Function, FunctionEnv, FunctionEnvMut, Instance, RuntimeError, StoreMut};
 
 use super::{Guest, MEMORY_EXPORT};
+use descriptors::Descriptors;
+use errno::Errno;
+use memory::GuestMemory;
 
 /// WASI for one instance of one module.
-pub(crate) struct Wasi {
-    env: WasiFunctionEnv,
-    environ: FunctionEnv<Environ>,
-    imports: Imports,
+pub(crate) struct Wasi(FunctionEnv<State>);
+
+/// What the functions work on.
+struct State {
+    guest: FunctionEnv<Guest>,
+    /// The instance's; none before the instance is there.
+    memory: Option<wasmer::Memory>,
+    descriptors: Descriptors,
 }
 
 /// Why a plugin cannot have WASI.
@@ -36,8 +44,6 @@ pub(crate) enum Error {
     DuplicateMapping(String),
     #[error("the module imports WASI but has no memory")]
     NoMemory,
-    #[error("WASI could not be set up: {0}")]
-    Setup(String),
 }
 
 /// `proc_exit` was called with this status; ends the call like a trap.
@@ -50,10 +56,13 @@ pub(crate) fn exit_code(error: &RuntimeError) -> Option<i32> {
     error.downcast_ref::<Exit>().map(|exit| exit.0)
 }
 
-/// What the environment functions work on.
-struct Environ {
-    guest: FunctionEnv<Guest>,
-    memory: Option<Memory>,
+/// Which of the two interfaces a function was imported from. They differ in the layout of a few structures.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Version {
+    /// `wasi_unstable`
+    Preview0,
+    /// `wasi_snapshot_preview1`
+    Preview1,
 }
 
 impl Wasi {
@@ -66,93 +75,128 @@ impl Wasi {
         guest: &FunctionEnv<Guest>,
         allowed_paths: &BTreeMap<String, String>,
     ) -> Result<Self, Error> {
-        let _inside_runtime = runtime::handle().enter();
-        let mut builder = WasiEnv::builder("plugin")
-            .runtime(runtime::shared())
-            .disable_default_builtins(true)
-            .stdin(Box::new(NullFile::default()))
-            .stdout(stdio::stdout())
-            .stderr(stdio::stderr());
-        builder = files::mount(builder, allowed_paths)?;
-        let env = builder.finalize(store).map_err(|error| Error::Setup(error.to_string()))?;
-        let mut imports = Imports::new();
-        for version in [WasiVersion::Snapshot0, WasiVersion::Snapshot1] {
-            imports.extend(&generate_import_object_from_env(store, &env.env, version));
-        }
-        let environ = FunctionEnv::new(store, Environ { guest: guest.clone(), memory: None });
-        for module in ["wasi_unstable", "wasi_snapshot_preview1"] {
-            let own: [(&str, Function); 3] = [
-                ("environ_sizes_get", Function::new_typed_with_env(store, &environ, environ_sizes_get)),
-                ("environ_get", Function::new_typed_with_env(store, &environ, environ_get)),
-                ("proc_exit", Function::new_typed(store, |status: i32| Err::<(), _>(Exit(status)))),
-            ];
-            for (name, function) in own {
-                imports.define(module, name, function);
-            }
-        }
-        Ok(Self { env, environ, imports })
+        let descriptors = Descriptors::new(allowed_paths)?;
+        Ok(Self(FunctionEnv::new(store, State { guest: guest.clone(), memory: None, descriptors })))
     }
 
-    /// The import `module::name`, if WASI has it.
-    pub(crate) fn import(&self, module: &str, name: &str) -> Option<Extern> {
-        self.imports.get_export(module, name)
+    /// Makes the import `module::name`, if WASI has it.
+    pub(crate) fn import(&self, store: &mut impl AsStoreMut, module: &str, name: &str) -> Option<Extern> {
+        let version = match module {
+            "wasi_unstable" => Version::Preview0,
+            "wasi_snapshot_preview1" => Version::Preview1,
+            _ => return None,
+        };
+        make(&mut store.as_store_mut(), &self.0, version, name).map(Extern::from)
     }
 
-    /// Ties WASI to the instance that uses it. Until then its functions must not be called.
+    /// Ties WASI to the instance that uses it. Until then its functions fail.
     ///
     /// # Errors
     /// The module has no memory to exchange data in.
     pub(crate) fn attach(&self, store: &mut impl AsStoreMut, instance: &Instance) -> Result<(), Error> {
         let memory = instance.exports.get_memory(MEMORY_EXPORT).map_err(|_| Error::NoMemory)?;
-        self.environ.as_mut(store).memory = Some(memory.clone());
-        let handles = WasiModuleInstanceHandles::new(memory.clone(), store, instance.clone(), None);
-        self.env
-            .clone()
-            .initialize_handles_and_layout(store, instance.clone(), WasiModuleTreeHandles::Static(handles), None, false)
-            .map_err(|error| Error::Setup(error.to_string()))
+        self.0.as_mut(store).memory = Some(memory.clone());
+        Ok(())
     }
 }
 
-/// Error numbers of preview 1 that the functions here return.
-const SUCCESS: i32 = 0;
-const FAULT: i32 = 21;
-
-/// The environment is the configuration: `key=value` in the order of the keys. What cannot be spelled so is left out.
-fn variables(environ: &Environ, store: &impl wasmer::AsStoreRef) -> Vec<Vec<u8>> {
-    let config = &environ.guest.as_ref(store).state.config;
-    config
-        .iter()
-        .filter(|(key, value)| !key.is_empty() && !key.contains(['=', '\0']) && !value.contains('\0'))
-        .map(|(key, value)| format!("{key}={value}\0").into_bytes())
-        .collect()
+/// What a function gets besides its arguments.
+struct Frame<'a> {
+    descriptors: &'a mut Descriptors,
+    memory: GuestMemory<'a>,
+    config: &'a BTreeMap<String, String>,
+    version: Version,
 }
 
-fn environ_sizes_get(mut env: FunctionEnvMut<'_, Environ>, count_at: u32, bytes_at: u32) -> i32 {
-    let (environ, store) = env.data_and_store_mut();
-    let variables = variables(environ, &store);
-    let bytes: usize = variables.iter().map(Vec::len).sum();
-    let Some(memory) = &environ.memory else { return FAULT };
-    let view = memory.view(&store);
-    let write = |at: u32, value: usize| view.write(u64::from(at), &(value as u32).to_le_bytes());
-    match write(count_at, variables.len()).and_then(|()| write(bytes_at, bytes)) {
-        Ok(()) => SUCCESS,
-        Err(_) => FAULT,
+type Result0 = Result<(), Errno>;
+
+/// Runs one function and returns its error number.
+fn enter(mut env: FunctionEnvMut<'_, State>, version: Version, work: impl FnOnce(Frame<'_>) -> Result0) -> i32 {
+    let (state, store) = env.data_and_store_mut();
+    let Some(memory) = &state.memory else { return Errno::FAULT.into() };
+    let frame = Frame {
+        descriptors: &mut state.descriptors,
+        memory: GuestMemory::new(memory.view(&store)),
+        config: &state.guest.as_ref(&store).state.config,
+        version,
+    };
+    match work(frame) {
+        Ok(()) => 0,
+        Err(errno) => errno.into(),
     }
 }
 
-fn environ_get(mut env: FunctionEnvMut<'_, Environ>, pointers_at: u32, text_at: u32) -> i32 {
-    let (environ, store) = env.data_and_store_mut();
-    let Some(memory) = &environ.memory else { return FAULT };
-    let view = memory.view(&store);
-    let mut pointer = u64::from(pointers_at);
-    let mut text = u64::from(text_at);
-    for variable in variables(environ, &store) {
-        let address = (text as u32).to_le_bytes();
-        if view.write(pointer, &address).and_then(|()| view.write(text, &variable)).is_err() {
-            return FAULT;
+macro_rules! functions {
+    ($($name:literal => $function:path, ($($argument:ident: $type:ty),*);)*) => {
+        /// Makes the function `name`. All but `proc_exit` return an error number.
+        fn make(
+            store: &mut StoreMut<'_>,
+            env: &FunctionEnv<State>,
+            version: Version,
+            name: &str,
+        ) -> Option<Function> {
+            match name {
+                $($name => Some(Function::new_typed_with_env(
+                    store,
+                    env,
+                    move |env: FunctionEnvMut<'_, State>, $($argument: $type),*| -> i32 {
+                        enter(env, version, |frame| $function(frame, $($argument),*))
+                    },
+                )),)*
+                "proc_exit" => Some(Function::new_typed(store, |status: i32| Err::<(), _>(Exit(status)))),
+                _ => None,
+            }
         }
-        pointer += 4;
-        text += variable.len() as u64;
-    }
-    SUCCESS
+    };
+}
+
+functions! {
+    "args_get" => process::args_get, (pointers: u32, text: u32);
+    "args_sizes_get" => process::args_sizes_get, (count: u32, bytes: u32);
+    "environ_get" => process::environ_get, (pointers: u32, text: u32);
+    "environ_sizes_get" => process::environ_sizes_get, (count: u32, bytes: u32);
+    "clock_res_get" => process::clock_res_get, (clock: u32, to: u32);
+    "clock_time_get" => process::clock_time_get, (clock: u32, precision: u64, to: u32);
+    "random_get" => process::random_get, (to: u32, length: u32);
+    "sched_yield" => process::sched_yield, ();
+    "proc_raise" => process::proc_raise, (signal: u32);
+    "poll_oneoff" => poll::poll_oneoff, (subscriptions: u32, events: u32, count: u32, ready: u32);
+    "fd_advise" => fd::advise, (fd: u32, offset: u64, length: u64, advice: u32);
+    "fd_allocate" => fd::allocate, (fd: u32, offset: u64, length: u64);
+    "fd_close" => fd::close, (fd: u32);
+    "fd_datasync" => fd::datasync, (fd: u32);
+    "fd_fdstat_get" => fd::fdstat_get, (fd: u32, to: u32);
+    "fd_fdstat_set_flags" => fd::fdstat_set_flags, (fd: u32, flags: u32);
+    "fd_fdstat_set_rights" => fd::fdstat_set_rights, (fd: u32, base: u64, inheriting: u64);
+    "fd_filestat_get" => fd::filestat_get, (fd: u32, to: u32);
+    "fd_filestat_set_size" => fd::filestat_set_size, (fd: u32, size: u64);
+    "fd_filestat_set_times" => fd::filestat_set_times, (fd: u32, accessed: u64, modified: u64, flags: u32);
+    "fd_pread" => fd::pread, (fd: u32, vectors: u32, count: u32, offset: u64, to: u32);
+    "fd_prestat_get" => fd::prestat_get, (fd: u32, to: u32);
+    "fd_prestat_dir_name" => fd::prestat_dir_name, (fd: u32, to: u32, length: u32);
+    "fd_pwrite" => fd::pwrite, (fd: u32, vectors: u32, count: u32, offset: u64, to: u32);
+    "fd_read" => fd::read, (fd: u32, vectors: u32, count: u32, to: u32);
+    "fd_readdir" => fd::readdir, (fd: u32, to: u32, length: u32, cookie: u64, used: u32);
+    "fd_renumber" => fd::renumber, (from: u32, onto: u32);
+    "fd_seek" => fd::seek, (fd: u32, offset: i64, whence: u32, to: u32);
+    "fd_sync" => fd::sync, (fd: u32);
+    "fd_tell" => fd::tell, (fd: u32, to: u32);
+    "fd_write" => fd::write, (fd: u32, vectors: u32, count: u32, to: u32);
+    "path_create_directory" => path::create_directory, (fd: u32, path: u32, length: u32);
+    "path_filestat_get" => path::filestat_get, (fd: u32, lookup: u32, path: u32, length: u32, to: u32);
+    "path_filestat_set_times" => path::filestat_set_times,
+        (fd: u32, lookup: u32, path: u32, length: u32, accessed: u64, modified: u64, flags: u32);
+    "path_link" => path::link,
+        (fd: u32, lookup: u32, path: u32, length: u32, new_fd: u32, new_path: u32, new_length: u32);
+    "path_open" => path::open,
+        (fd: u32, lookup: u32, path: u32, length: u32, how: u32, rights: u64, inheriting: u64, flags: u32, to: u32);
+    "path_readlink" => path::readlink, (fd: u32, path: u32, length: u32, to: u32, size: u32, used: u32);
+    "path_remove_directory" => path::remove_directory, (fd: u32, path: u32, length: u32);
+    "path_rename" => path::rename, (fd: u32, path: u32, length: u32, new_fd: u32, new_path: u32, new_length: u32);
+    "path_symlink" => path::symlink, (target: u32, target_length: u32, fd: u32, path: u32, length: u32);
+    "path_unlink_file" => path::unlink_file, (fd: u32, path: u32, length: u32);
+    "sock_accept" => process::sock_accept, (fd: u32, flags: u32, to: u32);
+    "sock_recv" => process::sock_recv, (fd: u32, vectors: u32, count: u32, flags: u32, size: u32, out_flags: u32);
+    "sock_send" => process::sock_send, (fd: u32, vectors: u32, count: u32, flags: u32, size: u32);
+    "sock_shutdown" => process::sock_shutdown, (fd: u32, how: u32);
 }

@@ -1,8 +1,8 @@
-//! The limits of a manifest as a plugin runs into them: `memory.max`, `memory.max_pages`, `memory.max_var_bytes`.
+//! The limits of a manifest as a plugin's memory runs into them: `memory.max` and `memory.max_pages`.
 
 use super::calls::entries;
 use super::{Abi, BOTH, bytes, module, numbers};
-use crate::host::{Context, Plugin, fixture, manifest};
+use crate::host::{Context, Plugin, manifest};
 
 const PAGE: u64 = 1 << 16;
 
@@ -22,6 +22,17 @@ const BODY: &str = r#"
         (local.set $block (call $alloc (call $argument (i64.const 0))))
         (if (i64.eqz (local.get $block)) (then (return (i32.const 1))))
         (call $free (local.get $block))
+        (local.set $count (i64.sub (local.get $count) (i64.const 1)))
+        (br_if $next (i64.ne (local.get $count) (i64.const 0))))
+      (i32.const 0))
+    (func (export "alloc_in_gaps") (result i32) (local $count i64) (local $block i64)
+      (local.set $count (call $argument (i64.const 1)))
+      (local.set $block (call $alloc (call $argument (i64.const 0))))
+      (if (i64.eqz (call $alloc (call $argument (i64.const 0)))) (then (return (i32.const 1))))
+      (loop $next
+        (call $free (local.get $block))
+        (local.set $block (call $alloc (call $argument (i64.const 0))))
+        (if (i64.eqz (local.get $block)) (then (return (i32.const 1))))
         (local.set $count (i64.sub (local.get $count) (i64.const 1)))
         (br_if $next (i64.ne (local.get $count) (i64.const 0))))
       (i32.const 0))
@@ -70,6 +81,8 @@ const MAX: &[(u32, &str, u64, u64, bool)] = &[
     (5, "alloc", u64::MAX, 1, false),
     (5, "alloc_and_free", PAGE, 1000, true),
     (5, "alloc_and_free", 4 * PAGE, 100, true),
+    (5, "alloc_in_gaps", 2 * PAGE, 100, true),
+    (5, "alloc_in_gaps", 3 * PAGE, 1, false),
     (20, "alloc", 20 * PAGE - 64, 1, true),
     (20, "alloc", 20 * PAGE + 1, 1, false),
     // 0.1.0 began with 4 pages, and less than that only forbade growth.
@@ -219,50 +232,4 @@ fn memories_of_libraries_count_in_max_pages() {
         let refusal = with_library(least + 2).err().expect("it is too little");
         assert!(refusal.contains("memory.max_pages"), "{abi:?}: {refusal}");
     }
-}
-
-/// `memory.max_var_bytes`, and what is set in turn, with what is refused of it. Each variable counts its key, its
-/// value, and 48 bytes.
-const VARS: &[(&str, &[(&str, usize, &str)])] = &[
-    ("0", &[("k", 1, "Vars are disabled by this host")]),
-    ("100", &[("k", 51, ""), ("k", 52, "Variable store is full"), ("k", 51, ""), ("l", 1, "Variable store is full")]),
-    ("100", &[("k", 52, "Variable store is full"), ("longer", 46, ""), ("longer", 47, "Variable store is full")]),
-    ("150", &[("a", 20, ""), ("b", 20, ""), ("c", 1, "Variable store is full"), ("b", 31, ""), ("a", 22, "full")]),
-    ("49", &[("k", 1, "Variable store is full")]),
-    ("null", &[("k", 1 << 20, ""), ("l", 50 << 20, "")]),
-];
-
-#[test]
-fn variables_stay_within_max_var_bytes() {
-    for abi in BOTH {
-        let kitchen = fixture(&format!("kitchen.{}", abi.suffix()));
-        let context = Context::new();
-        for (limit, sets) in VARS {
-            let memory = format!("\"memory\": {{\"max_var_bytes\": {limit}}}");
-            let plugin = context.plugin(manifest(&kitchen, &memory));
-            let mut last = std::collections::BTreeMap::new();
-            for (key, length, refusal) in *sets {
-                let answer = plugin.call("var_set", format!("{key}={}", "v".repeat(*length)));
-                assert!(answer.error().contains(refusal), "{abi:?}: {limit}, {key}: {}", answer.error());
-                assert_eq!(answer.code, if refusal.is_empty() { 0 } else { -1 }, "{abi:?}: {limit}, {key}, {length}");
-                if refusal.is_empty() {
-                    last.insert(key, *length);
-                }
-                // What is refused changes nothing.
-                let stored = plugin.call("var_get", key).output.len();
-                assert_eq!(stored, last.get(key).copied().unwrap_or(0), "{abi:?}: {limit}, {key}");
-            }
-            plugin.free();
-        }
-    }
-}
-
-/// One variable is exactly as large as 49 bytes allow: an empty one, which 1.x does not have.
-#[test]
-fn an_empty_variable_counts_its_key() {
-    let context = Context::new();
-    let plugin = context.plugin(manifest(fixture("kitchen.v0"), "\"memory\": {\"max_var_bytes\": 49}"));
-    plugin.answer("var_set", "k=");
-    assert_eq!(plugin.answer("var_get", "k"), "");
-    assert!(plugin.call("var_set", "kk=").error().contains("Variable store is full"));
 }

@@ -207,7 +207,8 @@ const TABLE: &str = r#"
     output_set(block, 2); output_set(max, max)                | ! out of bounds memory access | output: AB
     output_set(block, 16); free(block)                        | output: ABCDEFGHIJKLMNOP | output: ABCDEFGHIJKLMNOP
     output_set(block+4, 4); free(block)                       | output: EFGH | output: EFGH
-    output_set(block, 4); free(block); store_u64(alloc(16), 0); output_set(block, 4) | output: ABCD | output: ABCD
+    output_set(block, 4); free(block); store_u64(alloc(64)+24, 0) | output: ABCD | output: ABCD
+    output_set(block+4, 4); free(block); free(block); store_u64(alloc(64)+24, 0) | output: EFGH | output: EFGH
     output_length()                                           | - | 0
     output_set(block, 4); output_length()                     | - | 4
     output_set(block, 4); output_set(end, 1); output_length() | - | 4

@@ -133,7 +133,9 @@ fn an_export_may_be_a_function_of_the_host() {
             (export "size" (func $input_length))"#;
         let plugin = context.plugin(module(abi, exports));
         assert_eq!(plugin.answer("status", "input"), "", "{abi:?}");
-        for (function, reason) in [("get", "expected 1 arguments, got 0"), ("size", "Function size returns an")] {
+        for (function, reason) in
+            [("get", "expected 1 arguments, got 0"), ("size", "Function size returns i64, expected i32")]
+        {
             let failed = plugin.call(function, []);
             assert!(failed.code == -1 && failed.error().contains(reason), "{abi:?}: {failed:?}");
         }
@@ -157,7 +159,8 @@ fn the_start_function_may_use_the_host() {
               (call $store_u64 (local.get $block) (call $input_length))
               (call $store_u64 (i64.const 0) (i64.const -1))
               (call $var_set (call $key) (local.get $block))
-              (call $output_set (local.get $block) (i64.const 8)))
+              (call $output_set (local.get $block) (i64.const 8))
+              (call $error_set (call $key)))
             (start $start)
             (func $key (result i64) (local $block i64)
               (local.set $block (call $alloc (i64.const 1)))
@@ -166,7 +169,7 @@ fn the_start_function_may_use_the_host() {
             (func (export "var") (call $answer (call $load_u64 (call $var_get (call $key)))))
             (func (export "first") (call $answer (call $load_u64 (i64.const 0))))"#,
         ));
-        assert_eq!(numbers(&plugin, "first", &[1]), [0], "{abi:?}: nothing it stored is left");
+        assert_eq!(numbers(&plugin, "first", &[1]), [0], "{abi:?}: nothing it stored or said is left");
         assert_eq!(numbers(&plugin, "var", &[1]), [0], "{abi:?}: the variable is");
     }
     let context = Context::new();

@@ -1,0 +1,145 @@
+//! What a plugin's file descriptors stand for: its three streams, the directories of `allowed_paths` from 3 on, and what
+//! it has opened in them.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Component, Path, PathBuf};
+
+use cap_std::ambient_authority;
+use cap_std::fs::Dir;
+
+use super::Error;
+use super::errno::Errno;
+use super::stdio::Output;
+
+/// How many descriptors a plugin may have at once.
+const MAX_DESCRIPTORS: usize = 1024;
+
+/// One open thing.
+pub(super) enum Descriptor {
+    /// Standard input, always at its end.
+    Input,
+    Output(Output),
+    File(OpenFile),
+    Directory(Directory),
+}
+
+/// A regular file.
+pub(super) struct OpenFile {
+    pub(super) file: fs::File,
+    pub(super) readable: bool,
+    pub(super) writable: bool,
+    pub(super) append: bool,
+    /// It lies in a directory that is read-only.
+    pub(super) read_only: bool,
+}
+
+/// A directory, and all below it.
+pub(super) struct Directory {
+    pub(super) dir: Dir,
+    /// The guest path, if the directory was given and not opened.
+    pub(super) preopened: Option<String>,
+    pub(super) read_only: bool,
+    /// What the last reading from the start has found.
+    pub(super) listing: Vec<Entry>,
+}
+
+/// One line of a directory listing.
+pub(super) struct Entry {
+    pub(super) name: Vec<u8>,
+    pub(super) inode: u64,
+    pub(super) file_type: u8,
+}
+
+impl Directory {
+    /// Refuses changes in a read-only directory.
+    pub(super) fn writable(&self) -> Result<&Dir, Errno> {
+        if self.read_only { Err(Errno::ROFS) } else { Ok(&self.dir) }
+    }
+}
+
+/// All descriptors of one instance, by number.
+pub(super) struct Descriptors(Vec<Option<Descriptor>>);
+
+impl Descriptors {
+    /// The streams and the directories of `allowed_paths`, host path (with `ro:` in front read-only) to guest path.
+    pub(super) fn new(allowed_paths: &BTreeMap<String, String>) -> Result<Self, Error> {
+        let streams = [Descriptor::Input, Descriptor::Output(Output::stdout()), Descriptor::Output(Output::stderr())];
+        let mut descriptors: Vec<Option<Descriptor>> = streams.into_iter().map(Some).collect();
+        let mut taken = BTreeSet::new();
+        for (host, guest) in allowed_paths {
+            let failed = |cause: String| Error::Directory { host: host.clone(), cause };
+            let guest_path = guest_path(guest).ok_or_else(|| failed(format!("`{guest}` is not a path")))?;
+            let (path, read_only) = host.strip_prefix("ro:").map_or((host.as_str(), false), |path| (path, true));
+            let dir = Dir::open_ambient_dir(path, ambient_authority()).map_err(|error| failed(error.to_string()))?;
+            let name = guest_path.to_string_lossy().into_owned();
+            if !taken.insert(guest_path) {
+                return Err(Error::DuplicateMapping(guest.clone()));
+            }
+            let directory = Directory { dir, preopened: Some(name), read_only, listing: Vec::new() };
+            descriptors.push(Some(Descriptor::Directory(directory)));
+        }
+        Ok(Self(descriptors))
+    }
+
+    pub(super) fn get(&self, fd: u32) -> Result<&Descriptor, Errno> {
+        self.0.get(fd as usize).and_then(Option::as_ref).ok_or(Errno::BADF)
+    }
+
+    pub(super) fn get_mut(&mut self, fd: u32) -> Result<&mut Descriptor, Errno> {
+        self.0.get_mut(fd as usize).and_then(Option::as_mut).ok_or(Errno::BADF)
+    }
+
+    pub(super) fn file(&self, fd: u32) -> Result<&OpenFile, Errno> {
+        match self.get(fd)? {
+            Descriptor::File(file) => Ok(file),
+            Descriptor::Directory(_) => Err(Errno::ISDIR),
+            Descriptor::Input | Descriptor::Output(_) => Err(Errno::SPIPE),
+        }
+    }
+
+    pub(super) fn directory(&self, fd: u32) -> Result<&Directory, Errno> {
+        match self.get(fd)? {
+            Descriptor::Directory(directory) => Ok(directory),
+            _ => Err(Errno::NOTDIR),
+        }
+    }
+
+    /// Puts `descriptor` under the lowest number that is free.
+    pub(super) fn add(&mut self, descriptor: Descriptor) -> Result<u32, Errno> {
+        let index = self.0.iter().position(Option::is_none).unwrap_or(self.0.len());
+        if index >= MAX_DESCRIPTORS {
+            return Err(Errno::MFILE);
+        }
+        if index == self.0.len() {
+            self.0.push(None);
+        }
+        self.0[index] = Some(descriptor);
+        u32::try_from(index).map_err(|_| Errno::MFILE)
+    }
+
+    pub(super) fn close(&mut self, fd: u32) -> Result<Descriptor, Errno> {
+        self.0.get_mut(fd as usize).and_then(Option::take).ok_or(Errno::BADF)
+    }
+
+    /// Moves `from` to the number `onto`, which must be open.
+    pub(super) fn renumber(&mut self, from: u32, onto: u32) -> Result<(), Errno> {
+        self.get(onto)?;
+        let descriptor = self.close(from)?;
+        *self.0.get_mut(onto as usize).ok_or(Errno::BADF)? = Some(descriptor);
+        Ok(())
+    }
+}
+
+/// `path` as an absolute path without `.` and `..`.
+fn guest_path(path: &str) -> Option<PathBuf> {
+    let mut absolute = PathBuf::from("/");
+    for component in Path::new(path).components() {
+        match component {
+            Component::RootDir | Component::CurDir => {}
+            Component::Normal(name) => absolute.push(name),
+            Component::ParentDir | Component::Prefix(_) => return None,
+        }
+    }
+    (!path.is_empty()).then_some(absolute)
+}

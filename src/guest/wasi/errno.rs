@@ -1,0 +1,102 @@
+//! WASI's error numbers, and those of the host as such.
+
+use std::io;
+
+/// An error number of preview 1; preview 0 has the same.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Errno(u16);
+
+impl Errno {
+    pub(super) const ACCES: Self = Self(2);
+    pub(super) const BADF: Self = Self(8);
+    pub(super) const FAULT: Self = Self(21);
+    pub(super) const ILSEQ: Self = Self(25);
+    pub(super) const INVAL: Self = Self(28);
+    pub(super) const IO: Self = Self(29);
+    pub(super) const ISDIR: Self = Self(31);
+    pub(super) const LOOP: Self = Self(32);
+    pub(super) const MFILE: Self = Self(33);
+    pub(super) const NAMETOOLONG: Self = Self(37);
+    pub(super) const NOTDIR: Self = Self(54);
+    pub(super) const NOTSOCK: Self = Self(57);
+    pub(super) const NOTSUP: Self = Self(58);
+    pub(super) const OVERFLOW: Self = Self(61);
+    pub(super) const PERM: Self = Self(63);
+    pub(super) const ROFS: Self = Self(69);
+    pub(super) const SPIPE: Self = Self(70);
+
+    /// The number itself.
+    pub(super) fn number(self) -> u16 {
+        self.0
+    }
+}
+
+impl From<Errno> for i32 {
+    fn from(errno: Errno) -> Self {
+        Self::from(errno.0)
+    }
+}
+
+/// The host's numbers and WASI's for the same, from preview 1's `errno` in witx and errno(3).
+const TABLE: [(i32, u16); 45] = [
+    (libc::E2BIG, 1),
+    (libc::EACCES, 2),
+    (libc::EAGAIN, 6),
+    (libc::EBADF, 8),
+    (libc::EBUSY, 10),
+    (libc::ECANCELED, 11),
+    (libc::EDEADLK, 16),
+    (libc::EDOM, 18),
+    (libc::EDQUOT, 19),
+    (libc::EEXIST, 20),
+    (libc::EFAULT, 21),
+    (libc::EFBIG, 22),
+    (libc::EILSEQ, 25),
+    (libc::EINPROGRESS, 26),
+    (libc::EINTR, 27),
+    (libc::EINVAL, 28),
+    (libc::EIO, 29),
+    (libc::EISDIR, 31),
+    (libc::ELOOP, 32),
+    (libc::EMFILE, 33),
+    (libc::EMLINK, 34),
+    (libc::ENAMETOOLONG, 37),
+    (libc::ENFILE, 41),
+    (libc::ENODEV, 43),
+    (libc::ENOENT, 44),
+    (libc::ENOEXEC, 45),
+    (libc::ENOLCK, 46),
+    (libc::ENOMEM, 48),
+    (libc::ENOSPC, 51),
+    (libc::ENOSYS, 52),
+    (libc::ENOTDIR, 54),
+    (libc::ENOTEMPTY, 55),
+    (libc::ENOTSUP, 58),
+    (libc::ENOTTY, 59),
+    (libc::ENXIO, 60),
+    (libc::EOVERFLOW, 61),
+    (libc::EPERM, 63),
+    (libc::EPIPE, 64),
+    (libc::ERANGE, 68),
+    (libc::EROFS, 69),
+    (libc::ESPIPE, 70),
+    (libc::ESTALE, 72),
+    (libc::ETIMEDOUT, 73),
+    (libc::ETXTBSY, 74),
+    (libc::EXDEV, 75),
+];
+
+impl From<io::Error> for Errno {
+    fn from(error: io::Error) -> Self {
+        if let Some(code) = error.raw_os_error() {
+            return TABLE.iter().find(|(host, _)| *host == code).map_or(Self::IO, |(_, wasi)| Self(*wasi));
+        }
+        match error.kind() {
+            // So cap-std says that a path leads out of its directory.
+            io::ErrorKind::PermissionDenied => Self::PERM,
+            io::ErrorKind::InvalidInput => Self::INVAL,
+            io::ErrorKind::Unsupported => Self::NOTSUP,
+            _ => Self::IO,
+        }
+    }
+}

@@ -1,0 +1,315 @@
+//! The functions on open descriptors.
+
+use std::fs::FileTimes;
+use std::io::{Read, Seek, SeekFrom, Write};
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::FileExt;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use cap_std::fs::{FileType, Metadata, MetadataExt};
+
+use super::descriptors::{Descriptor, Directory, Entry, OpenFile};
+use super::errno::Errno;
+use super::{Frame, Result0, Version};
+
+/// `filetype` of preview 1.
+pub(super) const UNKNOWN: u8 = 0;
+pub(super) const CHARACTER_DEVICE: u8 = 2;
+pub(super) const DIRECTORY: u8 = 3;
+pub(super) const REGULAR_FILE: u8 = 4;
+pub(super) const SYMBOLIC_LINK: u8 = 7;
+
+/// `rights` of preview 1: all there are, and those that a stream has. They say what can be asked for; what is refused
+/// is decided where it happens.
+const RIGHTS_ALL: u64 = (1 << 30) - 1;
+pub(super) const RIGHT_READ: u64 = 1 << 1;
+const RIGHT_SET_FLAGS: u64 = 1 << 3;
+pub(super) const RIGHT_WRITE: u64 = 1 << 6;
+pub(super) const RIGHT_ALLOCATE: u64 = 1 << 8;
+const RIGHT_FILESTAT: u64 = 1 << 21;
+pub(super) const RIGHT_SET_SIZE: u64 = 1 << 22;
+const RIGHT_POLL: u64 = 1 << 27;
+const RIGHTS_STREAM: u64 = RIGHT_SET_FLAGS | RIGHT_FILESTAT | RIGHT_POLL;
+
+/// The one `fdflags` that has an effect.
+pub(super) const APPEND: u32 = 1;
+
+pub(super) fn file_type(file_type: FileType) -> u8 {
+    match file_type {
+        other if other.is_dir() => DIRECTORY,
+        other if other.is_file() => REGULAR_FILE,
+        other if other.is_symlink() => SYMBOLIC_LINK,
+        _ => UNKNOWN,
+    }
+}
+
+/// Hints are taken as read.
+pub(super) fn advise(frame: Frame<'_>, fd: u32, _offset: u64, _length: u64, _advice: u32) -> Result0 {
+    frame.descriptors.file(fd).map(drop)
+}
+
+pub(super) fn allocate(frame: Frame<'_>, fd: u32, _offset: u64, _length: u64) -> Result0 {
+    frame.descriptors.file(fd)?;
+    Err(Errno::NOTSUP)
+}
+
+pub(super) fn close(frame: Frame<'_>, fd: u32) -> Result0 {
+    frame.descriptors.close(fd).map(drop)
+}
+
+pub(super) fn datasync(frame: Frame<'_>, fd: u32) -> Result0 {
+    match frame.descriptors.get(fd)? {
+        Descriptor::File(file) => Ok(file.file.sync_data()?),
+        _ => Ok(()),
+    }
+}
+
+pub(super) fn sync(frame: Frame<'_>, fd: u32) -> Result0 {
+    match frame.descriptors.get(fd)? {
+        Descriptor::File(file) => Ok(file.file.sync_all()?),
+        _ => Ok(()),
+    }
+}
+
+pub(super) fn renumber(frame: Frame<'_>, from: u32, onto: u32) -> Result0 {
+    frame.descriptors.renumber(from, onto)
+}
+
+pub(super) fn fdstat_get(frame: Frame<'_>, fd: u32, to: u32) -> Result0 {
+    let (file_type, flags, rights) = match frame.descriptors.get(fd)? {
+        Descriptor::Input => (CHARACTER_DEVICE, 0, RIGHTS_STREAM | RIGHT_READ),
+        Descriptor::Output(_) => (CHARACTER_DEVICE, 0, RIGHTS_STREAM | RIGHT_WRITE),
+        Descriptor::File(file) => {
+            let denied = if file.readable { 0 } else { RIGHT_READ } | if file.writable { 0 } else { RIGHT_WRITE };
+            (REGULAR_FILE, u16::from(file.append), RIGHTS_ALL & !denied)
+        }
+        Descriptor::Directory(_) => (DIRECTORY, 0, RIGHTS_ALL),
+    };
+    let mut stat = [0; 24];
+    stat[0] = file_type;
+    stat[2..4].copy_from_slice(&flags.to_le_bytes());
+    stat[8..16].copy_from_slice(&rights.to_le_bytes());
+    stat[16..24].copy_from_slice(&rights.to_le_bytes());
+    frame.memory.write(to, &stat)
+}
+
+pub(super) fn fdstat_set_flags(frame: Frame<'_>, fd: u32, flags: u32) -> Result0 {
+    if let Descriptor::File(file) = frame.descriptors.get_mut(fd)? {
+        file.append = flags & APPEND != 0;
+    }
+    Ok(())
+}
+
+pub(super) fn fdstat_set_rights(frame: Frame<'_>, fd: u32, _base: u64, _inheriting: u64) -> Result0 {
+    frame.descriptors.get(fd)?;
+    Err(Errno::NOTSUP)
+}
+
+pub(super) fn filestat_get(frame: Frame<'_>, fd: u32, to: u32) -> Result0 {
+    let metadata = match frame.descriptors.get(fd)? {
+        Descriptor::Input | Descriptor::Output(_) => None,
+        Descriptor::File(file) => Some(Metadata::from_file(&file.file)?),
+        Descriptor::Directory(directory) => Some(directory.dir.dir_metadata()?),
+    };
+    write_filestat(&frame, metadata.as_ref(), to)
+}
+
+/// Writes `metadata`, or that of a stream, in the layout of the frame's version.
+pub(super) fn write_filestat(frame: &Frame<'_>, metadata: Option<&Metadata>, to: u32) -> Result0 {
+    let Some(metadata) = metadata else {
+        let mut stat = [0; 64];
+        stat[16] = CHARACTER_DEVICE;
+        let length = if frame.version == Version::Preview0 { 56 } else { 64 };
+        return frame.memory.write(to, &stat[..length]);
+    };
+    let nanoseconds = |seconds: i64, nanoseconds: i64| {
+        let total = i128::from(seconds) * 1_000_000_000 + i128::from(nanoseconds);
+        u64::try_from(total).unwrap_or(0)
+    };
+    let times = [
+        nanoseconds(metadata.atime(), metadata.atime_nsec()),
+        nanoseconds(metadata.mtime(), metadata.mtime_nsec()),
+        nanoseconds(metadata.ctime(), metadata.ctime_nsec()),
+    ];
+    let mut stat = Vec::with_capacity(64);
+    stat.extend(metadata.dev().to_le_bytes());
+    stat.extend(metadata.ino().to_le_bytes());
+    stat.extend([file_type(metadata.file_type()), 0, 0, 0]);
+    match frame.version {
+        Version::Preview0 => stat.extend((metadata.nlink() as u32).to_le_bytes()),
+        Version::Preview1 => {
+            stat.extend([0; 4]);
+            stat.extend(metadata.nlink().to_le_bytes());
+        }
+    }
+    stat.extend(metadata.len().to_le_bytes());
+    stat.extend(times.iter().flat_map(|time| time.to_le_bytes()));
+    frame.memory.write(to, &stat)
+}
+
+pub(super) fn filestat_set_size(frame: Frame<'_>, fd: u32, size: u64) -> Result0 {
+    let file = frame.descriptors.file(fd)?;
+    if !file.writable {
+        return Err(Errno::INVAL);
+    }
+    Ok(file.file.set_len(size)?)
+}
+
+/// A time to set, from a value and the two bits of `fstflags` that belong to it.
+pub(super) fn time_to_set(value: u64, set: bool, now: bool) -> Result<Option<SystemTime>, Errno> {
+    match (set, now) {
+        (true, true) => Err(Errno::INVAL),
+        (true, false) => Ok(UNIX_EPOCH.checked_add(Duration::from_nanos(value))),
+        (false, true) => Ok(Some(SystemTime::now())),
+        (false, false) => Ok(None),
+    }
+}
+
+pub(super) fn filestat_set_times(frame: Frame<'_>, fd: u32, accessed: u64, modified: u64, flags: u32) -> Result0 {
+    let accessed = time_to_set(accessed, flags & 1 != 0, flags & 2 != 0)?;
+    let modified = time_to_set(modified, flags & 4 != 0, flags & 8 != 0)?;
+    let set = |times: FileTimes, time: Option<SystemTime>, set: fn(FileTimes, SystemTime) -> FileTimes| match time {
+        Some(time) => set(times, time),
+        None => times,
+    };
+    let times = set(set(FileTimes::new(), accessed, FileTimes::set_accessed), modified, FileTimes::set_modified);
+    match frame.descriptors.get(fd)? {
+        Descriptor::File(file) if file.read_only => Err(Errno::ROFS),
+        Descriptor::File(file) => Ok(file.file.set_times(times)?),
+        Descriptor::Directory(directory) => Ok(directory.writable()?.try_clone()?.into_std_file().set_times(times)?),
+        Descriptor::Input | Descriptor::Output(_) => Err(Errno::INVAL),
+    }
+}
+
+fn readable(file: &OpenFile) -> Result<&OpenFile, Errno> {
+    if file.readable { Ok(file) } else { Err(Errno::BADF) }
+}
+
+fn writable(file: &OpenFile) -> Result<&OpenFile, Errno> {
+    if file.writable { Ok(file) } else { Err(Errno::BADF) }
+}
+
+pub(super) fn read(frame: Frame<'_>, fd: u32, vectors: u32, count: u32, to: u32) -> Result0 {
+    let read = match frame.descriptors.get(fd)? {
+        Descriptor::Input => 0,
+        Descriptor::Output(_) => return Err(Errno::BADF),
+        Descriptor::Directory(_) => return Err(Errno::ISDIR),
+        Descriptor::File(file) => {
+            let mut file = &readable(file)?.file;
+            frame.memory.scatter(vectors, count, |buffer| Ok(file.read(buffer)?))?
+        }
+    };
+    frame.memory.write_length(to, read)
+}
+
+pub(super) fn pread(frame: Frame<'_>, fd: u32, vectors: u32, count: u32, offset: u64, to: u32) -> Result0 {
+    let file = &readable(frame.descriptors.file(fd)?)?.file;
+    let read = frame.memory.scatter(vectors, count, |buffer| Ok(file.read_at(buffer, offset)?))?;
+    frame.memory.write_length(to, read)
+}
+
+pub(super) fn write(frame: Frame<'_>, fd: u32, vectors: u32, count: u32, to: u32) -> Result0 {
+    let bytes = frame.memory.gather(vectors, count)?;
+    let written = match frame.descriptors.get_mut(fd)? {
+        Descriptor::Input => return Err(Errno::BADF),
+        Descriptor::Directory(_) => return Err(Errno::ISDIR),
+        Descriptor::Output(output) => {
+            output.write(&bytes)?;
+            bytes.len()
+        }
+        Descriptor::File(file) => {
+            let mut target = &writable(file)?.file;
+            if file.append {
+                target.seek(SeekFrom::End(0))?;
+            }
+            target.write(&bytes)?
+        }
+    };
+    frame.memory.write_length(to, written)
+}
+
+pub(super) fn pwrite(frame: Frame<'_>, fd: u32, vectors: u32, count: u32, offset: u64, to: u32) -> Result0 {
+    let file = &writable(frame.descriptors.file(fd)?)?.file;
+    let written = file.write_at(&frame.memory.gather(vectors, count)?, offset)?;
+    frame.memory.write_length(to, written)
+}
+
+pub(super) fn seek(frame: Frame<'_>, fd: u32, offset: i64, whence: u32, to: u32) -> Result0 {
+    let mut file = &frame.descriptors.file(fd)?.file;
+    // Preview 0 counts current, end, start; preview 1 start, current, end.
+    let position = match (frame.version, whence) {
+        (Version::Preview0, 2) | (Version::Preview1, 0) => {
+            SeekFrom::Start(u64::try_from(offset).map_err(|_| Errno::INVAL)?)
+        }
+        (Version::Preview0, 0) | (Version::Preview1, 1) => SeekFrom::Current(offset),
+        (Version::Preview0, 1) | (Version::Preview1, 2) => SeekFrom::End(offset),
+        _ => return Err(Errno::INVAL),
+    };
+    frame.memory.write_u64(to, file.seek(position)?)
+}
+
+pub(super) fn tell(frame: Frame<'_>, fd: u32, to: u32) -> Result0 {
+    let mut file = &frame.descriptors.file(fd)?.file;
+    frame.memory.write_u64(to, file.stream_position()?)
+}
+
+/// The directories that the plugin was given answer; this is how it finds them.
+fn preopened<'a>(frame: &'a Frame<'_>, fd: u32) -> Result<&'a str, Errno> {
+    match frame.descriptors.get(fd)? {
+        Descriptor::Directory(Directory { preopened: Some(name), .. }) => Ok(name),
+        _ => Err(Errno::BADF),
+    }
+}
+
+pub(super) fn prestat_get(frame: Frame<'_>, fd: u32, to: u32) -> Result0 {
+    let length = u32::try_from(preopened(&frame, fd)?.len()).map_err(|_| Errno::OVERFLOW)?;
+    let mut prestat = [0; 8];
+    prestat[4..].copy_from_slice(&length.to_le_bytes());
+    frame.memory.write(to, &prestat)
+}
+
+pub(super) fn prestat_dir_name(frame: Frame<'_>, fd: u32, to: u32, length: u32) -> Result0 {
+    let name = preopened(&frame, fd)?;
+    if name.len() > length as usize {
+        return Err(Errno::NAMETOOLONG);
+    }
+    frame.memory.write(to, name.as_bytes())
+}
+
+/// Fills the buffer with entries from the one numbered `cookie` on; the last one may be cut.
+pub(super) fn readdir(frame: Frame<'_>, fd: u32, to: u32, length: u32, cookie: u64, used: u32) -> Result0 {
+    let Descriptor::Directory(directory) = frame.descriptors.get_mut(fd)? else { return Err(Errno::NOTDIR) };
+    if cookie == 0 {
+        directory.listing = list(directory)?;
+    }
+    let length = length as usize;
+    let mut buffer = Vec::new();
+    let start = usize::try_from(cookie).unwrap_or(usize::MAX);
+    for (index, entry) in directory.listing.iter().enumerate().skip(start) {
+        if buffer.len() >= length {
+            break;
+        }
+        let name_length = u32::try_from(entry.name.len()).map_err(|_| Errno::OVERFLOW)?;
+        buffer.extend((index as u64 + 1).to_le_bytes());
+        buffer.extend(entry.inode.to_le_bytes());
+        buffer.extend(name_length.to_le_bytes());
+        buffer.extend([entry.file_type, 0, 0, 0]);
+        buffer.extend(&entry.name);
+    }
+    buffer.truncate(length);
+    frame.memory.write(to, &buffer)?;
+    frame.memory.write_length(used, buffer.len())
+}
+
+fn list(directory: &Directory) -> Result<Vec<Entry>, Errno> {
+    let inode = directory.dir.dir_metadata()?.ino();
+    let mut entries: Vec<Entry> =
+        [".", ".."].map(|name| Entry { name: name.into(), inode, file_type: DIRECTORY }).into_iter().collect();
+    for entry in directory.dir.entries()? {
+        let entry = entry?;
+        let kind = entry.file_type().map_or(UNKNOWN, file_type);
+        let inode = entry.metadata().map_or(0, |metadata| metadata.ino());
+        entries.push(Entry { name: entry.file_name().as_bytes().to_vec(), inode, file_type: kind });
+    }
+    Ok(entries)
+}

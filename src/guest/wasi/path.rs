@@ -1,0 +1,192 @@
+//! The functions on paths. Every path starts at a directory that the plugin has, and cannot leave it: not by `..`, not by
+//! a link, not by a race; cap-std sees to that.
+#![expect(clippy::too_many_arguments, reason = "WASI says which parameters its functions have")]
+
+use cap_fs_ext::{DirExt, FollowSymlinks, OpenOptionsFollowExt, SystemTimeSpec};
+use cap_std::fs::{Dir, OpenOptions, OpenOptionsExt};
+use cap_std::time::SystemTime;
+
+use super::descriptors::{Descriptor, Directory, OpenFile};
+use super::errno::Errno;
+use super::fd::{APPEND, RIGHT_ALLOCATE, RIGHT_READ, RIGHT_SET_SIZE, RIGHT_WRITE, time_to_set, write_filestat};
+use super::{Frame, Result0};
+
+/// `lookupflags` of preview 1.
+const FOLLOW: u32 = 1;
+
+/// `oflags` of preview 1.
+const CREATE: u32 = 1;
+const OPEN_DIRECTORY: u32 = 2;
+const EXCLUSIVE: u32 = 4;
+const TRUNCATE: u32 = 8;
+
+pub(super) fn create_directory(frame: Frame<'_>, fd: u32, path: u32, length: u32) -> Result0 {
+    let path = frame.memory.path(path, length)?;
+    Ok(frame.descriptors.directory(fd)?.writable()?.create_dir(path)?)
+}
+
+pub(super) fn remove_directory(frame: Frame<'_>, fd: u32, path: u32, length: u32) -> Result0 {
+    let path = frame.memory.path(path, length)?;
+    Ok(frame.descriptors.directory(fd)?.writable()?.remove_dir(path)?)
+}
+
+pub(super) fn unlink_file(frame: Frame<'_>, fd: u32, path: u32, length: u32) -> Result0 {
+    let path = frame.memory.path(path, length)?;
+    Ok(frame.descriptors.directory(fd)?.writable()?.remove_file(path)?)
+}
+
+pub(super) fn filestat_get(frame: Frame<'_>, fd: u32, lookup: u32, path: u32, length: u32, to: u32) -> Result0 {
+    let path = frame.memory.path(path, length)?;
+    let dir = &frame.descriptors.directory(fd)?.dir;
+    let metadata = if lookup & FOLLOW != 0 { dir.metadata(path)? } else { dir.symlink_metadata(path)? };
+    write_filestat(&frame, Some(&metadata), to)
+}
+
+pub(super) fn filestat_set_times(
+    frame: Frame<'_>,
+    fd: u32,
+    lookup: u32,
+    path: u32,
+    length: u32,
+    accessed: u64,
+    modified: u64,
+    flags: u32,
+) -> Result0 {
+    let path = frame.memory.path(path, length)?;
+    let spec =
+        |time: Option<std::time::SystemTime>| time.map(|time| SystemTimeSpec::Absolute(SystemTime::from_std(time)));
+    let accessed = spec(time_to_set(accessed, flags & 1 != 0, flags & 2 != 0)?);
+    let modified = spec(time_to_set(modified, flags & 4 != 0, flags & 8 != 0)?);
+    let dir = frame.descriptors.directory(fd)?.writable()?;
+    if lookup & FOLLOW != 0 {
+        Ok(dir.set_times(path, accessed, modified)?)
+    } else {
+        Ok(dir.set_symlink_times(path, accessed, modified)?)
+    }
+}
+
+/// A link to a file of a read-only directory would be a way to change it.
+pub(super) fn link(
+    frame: Frame<'_>,
+    fd: u32,
+    lookup: u32,
+    path: u32,
+    length: u32,
+    new_fd: u32,
+    new_path: u32,
+    new_length: u32,
+) -> Result0 {
+    if lookup & FOLLOW != 0 {
+        return Err(Errno::INVAL);
+    }
+    let (path, new_path) = (frame.memory.path(path, length)?, frame.memory.path(new_path, new_length)?);
+    let from = frame.descriptors.directory(fd)?.writable()?;
+    Ok(from.hard_link(path, frame.descriptors.directory(new_fd)?.writable()?, new_path)?)
+}
+
+pub(super) fn rename(
+    frame: Frame<'_>,
+    fd: u32,
+    path: u32,
+    length: u32,
+    new_fd: u32,
+    new_path: u32,
+    new_length: u32,
+) -> Result0 {
+    let (path, new_path) = (frame.memory.path(path, length)?, frame.memory.path(new_path, new_length)?);
+    let from = frame.descriptors.directory(fd)?.writable()?;
+    Ok(from.rename(path, frame.descriptors.directory(new_fd)?.writable()?, new_path)?)
+}
+
+pub(super) fn symlink(frame: Frame<'_>, target: u32, target_length: u32, fd: u32, path: u32, length: u32) -> Result0 {
+    let (target, path) = (frame.memory.path(target, target_length)?, frame.memory.path(path, length)?);
+    let dir = frame.descriptors.directory(fd)?.writable()?;
+    Ok(Dir::symlink(dir, target, path)?)
+}
+
+pub(super) fn readlink(frame: Frame<'_>, fd: u32, path: u32, length: u32, to: u32, size: u32, used: u32) -> Result0 {
+    let path = frame.memory.path(path, length)?;
+    let target = frame.descriptors.directory(fd)?.dir.read_link(path)?;
+    let target = target.to_str().ok_or(Errno::ILSEQ)?.as_bytes();
+    let target = &target[..target.len().min(size as usize)];
+    frame.memory.write(to, target)?;
+    frame.memory.write_length(used, target.len())
+}
+
+pub(super) fn open(
+    frame: Frame<'_>,
+    fd: u32,
+    lookup: u32,
+    path: u32,
+    length: u32,
+    how: u32,
+    rights: u64,
+    _inheriting: u64,
+    flags: u32,
+    to: u32,
+) -> Result0 {
+    let path = frame.memory.path(path, length)?;
+    let follow = lookup & FOLLOW != 0;
+    let directory = frame.descriptors.directory(fd)?;
+    let descriptor = if how & OPEN_DIRECTORY != 0 {
+        open_directory(directory, &path, follow, how)?
+    } else {
+        open_file(directory, &path, follow, how, rights, flags)?
+    };
+    let opened = frame.descriptors.add(descriptor)?;
+    frame.memory.write_u32(to, opened)
+}
+
+fn open_directory(parent: &Directory, path: &str, follow: bool, how: u32) -> Result<Descriptor, Errno> {
+    if how & (CREATE | EXCLUSIVE | TRUNCATE) != 0 {
+        return Err(Errno::INVAL);
+    }
+    let dir = if follow { parent.dir.open_dir(path)? } else { parent.dir.open_dir_nofollow(path)? };
+    Ok(below(parent, dir))
+}
+
+fn below(parent: &Directory, dir: Dir) -> Descriptor {
+    Descriptor::Directory(Directory { dir, preopened: None, read_only: parent.read_only, listing: Vec::new() })
+}
+
+fn open_file(
+    parent: &Directory,
+    path: &str,
+    follow: bool,
+    how: u32,
+    rights: u64,
+    flags: u32,
+) -> Result<Descriptor, Errno> {
+    let readable = rights & RIGHT_READ != 0;
+    let writable = rights & (RIGHT_WRITE | RIGHT_ALLOCATE | RIGHT_SET_SIZE) != 0;
+    let changes = writable || how & (CREATE | TRUNCATE) != 0;
+    if changes {
+        parent.writable()?;
+    }
+    let mut options = OpenOptions::new();
+    options
+        .read(readable || !changes)
+        .write(changes)
+        .create(how & CREATE != 0)
+        .create_new(how & CREATE != 0 && how & EXCLUSIVE != 0)
+        .truncate(how & TRUNCATE != 0)
+        .follow(if follow { FollowSymlinks::Yes } else { FollowSymlinks::No })
+        // Nothing waits for the other end of a FIFO.
+        .custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY);
+    let file = parent.dir.open_with(path, &options).map_err(|error| match error.raw_os_error() {
+        // What Linux says of a link that must not be followed.
+        Some(libc::ELOOP) => Errno::LOOP,
+        _ => Errno::from(error),
+    })?;
+    let metadata = file.metadata()?;
+    let file = file.into_std();
+    if metadata.is_dir() {
+        return Ok(below(parent, Dir::from_std_file(file)));
+    }
+    if !metadata.is_file() {
+        // Devices, FIFOs and sockets are not files that a plugin was given.
+        return Err(Errno::ACCES);
+    }
+    let append = flags & APPEND != 0;
+    Ok(Descriptor::File(OpenFile { file, readable, writable, append, read_only: parent.read_only }))
+}

@@ -1,0 +1,81 @@
+//! Waiting: for a time, or for descriptors, which are always ready here.
+
+use std::thread;
+use std::time::Duration;
+
+use super::errno::Errno;
+use super::process::{MONOTONIC, REALTIME, now};
+use super::{Frame, Result0, Version};
+
+/// More than this at once is refused.
+const MAX_SUBSCRIPTIONS: u32 = 1024;
+
+/// `eventtype` of preview 1.
+const CLOCK: u8 = 0;
+const READ: u8 = 1;
+const WRITE: u8 = 2;
+
+/// What a plugin waits for.
+struct Subscription {
+    user_data: u64,
+    event_type: u8,
+    /// How long it has to wait, or why it cannot.
+    wait: Result<Duration, Errno>,
+}
+
+pub(super) fn poll_oneoff(frame: Frame<'_>, subscriptions: u32, events: u32, count: u32, ready: u32) -> Result0 {
+    if count == 0 || count > MAX_SUBSCRIPTIONS {
+        return Err(Errno::INVAL);
+    }
+    let subscriptions: Vec<Subscription> =
+        (0..count).map(|index| subscription(&frame, subscriptions, index)).collect::<Result<_, _>>()?;
+    // What cannot be waited for is an event at once.
+    let wait = |subscription: &Subscription| *subscription.wait.as_ref().unwrap_or(&Duration::ZERO);
+    let shortest = subscriptions.iter().map(wait).min().unwrap_or_default();
+    if !shortest.is_zero() {
+        thread::sleep(shortest);
+    }
+    let mut happened = 0;
+    for subscription in subscriptions.iter().filter(|subscription| wait(subscription) <= shortest) {
+        let mut event = [0; 32];
+        event[..8].copy_from_slice(&subscription.user_data.to_le_bytes());
+        if let Err(errno) = subscription.wait {
+            event[8..10].copy_from_slice(&errno.number().to_le_bytes());
+        }
+        event[10] = subscription.event_type;
+        frame.memory.write(events.checked_add(happened * 32).ok_or(Errno::FAULT)?, &event)?;
+        happened += 1;
+    }
+    frame.memory.write_u32(ready, happened)
+}
+
+fn subscription(frame: &Frame<'_>, at: u32, index: u32) -> Result<Subscription, Errno> {
+    // A clock of preview 0 has an identifier of its own before the rest.
+    let (size, identifier) = if frame.version == Version::Preview0 { (56, 8) } else { (48, 0) };
+    let at = at.checked_add(index * size).filter(|at| at.checked_add(size).is_some()).ok_or(Errno::FAULT)?;
+    let user_data = u64::from_le_bytes(frame.memory.read(at)?);
+    let [event_type] = frame.memory.read(at + 8)?;
+    let wait = match event_type {
+        CLOCK => {
+            let clock = at + 16 + identifier;
+            let id = u32::from_le_bytes(frame.memory.read(clock)?);
+            let timeout = u64::from_le_bytes(frame.memory.read(clock + 8)?);
+            let flags = u16::from_le_bytes(frame.memory.read(clock + 24)?);
+            time_left(id, timeout, flags & 1 != 0)
+        }
+        READ | WRITE => {
+            let fd = u32::from_le_bytes(frame.memory.read(at + 16)?);
+            frame.descriptors.get(fd).map(|_| Duration::ZERO)
+        }
+        _ => return Err(Errno::INVAL),
+    };
+    Ok(Subscription { user_data, event_type, wait })
+}
+
+fn time_left(clock: u32, timeout: u64, absolute: bool) -> Result<Duration, Errno> {
+    if clock != REALTIME && clock != MONOTONIC {
+        return Err(Errno::INVAL);
+    }
+    let left = if absolute { timeout.saturating_sub(now(clock)?) } else { timeout };
+    Ok(Duration::from_nanos(left))
+}

@@ -1,0 +1,119 @@
+//! What is about the program as a whole: arguments, environment, clocks, random numbers. And the sockets there are not.
+
+use std::sync::LazyLock;
+use std::thread;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+use super::errno::Errno;
+use super::{Frame, Result0};
+
+/// Identifiers of clocks.
+pub(super) const REALTIME: u32 = 0;
+pub(super) const MONOTONIC: u32 = 1;
+
+/// A plugin has no command line.
+pub(super) fn args_get(_: Frame<'_>, _pointers: u32, _text: u32) -> Result0 {
+    Ok(())
+}
+
+pub(super) fn args_sizes_get(frame: Frame<'_>, count: u32, bytes: u32) -> Result0 {
+    frame.memory.write_u32(count, 0)?;
+    frame.memory.write_u32(bytes, 0)
+}
+
+/// The environment is the configuration: `key=value` in the order of the keys. What cannot be spelled so is left out.
+fn variables<'a>(frame: &'a Frame<'_>) -> impl Iterator<Item = String> + use<'a> {
+    frame
+        .config
+        .iter()
+        .filter(|(key, value)| !key.is_empty() && !key.contains(['=', '\0']) && !value.contains('\0'))
+        .map(|(key, value)| format!("{key}={value}\0"))
+}
+
+pub(super) fn environ_sizes_get(frame: Frame<'_>, count: u32, bytes: u32) -> Result0 {
+    frame.memory.write_length(count, variables(&frame).count())?;
+    frame.memory.write_length(bytes, variables(&frame).map(|variable| variable.len()).sum())
+}
+
+pub(super) fn environ_get(frame: Frame<'_>, pointers: u32, text: u32) -> Result0 {
+    let (mut pointer, mut text) = (pointers, text);
+    for variable in variables(&frame) {
+        frame.memory.write_u32(pointer, text)?;
+        frame.memory.write(text, variable.as_bytes())?;
+        let length = u32::try_from(variable.len()).map_err(|_| Errno::OVERFLOW)?;
+        pointer = pointer.checked_add(4).ok_or(Errno::FAULT)?;
+        text = text.checked_add(length).ok_or(Errno::FAULT)?;
+    }
+    Ok(())
+}
+
+/// Now, on one of the two clocks, in nanoseconds.
+pub(super) fn now(clock: u32) -> Result<u64, Errno> {
+    // The moment from which the monotonic clock counts; any will do.
+    static START: LazyLock<Instant> = LazyLock::new(Instant::now);
+    let elapsed = match clock {
+        REALTIME => SystemTime::now().duration_since(UNIX_EPOCH).map_err(|_| Errno::OVERFLOW)?,
+        MONOTONIC => START.elapsed(),
+        _ => return Err(Errno::INVAL),
+    };
+    u64::try_from(elapsed.as_nanos()).map_err(|_| Errno::OVERFLOW)
+}
+
+pub(super) fn clock_res_get(frame: Frame<'_>, clock: u32, to: u32) -> Result0 {
+    now(clock)?;
+    frame.memory.write_u64(to, 1)
+}
+
+pub(super) fn clock_time_get(frame: Frame<'_>, clock: u32, _precision: u64, to: u32) -> Result0 {
+    frame.memory.write_u64(to, now(clock)?)
+}
+
+pub(super) fn random_get(frame: Frame<'_>, to: u32, length: u32) -> Result0 {
+    let mut chunk = [0; 4096];
+    let mut done = 0;
+    while done < length {
+        let now = &mut chunk[..(length - done).min(4096) as usize];
+        getrandom::fill(now).map_err(|_| Errno::IO)?;
+        frame.memory.write(to.checked_add(done).ok_or(Errno::FAULT)?, now)?;
+        done += now.len() as u32;
+    }
+    Ok(())
+}
+
+pub(super) fn sched_yield(_: Frame<'_>) -> Result0 {
+    thread::yield_now();
+    Ok(())
+}
+
+pub(super) fn proc_raise(_: Frame<'_>, _signal: u32) -> Result0 {
+    Err(Errno::NOTSUP)
+}
+
+pub(super) fn sock_accept(frame: Frame<'_>, fd: u32, _flags: u32, _to: u32) -> Result0 {
+    no_socket(&frame, fd)
+}
+
+pub(super) fn sock_recv(
+    frame: Frame<'_>,
+    fd: u32,
+    _vectors: u32,
+    _count: u32,
+    _flags: u32,
+    _size: u32,
+    _out_flags: u32,
+) -> Result0 {
+    no_socket(&frame, fd)
+}
+
+pub(super) fn sock_send(frame: Frame<'_>, fd: u32, _vectors: u32, _count: u32, _flags: u32, _size: u32) -> Result0 {
+    no_socket(&frame, fd)
+}
+
+pub(super) fn sock_shutdown(frame: Frame<'_>, fd: u32, _how: u32) -> Result0 {
+    no_socket(&frame, fd)
+}
+
+fn no_socket(frame: &Frame<'_>, fd: u32) -> Result0 {
+    frame.descriptors.get(fd)?;
+    Err(Errno::NOTSOCK)
+}
