@@ -153,7 +153,8 @@ int32_t extism_plugin_call(struct ExtismContext *ctx,
 
 /**
  * The text of an error: of a plugin, or of the context if there is no plugin with this id (such as -1). Does not wait
- * for a running call and clears nothing.
+ * for a running call and clears nothing. A plugin has one error: threads that share a plugin clear each other's by
+ * their next call.
  *
  * @param ctx The context.
  * @param plugin The plugin's id, or -1.

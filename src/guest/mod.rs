@@ -9,7 +9,7 @@ mod blocks;
 mod host;
 mod io_memory;
 mod rewrite;
-#[cfg(feature = "wasi")]
+#[cfg_attr(not(feature = "wasi"), path = "wasi_absent.rs")]
 pub(crate) mod wasi;
 
 use std::collections::BTreeMap;
@@ -20,7 +20,7 @@ use wasmer::{AsStoreMut, FunctionEnv, MemoryError};
 pub(crate) use abi::{HOST_MODULE, import, is_known};
 pub(crate) use host::vars::Vars;
 pub(crate) use io_memory::{Capacity, IoMemory};
-pub(crate) use rewrite::{Error as RewriteError, MEMORY_EXPORT, START_EXPORT, is_reserved, rewrite};
+pub(crate) use rewrite::{Error as RewriteError, START_EXPORT, is_reserved, rewrite};
 
 /// What the host functions of one plugin work on. One lives in each store.
 #[derive(Debug)]

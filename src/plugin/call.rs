@@ -7,7 +7,6 @@ use wasmer::{ExternType, FunctionType, Instance, RuntimeError, Store, Type, Type
 
 use super::{Error, Plugin, instance::type_name, trap};
 use crate::error;
-#[cfg(feature = "wasi")]
 use crate::guest::wasi;
 use crate::guest::{self, Fault};
 
@@ -153,7 +152,7 @@ fn initialiser(store: &Store, main: &Instance, name: &str, parameters: &[Type]) 
 fn outcome(result: Result<i32, CallError>, guest_error: Option<String>) -> Outcome {
     let (code, host_error) = match result {
         Ok(code) => (code, None),
-        Err(CallError::Trap(trap)) => match exit_code(&trap) {
+        Err(CallError::Trap(trap)) => match wasi::exit_code(&trap) {
             Some(0) => (0, None),
             Some(code @ 1..126) => (code, guest_error.is_none().then(|| format!("Exited with i32 exit status {code}"))),
             Some(code) => (
@@ -171,14 +170,4 @@ fn outcome(result: Result<i32, CallError>, guest_error: Option<String>) -> Outco
         (guest, host) => guest.or(host),
     };
     Outcome { code, error }
-}
-
-#[cfg(feature = "wasi")]
-fn exit_code(trap: &RuntimeError) -> Option<i32> {
-    wasi::exit_code(trap)
-}
-
-#[cfg(not(feature = "wasi"))]
-fn exit_code(_: &RuntimeError) -> Option<i32> {
-    None
 }

@@ -10,12 +10,11 @@ use super::Error;
 use super::Recipe;
 use super::instance::{Imports, Library};
 use super::link::Linked;
-#[cfg(feature = "wasi")]
 use crate::guest::wasi::Wasi;
 use crate::guest::{self, Guest};
 
-/// How many calls of one command library's functions a plugin may make before it is instantiated anew. Each costs
-/// an address space reservation of 8 GiB, of which a process can have about 16,000.
+/// How many calls of one command library's functions an instance of a plugin may make. Each costs an address space
+/// reservation of 8 GiB, of which a process can have about 16,000.
 const MAX_INSTANCES: u32 = 256;
 
 /// The functions of a command library, by name.
@@ -42,7 +41,6 @@ struct Command {
     name: String,
     module: Module,
     imports: Vec<Extern>,
-    #[cfg(feature = "wasi")]
     wasi: Option<Wasi>,
     instances: u32,
     running: bool,
@@ -62,7 +60,6 @@ pub(super) fn prepare(
         name: linked.name.clone(),
         module: linked.module.clone(),
         imports: externs,
-        #[cfg(feature = "wasi")]
         wasi: imports.into_wasi(),
         instances: 0,
         running: false,
@@ -109,7 +106,6 @@ fn instantiate(env: &mut FunctionEnvMut<'_, Command>) -> Result<Instance, Runtim
     let (command, mut store) = env.data_and_store_mut();
     let instance = Instance::new_by_index(&mut store, &command.module, &command.imports)
         .map_err(|error| RuntimeError::user(Box::new(error)))?;
-    #[cfg(feature = "wasi")]
     if let Some(wasi) = &command.wasi {
         wasi.attach(&mut store, &instance).map_err(|error| RuntimeError::user(Box::new(error)))?;
     }

@@ -9,7 +9,6 @@ use super::call::Callable;
 use super::link::{Kind, Linked, Plan, Provider};
 use super::{Error, Recipe, command, trap};
 use crate::engine;
-#[cfg(feature = "wasi")]
 use crate::guest::wasi::Wasi;
 use crate::guest::{self, Capacity, Guest, State};
 
@@ -122,18 +121,12 @@ pub(super) struct Imports<'a> {
     guest: &'a FunctionEnv<Guest>,
     recipe: &'a Recipe,
     /// Made for the first import that needs it.
-    #[cfg(feature = "wasi")]
     wasi: Option<Wasi>,
 }
 
 impl<'a> Imports<'a> {
     pub(super) fn new(guest: &'a FunctionEnv<Guest>, recipe: &'a Recipe) -> Self {
-        Self {
-            guest,
-            recipe,
-            #[cfg(feature = "wasi")]
-            wasi: None,
-        }
+        Self { guest, recipe, wasi: None }
     }
 
     /// What serves each import of `linked`, in its order.
@@ -162,7 +155,6 @@ impl<'a> Imports<'a> {
         Ok(externs)
     }
 
-    #[cfg(feature = "wasi")]
     fn wasi_import(&mut self, store: &mut impl AsStoreMut, module: &str, name: &str) -> Result<Option<Extern>, Error> {
         let wasi = match self.wasi.take() {
             Some(wasi) => wasi,
@@ -172,14 +164,8 @@ impl<'a> Imports<'a> {
     }
 
     /// The WASI that was made for the imports, if one was needed.
-    #[cfg(feature = "wasi")]
     pub(super) fn into_wasi(self) -> Option<Wasi> {
         self.wasi
-    }
-
-    #[cfg(not(feature = "wasi"))]
-    fn wasi_import(&mut self, _: &mut impl AsStoreMut, _: &str, _: &str) -> Result<Option<Extern>, Error> {
-        Err(Error::NoWasi)
     }
 
     /// Instantiates `linked` with `externs` and runs its start function.
@@ -191,7 +177,6 @@ impl<'a> Imports<'a> {
     ) -> Result<Instance, Error> {
         let instance =
             Instance::new_by_index(store, &linked.module, externs).map_err(|error| explain(linked, error))?;
-        #[cfg(feature = "wasi")]
         if let Some(wasi) = self.wasi.take() {
             wasi.attach(store, &instance)?;
         }

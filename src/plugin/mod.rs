@@ -76,12 +76,8 @@ pub(crate) enum Error {
     Instantiate { module: String, cause: String },
     #[error("module `{module}` failed at its start\n\nCaused by:\n    {cause}", cause = cause.replace('\n', "\n    "))]
     Start { module: String, cause: String },
-    #[cfg(feature = "wasi")]
     #[error(transparent)]
     Wasi(#[from] guest::wasi::Error),
-    #[cfg(not(feature = "wasi"))]
-    #[error("wasi is not built in")]
-    NoWasi,
     #[error("the function's name is not UTF-8 from byte {0} on")]
     FunctionName(usize),
     #[error("config: {0}")]

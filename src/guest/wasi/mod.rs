@@ -19,7 +19,8 @@ use std::collections::BTreeMap;
 use thiserror::Error;
 use wasmer::{AsStoreMut, Extern, Function, FunctionEnv, FunctionEnvMut, Instance, RuntimeError, StoreMut};
 
-use super::{Guest, MEMORY_EXPORT};
+use super::Guest;
+use super::rewrite::MEMORY_EXPORT;
 use descriptors::Descriptors;
 use errno::Errno;
 use memory::GuestMemory;

@@ -36,7 +36,7 @@ fn clocks_random_and_arguments() {
 }
 
 /// The result of `work` on a thread of its own, which is left behind if it has none in time.
-fn in_time<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
+pub(super) fn in_time<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
     let (sender, receiver) = mpsc::channel();
     thread::spawn(move || sender.send(work()));
     receiver.recv_timeout(Duration::from_secs(4)).ok()

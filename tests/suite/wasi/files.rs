@@ -2,11 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::os::unix::net::UnixListener;
 use std::path::Path;
+use std::process::Command;
 
 use serde_json::json;
 use tempfile::TempDir;
 
+use super::clocks::in_time;
 use super::{REACTORS, refusal, wasi};
 use crate::host::{Context, Plugin, fixture, manifest};
 
@@ -189,6 +192,32 @@ fn the_host_changes_files_meanwhile() {
             }
         }
         assert!(wrong.is_empty(), "{reactor}:\n{}", wrong.join("\n"));
+    }
+}
+
+/// Opening a FIFO would wait for its other end.
+#[test]
+fn files_that_are_no_files() {
+    for reactor in REACTORS {
+        let folder = folder();
+        let made = Command::new("mkfifo").arg(folder.path().join("fifo")).status();
+        assert!(made.expect("mkfifo is there").success());
+        let _listener = UnixListener::bind(folder.path().join("socket")).expect("writable");
+        let source = mapped(reactor, [(text(folder.path()), "/mnt")]);
+        let answers = in_time(move || {
+            let context = Context::new();
+            let plugin = wasi(&context, source);
+            let list = plugin.answer("list_dir", "/mnt");
+            let attempts = ["fifo", "socket"].map(|name| {
+                let calls = [("read_file", ""), ("write_file", "\0x"), ("append_file", "\0x"), ("list_dir", "")];
+                calls.map(|(function, more)| plugin.call_only(function, format!("/mnt/{name}{more}").as_bytes()))
+            });
+            (list, attempts, ["fifo", "socket"].map(|name| plugin.answer("stat", format!("/mnt/{name}"))))
+        });
+        let (list, attempts, stats) = answers.unwrap_or_else(|| panic!("{reactor} waits"));
+        assert_eq!(list, "a.txt\nempty/\nfifo\nsocket\nsub/\n", "{reactor}");
+        assert!(attempts.iter().flatten().all(|code| *code > 0), "{reactor}: {attempts:?}");
+        assert_eq!(stats, ["other", "other"], "{reactor}");
     }
 }
 

@@ -256,6 +256,12 @@ fn the_probe_works() {
         let found = fs::read_to_string(folder.path().join(file)).unwrap_or("nothing there".to_owned());
         assert_eq!(found, expected, "{operation} of {path}");
     }
+    for operation in ["path_times", "fd_times"] {
+        fs::write(folder.path().join("a.txt"), "new").expect("writable");
+        assert_eq!(attempt(plugin, operation, directory, "a.txt", ""), 0, "{operation}");
+        let modified = fs::metadata(folder.path().join("a.txt")).expect("still there").mtime();
+        assert_eq!(modified, 1, "{operation}");
+    }
     assert_eq!(attempt(plugin, "list", directory, "sub", ""), 0);
     assert!(String::from_utf8_lossy(&plugin.output()).contains("b.txt"));
     assert_eq!(snapshot(folder.path()).len(), 5);

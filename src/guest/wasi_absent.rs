@@ -1,0 +1,41 @@
+//! Stands in the place of `wasi/` in a build without it, with the same interface: a plugin that imports WASI is told so.
+
+use std::collections::BTreeMap;
+
+use thiserror::Error;
+use wasmer::{AsStoreMut, Extern, FunctionEnv, Instance, RuntimeError};
+
+use super::Guest;
+
+/// There is none.
+pub(crate) enum Wasi {}
+
+/// Why a plugin cannot have WASI.
+#[derive(Debug, Error)]
+pub(crate) enum Error {
+    #[error("wasi is not built in")]
+    NotBuiltIn,
+}
+
+/// Nothing exits by `proc_exit`.
+pub(crate) fn exit_code(_: &RuntimeError) -> Option<i32> {
+    None
+}
+
+impl Wasi {
+    pub(crate) fn new(
+        _: &mut impl AsStoreMut,
+        _: &FunctionEnv<Guest>,
+        _: &BTreeMap<String, String>,
+    ) -> Result<Self, Error> {
+        Err(Error::NotBuiltIn)
+    }
+
+    pub(crate) fn import(&self, _: &mut impl AsStoreMut, _: &str, _: &str) -> Option<Extern> {
+        match *self {}
+    }
+
+    pub(crate) fn attach(&self, _: &mut impl AsStoreMut, _: &Instance) -> Result<(), Error> {
+        match *self {}
+    }
+}
