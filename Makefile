@@ -53,6 +53,8 @@ test-install: ## install into a temporary root and build the examples there
 lint: ## rustfmt and clippy
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --release --all-targets --locked -- -D warnings
+	$(CARGO) clippy --release --lib --locked --no-default-features --features cranelift -- -D warnings
+	$(CARGO) clippy --release --lib --locked --no-default-features -- -D warnings
 
 header: ## write extism.h anew from src/ffi
 	@$(CARGO) build --release --locked

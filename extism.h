@@ -31,7 +31,7 @@ typedef uint64_t ExtismSize;
 /**
  * Makes a context without plugins.
  *
- * @return The context, to be freed with `extism_context_free`; NULL only if memory is exhausted.
+ * @return The context, to be freed with `extism_context_free`. NULL if something inside the library fails that must not.
  */
 struct ExtismContext *extism_context_new(void);
 

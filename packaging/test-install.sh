@@ -51,6 +51,13 @@ run() { # LIBRARY_PATH
     done
 }
 
+# What the library exports is what symbols.txt lists.
+check_symbols() {
+    nm -D --defined-only "$build_dir/libextism.so" | sed 's/.* //' | sort >"$work/exported"
+    sed -n 's/^\([a-z][a-z0-9_]*\) .*/\1/p' "$here/symbols.txt" | sort >"$work/listed"
+    diff "$work/listed" "$work/exported" >&2 || fail "libextism.so does not export just what symbols.txt lists"
+}
+
 needs_shared() {
     readelf -d "$work/$1" | grep -q 'NEEDED.*libextism\.so\.'
 }
@@ -77,6 +84,7 @@ check_install() { # WHERE
     echo "$1: works"
 }
 
+check_symbols
 export DESTDIR PREFIX LIBDIR INCLUDEDIR
 DESTDIR='' PREFIX=$work/prefix LIBDIR='' INCLUDEDIR=''
 check_install prefix

@@ -5,7 +5,7 @@
 use std::borrow::Cow;
 use std::fmt::Arguments;
 use std::fs::{self, OpenOptions};
-use std::io;
+use std::io::{self, Write};
 use std::path::Path;
 use std::time::SystemTime;
 
@@ -15,6 +15,9 @@ use parking_lot::RwLock;
 
 /// Under which target the library's own lines are logged.
 pub(crate) const TARGET: &str = "extism";
+
+/// Under which target plugins' lines are logged.
+pub(crate) const PLUGIN_TARGET: &str = "extism::plugin";
 
 struct Sink {
     level: LevelFilter,
@@ -42,9 +45,9 @@ pub(crate) fn set(destination: Destination<'_>, level: LevelFilter) -> io::Resul
         out.finish(format_args!("{} {} {time} - {message}", record.target(), record.level()));
     });
     let dispatch = match destination {
-        Destination::Stdout => dispatch.chain(io::stdout()),
-        Destination::Stderr => dispatch.chain(io::stderr()),
-        Destination::File(path) => dispatch.chain(open(Path::new(expand(path).as_ref()))?),
+        Destination::Stdout => dispatch.chain(Quiet::boxed(io::stdout())),
+        Destination::Stderr => dispatch.chain(Quiet::boxed(io::stderr())),
+        Destination::File(path) => dispatch.chain(Quiet::boxed(open(Path::new(expand(path).as_ref()))?)),
     };
     let (level, log) = dispatch.into_log();
     let before = SINK.write().replace(Sink { level, log });
@@ -52,6 +55,28 @@ pub(crate) fn set(destination: Destination<'_>, level: LevelFilter) -> io::Resul
         sink.log.flush();
     }
     Ok(())
+}
+
+/// A writer that never fails: a line that cannot be written, to a full disk or a closed pipe, is lost and nothing else
+/// is. (fern would write to the host's standard error instead, and panic if that fails too.)
+struct Quiet<W>(W);
+
+impl<W: Write + Send + 'static> Quiet<W> {
+    fn boxed(writer: W) -> Box<dyn Write + Send> {
+        Box::new(Self(writer))
+    }
+}
+
+impl<W: Write> Write for Quiet<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let _ = self.0.write_all(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        let _ = self.0.flush();
+        Ok(())
+    }
 }
 
 fn open(path: &Path) -> io::Result<fs::File> {

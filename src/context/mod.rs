@@ -141,6 +141,18 @@ impl Context {
         })
     }
 
+    /// Stands for a call of plugin `id` whose arguments cannot be used: clears errors and output, and keeps `text` as the
+    /// plugin's error.
+    ///
+    /// # Errors
+    /// There is no such plugin.
+    pub(crate) fn refuse_call(&self, id: PluginId, text: String) -> Result<(), Error> {
+        self.use_plugin(id, |plugin, slot| {
+            plugin.forget_output();
+            slot.set_error(Some(text));
+        })
+    }
+
     /// Address and length of the output of plugin `id`. Clears errors first.
     ///
     /// # Errors

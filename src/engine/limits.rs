@@ -1,9 +1,10 @@
-//! What a plugin may take: the pages of its memories, counted together.
+//! What a plugin may take: the pages of its memories and the elements of its tables, counted together. And how a memory is
+//! cleared.
 #![expect(unsafe_code, reason = "Wasmer's Tunables and LinearMemory traits have unsafe methods to forward")]
 
 use std::ptr::NonNull;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
 use wasmer::sys::vm::{
@@ -11,7 +12,7 @@ use wasmer::sys::vm::{
     VMSharedMemory, VMTable, VMTableDefinition, WaiterError,
 };
 use wasmer::sys::{BaseTunables, NativeEngineExt, Tunables};
-use wasmer::{MemoryError, MemoryType, Pages, Store, TableType};
+use wasmer::{MemoryError, MemoryType, MemoryView, Pages, Store, TableType};
 
 use super::CompiledPlugin;
 
@@ -48,14 +49,23 @@ impl Budget {
     }
 }
 
+/// How many elements all tables of a plugin may have together. An element takes up 8 bytes.
+const MAX_TABLE_ELEMENTS: u32 = 10_000_000;
+
 /// A store for one instance of `plugin` whose memories stay within `limit` pages together.
 ///
 /// Memories that the host makes in it are not reservations of 8 GiB but blocks that move when they grow, unless
 /// `fixed_host_memory`, which is needed when a module imports one.
 pub(crate) fn store(plugin: &CompiledPlugin, limit: Option<MemoryLimit>, fixed_host_memory: bool) -> Store {
-    let budget = limit.map(|limit| Arc::new(Budget { used: AtomicU64::new(0), limit }));
+    let tunables = PluginTunables {
+        base: BaseTunables::new(),
+        budget: limit.map(|limit| Arc::new(Budget { used: AtomicU64::new(0), limit })),
+        fixed_host_memory,
+        table_share: MAX_TABLE_ELEMENTS / plugin.tables().max(1),
+        table_elements_left: AtomicU32::new(MAX_TABLE_ELEMENTS),
+    };
     let mut engine = plugin.engine.clone();
-    engine.set_tunables(PluginTunables { base: BaseTunables::new(), budget, fixed_host_memory });
+    engine.set_tunables(tunables);
     Store::new(engine)
 }
 
@@ -66,9 +76,27 @@ struct PluginTunables {
     base: BaseTunables,
     budget: Option<Arc<Budget>>,
     fixed_host_memory: bool,
+    /// What a table may grow to that does not say. Wasmer bounds a table by its declared maximum only.
+    table_share: u32,
+    table_elements_left: AtomicU32,
 }
 
 impl PluginTunables {
+    /// Gives a table a maximum that all tables together can reach, and takes that from what is left. A table is never
+    /// given back: it lives as long as its store.
+    fn bounded(&self, ty: &TableType) -> Result<TableType, String> {
+        let mut bounded = *ty;
+        let taken = self.table_elements_left.try_update(Ordering::Relaxed, Ordering::Relaxed, |left| {
+            let most = ty.maximum.unwrap_or(u32::MAX).min(self.table_share).min(left).max(ty.minimum);
+            bounded.maximum = Some(most);
+            left.checked_sub(most)
+        });
+        match taken {
+            Ok(_) => Ok(bounded),
+            Err(_) => Err(format!("tables of more than {MAX_TABLE_ELEMENTS} elements together")),
+        }
+    }
+
     /// Counts a new memory, and its growth from then on.
     fn limited(
         &self,
@@ -117,7 +145,7 @@ impl Tunables for PluginTunables {
     }
 
     fn create_host_table(&self, ty: &TableType, style: &TableStyle) -> Result<VMTable, String> {
-        self.base.create_host_table(ty, style)
+        self.base.create_host_table(&self.bounded(ty)?, style)
     }
 
     unsafe fn create_vm_table(
@@ -126,8 +154,9 @@ impl Tunables for PluginTunables {
         style: &TableStyle,
         definition: NonNull<VMTableDefinition>,
     ) -> Result<VMTable, String> {
+        let ty = self.bounded(ty)?;
         // SAFETY: the caller promises what this method's contract, the same one, asks for.
-        unsafe { self.base.create_vm_table(ty, style, definition) }
+        unsafe { self.base.create_vm_table(&ty, style, definition) }
     }
 }
 
@@ -200,4 +229,40 @@ impl LinearMemory for LimitedMemory {
     fn thread_conditions(&self) -> Option<&ThreadConditions> {
         self.memory.thread_conditions()
     }
+}
+
+/// Zeroes the first `end` bytes of a memory. What is large is given back to the system, which has it zero again when
+/// it is used.
+pub(crate) fn clear(memory: &MemoryView<'_>, end: u64) {
+    /// From this size on, letting go of pages costs less than writing them, and frees them besides.
+    const LARGE: u64 = 1 << 20;
+    let discarded = if end >= LARGE { discard(memory, end) } else { 0 };
+    let zeros = [0; 1 << 12];
+    let mut offset = discarded;
+    while offset < end {
+        let length = (end - offset).min(zeros.len() as u64);
+        // Cannot fail: callers pass no more than the memory has.
+        let _ = memory.write(offset, &zeros[..length as usize]);
+        offset += length;
+    }
+}
+
+/// Makes the system drop whole pages at the start of a memory; returns how many bytes that were.
+#[cfg(target_os = "linux")]
+fn discard(memory: &MemoryView<'_>, end: u64) -> u64 {
+    use rustix::mm::{Advice, madvise};
+    let page = rustix::param::page_size();
+    let length = usize::try_from(end.min(memory.data_size())).map_or(0, |length| length / page * page);
+    let start = memory.data_ptr().cast();
+    // SAFETY: the range is the start of a WebAssembly memory, which Wasmer maps privately and anonymously at a page's
+    // boundary, so that dropped pages read as zeros; it is inside the memory, and nothing in Rust refers to its bytes.
+    match unsafe { madvise(start, length, Advice::LinuxDontNeed) } {
+        Ok(()) => length as u64,
+        Err(_) => 0,
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+fn discard(_: &MemoryView<'_>, _: u64) -> u64 {
+    0
 }

@@ -10,18 +10,32 @@ mod cranelift;
 mod limits;
 
 use thiserror::Error;
-use wasmer::sys::EngineBuilder;
+use wasmer::sys::{EngineBuilder, Features};
 use wasmer::{Engine, Module};
 
-pub(crate) use limits::{MemoryLimit, store};
+pub(crate) use limits::{MemoryLimit, clear, store};
 
 /// A compiler that is built in.
 #[derive(Debug)]
 pub(crate) struct Backend {
     /// The name by which users choose it.
     pub(crate) name: &'static str,
+    /// The proposals that it supports.
+    features: fn() -> Features,
     /// Makes an engine that compiles with it.
-    engine: fn() -> Engine,
+    make: fn(Features) -> Engine,
+}
+
+impl Backend {
+    /// An engine that compiles with it, for the proposals that are safe to offer.
+    fn engine(&self) -> Engine {
+        let mut features = (self.features)();
+        // Nobody could ever notify a plugin that waits on a shared memory: it has no other threads.
+        features.threads(false);
+        // Wasmer keeps each exception that was thrown until the store goes: a way to take all memory.
+        features.exceptions(false);
+        (self.make)(features)
+    }
 }
 
 /// The compilers that are built in, the preferred one first.
@@ -37,6 +51,14 @@ pub(crate) struct CompiledPlugin {
     engine: Engine,
     /// In the order they were given.
     pub(crate) modules: Vec<Module>,
+}
+
+impl CompiledPlugin {
+    /// How many tables the modules have together.
+    fn tables(&self) -> u32 {
+        let own = |module: &Module| module.info().tables.len() - module.info().num_imported_tables;
+        self.modules.iter().map(own).sum::<usize>().try_into().unwrap_or(u32::MAX)
+    }
 }
 
 /// Why a module could not be compiled.

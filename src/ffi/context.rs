@@ -51,7 +51,7 @@ pub(super) fn find(token: *const ExtismContext) -> Option<Arc<Context>> {
 
 /// Makes a context without plugins.
 ///
-/// @return The context, to be freed with `extism_context_free`; NULL only if memory is exhausted.
+/// @return The context, to be freed with `extism_context_free`. NULL if something inside the library fails that must not.
 #[unsafe(no_mangle)]
 pub extern "C" fn extism_context_new() -> *mut ExtismContext {
     guard(std::ptr::null_mut(), || {

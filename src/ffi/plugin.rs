@@ -167,7 +167,13 @@ pub unsafe extern "C" fn extism_plugin_call(
         let length = if data.is_null() { 0 } else { data_len };
         // SAFETY: C passes as many bytes as it says, see above.
         let input = unsafe { arg::bytes("data", data, length) };
-        Ok(context.call(plugin_id, name?, input?)?)
+        match (name, input) {
+            (Ok(name), Ok(input)) => Ok(context.call(plugin_id, name, input)?),
+            (Err(error), _) | (_, Err(error)) => {
+                context.refuse_call(plugin_id, error.to_string())?;
+                Ok(-1)
+            }
+        }
     })
 }
 

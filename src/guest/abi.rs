@@ -4,9 +4,10 @@
 //! work on the same memory, but each import keeps the rules of its own ABI (out of bounds traps in 0.x and reads 0
 //! in 1.x, and so on), which is why most functions stand in `host/` twice.
 
-use wasmer::{AsStoreMut, Extern, Function, FunctionEnv, StoreMut};
+use wasmer::{AsStoreMut, Extern, Function, FunctionEnv, Global, StoreMut, Value};
 
 use super::Guest;
+use super::blocks::START;
 use super::host::{config, http, log, memory, vars};
 
 /// The import module of 0.x plugins. Libraries of the manifest may add names of their own to it.
@@ -15,8 +16,8 @@ const ENV: &str = "env";
 /// The import module of 1.x plugins, which belongs to the host alone.
 pub(crate) const HOST_MODULE: &str = "extism:host/env";
 
-/// The memory that stands beside the functions in [`HOST_MODULE`].
-const MEMORY: &str = "memory";
+/// What stands beside the functions in [`HOST_MODULE`].
+const HOST_OBJECTS: [&str; 4] = ["memory", "__data_end", "__heap_base", "extism_context"];
 
 /// One function that a plugin may import.
 struct HostFunction {
@@ -98,7 +99,7 @@ fn find(module: &str, name: &str) -> Option<&'static HostFunction> {
 
 /// True if `module::name` is the host's.
 pub(crate) fn is_known(module: &str, name: &str) -> bool {
-    (module == HOST_MODULE && name == MEMORY) || find(module, name).is_some()
+    (module == HOST_MODULE && HOST_OBJECTS.contains(&name)) || find(module, name).is_some()
 }
 
 /// Makes the import `module::name` for the plugin behind `guest`, if it is the host's.
@@ -108,8 +109,21 @@ pub(crate) fn import(
     module: &str,
     name: &str,
 ) -> Option<Extern> {
-    if module == HOST_MODULE && name == MEMORY {
-        return Some(guest.as_ref(store).io.memory().clone().into());
+    if module == HOST_MODULE
+        && let Some(object) = host_object(store, guest, name)
+    {
+        return Some(object);
     }
     Some((find(module, name)?.make)(&mut store.as_store_mut(), guest).into())
+}
+
+/// The I/O memory, and the globals of Extism's own implementation in WebAssembly: where its data ends and its heap
+/// begins, which is where blocks begin here, and a place for a reference of the host, which is null here.
+fn host_object(store: &mut impl AsStoreMut, guest: &FunctionEnv<Guest>, name: &str) -> Option<Extern> {
+    match name {
+        "memory" => Some(guest.as_ref(store).io.memory().clone().into()),
+        "__data_end" | "__heap_base" => Some(Global::new(store, Value::I32(START as i32)).into()),
+        "extism_context" => Some(Global::new_mut(store, Value::ExternRef(None)).into()),
+        _ => None,
+    }
 }

@@ -12,7 +12,7 @@ use super::blocks::{Blocks, START};
 const PAGE: u64 = 1 << 16;
 
 /// The sizes that an I/O memory is made with.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy)]
 pub(crate) struct Capacity {
     /// Pages it has from the start; at least one.
     pub(crate) initial_pages: u32,
@@ -20,6 +20,8 @@ pub(crate) struct Capacity {
     pub(crate) max_block_pages: Option<u32>,
     /// Whether a module imports the memory itself and may write to it unseen.
     pub(crate) imported: bool,
+    /// Zeroes the first so many bytes of a memory.
+    pub(crate) clear: fn(&MemoryView<'_>, u64),
 }
 
 /// The memory and who has which part of it.
@@ -66,7 +68,7 @@ impl IoMemory {
         } else {
             input
         };
-        self.reset(store)?;
+        self.reset(store);
         if input.is_empty() {
             return Ok(());
         }
@@ -85,16 +87,14 @@ impl IoMemory {
     }
 
     /// Forgets input, output and blocks, and clears every byte that was written.
-    pub(super) fn reset(&mut self, store: &mut impl AsStoreMut) -> Result<(), Fault> {
+    pub(super) fn reset(&mut self, store: &mut impl AsStoreMut) {
         self.input = 0..0;
-        self.output = 0..0;
-        self.output_copy = Vec::new();
+        self.forget_output();
         self.blocks.clear();
         let view = self.memory.view(store);
         let dirty_end = if self.capacity.imported { view.data_size() } else { self.dirty_end };
-        clear(&view, dirty_end)?;
+        (self.capacity.clear)(&view, dirty_end.min(view.data_size()));
         self.dirty_end = 0;
-        Ok(())
     }
 
     /// The input's place; `0..0` if it is empty.
@@ -118,10 +118,16 @@ impl IoMemory {
         Some(())
     }
 
+    /// Empties the output.
+    pub(crate) fn forget_output(&mut self) {
+        self.output = 0..0;
+        self.output_copy = Vec::new();
+    }
+
     /// The address of the output, which the C caller reads in place, and its length. The byte after it is readable.
     pub(crate) fn output_address(&mut self, store: &mut impl AsStoreMut) -> (*const u8, u64) {
         let length = self.output.end - self.output.start;
-        if self.output.end == self.size(store) && self.memory.grow(store, Pages(1)).is_err() {
+        if self.output.end == self.size(store) {
             return (self.copy_output(store), length);
         }
         let base = self.memory.view(store).data_ptr().cast_const();
@@ -129,8 +135,8 @@ impl IoMemory {
         (base.wrapping_add(offset), length)
     }
 
-    /// The output with a byte after it, outside the memory: for output that ends where a memory at its limit ends,
-    /// which no block does.
+    /// The output with a byte after it, outside the memory: for output that ends where the memory does, which no block
+    /// does.
     fn copy_output(&mut self, store: &impl AsStoreRef) -> *const u8 {
         if self.output_copy.is_empty() {
             self.output_copy = self.memory.view(store).copy_range_to_vec(self.output()).unwrap_or_default();
@@ -190,6 +196,14 @@ impl IoMemory {
         self.memory.view(store).copy_range_to_vec(offset..end).ok()
     }
 
+    /// Up to `most` bytes of the block that begins at `offset`, and how many it has besides.
+    pub(super) fn block_start(&self, store: &impl AsStoreRef, offset: u64, most: u64) -> Option<(Vec<u8>, u64)> {
+        let length = self.blocks.length(offset)?;
+        let taken = length.min(most);
+        let bytes = self.memory.view(store).copy_range_to_vec(offset..offset + taken).ok()?;
+        Some((bytes, length - taken))
+    }
+
     /// `N` bytes at `offset`, anywhere in the memory.
     pub(super) fn load<const N: usize>(&self, store: &impl AsStoreRef, offset: u64) -> Option<[u8; N]> {
         let mut bytes = [0; N];
@@ -238,16 +252,4 @@ impl IoMemory {
         self.memory.grow(store, Pages(ample)).or_else(|_| self.memory.grow(store, Pages(least))).ok()?;
         Some(())
     }
-}
-
-/// Zeroes the first `end` bytes.
-fn clear(view: &MemoryView<'_>, end: u64) -> Result<(), Fault> {
-    static ZEROS: [u8; 1 << 16] = [0; 1 << 16];
-    let mut offset = 0;
-    while offset < end {
-        let length = (end - offset).min(ZEROS.len() as u64);
-        view.write(offset, &ZEROS[..length as usize]).map_err(|_| Fault::OutOfBounds)?;
-        offset += length;
-    }
-    Ok(())
 }

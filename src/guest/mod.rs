@@ -13,7 +13,9 @@ mod rewrite;
 pub(crate) mod wasi;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
+use parking_lot::Mutex;
 use thiserror::Error;
 use wasmer::{AsStoreMut, FunctionEnv, MemoryError};
 
@@ -28,11 +30,14 @@ pub(crate) struct Guest {
     pub(crate) io: IoMemory,
     /// What the plugin said went wrong, if it did so during this call.
     error: Option<GuestError>,
-    pub(crate) state: State,
+    pub(crate) state: SharedState,
 }
 
-/// What outlives the instance: a plugin that is instantiated anew keeps it.
-#[derive(Debug, Default)]
+/// A plugin's [`State`], which its instances share, one after the other.
+pub(crate) type SharedState = Arc<Mutex<State>>;
+
+/// What outlives an instance: a plugin that is instantiated anew keeps it, whatever has become of the old one.
+#[derive(Debug)]
 pub(crate) struct State {
     pub(crate) config: BTreeMap<String, String>,
     vars: Vars,
@@ -70,8 +75,8 @@ pub(crate) enum Fault {
 }
 
 impl State {
-    pub(crate) fn new(config: BTreeMap<String, String>, vars: Vars) -> Self {
-        Self { config, vars, http_status: 0 }
+    pub(crate) fn new(config: BTreeMap<String, String>, vars: Vars) -> SharedState {
+        Arc::new(Mutex::new(Self { config, vars, http_status: 0 }))
     }
 }
 
@@ -80,9 +85,13 @@ impl Guest {
     ///
     /// # Errors
     /// The memory does not fit into the plugin's limits or the process's address space.
-    pub(crate) fn new(store: &mut impl AsStoreMut, capacity: Capacity) -> Result<FunctionEnv<Self>, MemoryError> {
+    pub(crate) fn new(
+        store: &mut impl AsStoreMut,
+        capacity: Capacity,
+        state: SharedState,
+    ) -> Result<FunctionEnv<Self>, MemoryError> {
         let io = IoMemory::new(store, capacity)?;
-        Ok(FunctionEnv::new(store, Self { io, error: None, state: State::default() }))
+        Ok(FunctionEnv::new(store, Self { io, error: None, state }))
     }
 
     /// Makes ready for a call with `input`: no block, output or error of the previous call is left.

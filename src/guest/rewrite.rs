@@ -153,17 +153,23 @@ fn keep(payload: &Payload<'_>) -> bool {
 /// The module's name, and the functions' as far as they can be read: what is malformed there does no harm.
 fn names(module: &str, names: Option<NameSectionReader<'_>>) -> NameSection {
     let mut section = NameSection::new();
-    section.module(module);
+    section.module(shortened(module));
     for subsection in names.into_iter().flatten() {
         if let Ok(Name::Function(functions)) = subsection {
             let mut map = NameMap::new();
             for naming in functions.into_iter().map_while(Result::ok) {
-                map.append(naming.index, naming.name);
+                map.append(naming.index, shortened(naming.name));
             }
             section.functions(&map);
         }
     }
     section
+}
+
+/// A backtrace repeats names for every frame, and is made before anyone can cut it.
+fn shortened(name: &str) -> &str {
+    const MAX_NAME: usize = 256;
+    &name[..name.floor_char_boundary(MAX_NAME)]
 }
 
 #[cfg(test)]

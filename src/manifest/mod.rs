@@ -77,6 +77,8 @@ pub(crate) enum Error {
     Toml(String),
     #[error("neither a WebAssembly module, nor WAT text, nor a manifest: not UTF-8 from byte {0} on")]
     NotText(usize),
+    #[error("wasm: {modules} modules, above the limit of {max}")]
+    TooManyModules { modules: usize, max: usize },
     #[error("wasm[{0}]: one of `path`, `data` or `url` is needed")]
     NoSource(usize),
     #[error("wasm[{0}].path: `{1}` has no file name")]

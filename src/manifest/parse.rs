@@ -11,6 +11,9 @@ use serde::de::Deserializer;
 use super::fields::{Document, Entry};
 use super::{Error, MAIN, Manifest, MemoryLimits, ModuleEntry, Source, names};
 
+/// How many modules a manifest may link.
+const MAX_MODULES: usize = 256;
+
 /// Reads what a C caller gives as a plugin: a WebAssembly binary, WAT text, or a manifest in TOML or JSON.
 ///
 /// # Errors
@@ -104,6 +107,9 @@ fn check(document: Document, mut warnings: Vec<String>) -> Result<Manifest<'stat
     if document.wasm.is_empty() {
         return Err(Error::NoModules);
     }
+    if document.wasm.len() > MAX_MODULES {
+        return Err(Error::TooManyModules { modules: document.wasm.len(), max: MAX_MODULES });
+    }
     let mut modules = Vec::with_capacity(document.wasm.len());
     for (index, entry) in document.wasm.into_iter().enumerate() {
         for key in entry.ignored_sources() {
@@ -114,6 +120,9 @@ fn check(document: Document, mut warnings: Vec<String>) -> Result<Manifest<'stat
     names::settle(&mut modules)?;
     if document.timeout_ms.is_some() {
         warnings.push("manifest: `timeout_ms` is not enforced by this version".to_owned());
+    }
+    if document.allowed_hosts.is_some_and(|hosts| !hosts.is_empty()) {
+        warnings.push("manifest: `allowed_hosts` has no effect, http is not built in".to_owned());
     }
     let memory = document.memory.unwrap_or_default();
     Ok(Manifest {

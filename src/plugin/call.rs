@@ -21,9 +21,35 @@ pub(crate) struct Outcome {
 
 /// A function that can be called from outside: no parameters, a status or nothing as its result.
 #[derive(Clone)]
-pub(super) enum Callable {
+pub(super) struct Function {
+    entry: Entry,
+    role: Role,
+}
+
+#[derive(Clone)]
+enum Entry {
     Nothing(TypedFunction<(), ()>),
     Status(TypedFunction<(), i32>),
+}
+
+/// What a function's name says of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Role {
+    /// A WASI command, which runs once in an instance.
+    Start,
+    /// It is an initialiser, or runs them itself.
+    Initialiser,
+    Other,
+}
+
+impl Role {
+    fn of(name: &str) -> Self {
+        match name {
+            "_start" => Self::Start,
+            "_initialize" | "__wasm_call_ctors" | "hs_init" => Self::Initialiser,
+            _ => Self::Other,
+        }
+    }
 }
 
 /// Why there is no status to return.
@@ -51,56 +77,61 @@ enum CallError {
 
 impl Plugin {
     /// Calls `name` with `input`. The output of the call before is gone whatever happens.
+    ///
+    /// Name and input may lie in that output: both are read before it is cleared.
     pub(crate) fn call(&mut self, name: &CStr, input: &[u8]) -> Outcome {
-        // The output of a call of `_start` stands in an instance that is about to be replaced.
-        let output = self.spent.then(|| input.to_vec());
-        let input = output.as_deref().unwrap_or(input);
-        let result = self.prepare(input).and_then(|()| self.run(name));
+        if !self.spent {
+            return self.call_live(name, input);
+        }
+        let (name, input) = (name.to_owned(), input.to_vec());
+        match self.renew() {
+            Ok(()) => self.call_live(&name, &input),
+            Err(error) => {
+                self.forget_output();
+                outcome(Err(CallError::Renew(error)), None)
+            }
+        }
+    }
+
+    fn call_live(&mut self, name: &CStr, input: &[u8]) -> Outcome {
+        let function = self.find(name);
+        let begun = self.live.with_guest(|guest, store| guest.begin(store, input));
+        let begun = begun.map_err(|cause| CallError::Input { length: input.len(), cause });
+        let result = begun.and(function).and_then(|function| self.run(&function));
         let guest_error = self.live.with_guest(|guest, _| guest.take_error());
         outcome(result, guest_error)
     }
 
-    /// Makes an instance and its memory ready.
-    fn prepare(&mut self, input: &[u8]) -> Result<(), CallError> {
-        if self.spent {
-            self.renew().map_err(CallError::Renew)?;
-        }
-        self.live
-            .with_guest(|guest, store| guest.begin(store, input))
-            .map_err(|cause| CallError::Input { length: input.len(), cause })
-    }
-
-    fn run(&mut self, name: &CStr) -> Result<i32, CallError> {
-        let name = name.to_str().map_err(|error| CallError::BadName(error.valid_up_to()))?;
-        let function = self.callable(name)?;
+    fn run(&mut self, function: &Function) -> Result<i32, CallError> {
         // Should the host panic below, the instance is in an unknown state and must not be used again.
         self.spent = true;
-        if !self.initialised && !is_initialiser(name) {
+        if !self.initialised && function.role == Role::Other {
             // A failed initialiser leaves the instance spent.
             initialise(&mut self.live.store, &self.live.main).map_err(CallError::Trap)?;
         }
         self.initialised = true;
         let store = &mut self.live.store;
-        let result = match function {
-            Callable::Nothing(function) => function.call(store).map(|()| 0),
-            Callable::Status(function) => function.call(store),
+        let result = match &function.entry {
+            Entry::Nothing(function) => function.call(store).map(|()| 0),
+            Entry::Status(function) => function.call(store),
         };
-        self.spent = name == "_start";
+        self.spent = function.role == Role::Start;
         result.map_err(CallError::Trap)
     }
 
-    /// Looks `name` up once per instance.
-    fn callable(&mut self, name: &str) -> Result<Callable, CallError> {
-        if let Some(callable) = self.live.functions.get(name) {
-            return Ok(callable.clone());
+    /// Looks `name` up, once per instance.
+    fn find(&mut self, name: &CStr) -> Result<Function, CallError> {
+        let name = name.to_str().map_err(|error| CallError::BadName(error.valid_up_to()))?;
+        if let Some(function) = self.live.functions.get(name) {
+            return Ok(function.clone());
         }
-        let callable = find(&self.live.store, &self.live.main, name)?;
-        self.live.functions.insert(name.to_owned(), callable.clone());
-        Ok(callable)
+        let function = Function { entry: find(&self.live.store, &self.live.main, name)?, role: Role::of(name) };
+        self.live.functions.insert(name.to_owned(), function.clone());
+        Ok(function)
     }
 }
 
-fn find(store: &Store, main: &Instance, name: &str) -> Result<Callable, CallError> {
+fn find(store: &Store, main: &Instance, name: &str) -> Result<Entry, CallError> {
     let not_found = || CallError::NotFound(name.to_owned());
     if guest::is_reserved(name) {
         return Err(not_found());
@@ -115,15 +146,10 @@ fn find(store: &Store, main: &Instance, name: &str) -> Result<Callable, CallErro
         (parameters, _) if !parameters.is_empty() => {
             Err(CallError::Parameters { name: name.to_owned(), parameters: parameters.len() })
         }
-        (_, []) => function.typed(store).map(Callable::Nothing).map_err(cannot_be),
-        (_, [Type::I32]) => function.typed(store).map(Callable::Status).map_err(cannot_be),
+        (_, []) => function.typed(store).map(Entry::Nothing).map_err(cannot_be),
+        (_, [Type::I32]) => function.typed(store).map(Entry::Status).map_err(cannot_be),
         (_, results) => Err(CallError::BadResult { name: name.to_owned(), ty: type_name(results[0]) }),
     }
-}
-
-/// True for the functions that are initialisers themselves, or run them.
-fn is_initialiser(name: &str) -> bool {
-    matches!(name, "_start" | "_initialize" | "__wasm_call_ctors" | "hs_init")
 }
 
 /// Runs the main module's initialisers by the rule of Extism 0.5 and later: Haskell's, else the constructors, else

@@ -34,6 +34,10 @@ enum CommandError {
     TooManyInstances(String),
     #[error("command library `{0}` was entered again while it ran")]
     Reentered(String),
+    #[error(
+        "command library `{name}` could not be instantiated for its call number {number}: {cause}; each call keeps an instance, build it as a reactor (`_initialize` instead of `_start`)"
+    )]
+    Instantiate { name: String, number: u32, cause: String },
 }
 
 /// What is needed to make a fresh instance.
@@ -104,8 +108,10 @@ fn enter(command: &mut Command) -> Result<(), CommandError> {
 
 fn instantiate(env: &mut FunctionEnvMut<'_, Command>) -> Result<Instance, RuntimeError> {
     let (command, mut store) = env.data_and_store_mut();
-    let instance = Instance::new_by_index(&mut store, &command.module, &command.imports)
-        .map_err(|error| RuntimeError::user(Box::new(error)))?;
+    let instance = Instance::new_by_index(&mut store, &command.module, &command.imports).map_err(|error| {
+        let (name, cause) = (command.name.clone(), error.to_string());
+        RuntimeError::user(Box::new(CommandError::Instantiate { name, number: command.instances, cause }))
+    })?;
     if let Some(wasi) = &command.wasi {
         wasi.attach(&mut store, &instance).map_err(|error| RuntimeError::user(Box::new(error)))?;
     }

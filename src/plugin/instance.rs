@@ -5,12 +5,12 @@ use std::collections::HashMap;
 
 use wasmer::{AsStoreMut, Extern, ExternType, FunctionEnv, Instance, InstantiationError, Store, StoreMut, Type, Value};
 
-use super::call::Callable;
+use super::call::Function;
 use super::link::{Kind, Linked, Plan, Provider};
 use super::{Error, Recipe, command, trap};
 use crate::engine;
 use crate::guest::wasi::Wasi;
-use crate::guest::{self, Capacity, Guest, State};
+use crate::guest::{self, Capacity, Guest, SharedState};
 
 /// A plugin that can be called: the main module's instance and what it stands on.
 pub(super) struct Live {
@@ -18,7 +18,7 @@ pub(super) struct Live {
     pub(super) guest: FunctionEnv<Guest>,
     pub(super) main: Instance,
     /// The functions that have been called, by name.
-    pub(super) functions: HashMap<String, Callable>,
+    pub(super) functions: HashMap<String, Function>,
 }
 
 // SAFETY: a store has no ties to the thread that made it; Wasmer took `Send` away only for a callback that can be put
@@ -33,35 +33,24 @@ impl Live {
         let (guest, mut store) = env.data_and_store_mut();
         work(guest, &mut store)
     }
-
-    /// What outlives this instance.
-    pub(super) fn state(&mut self) -> &mut State {
-        &mut self.guest.as_mut(&mut self.store).state
-    }
 }
 
-/// Instantiates all modules of `recipe` and runs their start functions. The plugin's `state` moves into the result; it
-/// stays where it is if there is none.
+/// Instantiates all modules of `recipe` and runs their start functions.
 ///
 /// # Errors
 /// An import has another type than what serves it, a memory is over a limit, or a start function traps.
-pub(super) fn create(recipe: &Recipe, state: &mut State) -> Result<Live, Error> {
+pub(super) fn create(recipe: &Recipe, state: SharedState) -> Result<Live, Error> {
     let plan = &recipe.plan;
     let mut store = engine::store(&recipe.compiled, recipe.memory_limit, plan.imports_io_memory);
     let capacity = Capacity {
         initial_pages: io_memory_pages(plan),
         max_block_pages: recipe.max_block_pages,
         imported: plan.imports_io_memory,
+        clear: engine::clear,
     };
-    let guest = Guest::new(&mut store, capacity).map_err(|error| Error::IoMemory(error.to_string()))?;
-    std::mem::swap(&mut guest.as_mut(&mut store).state, state);
-    match instantiate_all(&mut store, &guest, recipe) {
-        Ok(main) => Ok(Live { store, guest, main, functions: HashMap::new() }),
-        Err(error) => {
-            std::mem::swap(&mut guest.as_mut(&mut store).state, state);
-            Err(error)
-        }
-    }
+    let guest = Guest::new(&mut store, capacity, state).map_err(|error| Error::IoMemory(error.to_string()))?;
+    let main = instantiate_all(&mut store, &guest, recipe)?;
+    Ok(Live { store, guest, main, functions: HashMap::new() })
 }
 
 /// Instantiates the plan's modules in order and returns the last, the main module.

@@ -16,7 +16,7 @@ use log::Level;
 use thiserror::Error;
 
 use crate::engine::{self, CompiledPlugin, MemoryLimit};
-use crate::guest::{self, State, Vars};
+use crate::guest::{self, SharedState, State, Vars};
 use crate::loader;
 use crate::log as sink;
 use crate::manifest::{self, MAIN};
@@ -28,6 +28,8 @@ use link::Plan;
 pub(crate) struct Plugin {
     recipe: Recipe,
     live: Box<Live>,
+    /// Configuration and variables, whichever instance is live.
+    state: SharedState,
     /// The instance must not serve another call: a `_start` ran in it, or the host failed in the middle of one.
     spent: bool,
     /// The main module's initialisers have run in this instance.
@@ -110,9 +112,9 @@ impl Plugin {
             memory_limit: manifest.memory.max_pages.map(|max_pages| MemoryLimit { max_pages }),
             allowed_paths: manifest.allowed_paths,
         };
-        let mut state = State::new(manifest.config, Vars::new(manifest.memory.max_var_bytes));
-        let live = instance::create(&recipe, &mut state)?;
-        Ok(Self { recipe, live: Box::new(live), spent: false, initialised: false })
+        let state = State::new(manifest.config, Vars::new(manifest.memory.max_var_bytes));
+        let live = instance::create(&recipe, SharedState::clone(&state))?;
+        Ok(Self { recipe, live: Box::new(live), state, spent: false, initialised: false })
     }
 
     /// Merges a JSON object of strings into the configuration; null removes a key.
@@ -122,7 +124,7 @@ impl Plugin {
     pub(crate) fn configure(&mut self, json: &[u8]) -> Result<(), Error> {
         let changes: BTreeMap<String, Option<String>> =
             serde_json::from_slice(json).map_err(|error| Error::Config(error.to_string()))?;
-        let config = &mut self.live.state().config;
+        let config = &mut self.state.lock().config;
         for (key, value) in changes {
             match value {
                 Some(value) => config.insert(key, value),
@@ -146,22 +148,17 @@ impl Plugin {
         self.live.with_guest(|guest, store| guest.io.output_address(store))
     }
 
+    /// Empties the output of the last call.
+    pub(crate) fn forget_output(&mut self) {
+        self.live.with_guest(|guest, _| guest.io.forget_output());
+    }
+
     /// A new instance in the place of the old one; configuration and variables stay. If that fails, the plugin is as
     /// it was.
     fn renew(&mut self) -> Result<(), Error> {
-        let mut state = std::mem::take(self.live.state());
-        let renewed = instance::create(&self.recipe, &mut state);
-        match renewed {
-            Ok(live) => {
-                *self.live = live;
-                self.spent = false;
-                self.initialised = false;
-                Ok(())
-            }
-            Err(error) => {
-                *self.live.state() = state;
-                Err(error)
-            }
-        }
+        *self.live = instance::create(&self.recipe, SharedState::clone(&self.state))?;
+        self.spent = false;
+        self.initialised = false;
+        Ok(())
     }
 }

@@ -149,7 +149,7 @@ static void traps(void)
         {"store", "(i64.store (i32.const 65529) (i64.const 1))", "out of bounds memory access"},
         {"block load", "(drop (call $load_u8 (i64.const 0x10000000000)))", "out of bounds memory access"},
         {"division", "(drop (i32.div_u (i32.const 1) (i32.load (i32.const 0))))", "divide by zero"},
-        {"table", "(drop (call_indirect (result i32) (i32.const 5)))", ""},
+        {"table", "(drop (call_indirect (result i32) (i32.const 5)))", "table"},
     };
     char module[6000];
     ExtismContext *ctx = extism_context_new();

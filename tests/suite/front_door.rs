@@ -81,3 +81,24 @@ fn the_readme_lists_every_environment_variable() {
         assert!(readme.contains(&format!("| `{name}` |")), "README.md does not list {name}");
     }
 }
+
+/// What docs/compatibility.md names as its evidence is there.
+#[test]
+fn the_tests_that_compatibility_names_exist() {
+    let document = text("docs/compatibility.md");
+    let named: Vec<(&str, &str)> = document
+        .split('`')
+        .filter(|part| part.starts_with("tests/"))
+        .filter_map(|part| part.split_once("::"))
+        .collect();
+    assert!(named.len() > 60, "only {} tests are named", named.len());
+    for (file, function) in named {
+        let source = text(file);
+        let declared =
+            ["fn ", "static void ", "def "].iter().any(|word| source.contains(&format!("{word}{function}(")));
+        assert!(declared, "{file} has no `{function}`");
+    }
+    for defect in (1..=11).chain([17, 18]).chain(20..=23) {
+        assert!(document.contains(&format!("| D{defect} ")), "D{defect} has no row");
+    }
+}

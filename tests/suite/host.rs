@@ -129,6 +129,19 @@ impl Plugin<'_> {
         unsafe { ffi::extism_plugin_call(self.context.0, self.id, name.as_ptr(), data, length) }
     }
 
+    /// Calls the function whose name, ended by a NUL, is the output of the last call.
+    pub(crate) fn call_named_by_output(&self, input: &[u8]) -> i32 {
+        let name = ffi::extism_plugin_output_data(self.context.0, self.id).cast();
+        // SAFETY: the name is a C string in the output, which is valid until this call; the input is a slice.
+        unsafe { ffi::extism_plugin_call(self.context.0, self.id, name, input.as_ptr(), input.len() as u64) }
+    }
+
+    /// Calls a function without a name.
+    pub(crate) fn call_nameless(&self) -> i32 {
+        // SAFETY: NULL is allowed for both.
+        unsafe { ffi::extism_plugin_call(self.context.0, self.id, std::ptr::null(), std::ptr::null(), 0) }
+    }
+
     /// The output of a call that must succeed.
     pub(crate) fn answer(&self, function: &str, input: impl AsRef<[u8]>) -> String {
         let answer = self.call(function, input);

@@ -4,6 +4,7 @@
 #![expect(clippy::type_complexity, reason = "the types of test tables are read where the tables are")]
 
 mod big_plugins;
+mod bounds;
 mod child;
 mod front_door;
 mod guest_abi;

@@ -5,7 +5,8 @@ use super::{Env, Fault, HostResult, live_block, utf8};
 /// The value of `key` as a new block, 0 if there is none.
 fn get(env: &mut Env<'_>, key: &str) -> Result<u64, Fault> {
     let (guest, mut store) = env.data_and_store_mut();
-    let Some(value) = guest.state.config.get(key) else { return Ok(0) };
+    let state = guest.state.lock();
+    let Some(value) = state.config.get(key) else { return Ok(0) };
     guest.io.alloc_with(&mut store, value.as_bytes()).ok_or(Fault::OutOfMemory(value.len() as u64))
 }
 

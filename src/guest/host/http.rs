@@ -4,7 +4,7 @@ use super::{Env, Fault, HostResult};
 
 /// The status of the last answer, 0 before the first.
 pub(in crate::guest) fn http_status_code(env: Env<'_>) -> u32 {
-    u32::from(env.data().state.http_status)
+    u32::from(env.data().state.lock().http_status)
 }
 
 pub(in crate::guest) mod v0 {
@@ -28,7 +28,7 @@ pub(in crate::guest) mod v1 {
     pub(in crate::guest) fn http_request(mut env: Env<'_>, request: u64, body: u64) -> HostResult<u64> {
         handle_bytes(&mut env, request, "http request")?;
         handle_bytes(&mut env, body, "http body")?;
-        env.data_mut().state.http_status = 0;
+        env.data().state.lock().http_status = 0;
         Err(Fault::NoHttp.into())
     }
 

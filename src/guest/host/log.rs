@@ -2,24 +2,28 @@
 
 use log::Level;
 
-use super::{Env, HostResult, handle_bytes, live_block};
+use super::{Env, Fault, HostResult, bounded_text};
 use crate::log as sink;
 
-/// Under which target plugins' lines are logged.
-const TARGET: &str = "extism::plugin";
+/// More of a message is not logged.
+const MOST: u64 = 64 << 10;
 
-fn line(level: Level, text: &[u8]) {
-    sink::record(level, TARGET, format_args!("{}", String::from_utf8_lossy(text)));
+/// Logs the message behind `handle`; `None` if there is no such block, whether the level is logged or not.
+fn log(env: &mut Env<'_>, level: Level, handle: u64) -> Option<()> {
+    let (guest, store) = env.data_and_store_mut();
+    guest.io.length(handle)?;
+    if level <= sink::max_level() {
+        let text = bounded_text(guest, &store, handle, MOST)?;
+        sink::record(level, sink::PLUGIN_TARGET, format_args!("{}", text.show()));
+    }
+    Some(())
 }
 
 pub(in crate::guest) mod v0 {
-    use super::{Env, HostResult, Level, line, live_block};
+    use super::{Env, Fault, HostResult, Level};
 
     fn log(mut env: Env<'_>, level: Level, handle: u64) -> HostResult<()> {
-        let (guest, store) = env.data_and_store_mut();
-        let text = live_block(guest, &store, handle)?;
-        line(level, &text);
-        Ok(())
+        Ok(super::log(&mut env, level, handle).ok_or(Fault::InvalidOffset(handle))?)
     }
 
     pub(in crate::guest) fn error(env: Env<'_>, handle: u64) -> HostResult<()> {
@@ -40,12 +44,16 @@ pub(in crate::guest) mod v0 {
 }
 
 pub(in crate::guest) mod v1 {
-    use super::{Env, HostResult, Level, handle_bytes, line, sink};
+    use super::{Env, Fault, HostResult, Level, sink};
 
+    /// The handle becomes the host's; 0 is the empty message.
     fn log(mut env: Env<'_>, level: Level, handle: u64) -> HostResult<()> {
-        let text = handle_bytes(&mut env, handle, "log message")?;
+        if handle == 0 {
+            sink::record(level, sink::PLUGIN_TARGET, format_args!(""));
+            return Ok(());
+        }
+        super::log(&mut env, level, handle).ok_or(Fault::InvalidHandle("log message"))?;
         env.data_mut().io.release(handle);
-        line(level, &text);
         Ok(())
     }
 

@@ -1,7 +1,7 @@
 //! Blocks, loads and stores, input, output and error.
 
 use super::super::GuestError;
-use super::{Env, Fault, HostResult};
+use super::{BoundedText, Env, Fault, HostResult, bounded_text};
 
 pub(in crate::guest) fn input_length(env: Env<'_>) -> u64 {
     let input = env.data().io.input();
@@ -50,14 +50,16 @@ fn set_output(env: &mut Env<'_>, offset: u64, length: u64) -> Option<()> {
     guest.io.set_output(&store, offset, length)
 }
 
-fn block(env: &mut Env<'_>, offset: u64) -> Option<Vec<u8>> {
+/// The text of an error that the plugin sets.
+fn error_text(env: &mut Env<'_>, handle: u64) -> Option<BoundedText> {
+    /// More is not kept.
+    const MOST: u64 = 1 << 20;
     let (guest, store) = env.data_and_store_mut();
-    guest.io.block(&store, offset)
+    bounded_text(guest, &store, handle, MOST)
 }
 
 /// 0.x: what cannot be done stops the plugin.
 pub(in crate::guest) mod v0 {
-    use super::super::utf8;
     use super::{Env, Fault, GuestError, HostResult};
 
     pub(in crate::guest) fn alloc(mut env: Env<'_>, length: u64) -> HostResult<u64> {
@@ -106,15 +108,18 @@ pub(in crate::guest) mod v0 {
             env.data_mut().error = None;
             return Ok(());
         }
-        let text = utf8(super::block(&mut env, handle).ok_or(Fault::InvalidOffset(handle))?)?;
-        env.data_mut().error = Some(GuestError { handle, text });
+        let text = super::error_text(&mut env, handle).ok_or(Fault::InvalidOffset(handle))?;
+        if let Some(at) = text.invalid_from() {
+            return Err(Fault::InvalidUtf8(at).into());
+        }
+        env.data_mut().error = Some(GuestError { handle, text: text.show() });
         Ok(())
     }
 }
 
 /// 1.x: what is out of bounds reads as 0 and is not written.
 pub(in crate::guest) mod v1 {
-    use super::{Env, GuestError, HostResult};
+    use super::{Env, GuestError};
 
     pub(in crate::guest) fn alloc(mut env: Env<'_>, length: u64) -> u64 {
         if length == 0 {
@@ -177,9 +182,8 @@ pub(in crate::guest) mod v1 {
     pub(in crate::guest) fn error_set(mut env: Env<'_>, handle: u64) {
         if handle == 0 {
             env.data_mut().error = None;
-        } else if let Some(bytes) = super::block(&mut env, handle) {
-            let text = String::from_utf8_lossy(&bytes).into_owned();
-            env.data_mut().error = Some(GuestError { handle, text });
+        } else if let Some(text) = super::error_text(&mut env, handle) {
+            env.data_mut().error = Some(GuestError { handle, text: text.show() });
         }
     }
 
@@ -187,10 +191,10 @@ pub(in crate::guest) mod v1 {
         env.data().error.as_ref().map_or(0, |error| error.handle)
     }
 
-    pub(in crate::guest) fn reset(mut env: Env<'_>) -> HostResult<()> {
+    pub(in crate::guest) fn reset(mut env: Env<'_>) {
         let (guest, mut store) = env.data_and_store_mut();
         guest.error = None;
-        Ok(guest.io.reset(&mut store)?)
+        guest.io.reset(&mut store);
     }
 
     pub(in crate::guest) fn memory_bytes(mut env: Env<'_>) -> u64 {

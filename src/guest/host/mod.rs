@@ -29,6 +29,36 @@ fn live_block(guest: &Guest, store: &impl AsStoreRef, offset: u64) -> Result<Vec
     guest.io.block(store, offset).ok_or(Fault::InvalidOffset(offset))
 }
 
+/// The start of the text in the block at `offset`, with a note of how much is left out. What the host keeps of a
+/// plugin's words is bounded.
+fn bounded_text(guest: &Guest, store: &impl AsStoreRef, offset: u64, most: u64) -> Option<BoundedText> {
+    let (bytes, left_out) = guest.io.block_start(store, offset, most)?;
+    Some(BoundedText { bytes, left_out })
+}
+
+/// See [`bounded_text`].
+struct BoundedText {
+    bytes: Vec<u8>,
+    left_out: u64,
+}
+
+impl BoundedText {
+    /// Where the text stops being UTF-8, if it does. A character that was cut does not count.
+    fn invalid_from(&self) -> Option<usize> {
+        let error = std::str::from_utf8(&self.bytes).err()?;
+        (error.error_len().is_some() || self.left_out == 0).then(|| error.valid_up_to())
+    }
+
+    /// The text, as well as it can be shown.
+    fn show(&self) -> String {
+        let mut text = String::from_utf8_lossy(&self.bytes).into_owned();
+        if self.left_out > 0 {
+            text.push_str(&format!(" ... {} more bytes", self.left_out));
+        }
+        text
+    }
+}
+
 /// Bytes as text; what is not UTF-8 stops the plugin.
 fn utf8(bytes: Vec<u8>) -> Result<String, Fault> {
     String::from_utf8(bytes).map_err(|error| Fault::InvalidUtf8(error.utf8_error().valid_up_to()))

@@ -19,12 +19,6 @@ pub(crate) struct Vars {
     max_bytes: u64,
 }
 
-impl Default for Vars {
-    fn default() -> Self {
-        Self::new(None)
-    }
-}
-
 impl Vars {
     /// No variables yet, and at most `max_bytes` of them: 100 MiB if not given, 0 disables them.
     pub(crate) fn new(max_bytes: Option<u64>) -> Self {
@@ -64,7 +58,8 @@ impl Vars {
 /// The value of `key` as a new block, 0 if there is none.
 fn get(env: &mut Env<'_>, key: &str) -> Result<u64, Fault> {
     let (guest, mut store) = env.data_and_store_mut();
-    let Some(value) = guest.state.vars.get(key) else { return Ok(0) };
+    let state = guest.state.lock();
+    let Some(value) = state.vars.get(key) else { return Ok(0) };
     guest.io.alloc_with(&mut store, value).ok_or(Fault::OutOfMemory(value.len() as u64))
 }
 
@@ -82,11 +77,11 @@ pub(in crate::guest) mod v0 {
         let (guest, store) = env.data_and_store_mut();
         let key = utf8(live_block(guest, &store, key)?)?;
         if value == 0 {
-            guest.state.vars.remove(&key);
+            guest.state.lock().vars.remove(&key);
             return Ok(());
         }
         let value = live_block(guest, &store, value)?;
-        Ok(guest.state.vars.set(key, value)?)
+        Ok(guest.state.lock().vars.set(key, value)?)
     }
 }
 
@@ -113,8 +108,8 @@ pub(in crate::guest) mod v1 {
         guest.io.release(key);
         guest.io.release(value);
         match bytes {
-            Some(bytes) => guest.state.vars.set(name, bytes)?,
-            None => guest.state.vars.remove(&name),
+            Some(bytes) => guest.state.lock().vars.set(name, bytes)?,
+            None => guest.state.lock().vars.remove(&name),
         }
         Ok(())
     }
@@ -143,8 +138,8 @@ mod tests {
 
     #[test]
     fn one_giant_value_does_not_slip_through() {
-        assert!(matches!(set(&mut Vars::default(), "k", 100 << 20), Err(Fault::VarsFull { .. })));
-        assert!(set(&mut Vars::default(), "k", (100 << 20) - 49).is_ok());
+        assert!(matches!(set(&mut Vars::new(None), "k", 100 << 20), Err(Fault::VarsFull { .. })));
+        assert!(set(&mut Vars::new(None), "k", (100 << 20) - 49).is_ok());
     }
 
     #[test]

@@ -12,8 +12,8 @@ use super::Error;
 use super::errno::Errno;
 use super::stdio::Output;
 
-/// How many descriptors a plugin may have at once.
-const MAX_DESCRIPTORS: usize = 1024;
+/// How many descriptors an instance may have at once. Each is one of the host's, which has 1,024 by default.
+const MAX_DESCRIPTORS: usize = 128;
 
 /// One open thing.
 pub(super) enum Descriptor {
@@ -40,8 +40,13 @@ pub(super) struct Directory {
     /// The guest path, if the directory was given and not opened.
     pub(super) preopened: Option<String>,
     pub(super) read_only: bool,
-    /// What the last reading from the start has found.
-    pub(super) listing: Vec<Entry>,
+}
+
+/// What the last reading of a directory from its start has found. There is one, for the directory that was read last:
+/// a listing takes up memory of the host.
+pub(super) struct Listing {
+    pub(super) fd: u32,
+    pub(super) entries: Vec<Entry>,
 }
 
 /// One line of a directory listing.
@@ -58,8 +63,12 @@ impl Directory {
     }
 }
 
-/// All descriptors of one instance, by number.
-pub(super) struct Descriptors(Vec<Option<Descriptor>>);
+/// All descriptors of one instance.
+pub(super) struct Descriptors {
+    /// By number.
+    open: Vec<Option<Descriptor>>,
+    pub(super) listing: Option<Listing>,
+}
 
 impl Descriptors {
     /// The streams and the directories of `allowed_paths`, host path (with `ro:` in front read-only) to guest path.
@@ -76,18 +85,18 @@ impl Descriptors {
             if !taken.insert(guest_path) {
                 return Err(Error::DuplicateMapping(guest.clone()));
             }
-            let directory = Directory { dir, preopened: Some(name), read_only, listing: Vec::new() };
+            let directory = Directory { dir, preopened: Some(name), read_only };
             descriptors.push(Some(Descriptor::Directory(directory)));
         }
-        Ok(Self(descriptors))
+        Ok(Self { open: descriptors, listing: None })
     }
 
     pub(super) fn get(&self, fd: u32) -> Result<&Descriptor, Errno> {
-        self.0.get(fd as usize).and_then(Option::as_ref).ok_or(Errno::BADF)
+        self.open.get(fd as usize).and_then(Option::as_ref).ok_or(Errno::BADF)
     }
 
     pub(super) fn get_mut(&mut self, fd: u32) -> Result<&mut Descriptor, Errno> {
-        self.0.get_mut(fd as usize).and_then(Option::as_mut).ok_or(Errno::BADF)
+        self.open.get_mut(fd as usize).and_then(Option::as_mut).ok_or(Errno::BADF)
     }
 
     pub(super) fn file(&self, fd: u32) -> Result<&OpenFile, Errno> {
@@ -107,26 +116,31 @@ impl Descriptors {
 
     /// Puts `descriptor` under the lowest number that is free.
     pub(super) fn add(&mut self, descriptor: Descriptor) -> Result<u32, Errno> {
-        let index = self.0.iter().position(Option::is_none).unwrap_or(self.0.len());
+        let index = self.open.iter().position(Option::is_none).unwrap_or(self.open.len());
         if index >= MAX_DESCRIPTORS {
             return Err(Errno::MFILE);
         }
-        if index == self.0.len() {
-            self.0.push(None);
+        if index == self.open.len() {
+            self.open.push(None);
         }
-        self.0[index] = Some(descriptor);
+        self.open[index] = Some(descriptor);
         u32::try_from(index).map_err(|_| Errno::MFILE)
     }
 
     pub(super) fn close(&mut self, fd: u32) -> Result<Descriptor, Errno> {
-        self.0.get_mut(fd as usize).and_then(Option::take).ok_or(Errno::BADF)
+        self.listing.take_if(|listing| listing.fd == fd);
+        self.open.get_mut(fd as usize).and_then(Option::take).ok_or(Errno::BADF)
     }
 
     /// Moves `from` to the number `onto`, which must be open.
     pub(super) fn renumber(&mut self, from: u32, onto: u32) -> Result<(), Errno> {
         self.get(onto)?;
+        if from == onto {
+            return Ok(());
+        }
+        self.listing = None;
         let descriptor = self.close(from)?;
-        *self.0.get_mut(onto as usize).ok_or(Errno::BADF)? = Some(descriptor);
+        *self.open.get_mut(onto as usize).ok_or(Errno::BADF)? = Some(descriptor);
         Ok(())
     }
 }

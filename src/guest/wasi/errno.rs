@@ -14,7 +14,6 @@ impl Errno {
     pub(super) const INVAL: Self = Self(28);
     pub(super) const IO: Self = Self(29);
     pub(super) const ISDIR: Self = Self(31);
-    pub(super) const LOOP: Self = Self(32);
     pub(super) const MFILE: Self = Self(33);
     pub(super) const NAMETOOLONG: Self = Self(37);
     pub(super) const NOTDIR: Self = Self(54);

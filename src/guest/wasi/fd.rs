@@ -1,14 +1,16 @@
 //! The functions on open descriptors.
 
 use std::fs::FileTimes;
-use std::io::{Read, Seek, SeekFrom, Write};
+use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::FileExt;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use cap_fs_ext::{DirExt, SystemTimeSpec};
 use cap_std::fs::{FileType, Metadata, MetadataExt};
+use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
 
-use super::descriptors::{Descriptor, Directory, Entry, OpenFile};
+use super::descriptors::{Descriptor, Directory, Entry, Listing, OpenFile};
 use super::errno::Errno;
 use super::{Frame, Result0, Version};
 
@@ -31,8 +33,9 @@ pub(super) const RIGHT_SET_SIZE: u64 = 1 << 22;
 const RIGHT_POLL: u64 = 1 << 27;
 const RIGHTS_STREAM: u64 = RIGHT_SET_FLAGS | RIGHT_FILESTAT | RIGHT_POLL;
 
-/// The one `fdflags` that has an effect.
+/// `fdflags` of preview 1: append; and the three that ask for synchronised writing.
 pub(super) const APPEND: u32 = 1;
+pub(super) const SYNCHRONISED: u32 = 2 | 8 | 16;
 
 pub(super) fn file_type(file_type: FileType) -> u8 {
     match file_type {
@@ -94,9 +97,15 @@ pub(super) fn fdstat_get(frame: Frame<'_>, fd: u32, to: u32) -> Result0 {
 }
 
 pub(super) fn fdstat_set_flags(frame: Frame<'_>, fd: u32, flags: u32) -> Result0 {
-    if let Descriptor::File(file) = frame.descriptors.get_mut(fd)? {
-        file.append = flags & APPEND != 0;
+    let Descriptor::File(file) = frame.descriptors.get_mut(fd)? else { return Ok(()) };
+    if flags & SYNCHRONISED != 0 {
+        return Err(Errno::NOTSUP);
     }
+    let append = flags & APPEND != 0;
+    let mut host = fcntl_getfl(&file.file).map_err(io::Error::from)?;
+    host.set(OFlags::APPEND, append);
+    fcntl_setfl(&file.file, host).map_err(io::Error::from)?;
+    file.append = append;
     Ok(())
 }
 
@@ -176,7 +185,12 @@ pub(super) fn filestat_set_times(frame: Frame<'_>, fd: u32, accessed: u64, modif
     match frame.descriptors.get(fd)? {
         Descriptor::File(file) if file.read_only => Err(Errno::ROFS),
         Descriptor::File(file) => Ok(file.file.set_times(times)?),
-        Descriptor::Directory(directory) => Ok(directory.writable()?.try_clone()?.into_std_file().set_times(times)?),
+        Descriptor::Directory(directory) => {
+            let spec = |time: Option<SystemTime>| {
+                time.map(|time| SystemTimeSpec::Absolute(cap_std::time::SystemTime::from_std(time)))
+            };
+            Ok(directory.writable()?.set_times(".", spec(accessed), spec(modified))?)
+        }
         Descriptor::Input | Descriptor::Output(_) => Err(Errno::INVAL),
     }
 }
@@ -219,9 +233,6 @@ pub(super) fn write(frame: Frame<'_>, fd: u32, vectors: u32, count: u32, to: u32
         }
         Descriptor::File(file) => {
             let mut target = &writable(file)?.file;
-            if file.append {
-                target.seek(SeekFrom::End(0))?;
-            }
             target.write(&bytes)?
         }
     };
@@ -278,14 +289,14 @@ pub(super) fn prestat_dir_name(frame: Frame<'_>, fd: u32, to: u32, length: u32) 
 
 /// Fills the buffer with entries from the one numbered `cookie` on; the last one may be cut.
 pub(super) fn readdir(frame: Frame<'_>, fd: u32, to: u32, length: u32, cookie: u64, used: u32) -> Result0 {
-    let Descriptor::Directory(directory) = frame.descriptors.get_mut(fd)? else { return Err(Errno::NOTDIR) };
-    if cookie == 0 {
-        directory.listing = list(directory)?;
-    }
+    let entries = match frame.descriptors.listing.take() {
+        Some(listing) if listing.fd == fd && cookie != 0 => listing.entries,
+        _ => list(frame.descriptors.directory(fd)?)?,
+    };
     let length = length as usize;
     let mut buffer = Vec::new();
     let start = usize::try_from(cookie).unwrap_or(usize::MAX);
-    for (index, entry) in directory.listing.iter().enumerate().skip(start) {
+    for (index, entry) in entries.iter().enumerate().skip(start) {
         if buffer.len() >= length {
             break;
         }
@@ -296,17 +307,26 @@ pub(super) fn readdir(frame: Frame<'_>, fd: u32, to: u32, length: u32, cookie: u
         buffer.extend([entry.file_type, 0, 0, 0]);
         buffer.extend(&entry.name);
     }
+    // What is not filled is the end, after which nobody asks for more.
+    if buffer.len() >= length {
+        frame.descriptors.listing = Some(Listing { fd, entries });
+    }
     buffer.truncate(length);
     frame.memory.write(to, &buffer)?;
     frame.memory.write_length(used, buffer.len())
 }
 
 fn list(directory: &Directory) -> Result<Vec<Entry>, Errno> {
+    /// A plugin may be given a directory that others fill; this many take up some 10 MB.
+    const MOST: usize = 1 << 17;
     let inode = directory.dir.dir_metadata()?.ino();
     let mut entries: Vec<Entry> =
         [".", ".."].map(|name| Entry { name: name.into(), inode, file_type: DIRECTORY }).into_iter().collect();
     for entry in directory.dir.entries()? {
         let entry = entry?;
+        if entries.len() == MOST {
+            return Err(Errno::OVERFLOW);
+        }
         let kind = entry.file_type().map_or(UNKNOWN, file_type);
         let inode = entry.metadata().map_or(0, |metadata| metadata.ino());
         entries.push(Entry { name: entry.file_name().as_bytes().to_vec(), inode, file_type: kind });

@@ -1,5 +1,7 @@
 //! The plugin's memory as the functions read and write it: little-endian, every access checked.
 
+use std::ops::Range;
+
 use wasmer::MemoryView;
 
 use super::errno::Errno;
@@ -44,9 +46,16 @@ impl<'a> GuestMemory<'a> {
         self.write_u32(at, u32::try_from(length).map_err(|_| Errno::OVERFLOW)?)
     }
 
-    fn bytes(&self, at: u32, length: u32) -> Result<Vec<u8>, Errno> {
+    /// The place of `length` bytes at `at`, if they are all inside.
+    fn range(&self, at: u32, length: u32) -> Result<Range<u64>, Errno> {
         let start = u64::from(at);
-        self.0.copy_range_to_vec(start..start + u64::from(length)).map_err(|_| Errno::FAULT)
+        let end = start + u64::from(length);
+        if end <= self.0.data_size() { Ok(start..end) } else { Err(Errno::FAULT) }
+    }
+
+    fn bytes(&self, at: u32, length: u32) -> Result<Vec<u8>, Errno> {
+        // Wasmer would cut a range that ends outside.
+        self.0.copy_range_to_vec(self.range(at, length)?).map_err(|_| Errno::FAULT)
     }
 
     /// A path: UTF-8 without NUL.
@@ -75,6 +84,7 @@ impl<'a> GuestMemory<'a> {
     pub(super) fn gather(&self, vectors: u32, count: u32) -> Result<Vec<u8>, Errno> {
         let mut bytes = Vec::new();
         for (at, length) in self.vectors(vectors, count)? {
+            self.range(at, length)?;
             let room = u32::try_from(MAX_TRANSFER - bytes.len()).unwrap_or(u32::MAX);
             bytes.extend(self.bytes(at, length.min(room))?);
         }
@@ -89,6 +99,9 @@ impl<'a> GuestMemory<'a> {
         fill: impl FnOnce(&mut [u8]) -> Result<usize, Errno>,
     ) -> Result<usize, Errno> {
         let vectors = self.vectors(vectors, count)?;
+        for (at, length) in &vectors {
+            self.range(*at, *length)?;
+        }
         let room: u64 = vectors.iter().map(|(_, length)| u64::from(*length)).sum();
         let mut buffer = vec![0; usize::try_from(room).unwrap_or(MAX_TRANSFER).min(MAX_TRANSFER)];
         let filled = fill(&mut buffer)?;

@@ -19,8 +19,8 @@ use std::collections::BTreeMap;
 use thiserror::Error;
 use wasmer::{AsStoreMut, Extern, Function, FunctionEnv, FunctionEnvMut, Instance, RuntimeError, StoreMut};
 
-use super::Guest;
 use super::rewrite::MEMORY_EXPORT;
+use super::{Guest, SharedState};
 use descriptors::Descriptors;
 use errno::Errno;
 use memory::GuestMemory;
@@ -105,7 +105,7 @@ impl Wasi {
 struct Frame<'a> {
     descriptors: &'a mut Descriptors,
     memory: GuestMemory<'a>,
-    config: &'a BTreeMap<String, String>,
+    plugin: &'a SharedState,
     version: Version,
 }
 
@@ -118,7 +118,7 @@ fn enter(mut env: FunctionEnvMut<'_, State>, version: Version, work: impl FnOnce
     let frame = Frame {
         descriptors: &mut state.descriptors,
         memory: GuestMemory::new(memory.view(&store)),
-        config: &state.guest.as_ref(&store).state.config,
+        plugin: &state.guest.as_ref(&store).state,
         version,
     };
     match work(frame) {

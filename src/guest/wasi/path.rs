@@ -3,12 +3,14 @@
 #![expect(clippy::too_many_arguments, reason = "WASI says which parameters its functions have")]
 
 use cap_fs_ext::{DirExt, FollowSymlinks, OpenOptionsFollowExt, SystemTimeSpec};
-use cap_std::fs::{Dir, OpenOptions, OpenOptionsExt};
+use cap_std::fs::{Dir, Metadata, OpenOptions, OpenOptionsExt};
 use cap_std::time::SystemTime;
 
 use super::descriptors::{Descriptor, Directory, OpenFile};
 use super::errno::Errno;
-use super::fd::{APPEND, RIGHT_ALLOCATE, RIGHT_READ, RIGHT_SET_SIZE, RIGHT_WRITE, time_to_set, write_filestat};
+use super::fd::{
+    APPEND, RIGHT_ALLOCATE, RIGHT_READ, RIGHT_SET_SIZE, RIGHT_WRITE, SYNCHRONISED, time_to_set, write_filestat,
+};
 use super::{Frame, Result0};
 
 /// `lookupflags` of preview 1.
@@ -27,6 +29,9 @@ pub(super) fn create_directory(frame: Frame<'_>, fd: u32, path: u32, length: u32
 
 pub(super) fn remove_directory(frame: Frame<'_>, fd: u32, path: u32, length: u32) -> Result0 {
     let path = frame.memory.path(path, length)?;
+    // A slash at the end says what is meant anyway, but cap-std takes it for a `.`.
+    let name = path.trim_end_matches('/');
+    let path = if name.is_empty() { path.as_str() } else { name };
     Ok(frame.descriptors.directory(fd)?.writable()?.remove_dir(path)?)
 }
 
@@ -146,7 +151,7 @@ fn open_directory(parent: &Directory, path: &str, follow: bool, how: u32) -> Res
 }
 
 fn below(parent: &Directory, dir: Dir) -> Descriptor {
-    Descriptor::Directory(Directory { dir, preopened: None, read_only: parent.read_only, listing: Vec::new() })
+    Descriptor::Directory(Directory { dir, preopened: None, read_only: parent.read_only })
 }
 
 fn open_file(
@@ -159,9 +164,26 @@ fn open_file(
 ) -> Result<Descriptor, Errno> {
     let readable = rights & RIGHT_READ != 0;
     let writable = rights & (RIGHT_WRITE | RIGHT_ALLOCATE | RIGHT_SET_SIZE) != 0;
+    let append = flags & APPEND != 0;
+    let mut how = how;
+    let there = if follow { parent.dir.metadata(path) } else { parent.dir.symlink_metadata(path) };
+    if let Ok(metadata) = &there {
+        refuse_special(metadata)?;
+        // To make what is there is no change.
+        if how & EXCLUSIVE == 0 {
+            how &= !CREATE;
+        }
+    }
     let changes = writable || how & (CREATE | TRUNCATE) != 0;
     if changes {
         parent.writable()?;
+    }
+    let mut host_flags = libc::O_NONBLOCK | libc::O_NOCTTY;
+    if append {
+        host_flags |= libc::O_APPEND;
+    }
+    if flags & SYNCHRONISED != 0 {
+        host_flags |= libc::O_SYNC;
     }
     let mut options = OpenOptions::new();
     options
@@ -171,22 +193,20 @@ fn open_file(
         .create_new(how & CREATE != 0 && how & EXCLUSIVE != 0)
         .truncate(how & TRUNCATE != 0)
         .follow(if follow { FollowSymlinks::Yes } else { FollowSymlinks::No })
-        // Nothing waits for the other end of a FIFO.
-        .custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY);
-    let file = parent.dir.open_with(path, &options).map_err(|error| match error.raw_os_error() {
-        // What Linux says of a link that must not be followed.
-        Some(libc::ELOOP) => Errno::LOOP,
-        _ => Errno::from(error),
-    })?;
+        .custom_flags(host_flags);
+    let file = parent.dir.open_with(path, &options)?;
     let metadata = file.metadata()?;
     let file = file.into_std();
     if metadata.is_dir() {
         return Ok(below(parent, Dir::from_std_file(file)));
     }
-    if !metadata.is_file() {
-        // Devices, FIFOs and sockets are not files that a plugin was given.
-        return Err(Errno::ACCES);
-    }
-    let append = flags & APPEND != 0;
+    // Looked at again: it may have become another since.
+    refuse_special(&metadata)?;
     Ok(Descriptor::File(OpenFile { file, readable, writable, append, read_only: parent.read_only }))
+}
+
+/// Devices, FIFOs and sockets are not files that a plugin was given, and opening one may have an effect already.
+fn refuse_special(metadata: &Metadata) -> Result<(), Errno> {
+    let kind = metadata.file_type();
+    if kind.is_file() || kind.is_dir() || kind.is_symlink() { Ok(()) } else { Err(Errno::ACCES) }
 }

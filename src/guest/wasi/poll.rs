@@ -3,6 +3,7 @@
 use std::thread;
 use std::time::Duration;
 
+use super::descriptors::Descriptor;
 use super::errno::Errno;
 use super::process::{MONOTONIC, REALTIME, now};
 use super::{Frame, Result0, Version};
@@ -21,6 +22,8 @@ struct Subscription {
     event_type: u8,
     /// How long it has to wait, or why it cannot.
     wait: Result<Duration, Errno>,
+    /// The other end is gone: standard input is always at its end.
+    hang_up: bool,
 }
 
 pub(super) fn poll_oneoff(frame: Frame<'_>, subscriptions: u32, events: u32, count: u32, ready: u32) -> Result0 {
@@ -43,6 +46,7 @@ pub(super) fn poll_oneoff(frame: Frame<'_>, subscriptions: u32, events: u32, cou
             event[8..10].copy_from_slice(&errno.number().to_le_bytes());
         }
         event[10] = subscription.event_type;
+        event[24] = u8::from(subscription.hang_up);
         frame.memory.write(events.checked_add(happened * 32).ok_or(Errno::FAULT)?, &event)?;
         happened += 1;
     }
@@ -55,6 +59,7 @@ fn subscription(frame: &Frame<'_>, at: u32, index: u32) -> Result<Subscription, 
     let at = at.checked_add(index * size).filter(|at| at.checked_add(size).is_some()).ok_or(Errno::FAULT)?;
     let user_data = u64::from_le_bytes(frame.memory.read(at)?);
     let [event_type] = frame.memory.read(at + 8)?;
+    let mut hang_up = false;
     let wait = match event_type {
         CLOCK => {
             let clock = at + 16 + identifier;
@@ -65,11 +70,18 @@ fn subscription(frame: &Frame<'_>, at: u32, index: u32) -> Result<Subscription, 
         }
         READ | WRITE => {
             let fd = u32::from_le_bytes(frame.memory.read(at + 16)?);
-            frame.descriptors.get(fd).map(|_| Duration::ZERO)
+            match (frame.descriptors.get(fd), event_type) {
+                (Ok(Descriptor::Input), READ) => hang_up = true,
+                (Ok(Descriptor::Input), _) | (Ok(Descriptor::Output(_)), READ) | (Err(_), _) => {
+                    return Ok(Subscription { user_data, event_type, wait: Err(Errno::BADF), hang_up });
+                }
+                _ => {}
+            }
+            Ok(Duration::ZERO)
         }
         _ => return Err(Errno::INVAL),
     };
-    Ok(Subscription { user_data, event_type, wait })
+    Ok(Subscription { user_data, event_type, wait, hang_up })
 }
 
 fn time_left(clock: u32, timeout: u64, absolute: bool) -> Result<Duration, Errno> {

@@ -22,17 +22,17 @@ pub(super) fn args_sizes_get(frame: Frame<'_>, count: u32, bytes: u32) -> Result
 }
 
 /// The environment is the configuration: `key=value` in the order of the keys. What cannot be spelled so is left out.
-fn variables<'a>(frame: &'a Frame<'_>) -> impl Iterator<Item = String> + use<'a> {
-    frame
-        .config
-        .iter()
-        .filter(|(key, value)| !key.is_empty() && !key.contains(['=', '\0']) && !value.contains('\0'))
-        .map(|(key, value)| format!("{key}={value}\0"))
+fn variables(frame: &Frame<'_>) -> Vec<String> {
+    let plugin = frame.plugin.lock();
+    let spellable =
+        |(key, value): &(&String, &String)| !key.is_empty() && !key.contains(['=', '\0']) && !value.contains('\0');
+    plugin.config.iter().filter(spellable).map(|(key, value)| format!("{key}={value}\0")).collect()
 }
 
 pub(super) fn environ_sizes_get(frame: Frame<'_>, count: u32, bytes: u32) -> Result0 {
-    frame.memory.write_length(count, variables(&frame).count())?;
-    frame.memory.write_length(bytes, variables(&frame).map(|variable| variable.len()).sum())
+    let variables = variables(&frame);
+    frame.memory.write_length(count, variables.len())?;
+    frame.memory.write_length(bytes, variables.iter().map(String::len).sum())
 }
 
 pub(super) fn environ_get(frame: Frame<'_>, pointers: u32, text: u32) -> Result0 {

@@ -76,7 +76,7 @@ impl Lines {
     fn end_line(&mut self) {
         // Taken first: should the host's logger panic, the line is not logged again.
         let line = std::mem::take(&mut self.line);
-        sink::record(self.level, "extism::plugin", format_args!("{}", String::from_utf8_lossy(&line)));
+        sink::record(self.level, sink::PLUGIN_TARGET, format_args!("{}", String::from_utf8_lossy(&line)));
     }
 }
 

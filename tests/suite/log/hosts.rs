@@ -221,6 +221,28 @@ fn a_logger_that_panics() {
     });
 }
 
+/// The panic comes while the instance is made anew, out of its start section.
+#[test]
+fn a_logger_that_panics_in_a_start_section() {
+    static PANICS: AtomicBool = AtomicBool::new(false);
+    child::alone("log::hosts::a_logger_that_panics_in_a_start_section", || {
+        install(LevelFilter::Info, |_| assert!(!PANICS.load(Ordering::Relaxed), "the logger broke"));
+        let starts = LOGS.trim_end().strip_suffix(')').expect("a module");
+        let starts = format!("{starts} (func $start (call $log (call $x))) (start $start) (func (export \"_start\")))");
+        let context = Context::new();
+        let plugin = context.plugin(manifest(starts, "\"memory\": {\"max_var_bytes\": 60}"));
+        assert_eq!(plugin.call_only("set", b""), 0);
+        assert_eq!(plugin.call_only("_start", b""), 0);
+        PANICS.store(true, Ordering::Relaxed);
+        for _ in 0..2 {
+            let answer = plugin.call("is_set", "");
+            assert_eq!((answer.code, answer.error()), (-1, "internal error: the logger broke"));
+        }
+        PANICS.store(false, Ordering::Relaxed);
+        assert_eq!(plugin.call_only("is_set", b""), 1, "variables stay");
+    });
+}
+
 #[test]
 fn a_logger_that_panics_without_words() {
     child::alone("log::hosts::a_logger_that_panics_without_words", || {

@@ -1,0 +1,215 @@
+//! What a plugin, or a careless caller, must not be able to take or break: tables, names, texts, memory of calls gone by.
+
+use std::fs;
+
+use crate::child;
+use crate::host::{Context, fixture};
+
+/// A module that says in its output what it likes.
+const SAYS: &str = r#"
+    (import "env" "extism_alloc" (func $alloc (param i64) (result i64)))
+    (import "env" "extism_store_u8" (func $store (param i64 i32)))
+    (import "env" "extism_output_set" (func $output (param i64 i64)))
+    (import "env" "extism_input_length" (func $length (result i64)))
+    (func $say (param $first i32) (local $at i64)
+        (local.set $at (call $alloc (i64.const 2)))
+        (call $store (local.get $at) (local.get $first))
+        (call $output (local.get $at) (i64.const 2)))
+    (func (export "say") (call $say (i32.const 0x67)))
+    (func (export "_start") (call $say (i32.const 0x67)))
+    (func (export "g") (result i32) (i32.add (i32.const 100) (i32.wrap_i64 (call $length))))"#;
+
+/// The name of the function is read before the output that it stands in is cleared, overwritten or let go.
+#[test]
+fn a_name_may_stand_in_the_output() {
+    for (speaker, input) in [("say", 0), ("say", 3), ("say", 70_000), ("_start", 0), ("_start", 70_000)] {
+        let context = Context::new();
+        let plugin = context.plugin(format!("(module {SAYS})"));
+        assert_eq!(plugin.answer(speaker, ""), "g\0");
+        assert_eq!(plugin.call_named_by_output(&vec![b'x'; input]), 100 + i32::try_from(input).expect("small"));
+    }
+}
+
+#[test]
+fn a_call_without_a_name_leaves_no_output() {
+    let context = Context::new();
+    let plugin = context.plugin(format!("(module {SAYS})"));
+    plugin.answer("say", "");
+    assert_eq!(plugin.call_nameless(), -1);
+    assert!(context.error(plugin.id).is_some_and(|error| error.contains("`func_name` is NULL")));
+    assert!(plugin.output().is_empty());
+}
+
+#[test]
+fn tables_are_bounded() {
+    let context = Context::new();
+    let many = "(table 134217728 funcref)".repeat(100);
+    for tables in ["(table 10000001 funcref)", "(table 134217728 funcref)", "(table 0xffffffff externref)", &many] {
+        let error = context.refusal(format!("(module {tables})"));
+        assert!(error.contains("tables of more than 10000000 elements together"), "{error}");
+    }
+    let grows = |tables: &str| {
+        context.plugin(format!(
+            "(module {tables} (func (export \"grow\") (result i32)
+                (drop (table.grow (ref.null func) (i32.const 4000)))
+                (table.grow (ref.null func) (i32.const 0x7fffffff))))"
+        ))
+    };
+    for tables in ["(table 5 funcref)", "(table 5 20000000 funcref)"] {
+        assert_eq!(grows(tables).call_only("grow", b""), -1, "{tables}");
+        assert_eq!(context.error(0), None);
+    }
+    let exact = format!(
+        "(module {} (func (export \"grow\") (result i32) (table.grow 3 (ref.null func) (i32.const 1000000))))",
+        "(table 0 funcref)".repeat(10)
+    );
+    let plugin = context.plugin(exact);
+    assert_eq!(plugin.call_only("grow", b""), 0, "each of ten tables has a tenth");
+    assert_eq!(plugin.call_only("grow", b""), -1);
+}
+
+/// A backtrace repeats names for every frame.
+#[test]
+fn long_names_do_not_make_long_errors() {
+    let name = "n".repeat(90_000);
+    let context = Context::new();
+    let plugin = context.plugin(format!(
+        "(module (func ${name} (param $left i32)
+            (if (i32.eqz (local.get $left)) (then unreachable))
+            (call ${name} (i32.sub (local.get $left) (i32.const 1))))
+         (func (export \"trap\") (call ${name} (i32.const 500))))"
+    ));
+    let answer = plugin.call("trap", "");
+    assert_eq!(answer.code, -1);
+    assert!(answer.error().contains(&"n".repeat(256)) && answer.error().len() < 16_384, "{}", answer.error().len());
+}
+
+/// What the host keeps of a plugin's words is cut; the rest is counted.
+#[test]
+fn errors_are_cut() {
+    for kitchen in ["kitchen.v0", "kitchen.v1"] {
+        let context = Context::new();
+        let plugin = context.plugin(fixture(kitchen));
+        let answer = plugin.call("error", "é".repeat(3 << 20));
+        assert_eq!(answer.code, 1);
+        assert!(answer.error().len() < (1 << 20) + 100, "{kitchen}: {}", answer.error().len());
+        assert!(answer.error().ends_with("... 5242880 more bytes"), "{kitchen}");
+    }
+}
+
+#[test]
+fn messages_are_cut() {
+    const TEST: &str = "bounds::messages_are_cut";
+    child::alone(TEST, || {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("log");
+        assert!(crate::log::set(path.to_str(), Some("info")));
+        for kitchen in ["kitchen.v0", "kitchen.v1"] {
+            let context = Context::new();
+            let message = format!("warn:{}", "\u{7f}".repeat(32 << 20));
+            assert_eq!(context.plugin(fixture(kitchen)).answer("log", message), "");
+            let log = fs::read_to_string(&path).expect("it is written");
+            assert!(log.len() < 1 << 20 && log.contains("more bytes"), "{kitchen}: {}", log.len());
+        }
+    });
+}
+
+/// A full disk costs lines of the log and nothing else.
+#[test]
+fn a_log_that_cannot_be_written_disturbs_nobody() {
+    child::alone("bounds::a_log_that_cannot_be_written_disturbs_nobody", || {
+        assert!(crate::log::set(Some("/dev/full"), Some("info")));
+        let context = Context::new();
+        let plugin = context.plugin(fixture("kitchen.v1"));
+        for _ in 0..3 {
+            assert_eq!(plugin.answer("log", "warn:lost"), "");
+        }
+    });
+}
+
+#[test]
+fn proposals_that_cannot_be_bounded_are_off() {
+    let context = Context::new();
+    for (module, reason) in [
+        ("(module (memory 1 1 shared))", "threads"),
+        ("(module (tag) (func (export \"f\") (throw 0)))", "exceptions"),
+        ("(module (memory i64 1))", "memory64"),
+    ] {
+        let error = context.refusal(module);
+        assert!(error.contains(reason) && error.contains("module `main`"), "{error}");
+    }
+}
+
+#[test]
+fn the_number_of_modules_is_bounded() {
+    let entries = |count: usize| {
+        let entry = |number: usize| format!("{{\"name\": \"m{number:03}\", \"data\": \"AGFzbQEAAAA=\"}}");
+        format!("{{\"wasm\": [{}]}}", (0..count).map(entry).collect::<Vec<_>>().join(","))
+    };
+    let context = Context::new();
+    assert!(context.refusal(entries(257)).contains("257 modules, above the limit of 256"));
+    context.plugin(entries(40));
+}
+
+/// What one huge call used is the system's again at the next one.
+#[test]
+fn huge_input_is_given_back() {
+    child::alone("bounds::huge_input_is_given_back", || {
+        let resident = || {
+            let status = fs::read_to_string("/proc/self/status").expect("Linux");
+            let line = status.lines().find(|line| line.starts_with("VmRSS:")).expect("it is there");
+            line.split_whitespace().nth(1).and_then(|kilobytes| kilobytes.parse::<u64>().ok()).expect("a number")
+        };
+        let context = Context::new();
+        let plugin = context.plugin(fixture("echo.v0"));
+        plugin.answer("empty", "");
+        let before = resident();
+        let huge = vec![1_u8; 100 << 20];
+        assert_eq!(plugin.call_only("echo", &huge), 0);
+        drop(huge);
+        assert!(resident() > before + (150 << 10), "it was in memory");
+        plugin.answer("empty", "");
+        assert!(resident() < before + (10 << 10), "{before} KB before, {} KB after", resident());
+        assert_eq!(plugin.answer("echo", "still works"), "still works");
+    });
+}
+
+/// A command library's instances are counted against the plugin's pages, and the error says what to do.
+#[test]
+fn command_libraries_that_use_up_the_pages_say_so() {
+    let library = "(module (memory 2) (func (export \"_start\")) (func (export \"f\") (result i32) (i32.const 1)))";
+    let main = "(module (import \"lib\" \"f\" (func $f (result i32))) (func (export \"run\") (result i32) (call $f)))";
+    let entry = |name: &str, module: &str| {
+        let mut data = String::new();
+        crate::host::base64(module.as_bytes(), &mut data);
+        format!("{{\"name\": \"{name}\", \"data\": \"{data}\"}}")
+    };
+    let context = Context::new();
+    let manifest = format!(
+        "{{\"wasm\": [{}, {}], \"memory\": {{\"max_pages\": 16}}}}",
+        entry("lib", library),
+        entry("main", main)
+    );
+    let plugin = context.plugin(manifest);
+    let codes: Vec<i32> = (0..8).map(|_| plugin.call_only("run", b"")).collect();
+    assert_eq!(codes, [1, 1, 1, 1, 1, 1, 1, -1]);
+    let error = context.error(plugin.id).expect("the last one failed");
+    for part in ["command library `lib`", "memory.max_pages", "build it as a reactor"] {
+        assert!(error.contains(part), "{error}");
+    }
+}
+
+/// The globals of Extism's own implementation in WebAssembly can be imported.
+#[test]
+fn what_stands_beside_the_host_functions_is_there() {
+    let context = Context::new();
+    let plugin = context.plugin(
+        "(module
+            (import \"extism:host/env\" \"__data_end\" (global $end i32))
+            (import \"extism:host/env\" \"__heap_base\" (global $base i32))
+            (import \"extism:host/env\" \"extism_context\" (global $context (mut externref)))
+            (func (export \"test\") (result i32)
+                (i32.and (i32.le_u (global.get $end) (global.get $base)) (ref.is_null (global.get $context)))))",
+    );
+    assert_eq!(plugin.call_only("test", b""), 1);
+}
