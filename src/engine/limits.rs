@@ -251,8 +251,9 @@ pub(crate) fn clear(memory: &MemoryView<'_>, end: u64) {
 #[cfg(target_os = "linux")]
 fn discard(memory: &MemoryView<'_>, end: u64) -> u64 {
     use rustix::mm::{Advice, madvise};
-    let page = rustix::param::page_size();
-    let length = usize::try_from(end.min(memory.data_size())).map_or(0, |length| length / page * page);
+    /// WebAssembly's page: no system's own are larger.
+    const PAGE: usize = 1 << 16;
+    let length = usize::try_from(end.min(memory.data_size())).map_or(0, |length| length / PAGE * PAGE);
     let start = memory.data_ptr().cast();
     // SAFETY: the range is the start of a WebAssembly memory, which Wasmer maps privately and anonymously at a page's
     // boundary, so that dropped pages read as zeros; it is inside the memory, and nothing in Rust refers to its bytes.
