@@ -114,17 +114,18 @@ impl Descriptors {
         }
     }
 
-    /// Puts `descriptor` under the lowest number that is free.
-    pub(super) fn add(&mut self, descriptor: Descriptor) -> Result<u32, Errno> {
-        let index = self.open.iter().position(Option::is_none).unwrap_or(self.open.len());
-        if index >= MAX_DESCRIPTORS {
-            return Err(Errno::MFILE);
-        }
-        if index == self.open.len() {
+    /// The lowest number that is free.
+    pub(super) fn free_number(&self) -> Result<usize, Errno> {
+        let number = self.open.iter().position(Option::is_none).unwrap_or(self.open.len());
+        if number < MAX_DESCRIPTORS { Ok(number) } else { Err(Errno::MFILE) }
+    }
+
+    /// Opens `descriptor` under a number that is free.
+    pub(super) fn put(&mut self, number: usize, descriptor: Descriptor) {
+        if number == self.open.len() {
             self.open.push(None);
         }
-        self.open[index] = Some(descriptor);
-        u32::try_from(index).map_err(|_| Errno::MFILE)
+        self.open[number] = Some(descriptor);
     }
 
     pub(super) fn close(&mut self, fd: u32) -> Result<Descriptor, Errno> {

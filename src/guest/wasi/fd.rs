@@ -205,7 +205,7 @@ fn writable(file: &OpenFile) -> Result<&OpenFile, Errno> {
 
 pub(super) fn read(frame: Frame<'_>, fd: u32, vectors: u32, count: u32, to: u32) -> Result0 {
     let read = match frame.descriptors.get(fd)? {
-        Descriptor::Input => 0,
+        Descriptor::Input => frame.memory.scatter(vectors, count, |_| Ok(0))?,
         Descriptor::Output(_) => return Err(Errno::BADF),
         Descriptor::Directory(_) => return Err(Errno::ISDIR),
         Descriptor::File(file) => {

@@ -47,7 +47,7 @@ impl<'a> GuestMemory<'a> {
     }
 
     /// The place of `length` bytes at `at`, if they are all inside.
-    fn range(&self, at: u32, length: u32) -> Result<Range<u64>, Errno> {
+    pub(super) fn range(&self, at: u32, length: u32) -> Result<Range<u64>, Errno> {
         let start = u64::from(at);
         let end = start + u64::from(length);
         if end <= self.0.data_size() { Ok(start..end) } else { Err(Errno::FAULT) }

@@ -37,13 +37,20 @@ pub(super) fn remove_directory(frame: Frame<'_>, fd: u32, path: u32, length: u32
 
 pub(super) fn unlink_file(frame: Frame<'_>, fd: u32, path: u32, length: u32) -> Result0 {
     let path = frame.memory.path(path, length)?;
-    Ok(frame.descriptors.directory(fd)?.writable()?.remove_file(path)?)
+    let dir = frame.descriptors.directory(fd)?.writable()?;
+    // A slash at the end asks for a directory; a link to one is none.
+    if path.ends_with('/') && dir.symlink_metadata(path.trim_end_matches('/')).is_ok_and(|found| found.is_symlink()) {
+        return Err(Errno::NOTDIR);
+    }
+    Ok(dir.remove_file(path)?)
 }
 
 pub(super) fn filestat_get(frame: Frame<'_>, fd: u32, lookup: u32, path: u32, length: u32, to: u32) -> Result0 {
     let path = frame.memory.path(path, length)?;
     let dir = &frame.descriptors.directory(fd)?.dir;
-    let metadata = if lookup & FOLLOW != 0 { dir.metadata(path)? } else { dir.symlink_metadata(path)? };
+    // A slash at the end asks for a directory, to which it follows links.
+    let follow = lookup & FOLLOW != 0 || path.ends_with('/');
+    let metadata = if follow { dir.metadata(path)? } else { dir.symlink_metadata(path)? };
     write_filestat(&frame, Some(&metadata), to)
 }
 
@@ -100,7 +107,12 @@ pub(super) fn rename(
 ) -> Result0 {
     let (path, new_path) = (frame.memory.path(path, length)?, frame.memory.path(new_path, new_length)?);
     let from = frame.descriptors.directory(fd)?.writable()?;
-    Ok(from.rename(path, frame.descriptors.directory(new_fd)?.writable()?, new_path)?)
+    let onto = frame.descriptors.directory(new_fd)?.writable()?;
+    // A slash at the end is for directories only.
+    if new_path.ends_with('/') && !from.symlink_metadata(&path)?.is_dir() {
+        return Err(Errno::NOTDIR);
+    }
+    Ok(from.rename(path, onto, new_path)?)
 }
 
 pub(super) fn symlink(frame: Frame<'_>, target: u32, target_length: u32, fd: u32, path: u32, length: u32) -> Result0 {
@@ -131,6 +143,9 @@ pub(super) fn open(
     to: u32,
 ) -> Result0 {
     let path = frame.memory.path(path, length)?;
+    // What cannot be told the plugin must not happen: opening makes and empties files.
+    frame.memory.range(to, 4)?;
+    let number = frame.descriptors.free_number()?;
     let follow = lookup & FOLLOW != 0;
     let directory = frame.descriptors.directory(fd)?;
     let descriptor = if how & OPEN_DIRECTORY != 0 {
@@ -138,8 +153,8 @@ pub(super) fn open(
     } else {
         open_file(directory, &path, follow, how, rights, flags)?
     };
-    let opened = frame.descriptors.add(descriptor)?;
-    frame.memory.write_u32(to, opened)
+    frame.descriptors.put(number, descriptor);
+    frame.memory.write_length(to, number)
 }
 
 fn open_directory(parent: &Directory, path: &str, follow: bool, how: u32) -> Result<Descriptor, Errno> {

@@ -56,7 +56,8 @@ pub(super) fn poll_oneoff(frame: Frame<'_>, subscriptions: u32, events: u32, cou
 fn subscription(frame: &Frame<'_>, at: u32, index: u32) -> Result<Subscription, Errno> {
     // A clock of preview 0 has an identifier of its own before the rest.
     let (size, identifier) = if frame.version == Version::Preview0 { (56, 8) } else { (48, 0) };
-    let at = at.checked_add(index * size).filter(|at| at.checked_add(size).is_some()).ok_or(Errno::FAULT)?;
+    let at = at.checked_add(index * size).ok_or(Errno::FAULT)?;
+    frame.memory.range(at, size)?;
     let user_data = u64::from_le_bytes(frame.memory.read(at)?);
     let [event_type] = frame.memory.read(at + 8)?;
     let mut hang_up = false;

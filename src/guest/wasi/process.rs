@@ -69,6 +69,7 @@ pub(super) fn clock_time_get(frame: Frame<'_>, clock: u32, _precision: u64, to: 
 }
 
 pub(super) fn random_get(frame: Frame<'_>, to: u32, length: u32) -> Result0 {
+    frame.memory.range(to, length)?;
     let mut chunk = [0; 4096];
     let mut done = 0;
     while done < length {

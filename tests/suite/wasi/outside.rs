@@ -56,6 +56,7 @@ impl Neighbours {
             fs::write(self.path().join(file), SECRET).expect("writable");
             set_old(&self.path().join(file));
         }
+        symlink(SECRET, self.path().join("out/link")).expect("writable");
         for folder in ["out/deep", "out"] {
             set_old(&self.path().join(folder));
         }
@@ -111,6 +112,7 @@ impl Neighbours {
         let absolute = text(self.path());
         let ways = [
             "../out/secret",
+            "../out/link",
             "../secret",
             "../in-secret",
             "../in/../out/secret",
@@ -121,12 +123,14 @@ impl Neighbours {
             "-secret",
             "file",
             "directory/secret",
+            "directory/link",
             "directory/deep/secret",
             "directory/../out/secret",
             "directory",
             "absolute",
             "absolute_directory/secret",
             "parent/out/secret",
+            "parent/out/link",
             "parent/secret",
             "parent",
             "two_steps",
@@ -141,7 +145,8 @@ impl Neighbours {
             "/etc/hostname",
             "/proc/self/environ",
         ];
-        let own = ["/out/secret", "/secret", "/out", "/made", "/in/file", ""].map(|rest| format!("{absolute}{rest}"));
+        let own = ["/out/secret", "/out/link", "/secret", "/out", "/made", "/in/file", ""]
+            .map(|rest| format!("{absolute}{rest}"));
         ways.into_iter().map(str::to_owned).chain(own).collect()
     }
 }
@@ -200,7 +205,7 @@ fn find_ways_out(attempt: fn(Plugin<'_>, &str, u8, &str, &str) -> i32) {
         let plugin = probe(&context, &[(text(&inside), guest)]);
         for directory in DIRECTORIES {
             for path in neighbours.ways_out().iter().flat_map(|way| prefixes.map(|prefix| format!("{prefix}{way}"))) {
-                let changes = CHANGES.into_iter().chain(["read", "list"]);
+                let changes = CHANGES.into_iter().chain(["read", "list", "readlink"]);
                 let changes = changes.map(|operation| (operation, path.clone(), "own".to_owned()));
                 let moves = ["", prefixes[1]].into_iter().flat_map(|prefix| {
                     let [own, taken] = ["own", "sub/taken"].map(|name| format!("{prefix}{name}"));

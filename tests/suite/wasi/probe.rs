@@ -123,7 +123,7 @@ const PROBE: &str = r#"(module
         (call $symlink (global.get $second) (global.get $second_length)
             (global.get $dir) (global.get $path) (global.get $length)))
     (func (export "link") (result i32) (call $arguments)
-        (call $link (global.get $dir) (i32.const 1) (global.get $second) (global.get $second_length)
+        (call $link (global.get $dir) (i32.const 0) (global.get $second) (global.get $second_length)
             (global.get $dir) (global.get $path) (global.get $length)))
     (func (export "path_times") (result i32) (call $arguments)
         (call $path_times (global.get $dir) (i32.const 1) (global.get $path) (global.get $length)
@@ -248,6 +248,10 @@ fn the_probe_works() {
         ("unlink", "moved", "", "moved", "nothing there"),
         ("mkdir", "made", "", "made", "nothing there"),
         ("rmdir", "made", "", "made", "nothing there"),
+        ("link", "linked", "sub/b.txt", "linked", "below"),
+        ("unlink", "linked", "", "sub/b.txt", "below"),
+        ("symlink", "linked", "sub/b.txt", "linked", "below"),
+        ("unlink", "linked", "", "sub/b.txt", "below"),
         ("create_exclusive", "last", "", "last", ""),
         ("open_unlink", "last", "", "last", "nothing there"),
     ];
@@ -264,7 +268,10 @@ fn the_probe_works() {
     }
     assert_eq!(attempt(plugin, "list", directory, "sub", ""), 0);
     assert!(String::from_utf8_lossy(&plugin.output()).contains("b.txt"));
-    assert_eq!(snapshot(folder.path()).len(), 5);
+    assert_eq!(attempt(plugin, "symlink", directory, "there", "a.txt"), 0);
+    assert_eq!(attempt(plugin, "readlink", directory, "there", ""), 0);
+    assert_eq!(plugin.output(), b"a.txt");
+    assert_eq!(snapshot(folder.path()).len(), 6);
 }
 
 /// A plugin made anew has its directories again.

@@ -1,0 +1,86 @@
+//! Names that rows use for numbers.
+
+use super::Version;
+
+/// How much memory the plugin has.
+pub(super) const MEMORY: u32 = 2 << 16;
+
+/// The part of it at 0 that is looked at afterwards.
+pub(super) const SEEN: u32 = 0x1000;
+
+/// The part after it, for what nobody looks at.
+pub(super) const UNSEEN: i64 = 0x1800;
+
+/// The open descriptors, what is opened first and second and third, places in memory, and flags.
+const NAMES: [(&str, i64); 24] = [
+    ("stdin", 0),
+    ("stdout", 1),
+    ("stderr", 2),
+    ("rw", 3),
+    ("ro", 4),
+    ("first", 5),
+    ("second", 6),
+    ("third", 7),
+    ("a", 0),
+    ("b", 0x200),
+    ("c", 0x400),
+    ("d", 0x600),
+    ("unseen", UNSEEN),
+    ("end", MEMORY as i64),
+    ("FOLLOW", 1),
+    ("CREATE", 1),
+    ("DIRECTORY", 2),
+    ("EXCLUSIVE", 4),
+    ("TRUNCATE", 8),
+    ("READ", 1 << 1),
+    ("WRITE", 1 << 6),
+    ("APPEND", 1),
+    ("REALTIME", 0),
+    ("MONOTONIC", 1),
+];
+
+/// Names whose numbers are others in preview 0, with that of preview 1 first.
+const VERSIONED: [(&str, i64, i64); 3] = [("SET", 0, 2), ("CUR", 1, 0), ("END", 2, 1)];
+
+/// Errors by name, with the numbers of preview 1.
+const ERRORS: [(&str, u32); 20] = [
+    ("ok", 0),
+    ("BADF", 8),
+    ("EXIST", 20),
+    ("FAULT", 21),
+    ("ILSEQ", 25),
+    ("INVAL", 28),
+    ("ISDIR", 31),
+    ("LOOP", 32),
+    ("MFILE", 33),
+    ("NAMETOOLONG", 37),
+    ("NOENT", 44),
+    ("NOTDIR", 54),
+    ("NOTEMPTY", 55),
+    ("NOTSOCK", 57),
+    ("NOTSUP", 58),
+    ("PERM", 63),
+    ("ROFS", 69),
+    ("SPIPE", 70),
+    ("FBIG", 22),
+    ("OVERFLOW", 61),
+];
+
+/// The number that `name` stands for.
+pub(super) fn named(version: Version, name: &str) -> Option<i64> {
+    let versioned = VERSIONED.iter().find(|(other, ..)| *other == name);
+    let versioned = versioned.map(|(_, one, zero)| if version == Version::Preview0 { *zero } else { *one });
+    versioned.or_else(|| NAMES.iter().find(|(other, _)| *other == name).map(|(_, number)| *number))
+}
+
+/// The error number called `name`.
+pub(super) fn error(name: &str) -> u32 {
+    let found = ERRORS.iter().find(|(error, _)| *error == name);
+    found.unwrap_or_else(|| panic!("no error is called `{name}`")).1
+}
+
+/// How an error is called.
+pub(super) fn error_name(number: u32) -> String {
+    let found = ERRORS.iter().find(|(_, error)| *error == number);
+    found.map_or_else(|| number.to_string(), |(name, _)| (*name).to_owned())
+}
