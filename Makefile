@@ -16,7 +16,7 @@ PLUGIN := fixtures/wasm/count_vowels.v0.wasm
 # Not CC: with another value in the environment, cargo builds everything that has C in it anew.
 export CARGO DESTDIR PREFIX LIBDIR INCLUDEDIR
 
-.PHONY: help build example test test-rust test-c test-valgrind test-python test-install lint header fixtures \
+.PHONY: help build example test test-rust test-c test-valgrind test-python test-install lint deny header fixtures \
         fixtures-big fixtures-pdk install uninstall clean
 .DELETE_ON_ERROR:
 
@@ -55,6 +55,13 @@ lint: ## rustfmt and clippy
 	$(CARGO) clippy --release --all-targets --locked -- -D warnings
 	$(CARGO) clippy --release --lib --locked --no-default-features --features cranelift -- -D warnings
 	$(CARGO) clippy --release --lib --locked --no-default-features -- -D warnings
+
+deny: target/tools/bin/cargo-deny ## check licences and sources of the dependencies
+	$< --all-features check licenses bans sources
+
+# Its database of advisories is a git repository, which not every machine reaches; `cargo deny check` asks it too.
+target/tools/bin/cargo-deny:
+	$(CARGO) install --quiet --locked --root target/tools --target-dir target/tools/build cargo-deny@0.20.2
 
 header: ## write extism.h anew from src/ffi
 	@$(CARGO) build --release --locked
