@@ -9,14 +9,18 @@ INCLUDEDIR ?= $(PREFIX)/include
 
 VERSION := $(shell sed -n 's/^version = "\(.*\)"$$/\1/p' Cargo.toml | head -n 1)
 SONAME := libextism.so.$(firstword $(subst ., ,$(VERSION)))
-DIST := target/dist
+DIST ?= target/dist
+# Compilers besides Cranelift, such as `llvm,singlepass`; or, for the library without any, HEADLESS=1.
+FEATURES ?=
+HEADLESS ?=
+CARGO_FEATURES := $(if $(HEADLESS),--no-default-features) $(if $(FEATURES),--features $(FEATURES))
 EXAMPLES := $(patsubst examples/c/%.c,$(DIST)/%,$(wildcard examples/c/*.c))
 PLUGIN := fixtures/wasm/count_vowels.v0.wasm
 
 # Not CC: with another value in the environment, cargo builds everything that has C in it anew.
 export CARGO DESTDIR PREFIX LIBDIR INCLUDEDIR
 
-.PHONY: help build example test test-rust test-c test-valgrind test-python test-install lint deny header fixtures \
+.PHONY: help build headless example test test-rust test-c test-valgrind test-python test-install lint deny deps-llvm check-features header fixtures \
         fixtures-big fixtures-pdk install uninstall clean
 .DELETE_ON_ERROR:
 
@@ -26,8 +30,12 @@ help: ## show this list
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 24
 	@echo
 	@echo "Variables: PREFIX, LIBDIR, INCLUDEDIR, DESTDIR (install); NO_SKIP=1 (test: what is missing is an error)"
+	@echo "           FEATURES=llvm,singlepass (build: compilers besides Cranelift), SUDO=sudo (deps-llvm)"
 
 build: $(DIST)/libextism.so ## build libextism.so and libextism.a into target/dist
+
+headless: ## build the library without compilers into target/headless
+	$(MAKE) build HEADLESS=1 DIST=target/headless
 
 example: build $(EXAMPLES) ## build the library and the C examples, and run one on a real plugin
 	$(DIST)/count_vowels $(PLUGIN)
@@ -55,6 +63,12 @@ lint: ## rustfmt and clippy
 	$(CARGO) clippy --release --all-targets --locked -- -D warnings
 	$(CARGO) clippy --release --lib --locked --no-default-features --features cranelift -- -D warnings
 	$(CARGO) clippy --release --lib --locked --no-default-features -- -D warnings
+
+deps-llvm: ## install LLVM 22 from Debian's packages, for the feature llvm
+	$(SUDO) apt-get install -y --no-install-recommends llvm-22-dev libpolly-22-dev zlib1g-dev libzstd-dev
+
+check-features: ## check that each compiler, all, and none build, with and without WASI
+	packaging/check-features.sh
 
 deny: target/tools/bin/cargo-deny ## check licences and sources of the dependencies
 	$< --all-features check licenses bans sources
@@ -97,7 +111,7 @@ SOURCES := Cargo.toml Cargo.lock build.rs cbindgen.toml .cargo/config.toml $(she
 
 $(DIST)/libextism.a: $(SOURCES)
 	@mkdir -p $(DIST)
-	$(CARGO) rustc --release --locked --lib --crate-type staticlib -- \
+	$(CARGO) rustc --release --locked --lib --crate-type staticlib $(CARGO_FEATURES) -- \
 	    -C lto=thin -C embed-bitcode=yes --print native-static-libs 2>$(DIST)/build.log || { cat $(DIST)/build.log >&2; exit 1; }
 	sed -n 's/^note: native-static-libs: //p' $(DIST)/build.log | tail -n 1 >$(DIST)/native-libs.txt
 	cp target/release/libextism.a $@

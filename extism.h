@@ -206,3 +206,36 @@ bool extism_log_file(const char *filename, const char *log_level);
  * @return A NUL-terminated text that lives as long as the library.
  */
 const char *extism_version(void);
+
+/**
+ * Chooses the compiler for plugins that are made from now on, by all threads, unless their manifest has `compiler`.
+ * Plugins that are there keep their code. Wins over the environment variable `EXTISM_COMPILER`.
+ *
+ * In a library without compilers it chooses whose precompiled code is looked for.
+ *
+ * @param name `cranelift`, `llvm` or `singlepass`; NULL goes back to `EXTISM_COMPILER` and the default. Borrowed.
+ * @return false if there is no such compiler in this library; the choice then stays as it was.
+ *
+ * # Safety
+ * `name` must be NULL or point to a NUL-terminated string.
+ */
+bool extism_compiler_set(const char *name);
+
+/**
+ * The compiler for the next plugin whose manifest has no `compiler`.
+ *
+ * @return A NUL-terminated name that lives as long as the library; `headless` if no compiler is built in and none was
+ *         chosen; NULL if `EXTISM_COMPILER` names one that is not there, which is also the error of the next plugin.
+ */
+const char *extism_compiler(void);
+
+/**
+ * Whether a compiler is built into this library.
+ *
+ * @param name The compiler's name. Borrowed.
+ * @return false if it is not, or if there is no compiler of that name; also for NULL.
+ *
+ * # Safety
+ * `name` must be NULL or point to a NUL-terminated string.
+ */
+bool extism_compiler_available(const char *name);

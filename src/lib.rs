@@ -4,6 +4,7 @@
 //! floors below and the rule that each uses only those beneath it.
 
 mod context;
+mod digest;
 mod engine;
 mod error;
 pub mod ffi;
@@ -12,3 +13,4 @@ mod loader;
 mod log;
 mod manifest;
 mod plugin;
+mod private_dir;

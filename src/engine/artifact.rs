@@ -1,26 +1,130 @@
-//! Machine code on its way from the compiler to the engine that runs it.
+//! Machine code on its way from the compiler, or from the store, to the engine that runs it.
+//!
+//! In the store it is sealed: a magic number, a header that says what it is, the code, and the BLAKE3 of all that. The
+//! seal tells damage, not malice: who can write to the store can run code, so nobody else may (`private_dir.rs`).
 #![expect(unsafe_code, reason = "machine code can only be loaded on trust; here the trust is that we made it")]
 
 use bytes::Bytes;
-use wasmer::{Engine, Module, SerializeError};
+use serde::{Deserialize, Serialize};
+use wasmer::{Engine, Module};
 
 use super::Error;
 
-/// Serialised machine code that came from a compiler of this process. [`Artifact::of`] is its only constructor.
+/// The first bytes of a sealed artifact; the last one counts versions of the format.
+const MAGIC: [u8; 8] = *b"EXTISM\x00\x01";
+
+/// The seal's length.
+const SEAL: usize = blake3::OUT_LEN;
+
+/// Where the code begins, and the longest vector that Wasmer may ask to be aligned.
+const ALIGNMENT: usize = 64;
+
+/// Serialised machine code that came from a compiler of this library.
 #[derive(Debug)]
-pub(super) struct Artifact(Bytes);
+pub(crate) struct Artifact(Bytes);
+
+/// What a sealed artifact says about itself.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Header {
+    /// The module's SHA-256 in hex.
+    pub(crate) module: String,
+    /// The module's BLAKE3 in hex.
+    pub(crate) blake3: String,
+    /// Everything else that decides what code comes out.
+    pub(crate) settings: String,
+    /// What it runs on.
+    pub(crate) target: String,
+    /// The CPU features that it uses.
+    pub(crate) cpu: Vec<String>,
+}
 
 impl Artifact {
     /// The code of a module that has just been compiled.
-    pub(super) fn of(module: &Module) -> Result<Self, SerializeError> {
+    #[cfg(feature = "compiler")]
+    pub(super) fn of(module: &Module) -> Result<Self, wasmer::SerializeError> {
         module.serialize().map(Self)
+    }
+
+    /// The artifact with its header and seal, in pieces.
+    #[cfg(feature = "compiler")]
+    pub(super) fn seal(&self, header: &Header) -> Result<[Vec<u8>; 3], serde_json::Error> {
+        let mut front = MAGIC.to_vec();
+        let mut text = serde_json::to_vec(header)?;
+        let length = (front.len() + size_of::<u32>() + text.len()).next_multiple_of(ALIGNMENT);
+        text.resize(length - front.len() - size_of::<u32>(), b' ');
+        front.extend(u32::try_from(text.len()).unwrap_or(u32::MAX).to_le_bytes());
+        front.extend(text);
+        let seal = blake3::Hasher::new().update(&front).update(&self.0).finalize();
+        Ok([front, self.0.to_vec(), seal.as_bytes().to_vec()])
+    }
+
+    /// Takes a sealed artifact apart. `None` if a single bit of it has changed.
+    pub(super) fn unseal(sealed: Vec<u8>) -> Option<(Header, Self)> {
+        let (contents, seal) = sealed.split_at_checked(sealed.len().checked_sub(SEAL)?)?;
+        let rest = contents.strip_prefix(&MAGIC)?;
+        if blake3::hash(contents) != *<&[u8; SEAL]>::try_from(seal).ok()? {
+            return None;
+        }
+        let (length, rest) = rest.split_first_chunk()?;
+        let header = rest.get(..u32::from_le_bytes(*length) as usize)?;
+        let start = MAGIC.len() + size_of::<u32>() + header.len();
+        let header = serde_json::from_slice(header).ok()?;
+        let end = contents.len();
+        Some((header, Self(Bytes::from(sealed).slice(start..end))))
     }
 
     /// Loads the code into `engine`, which owns it from then on.
     pub(super) fn load(self, name: &str, engine: &Engine) -> Result<Module, Error> {
-        // SAFETY: the bytes are what Wasmer's serialiser wrote: `of` is the only constructor and nothing changes
-        // them in between, so no foreign or damaged code is loaded.
-        let module = unsafe { Module::deserialize(engine, self.0) };
+        let bytes = aligned(self.0);
+        // SAFETY: the bytes are what Wasmer's serialiser wrote: they came from `of`, or from `unseal`, which has found
+        // them as `seal` left them in a file that only this user, or root, can write.
+        let module = unsafe { Module::deserialize(engine, bytes) };
         module.map_err(|error| Error::Load { module: name.to_owned(), cause: error.to_string() })
+    }
+}
+
+/// The bytes where Wasmer can read them in place.
+fn aligned(bytes: Bytes) -> Bytes {
+    if bytes.as_ptr().align_offset(16) == 0 {
+        return bytes;
+    }
+    let mut copy = vec![0; bytes.len() + ALIGNMENT];
+    let start = copy.as_ptr().align_offset(ALIGNMENT);
+    copy[start..start + bytes.len()].copy_from_slice(&bytes);
+    Bytes::from(copy).slice(start..start + bytes.len())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Artifact, Bytes, Header};
+
+    fn header() -> Header {
+        let text = |text: &str| text.to_owned();
+        let (module, blake3, settings) = (text("m"), text("b"), text("s"));
+        Header { module, blake3, settings, target: text("t"), cpu: vec![text("sse2")] }
+    }
+
+    #[test]
+    fn what_was_sealed_comes_out() {
+        for length in [0, 1, 63, 64, 1000] {
+            let artifact = Artifact(Bytes::from(vec![7; length]));
+            let sealed = artifact.seal(&header()).expect("it can be sealed").concat();
+            let (found, artifact) = Artifact::unseal(sealed).expect("it is whole");
+            assert_eq!((found, artifact.0), (header(), Bytes::from(vec![7; length])));
+        }
+    }
+
+    #[test]
+    fn a_changed_bit_breaks_the_seal() {
+        let sealed = Artifact(Bytes::from_static(b"some code")).seal(&header()).expect("it can be sealed").concat();
+        for bit in 0..sealed.len() * 8 {
+            let mut changed = sealed.clone();
+            changed[bit / 8] ^= 1 << (bit % 8);
+            assert!(Artifact::unseal(changed).is_none(), "bit {bit}");
+        }
+        for length in 0..sealed.len() {
+            assert!(Artifact::unseal(sealed[..length].to_vec()).is_none(), "{length} bytes");
+        }
+        assert!(Artifact::unseal([&sealed[..], &[0]].concat()).is_none());
     }
 }

@@ -1,21 +1,56 @@
 //! One module through one compiler.
 
-use wasmer::{CompileError, Module};
+use std::panic::{self, AssertUnwindSafe};
+
+use wasmer::sys::{EngineBuilder, NativeEngineExt};
+use wasmer::{CompileError, Engine, Module};
 
 use super::artifact::Artifact;
-use super::{Backend, Error};
+use super::machine::Machine;
+use super::{Backend, Error, limits};
 
-/// Compiles `wasm` with an engine that is thrown away afterwards.
-pub(super) fn compile(backend: &Backend, name: &str, wasm: &[u8]) -> Result<Artifact, Error> {
+/// Compiles `wasm` with an engine that is thrown away afterwards. If it is `linked`, other modules may call it.
+pub(super) fn compile(
+    backend: &Backend,
+    name: &str,
+    wasm: &[u8],
+    linked: bool,
+    machine: &Machine,
+) -> Result<Artifact, Error> {
     let failed = |cause: String| Error::Compile { module: name.to_owned(), cause };
-    let engine = backend.engine();
-    let module = Module::from_binary(&engine, wasm).map_err(|error| failed(explain(backend, error)))?;
+    if let Some(reason) = backend.refuses.and_then(|refuses| refuses(wasm)) {
+        return Err(failed(format!("{}: {reason}", backend.name())));
+    }
+    let engine = engine(backend, linked, machine).ok_or(Error::NoCompiler)?;
+    // A compiler that panics is done with, so nothing can be seen of the state it leaves.
+    let compiled = panic::catch_unwind(AssertUnwindSafe(|| Module::from_binary(&engine, wasm)));
+    let module = match compiled {
+        Ok(compiled) => compiled.map_err(|error| failed(explain(backend, error)))?,
+        Err(_) => return Err(failed(format!("{}: the compiler failed, which is an error in it", backend.name()))),
+    };
     Artifact::of(&module).map_err(|error| failed(error.to_string()))
+}
+
+/// An engine that compiles with `backend`, for the proposals that are safe to offer.
+fn engine(backend: &Backend, linked: bool, machine: &Machine) -> Option<Engine> {
+    let config = backend.config?();
+    let target = machine.target();
+    let mut features = config.supported_features_for_target(&target);
+    features.simd(backend.simd && features.simd);
+    features.relaxed_simd(backend.simd && features.relaxed_simd);
+    // Nobody could ever notify a plugin that waits on a shared memory: it has no other threads.
+    features.threads(false);
+    // Wasmer keeps each exception that was thrown until the store goes: a way to take all memory.
+    features.exceptions(false);
+    let builder = EngineBuilder::new(config).set_target(Some(target)).set_features(Some(features));
+    let mut engine: Engine = builder.engine().into();
+    engine.set_tunables(limits::compile_time(linked && backend.linked_memories_move));
+    Some(engine)
 }
 
 fn explain(backend: &Backend, error: CompileError) -> String {
     match error {
         CompileError::Validate(reason) => format!("invalid WebAssembly: {reason}"),
-        other => format!("{}: {other}", backend.name),
+        other => format!("{}: {other}", backend.name()),
     }
 }

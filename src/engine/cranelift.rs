@@ -1,18 +1,23 @@
 //! Cranelift: the default compiler, fast to compile and with good code.
 
-use wasmer::Engine;
-use wasmer::sys::{CompilerConfig, Cranelift, CraneliftOptLevel, EngineBuilder, Features, Target};
-
 use super::Backend;
 
-pub(super) const BACKEND: Backend = Backend { name: "cranelift", features, make };
+pub(super) const BACKEND: Backend = Backend {
+    name: c"cranelift",
+    options: "speed",
+    simd: true,
+    refuses: None,
+    linked_memories_move: false,
+    #[cfg(feature = "cranelift")]
+    config: Some(config),
+    #[cfg(not(feature = "cranelift"))]
+    config: None,
+};
 
-fn features() -> Features {
-    Cranelift::new().supported_features_for_target(&Target::default())
-}
-
-fn make(features: Features) -> Engine {
-    let mut compiler = Cranelift::new();
-    compiler.opt_level(CraneliftOptLevel::Speed);
-    EngineBuilder::new(compiler).set_features(Some(features)).engine().into()
+#[cfg(feature = "cranelift")]
+fn config() -> Box<dyn wasmer::sys::CompilerConfig> {
+    use wasmer::sys::{Cranelift, CraneliftOptLevel};
+    let mut config = Cranelift::new();
+    config.opt_level(CraneliftOptLevel::Speed);
+    Box::new(config)
 }

@@ -54,13 +54,13 @@ const MAX_TABLE_ELEMENTS: u32 = 10_000_000;
 
 /// A store for one instance of `plugin` whose memories stay within `limit` pages together.
 ///
-/// Memories that the host makes in it are not reservations of 8 GiB but blocks that move when they grow, unless
-/// `fixed_host_memory`, which is needed when a module imports one.
-pub(crate) fn store(plugin: &CompiledPlugin, limit: Option<MemoryLimit>, fixed_host_memory: bool) -> Store {
+/// Memories that the host makes in it are not reservations of 8 GiB but blocks that move when they grow, unless a
+/// module imports one and its code expects that it stays.
+pub(crate) fn store(plugin: &CompiledPlugin, limit: Option<MemoryLimit>, imports_memory: bool) -> Store {
     let tunables = PluginTunables {
         base: BaseTunables::new(),
         budget: limit.map(|limit| Arc::new(Budget { used: AtomicU64::new(0), limit })),
-        fixed_host_memory,
+        memories_move: plugin.memories_move || !imports_memory,
         table_share: MAX_TABLE_ELEMENTS / plugin.tables().max(1),
         table_elements_left: AtomicU32::new(MAX_TABLE_ELEMENTS),
     };
@@ -69,13 +69,25 @@ pub(crate) fn store(plugin: &CompiledPlugin, limit: Option<MemoryLimit>, fixed_h
     Store::new(engine)
 }
 
+/// What the compilers are told: whether memories are reservations or blocks that move when they grow.
+#[cfg(feature = "compiler")]
+pub(super) fn compile_time(memories_move: bool) -> impl Tunables + Send + Sync {
+    PluginTunables {
+        base: BaseTunables::new(),
+        budget: None,
+        memories_move,
+        table_share: MAX_TABLE_ELEMENTS,
+        table_elements_left: AtomicU32::new(MAX_TABLE_ELEMENTS),
+    }
+}
+
 /// Bytes behind a memory that moves, so that an access with a small offset needs one check only.
 const DYNAMIC_GUARD: u64 = 1 << 16;
 
 struct PluginTunables {
     base: BaseTunables,
     budget: Option<Arc<Budget>>,
-    fixed_host_memory: bool,
+    memories_move: bool,
     /// What a table may grow to that does not say. Wasmer bounds a table by its declared maximum only.
     table_share: u32,
     table_elements_left: AtomicU32,
@@ -116,12 +128,14 @@ impl PluginTunables {
 }
 
 impl Tunables for PluginTunables {
-    /// Modules carry the styles of their own memories; this one is asked for memories of the host only.
+    /// Modules carry the styles of their own memories from when they were compiled; once they run, this one is asked
+    /// for memories of the host only.
     fn memory_style(&self, memory: &MemoryType) -> MemoryStyle {
-        if self.fixed_host_memory {
-            return self.base.memory_style(memory);
+        if self.memories_move {
+            MemoryStyle::Dynamic { offset_guard_size: DYNAMIC_GUARD }
+        } else {
+            self.base.memory_style(memory)
         }
-        MemoryStyle::Dynamic { offset_guard_size: DYNAMIC_GUARD }
     }
 
     fn table_style(&self, table: &TableType) -> TableStyle {

@@ -1,48 +1,29 @@
 //! From the bytes of WebAssembly modules to machine code, and the limits that run with it.
 //!
-//! [`Backend`] is a compiler; each is one file that hands out one constant, behind a feature. This floor does not
-//! know what modules import, where they came from, or what a plugin is.
+//! [`Backend`] is a compiler; each is one file that hands out one constant, and is built in by a feature of its name.
+//! This floor does not know what modules import, where they came from, or what a plugin is.
 
 mod artifact;
+mod backend;
+#[cfg(feature = "compiler")]
 mod compile;
-#[cfg(feature = "cranelift")]
 mod cranelift;
 mod limits;
+mod llvm;
+mod machine;
+mod singlepass;
+mod store;
 
 use thiserror::Error;
-use wasmer::sys::{EngineBuilder, Features};
+use wasmer::sys::EngineBuilder;
 use wasmer::{Engine, Module};
 
+use crate::digest::Digest;
+use artifact::Artifact;
+pub(crate) use backend::{Backend, choose, find, select};
 pub(crate) use limits::{MemoryLimit, clear, store};
-
-/// A compiler that is built in.
-#[derive(Debug)]
-pub(crate) struct Backend {
-    /// The name by which users choose it.
-    pub(crate) name: &'static str,
-    /// The proposals that it supports.
-    features: fn() -> Features,
-    /// Makes an engine that compiles with it.
-    make: fn(Features) -> Engine,
-}
-
-impl Backend {
-    /// An engine that compiles with it, for the proposals that are safe to offer.
-    fn engine(&self) -> Engine {
-        let mut features = (self.features)();
-        // Nobody could ever notify a plugin that waits on a shared memory: it has no other threads.
-        features.threads(false);
-        // Wasmer keeps each exception that was thrown until the store goes: a way to take all memory.
-        features.exceptions(false);
-        (self.make)(features)
-    }
-}
-
-/// The compilers that are built in, the preferred one first.
-pub(crate) const BACKENDS: &[Backend] = &[
-    #[cfg(feature = "cranelift")]
-    cranelift::BACKEND,
-];
+use machine::Machine;
+use store::{Identity, Store, Wanted};
 
 /// The modules of one manifest as machine code. The code lives in the engine, so both stay together.
 #[derive(Debug)]
@@ -51,6 +32,8 @@ pub(crate) struct CompiledPlugin {
     engine: Engine,
     /// In the order they were given.
     pub(crate) modules: Vec<Module>,
+    /// The code expects memories that can move.
+    memories_move: bool,
 }
 
 impl CompiledPlugin {
@@ -64,29 +47,198 @@ impl CompiledPlugin {
 /// Why a module could not be compiled.
 #[derive(Debug, Error)]
 pub(crate) enum Error {
-    #[error("no compiler is built in")]
-    NoBackend,
+    #[error("{by}: `{name}` cannot be used; {choices}", choices = backend::choices())]
+    UnknownBackend { by: &'static str, name: String },
+    #[error("{}", backend::choices())]
+    NoCompiler,
+    #[cfg(feature = "compiler")]
     #[error("module `{module}`: {cause}")]
     Compile { module: String, cause: String },
     #[error("module `{module}`: its code could not be loaded: {cause}")]
     Load { module: String, cause: String },
+    #[error(transparent)]
+    NoCode(#[from] Box<NoCode>),
 }
 
-/// Compiles the named modules, each on its own, and loads them into one engine.
+/// A module's code is missing where nobody can make it.
+#[derive(Debug, Error)]
+#[error(
+    "module `{module}`: no compiler is built in, and its code is not in {store}\n\
+     wanted: code of {backends} for {machine}, of the module with SHA-256 {sha256}\n\
+     made by: extism-wasmer compile {option}--store DIRECTORY MODULE"
+)]
+pub(crate) struct NoCode {
+    module: String,
+    store: String,
+    sha256: String,
+    backends: String,
+    option: String,
+    machine: String,
+}
+
+/// A module whose code is wanted.
+#[derive(Debug)]
+pub(crate) struct Input<'a> {
+    /// What the manifest calls it.
+    pub(crate) name: &'a str,
+    /// Its SHA-256, if that is known.
+    pub(crate) sha256: Option<Digest>,
+    /// Its bytes, if they are at hand: not needed where the SHA-256 is known and there is no compiler.
+    pub(crate) bytes: Option<&'a [u8]>,
+}
+
+/// How to come from a module's bytes to WebAssembly that can be compiled.
+pub(crate) struct Preparation<'a, E> {
+    /// Changes whenever `prepare` makes something else of the same bytes.
+    pub(crate) version: u32,
+    #[cfg_attr(not(feature = "compiler"), expect(dead_code, reason = "asked when compiling"))]
+    pub(crate) prepare: &'a Prepare<'a, E>,
+}
+
+/// Gets the place of a module among the inputs, and the name that it shall have.
+type Prepare<'a, E> = dyn Fn(usize, &str) -> Result<Vec<u8>, E> + 'a;
+
+/// Gets the code of all modules of a manifest, from the store or else from the compiler `backend`, and loads it into
+/// one engine.
+///
+/// The modules' names in the code are not those of the manifest, under which they may be used elsewhere too, but
+/// hashes.
 ///
 /// # Errors
-/// A module is not valid WebAssembly or uses a proposal that the compiler does not support.
-pub(crate) fn compile<'a>(modules: impl IntoIterator<Item = (&'a str, &'a [u8])>) -> Result<CompiledPlugin, Error> {
-    let backend = BACKENDS.first().ok_or(Error::NoBackend)?;
-    // Functions that meet in one store must come from one engine, which checks their signatures' hashes for
-    // collisions; and an engine that compiles keeps its lock, and its garbage, so each module gets one of its own.
-    let engine: Engine = EngineBuilder::headless().engine().into();
-    let modules = modules
-        .into_iter()
-        .map(|(name, wasm)| {
-            let artifact = compile::compile(backend, name, wasm)?;
-            artifact.load(name, &engine)
+/// A module cannot be prepared, is not valid WebAssembly, or uses a proposal that the compiler does not support; or
+/// there is no compiler, and nothing in the store.
+pub(crate) fn load<E: From<Error>>(
+    backend: Option<&'static Backend>,
+    inputs: &[Input<'_>],
+    preparation: &Preparation<'_, E>,
+) -> Result<CompiledPlugin, E> {
+    let store = Store::of_environment(cfg!(feature = "compiler"));
+    let identities: Vec<_> = inputs.iter().map(|input| identify(input, store.as_ref())).collect();
+    let mut missing = None;
+    // Without a compiler, the first is taken that all modules have code of; one that is built in always has it.
+    for backend in backend.map_or_else(backend::by_speed, |backend| vec![backend]) {
+        let request = Request::new(backend, inputs.len() > 1, preparation.version, store.as_ref());
+        let artifacts = request.artifacts(inputs, &identities, preparation);
+        match artifacts {
+            Ok(artifacts) => return Ok(request.link(inputs, artifacts)?),
+            Err(Failure::Missing(index)) => missing = missing.or(Some((index, request))),
+            Err(Failure::Other(error)) => return Err(error),
+        }
+    }
+    let error = missing
+        .map_or(Error::NoCompiler, |(index, request)| request.no_code(backend, &inputs[index], &identities[index]));
+    Err(error.into())
+}
+
+fn identify(input: &Input<'_>, store: Option<&Store>) -> Identity {
+    let blake3 = |bytes: &[u8]| blake3::hash(bytes).to_hex().to_string();
+    match (input.sha256, input.bytes) {
+        (Some(sha256), bytes) if store.is_some() || bytes.is_none() => Identity { sha256: Some(sha256), blake3: None },
+        (known, Some(bytes)) => {
+            let blake3 = blake3(bytes);
+            let found = store.map(|store| store.sha256_of(&blake3).unwrap_or_else(|| Digest::of(bytes)));
+            Identity { sha256: known.or(found), blake3: Some(blake3) }
+        }
+        (sha256, None) => Identity { sha256, blake3: None },
+    }
+}
+
+/// The code of one compiler for the modules of one manifest.
+struct Request<'a> {
+    backend: &'static Backend,
+    linked: bool,
+    wanted: Wanted,
+    machine: Machine,
+    store: Option<&'a Store>,
+}
+
+/// Why there is no code.
+enum Failure<E> {
+    /// For the module of this index there is neither an artifact nor a compiler.
+    Missing(usize),
+    #[cfg_attr(not(feature = "compiler"), expect(dead_code, reason = "there is nothing else to go wrong"))]
+    Other(E),
+}
+
+impl<'a> Request<'a> {
+    fn new(backend: &'static Backend, linked: bool, version: u32, store: Option<&'a Store>) -> Self {
+        let wanted = Wanted { backend: backend.name(), settings: backend.settings(linked, version) };
+        Self { backend, linked, wanted, machine: Machine::host(), store }
+    }
+
+    fn artifacts<E: From<Error>>(
+        &self,
+        inputs: &[Input<'_>],
+        identities: &[Identity],
+        preparation: &Preparation<'_, E>,
+    ) -> Result<Vec<Artifact>, Failure<E>> {
+        let each = inputs.iter().zip(identities).enumerate();
+        each.map(|(index, (input, identity))| match self.store.and_then(|store| self.find(store, identity)) {
+            Some(artifact) => Ok(artifact),
+            None => self.make(index, input, identity, preparation),
         })
-        .collect::<Result<_, _>>()?;
-    Ok(CompiledPlugin { engine, modules })
+        .collect()
+    }
+
+    fn find(&self, store: &Store, identity: &Identity) -> Option<Artifact> {
+        store.find(identity, &self.wanted, &self.machine)
+    }
+
+    #[cfg(feature = "compiler")]
+    fn make<E: From<Error>>(
+        &self,
+        index: usize,
+        input: &Input<'_>,
+        identity: &Identity,
+        preparation: &Preparation<'_, E>,
+    ) -> Result<Artifact, Failure<E>> {
+        let bytes = input.bytes.ok_or(Failure::Missing(index))?;
+        let blake3 = identity.blake3.clone().unwrap_or_else(|| blake3::hash(bytes).to_hex().to_string());
+        let wasm = (preparation.prepare)(index, &blake3).map_err(Failure::Other)?;
+        let artifact = compile::compile(self.backend, input.name, &wasm, self.linked, &self.machine)
+            .map_err(|error| Failure::Other(error.into()))?;
+        if let Some(store) = self.store {
+            let sha256 = identity.sha256.unwrap_or_else(|| Digest::of(bytes));
+            store.keep(sha256, &blake3, &self.wanted, &self.machine, &artifact);
+        }
+        Ok(artifact)
+    }
+
+    #[cfg(not(feature = "compiler"))]
+    fn make<E: From<Error>>(
+        &self,
+        index: usize,
+        _: &Input<'_>,
+        _: &Identity,
+        _: &Preparation<'_, E>,
+    ) -> Result<Artifact, Failure<E>> {
+        Err(Failure::Missing(index))
+    }
+
+    /// Loads the code into an engine of its own. Functions that meet in one store must come from one engine, which
+    /// checks their signatures' hashes for collisions; and an engine that compiles keeps its lock, and its garbage.
+    fn link(&self, inputs: &[Input<'_>], artifacts: Vec<Artifact>) -> Result<CompiledPlugin, Error> {
+        let engine: Engine = EngineBuilder::headless().engine().into();
+        let loaded = inputs.iter().zip(artifacts).map(|(input, artifact)| artifact.load(input.name, &engine));
+        let modules = loaded.collect::<Result<_, _>>()?;
+        Ok(CompiledPlugin { engine, modules, memories_move: self.linked && self.backend.linked_memories_move })
+    }
+
+    fn no_code(&self, asked: Option<&Backend>, input: &Input<'_>, identity: &Identity) -> Error {
+        let missing = NoCode {
+            module: input.name.to_owned(),
+            store: match self.store {
+                Some(store) => format!("`{}`", store.path.display()),
+                None => "a store, for there is none (EXTISM_CACHE_DIR)".to_owned(),
+            },
+            sha256: identity
+                .sha256
+                .or_else(|| input.bytes.map(Digest::of))
+                .map_or_else(String::new, |it| it.to_string()),
+            backends: asked.map_or("any compiler", Backend::name).to_owned(),
+            option: asked.map_or_else(String::new, |backend| format!("--compiler {} ", backend.name())),
+            machine: self.machine.name(),
+        };
+        Box::new(missing).into()
+    }
 }

@@ -3,11 +3,13 @@
 #![expect(unsafe_code, reason = "C passes pointers, and C finds functions by name")]
 
 mod arg;
+mod compiler;
 mod context;
 mod guard;
 mod log;
 mod plugin;
 
+pub use compiler::{extism_compiler, extism_compiler_available, extism_compiler_set};
 pub use context::{ExtismContext, extism_context_free, extism_context_new, extism_context_reset};
 pub use log::{extism_log_file, extism_version};
 pub use plugin::{

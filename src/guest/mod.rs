@@ -8,6 +8,8 @@ mod abi;
 mod blocks;
 mod host;
 mod io_memory;
+mod reserved;
+#[cfg(feature = "compiler")]
 mod rewrite;
 #[cfg_attr(not(feature = "wasi"), path = "wasi_absent.rs")]
 pub(crate) mod wasi;
@@ -22,7 +24,9 @@ use wasmer::{AsStoreMut, FunctionEnv, MemoryError};
 pub(crate) use abi::{HOST_MODULE, import, is_known};
 pub(crate) use host::vars::Vars;
 pub(crate) use io_memory::{Capacity, IoMemory};
-pub(crate) use rewrite::{Error as RewriteError, START_EXPORT, is_reserved, rewrite};
+pub(crate) use reserved::{REWRITE_VERSION, START_EXPORT, is_reserved};
+#[cfg(feature = "compiler")]
+pub(crate) use rewrite::{Error as RewriteError, rewrite};
 
 /// What the host functions of one plugin work on. One lives in each store.
 #[derive(Debug)]

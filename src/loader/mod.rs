@@ -3,7 +3,6 @@
 //!
 //! This floor does not know what a module imports or how it is compiled.
 
-mod digest;
 mod file;
 
 use std::borrow::Cow;
@@ -12,14 +11,20 @@ use std::path::PathBuf;
 
 use thiserror::Error;
 
+use crate::digest::Digest;
 use crate::manifest::{ModuleEntry, Source};
-use digest::Digest;
 
-/// A module whose bytes are what the manifest promised, in the binary format.
+/// A module whose bytes are what the manifest promised.
 #[derive(Debug)]
 pub(crate) struct LoadedModule<'a> {
     pub(crate) name: String,
-    pub(crate) wasm: Cow<'a, [u8]>,
+    /// A binary or WAT text.
+    pub(crate) bytes: Cow<'a, [u8]>,
+    /// The bytes' SHA-256, if the manifest has one.
+    pub(crate) sha256: Option<Digest>,
+    /// The file that they are from.
+    #[cfg_attr(not(feature = "compiler"), expect(dead_code, reason = "only compilers read text"))]
+    origin: Option<PathBuf>,
 }
 
 /// Why a module could not be loaded.
@@ -38,23 +43,36 @@ pub(crate) enum Error {
     #[error("hash of module `{name}`: `{given}` is not the 64 hex digits of a SHA-256")]
     BadHash { name: String, given: String },
     #[error("Hash mismatch, found {found} but expected {expected}")]
-    HashMismatch { found: String, expected: String },
+    HashMismatch { found: Digest, expected: Digest },
+    #[cfg(feature = "compiler")]
     #[error("{0}")]
     Wat(String),
 }
 
-/// Reads the module of `entry`, checks its hash, and turns WAT text into the binary format.
+/// The SHA-256 that the manifest has for the module of `entry`.
 ///
 /// # Errors
-/// The source cannot be read, is over the size limit, does not have the hash, or is malformed WAT.
+/// It is none.
+pub(crate) fn expected_hash(entry: &ModuleEntry<'_>) -> Result<Option<Digest>, Error> {
+    let Some(given) = &entry.hash else { return Ok(None) };
+    let bad = || Error::BadHash { name: entry.name.clone(), given: given.clone() };
+    Digest::parse(given).ok_or_else(bad).map(Some)
+}
+
+/// Reads the module of `entry` and checks its hash.
+///
+/// # Errors
+/// The source cannot be read, is over the size limit, or does not have the hash.
 pub(crate) fn load<'a>(entry: ModuleEntry<'a>) -> Result<LoadedModule<'a>, Error> {
-    let expected = entry.hash.map(|given| Digest::parse(&entry.name, given)).transpose()?;
+    let expected = expected_hash(&entry)?;
     let (bytes, origin) = fetch(&entry.name, entry.source)?;
     if let Some(expected) = expected {
-        expected.verify(&bytes)?;
+        let found = Digest::of(&bytes);
+        if found != expected {
+            return Err(Error::HashMismatch { found, expected });
+        }
     }
-    let wasm = to_binary(bytes, origin)?;
-    Ok(LoadedModule { name: entry.name, wasm })
+    Ok(LoadedModule { name: entry.name, bytes, sha256: expected, origin })
 }
 
 fn fetch<'a>(name: &str, source: Source<'a>) -> Result<(Cow<'a, [u8]>, Option<PathBuf>), Error> {
@@ -76,13 +94,19 @@ fn max_module_bytes() -> Result<u64, Error> {
     }
 }
 
-/// A module that does not start with the magic number of the binary format is WAT text.
-fn to_binary(bytes: Cow<'_, [u8]>, origin: Option<PathBuf>) -> Result<Cow<'_, [u8]>, Error> {
-    if bytes.starts_with(b"\0asm") {
-        return Ok(bytes);
-    }
-    match wat::Parser::new().parse_bytes(origin.as_deref(), &bytes) {
-        Ok(binary) => Ok(Cow::Owned(binary.into_owned())),
-        Err(error) => Err(Error::Wat(error.to_string().trim_end().to_owned())),
+#[cfg(feature = "compiler")]
+impl LoadedModule<'_> {
+    /// The module as a binary: what does not start with the magic number of the format is WAT text.
+    ///
+    /// # Errors
+    /// The text is malformed.
+    pub(crate) fn to_binary(&self) -> Result<Cow<'_, [u8]>, Error> {
+        if self.bytes.starts_with(b"\0asm") {
+            return Ok(Cow::Borrowed(&self.bytes));
+        }
+        match wat::Parser::new().parse_bytes(self.origin.as_deref(), &self.bytes) {
+            Ok(binary) => Ok(Cow::Owned(binary.into_owned())),
+            Err(error) => Err(Error::Wat(error.to_string().trim_end().to_owned())),
+        }
     }
 }

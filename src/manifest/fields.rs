@@ -19,6 +19,7 @@ pub(super) struct Document {
     pub(super) allowed_hosts: Option<Vec<String>>,
     pub(super) allowed_paths: Option<BTreeMap<String, String>>,
     pub(super) timeout_ms: Option<u64>,
+    pub(super) compiler: Option<String>,
 }
 
 /// `max` is Extism 0.1.0's limit of the blocks alone; `max_pages` came later and means the whole plugin. They are

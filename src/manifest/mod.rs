@@ -26,6 +26,8 @@ pub(crate) struct Manifest<'a> {
     pub(crate) config: BTreeMap<String, String>,
     /// Host directory, possibly with the prefix `ro:`, to guest path.
     pub(crate) allowed_paths: BTreeMap<String, String>,
+    /// The name of the compiler to use.
+    pub(crate) compiler: Option<String>,
     /// What the document says that has no effect, one sentence each, for the log.
     pub(crate) warnings: Vec<String>,
 }

@@ -42,6 +42,7 @@ fn bare(module: &[u8]) -> Manifest<'_> {
         memory: MemoryLimits::default(),
         config: BTreeMap::new(),
         allowed_paths: BTreeMap::new(),
+        compiler: None,
         warnings: Vec::new(),
     }
 }
@@ -134,6 +135,7 @@ fn check(document: Document, mut warnings: Vec<String>) -> Result<Manifest<'stat
         },
         config: document.config,
         allowed_paths: document.allowed_paths.unwrap_or_default(),
+        compiler: document.compiler,
         warnings,
     })
 }

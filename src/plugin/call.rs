@@ -5,7 +5,9 @@ use std::ffi::CStr;
 use thiserror::Error as ThisError;
 use wasmer::{ExternType, FunctionType, Instance, RuntimeError, Store, Type, TypedFunction};
 
-use super::{Error, Plugin, instance::type_name, trap};
+use super::instance::type_name;
+use super::link::Linked;
+use super::{Error, Plugin, trap};
 use crate::error;
 use crate::guest::wasi;
 use crate::guest::{self, Fault};
@@ -67,7 +69,8 @@ enum CallError {
         "Call failed\n\nCaused by:\n    expected {parameters} arguments, got 0: a function of a plugin takes none, `{name}` does"
     )]
     Parameters { name: String, parameters: usize },
-    #[error("Call failed\n\nCaused by:\n    {cause}", cause = trap::describe(.0).replace('\n', "\n    "))]
+    /// Shown by [`trap::describe`].
+    #[error(transparent)]
     Trap(RuntimeError),
     #[error("Call failed: the input of {length} bytes does not fit into the plugin's memory: {cause}")]
     Input { length: usize, cause: Fault },
@@ -88,7 +91,7 @@ impl Plugin {
             Ok(()) => self.call_live(&name, &input),
             Err(error) => {
                 self.forget_output();
-                outcome(Err(CallError::Renew(error)), None)
+                outcome(Err(CallError::Renew(error)), None, &self.recipe.plan.modules)
             }
         }
     }
@@ -99,7 +102,7 @@ impl Plugin {
         let begun = begun.map_err(|cause| CallError::Input { length: input.len(), cause });
         let result = begun.and(function).and_then(|function| self.run(&function));
         let guest_error = self.live.with_guest(|guest, _| guest.take_error());
-        outcome(result, guest_error)
+        outcome(result, guest_error, &self.recipe.plan.modules)
     }
 
     fn run(&mut self, function: &Function) -> Result<i32, CallError> {
@@ -175,7 +178,7 @@ fn initialiser(store: &Store, main: &Instance, name: &str, parameters: &[Type]) 
 }
 
 /// What the caller gets: a plugin's own words come first, what the host has to say follows.
-fn outcome(result: Result<i32, CallError>, guest_error: Option<String>) -> Outcome {
+fn outcome(result: Result<i32, CallError>, guest_error: Option<String>, modules: &[Linked]) -> Outcome {
     let (code, host_error) = match result {
         Ok(code) => (code, None),
         Err(CallError::Trap(trap)) => match wasi::exit_code(&trap) {
@@ -187,7 +190,10 @@ fn outcome(result: Result<i32, CallError>, guest_error: Option<String>) -> Outco
                     "Call failed\n\nCaused by:\n    exit with invalid exit status outside of [0..126): {code}"
                 )),
             ),
-            None => (-1, Some(error::describe(&CallError::Trap(trap)))),
+            None => {
+                let cause = trap::describe(&trap, modules).replace('\n', "\n    ");
+                (-1, Some(format!("Call failed\n\nCaused by:\n    {cause}")))
+            }
         },
         Err(other) => (-1, Some(error::describe(&other))),
     };

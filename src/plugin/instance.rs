@@ -100,7 +100,7 @@ pub(super) fn instantiate(
     let externs = imports.collect(store, linked, libraries)?;
     let instance = imports.instantiate(store, linked, &externs)?;
     if linked.kind == Kind::Reactor && instance.exports.get_function("_initialize").is_ok() {
-        run(store, &instance, "_initialize", linked)?;
+        run(store, &instance, "_initialize", linked, recipe)?;
     }
     Ok(instance)
 }
@@ -164,25 +164,33 @@ impl<'a> Imports<'a> {
         linked: &Linked,
         externs: &[Extern],
     ) -> Result<Instance, Error> {
-        let instance =
-            Instance::new_by_index(store, &linked.module, externs).map_err(|error| explain(linked, error))?;
+        let instance = Instance::new_by_index(store, &linked.module, externs)
+            .map_err(|error| explain(linked, self.recipe, error))?;
         if let Some(wasi) = self.wasi.take() {
             wasi.attach(store, &instance)?;
         }
         if instance.exports.contains(guest::START_EXPORT) {
-            run(store, &instance, guest::START_EXPORT, linked)?;
+            run(store, &instance, guest::START_EXPORT, linked, self.recipe)?;
         }
         Ok(instance)
     }
 }
 
 /// Calls a function without parameters that runs before the plugin's first call.
-fn run(store: &mut impl AsStoreMut, instance: &Instance, name: &str, linked: &Linked) -> Result<(), Error> {
+fn run(
+    store: &mut impl AsStoreMut,
+    instance: &Instance,
+    name: &str,
+    linked: &Linked,
+    recipe: &Recipe,
+) -> Result<(), Error> {
     let Ok(function) = instance.exports.get_function(name) else { return Ok(()) };
     let no_arguments: &[Value] = &[];
     match function.call(store, no_arguments) {
         Ok(_) => Ok(()),
-        Err(error) => Err(Error::Start { module: linked.name.clone(), cause: trap::describe(&error) }),
+        Err(error) => {
+            Err(Error::Start { module: linked.name.clone(), cause: trap::describe(&error, &recipe.plan.modules) })
+        }
     }
 }
 
@@ -232,9 +240,9 @@ fn show(ty: &ExternType) -> String {
     }
 }
 
-fn explain(linked: &Linked, error: InstantiationError) -> Error {
+fn explain(linked: &Linked, recipe: &Recipe, error: InstantiationError) -> Error {
     let cause = match error {
-        InstantiationError::Start(trap) => trap::describe(&trap),
+        InstantiationError::Start(trap) => trap::describe(&trap, &recipe.plan.modules),
         other => other.to_string(),
     };
     Error::Instantiate { module: linked.name.clone(), cause }

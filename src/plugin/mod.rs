@@ -4,6 +4,7 @@
 //! `call.rs` is one call. This floor knows nothing of ids, contexts or C.
 
 mod call;
+mod code;
 mod command;
 mod instance;
 mod link;
@@ -53,10 +54,11 @@ pub(crate) enum Error {
     Manifest(#[from] manifest::Error),
     #[error(transparent)]
     Load(#[from] loader::Error),
+    #[cfg(feature = "compiler")]
     #[error("module `{module}`: {cause}")]
     Rewrite { module: String, cause: guest::RewriteError },
     #[error(transparent)]
-    Compile(#[from] engine::Error),
+    Code(#[from] engine::Error),
     #[error("unknown import: `{module}::{name}` has not been defined{hint}")]
     UnknownImport { module: String, name: String, hint: &'static str },
     #[error(
@@ -96,15 +98,9 @@ impl Plugin {
         for warning in &manifest.warnings {
             sink::record(Level::Warn, sink::TARGET, format_args!("{warning}"));
         }
-        let mut names = Vec::with_capacity(manifest.modules.len());
-        let mut modules = Vec::with_capacity(manifest.modules.len());
-        for entry in manifest.modules {
-            let loaded = loader::load(entry)?;
-            let rewritten = guest::rewrite(&loaded.name, &loaded.wasm);
-            modules.push(rewritten.map_err(|cause| Error::Rewrite { module: loaded.name.clone(), cause })?);
-            names.push(loaded.name);
-        }
-        let compiled = engine::compile(names.iter().map(String::as_str).zip(modules.iter().map(Vec::as_slice)))?;
+        let backend = engine::select(manifest.compiler.as_deref())?;
+        let names: Vec<_> = manifest.modules.iter().map(|entry| entry.name.clone()).collect();
+        let compiled = code::of(backend, manifest.modules)?;
         let recipe = Recipe {
             plan: link::plan(&names, &compiled.modules, MAIN, with_wasi)?,
             compiled,

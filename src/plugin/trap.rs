@@ -4,11 +4,13 @@ use std::fmt::Write;
 
 use wasmer::RuntimeError;
 
+use super::link::Linked;
+
 /// How many of the innermost frames are shown. A stack overflow has tens of thousands.
 const MAX_FRAMES: usize = 32;
 
-/// The reason of a trap and the functions it happened in.
-pub(super) fn describe(error: &RuntimeError) -> String {
+/// The reason of a trap and the functions it happened in. Code knows its module by a hash; `modules` have the names.
+pub(super) fn describe(error: &RuntimeError, modules: &[Linked]) -> String {
     let mut text = match error.clone().to_trap() {
         Some(trap) => format!("wasm trap: {}", trap.message()),
         // An error of the host, such as a host function that refused its arguments.
@@ -20,8 +22,11 @@ pub(super) fn describe(error: &RuntimeError) -> String {
     }
     for (depth, frame) in frames.iter().take(MAX_FRAMES).enumerate() {
         let function = frame.function_name().unwrap_or("<unnamed>");
+        let hash = frame.module_name();
+        let module =
+            modules.iter().find(|linked| linked.module.name() == Some(hash)).map_or(hash, |linked| &linked.name);
         // Writing to a String cannot fail.
-        let _ = write!(text, "\n    {depth}: {}!{function} [{}]", frame.module_name(), frame.func_index());
+        let _ = write!(text, "\n    {depth}: {module}!{function} [{}]", frame.func_index());
     }
     if frames.len() > MAX_FRAMES {
         let _ = write!(text, "\n    ... {} more", frames.len() - MAX_FRAMES);

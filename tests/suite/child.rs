@@ -32,15 +32,20 @@ pub(crate) fn alone(test: &str, body: impl FnOnce()) {
     }
 }
 
+/// The command that runs the test of this name again, quietly, where [`case`] says `case`.
+pub(crate) fn command(test: &str, case: &str) -> Command {
+    let mut command = Command::new(env::current_exe().expect("the tests are a file"));
+    command.args(["--exact", test, "--nocapture", "--test-threads=1"]).env(CASE, case);
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    command
+}
+
 /// Runs the test of this name again in a new process, where [`case`] says `case`. It must pass.
 pub(crate) fn run(test: &str, case: &str, variables: &[(&str, &OsStr)]) -> Ended {
     let folder = tempfile::tempdir().expect("a folder for the output");
     let output = |name| File::create(folder.path().join(name)).expect("a file for the output");
-    let mut child = Command::new(env::current_exe().expect("the tests are a file"))
-        .args(["--exact", test, "--nocapture", "--test-threads=1"])
-        .env(CASE, case)
+    let mut child = command(test, case)
         .envs(variables.iter().copied())
-        .stdin(Stdio::null())
         .stdout(output("stdout"))
         .stderr(output("stderr"))
         .spawn()

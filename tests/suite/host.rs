@@ -199,3 +199,47 @@ pub(crate) fn base64(bytes: &[u8], text: &mut String) {
         }
     }
 }
+
+/// The compilers there are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Compiler {
+    Cranelift,
+    Llvm,
+    Singlepass,
+}
+
+impl Compiler {
+    pub(crate) const ALL: [Self; 3] = [Self::Cranelift, Self::Llvm, Self::Singlepass];
+
+    pub(crate) fn name(self) -> &'static str {
+        self.c_name().to_str().expect("UTF-8")
+    }
+
+    fn c_name(self) -> &'static CStr {
+        match self {
+            Self::Cranelift => c"cranelift",
+            Self::Llvm => c"llvm",
+            Self::Singlepass => c"singlepass",
+        }
+    }
+
+    pub(crate) fn is_built_in(&self) -> bool {
+        // SAFETY: the name is a C string.
+        unsafe { ffi::extism_compiler_available(self.c_name().as_ptr()) }
+    }
+
+    /// The name of the one that the next plugin gets.
+    pub(crate) fn in_use() -> &'static str {
+        let name = ffi::extism_compiler();
+        assert!(!name.is_null(), "EXTISM_COMPILER is wrong");
+        // SAFETY: the name is a C string that lives as long as the library.
+        unsafe { CStr::from_ptr(name) }.to_str().expect("UTF-8")
+    }
+}
+
+/// Chooses a compiler by name, or takes that back.
+pub(crate) fn choose_compiler(name: Option<&str>) -> bool {
+    let name = name.map(|name| CString::new(name).expect("no NUL in the name"));
+    // SAFETY: NULL or a C string.
+    unsafe { ffi::extism_compiler_set(name.as_ref().map_or(std::ptr::null(), |name| name.as_ptr())) }
+}

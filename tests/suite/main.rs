@@ -6,6 +6,7 @@
 mod big_plugins;
 mod bounds;
 mod child;
+mod compilers;
 mod front_door;
 mod guest_abi;
 mod host;
@@ -15,6 +16,7 @@ mod log;
 mod memory_use;
 mod official_plugins;
 mod startup;
+mod store;
 mod threads;
 #[cfg(feature = "wasi")]
 mod wasi;

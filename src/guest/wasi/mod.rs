@@ -19,7 +19,7 @@ use std::collections::BTreeMap;
 use thiserror::Error;
 use wasmer::{AsStoreMut, Extern, Function, FunctionEnv, FunctionEnvMut, Instance, RuntimeError, StoreMut};
 
-use super::rewrite::MEMORY_EXPORT;
+use super::reserved::MEMORY_EXPORT;
 use super::{Guest, SharedState};
 use descriptors::Descriptors;
 use errno::Errno;

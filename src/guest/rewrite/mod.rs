@@ -3,119 +3,98 @@
 //! - The start function is no longer run by the engine but exported under a reserved name, and called once the host
 //!   functions can serve it: WASI, for one, needs the instance's memory first.
 //! - Memory 0 is exported under a reserved name, for WASI, whatever the module exports itself.
-//! - The module gets the manifest's name for it; backtraces show that and the functions' names.
+//! - References to imported functions lead to functions of the module; `wrappers.rs` says why.
+//! - The module gets the name it is asked to have; backtraces show that and the functions' names.
 //! - Custom sections are dropped otherwise: debug data is most of many plugins and nobody reads it here.
 
-use std::ops::Range;
+mod survey;
+mod wrappers;
+
+use std::convert::Infallible;
 
 use thiserror::Error;
-use wasm_encoder::{ExportKind, ExportSection, NameMap, NameSection, RawSection, SectionId};
-use wasmparser::{BinaryReaderError, Encoding, ExternalKind, KnownCustom, Name, NameSectionReader, Parser, Payload};
+use wasm_encoder::{
+    CustomSection, ExportKind, ExportSection, Module, NameMap, NameSection, RawSection, SectionId, reencode,
+};
+use wasmparser::{BinaryReaderError, ExternalKind, Name};
 
-/// The start function, where the module has one.
-pub(crate) const START_EXPORT: &str = "extism-wasmer:start";
-
-/// Memory 0, where the module has one.
-pub(crate) const MEMORY_EXPORT: &str = "extism-wasmer:memory";
-
-/// True for the names that this file adds; they are not the plugin's.
-pub(crate) fn is_reserved(export: &str) -> bool {
-    export == START_EXPORT || export == MEMORY_EXPORT
-}
+use super::reserved::{MEMORY_EXPORT, START_EXPORT, is_reserved};
+use survey::Survey;
+use wrappers::Wrappers;
 
 /// Why a module could not be rewritten.
 #[derive(Debug, Error)]
 pub(crate) enum Error {
     #[error("failed to parse WebAssembly module: {0}")]
     Malformed(#[from] BinaryReaderError),
+    #[error("failed to parse WebAssembly module: {0}")]
+    Unknown(#[from] reencode::Error<Infallible>),
     #[error("this is a WebAssembly component; a core module is needed")]
     Component,
     #[error("the export name `{0}` is reserved")]
     ReservedExport(String),
 }
 
-/// Rewrites `wasm`, which the manifest calls `name`. The module is not validated here; the compiler does that with the result.
+/// The sections in the order in which they stand, but for those of other floors.
+const ORDER: [SectionId; 12] = [
+    SectionId::Type,
+    SectionId::Import,
+    SectionId::Function,
+    SectionId::Table,
+    SectionId::Memory,
+    SectionId::Tag,
+    SectionId::Global,
+    SectionId::Export,
+    SectionId::Element,
+    SectionId::DataCount,
+    SectionId::Code,
+    SectionId::Data,
+];
+
+/// Rewrites `wasm` and names it `name`. The module is not validated here; the compiler does that with the result.
 ///
 /// # Errors
 /// The bytes are not a module that can be taken apart.
 pub(crate) fn rewrite(name: &str, wasm: &[u8]) -> Result<Vec<u8>, Error> {
-    let facts = survey(wasm)?;
-    let mut module = wasm_encoder::Module::new();
-    let mut exports = Some(exports(&facts));
-    for payload in Parser::new(0).parse_all(wasm) {
-        let payload = payload?;
-        let Some((id, range)) = payload.as_section() else { continue };
-        if id > SectionId::Export as u8 && has_place(id) || id == SectionId::Export as u8 {
-            add_exports(&mut module, exports.take());
-        }
-        if keep(&payload)
-            && let Some(data) = bytes(wasm, range)
-        {
-            module.section(&RawSection { id, data });
+    let survey = Survey::of(wasm)?;
+    let mut wrappers = Wrappers::of(&survey)?;
+    let mut module = Module::new();
+    for id in ORDER {
+        match (id, &mut wrappers) {
+            (SectionId::Export, _) => add_exports(&mut module, &survey),
+            (SectionId::Function, Some(wrappers)) => wrappers.add_functions(&mut module, &survey)?,
+            (SectionId::Table, Some(wrappers)) => wrappers.add_tables(&mut module, &survey)?,
+            (SectionId::Global, Some(wrappers)) => wrappers.add_globals(&mut module, &survey)?,
+            (SectionId::Element, Some(wrappers)) => wrappers.add_elements(&mut module, &survey)?,
+            (SectionId::Code, Some(wrappers)) => wrappers.add_code(&mut module, &survey)?,
+            _ => {
+                if let Some(data) = survey.section(id) {
+                    module.section(&RawSection { id: id as u8, data });
+                }
+            }
         }
     }
-    add_exports(&mut module, exports.take());
-    module.section(&names(name, facts.names));
+    if let Some(data) = survey.producers {
+        module.section(&CustomSection { name: "producers".into(), data: data.into() });
+    }
+    module.section(&names(name, &survey, wrappers.as_ref()));
     Ok(module.finish())
 }
 
-fn bytes(wasm: &[u8], range: Range<u64>) -> Option<&[u8]> {
-    wasm.get(usize::try_from(range.start).ok()?..usize::try_from(range.end).ok()?)
-}
-
-/// What the additions depend on.
-#[derive(Default)]
-struct Facts<'a> {
-    exports: Vec<wasmparser::Export<'a>>,
-    start: Option<u32>,
-    has_memory: bool,
-    names: Option<NameSectionReader<'a>>,
-}
-
-fn survey(wasm: &[u8]) -> Result<Facts<'_>, Error> {
-    let mut facts = Facts::default();
-    for payload in Parser::new(0).parse_all(wasm) {
-        match payload? {
-            Payload::Version { encoding: Encoding::Component, .. } => return Err(Error::Component),
-            Payload::ImportSection(imports) => {
-                for import in imports.into_imports() {
-                    facts.has_memory |= matches!(import?.ty, wasmparser::TypeRef::Memory(_));
-                }
-            }
-            Payload::MemorySection(memories) => facts.has_memory |= memories.count() > 0,
-            Payload::ExportSection(exports) => {
-                for export in exports {
-                    let export = export?;
-                    if is_reserved(export.name) {
-                        return Err(Error::ReservedExport(export.name.to_owned()));
-                    }
-                    facts.exports.push(export);
-                }
-            }
-            Payload::StartSection { func, .. } => facts.start = Some(func),
-            Payload::CustomSection(section) => {
-                if let KnownCustom::Name(names) = section.as_known() {
-                    facts.names = Some(names);
-                }
-            }
-            _ => {}
-        }
-    }
-    Ok(facts)
-}
-
-fn exports(facts: &Facts<'_>) -> ExportSection {
+fn add_exports(module: &mut Module, survey: &Survey<'_>) {
     let mut exports = ExportSection::new();
-    for export in &facts.exports {
+    for export in &survey.exports {
         exports.export(export.name, kind(export.kind), export.index);
     }
-    if let Some(function) = facts.start {
+    if let Some(function) = survey.start {
         exports.export(START_EXPORT, ExportKind::Func, function);
     }
-    if facts.has_memory {
+    if survey.has_memory {
         exports.export(MEMORY_EXPORT, ExportKind::Memory, 0);
     }
-    exports
+    if !exports.is_empty() {
+        module.section(&exports);
+    }
 }
 
 fn kind(kind: ExternalKind) -> ExportKind {
@@ -128,41 +107,25 @@ fn kind(kind: ExternalKind) -> ExportKind {
     }
 }
 
-fn add_exports(module: &mut wasm_encoder::Module, exports: Option<ExportSection>) {
-    if let Some(exports) = exports
-        && !exports.is_empty()
-    {
-        module.section(&exports);
-    }
-}
-
-/// True if a section's id tells where it stands: custom sections stand anywhere, and tags have a late id but an
-/// early place, before the exports.
-fn has_place(id: u8) -> bool {
-    id != SectionId::Custom as u8 && id != SectionId::Tag as u8
-}
-
-fn keep(payload: &Payload<'_>) -> bool {
-    match payload {
-        Payload::StartSection { .. } | Payload::ExportSection(_) => false,
-        Payload::CustomSection(section) => section.name() == "producers",
-        _ => true,
-    }
-}
-
 /// The module's name, and the functions' as far as they can be read: what is malformed there does no harm.
-fn names(module: &str, names: Option<NameSectionReader<'_>>) -> NameSection {
-    let mut section = NameSection::new();
-    section.module(shortened(module));
-    for subsection in names.into_iter().flatten() {
-        if let Ok(Name::Function(functions)) = subsection {
-            let mut map = NameMap::new();
-            for naming in functions.into_iter().map_while(Result::ok) {
-                map.append(naming.index, shortened(naming.name));
+fn names(module: &str, survey: &Survey<'_>, wrappers: Option<&Wrappers>) -> NameSection {
+    let mut functions = NameMap::new();
+    for subsection in survey.names.clone().into_iter().flatten() {
+        if let Ok(Name::Function(names)) = subsection {
+            let names = names.into_iter().map_while(Result::ok);
+            for naming in names.filter(|naming| naming.index < survey.function_count()) {
+                functions.append(naming.index, shortened(naming.name));
             }
-            section.functions(&map);
         }
     }
+    for (index, wrapper) in wrappers.into_iter().flat_map(Wrappers::iter) {
+        if let Some(function) = survey.imported_functions.get(wrapper.import as usize) {
+            functions.append(index, shortened(function.name));
+        }
+    }
+    let mut section = NameSection::new();
+    section.module(shortened(module));
+    section.functions(&functions);
     section
 }
 

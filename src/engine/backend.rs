@@ -1,0 +1,132 @@
+//! The compilers, and who decides which of them makes a plugin's code: the manifest, else the program
+//! (`extism_compiler_set`), else `EXTISM_COMPILER`, else the order of [`BACKENDS`].
+
+use std::env;
+use std::ffi::CStr;
+
+use parking_lot::RwLock;
+
+use super::{Error, cranelift, llvm, singlepass};
+
+/// A compiler, built in or not: its code may be there where it is not.
+#[derive(Debug)]
+pub(crate) struct Backend {
+    /// The name by which users choose it.
+    pub(super) name: &'static CStr,
+    /// The settings that decide what code comes out.
+    pub(super) options: &'static str,
+    #[cfg_attr(not(feature = "compiler"), expect(dead_code, reason = "asked when compiling"))]
+    /// Whether it compiles SIMD instructions.
+    pub(super) simd: bool,
+    #[cfg_attr(not(feature = "compiler"), expect(dead_code, reason = "asked when compiling"))]
+    /// Finds what makes it panic instead of failing.
+    pub(super) refuses: Option<Refuse>,
+    /// Memories of modules that are linked with others must be compiled so that they can move.
+    pub(super) linked_memories_move: bool,
+    /// Makes its configuration, if it is built in.
+    pub(super) config: Option<MakeConfig>,
+}
+
+/// Says what it is in a module that a compiler cannot compile.
+pub(super) type Refuse = fn(&[u8]) -> Option<String>;
+
+#[cfg(feature = "compiler")]
+pub(super) type MakeConfig = fn() -> Box<dyn wasmer::sys::CompilerConfig>;
+#[cfg(not(feature = "compiler"))]
+pub(super) type MakeConfig = std::convert::Infallible;
+
+/// All compilers there are. Of those that are built in the first is the default.
+static BACKENDS: [Backend; 3] = [cranelift::BACKEND, llvm::BACKEND, singlepass::BACKEND];
+
+/// The version of Wasmer that is built in, part of what decides the code.
+const WASMER_VERSION: &str = "7.4.2";
+
+/// What the program has chosen.
+static CHOSEN: RwLock<Option<&'static Backend>> = RwLock::new(None);
+
+impl Backend {
+    pub(crate) fn name(&self) -> &'static str {
+        self.name.to_str().unwrap_or_default()
+    }
+
+    pub(crate) fn c_name(&self) -> &'static CStr {
+        self.name
+    }
+
+    /// What decides the code that it makes of a module, besides that and the machine: of a module that is `linked` with
+    /// others, and that was prepared in the way of this version.
+    pub(super) fn settings(&self, linked: bool, version: u32) -> String {
+        let memories = if linked && self.linked_memories_move { "move" } else { "stay" };
+        format!(
+            "extism-wasmer {}, wasmer {}, {} {}, memories {memories}, rewrite {version}",
+            env!("CARGO_PKG_VERSION"),
+            WASMER_VERSION,
+            self.name(),
+            self.options,
+        )
+    }
+
+    pub(crate) fn is_built_in(&self) -> bool {
+        self.config.is_some()
+    }
+}
+
+/// The compiler called `name`, if there is one that can be chosen: one that is built in. In a library without
+/// compilers any can be, for its code may come from elsewhere.
+pub(crate) fn find(name: &str) -> Option<&'static Backend> {
+    let headless = !BACKENDS.iter().any(Backend::is_built_in);
+    BACKENDS.iter().find(|backend| backend.name() == name && (headless || backend.is_built_in()))
+}
+
+/// Makes `backend` the one for plugins whose manifest names none; `None` takes that back.
+pub(crate) fn choose(backend: Option<&'static Backend>) {
+    *CHOSEN.write() = backend;
+}
+
+/// The compiler for a plugin whose manifest asks for `wanted`; `None` in a library without compilers, if nobody has
+/// chosen.
+///
+/// # Errors
+/// The manifest or the environment names one that cannot be chosen.
+pub(crate) fn select(wanted: Option<&str>) -> Result<Option<&'static Backend>, Error> {
+    let named = |by: &'static str, name: &str| match find(name) {
+        Some(backend) => Ok(Some(backend)),
+        None => Err(Error::UnknownBackend { by, name: name.to_owned() }),
+    };
+    if let Some(name) = wanted {
+        return named("the manifest's compiler", name);
+    }
+    if let Some(chosen) = *CHOSEN.read() {
+        return Ok(Some(chosen));
+    }
+    match env::var_os("EXTISM_COMPILER") {
+        Some(name) if !name.is_empty() => named("EXTISM_COMPILER", &name.to_string_lossy()),
+        _ => Ok(BACKENDS.iter().find(|backend| backend.is_built_in())),
+    }
+}
+
+/// All compilers, those with the fastest code first.
+pub(super) fn by_speed() -> Vec<&'static Backend> {
+    let [cranelift, llvm, singlepass] = &BACKENDS;
+    vec![llvm, cranelift, singlepass]
+}
+
+/// What can be chosen, as a sentence.
+pub(super) fn choices() -> String {
+    let names = |of: &mut dyn Iterator<Item = &Backend>| of.map(Backend::name).collect::<Vec<_>>().join(", ");
+    match names(&mut BACKENDS.iter().filter(|backend| backend.is_built_in())).as_str() {
+        "" => format!("no compiler is built in; code can come from {}", names(&mut BACKENDS.iter())),
+        built_in => format!("built in: {built_in}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::WASMER_VERSION;
+
+    #[test]
+    fn the_version_is_the_one_that_is_locked() {
+        let lock = include_str!("../../Cargo.lock");
+        assert!(lock.contains(&format!("name = \"wasmer\"\nversion = \"{WASMER_VERSION}\"\n")));
+    }
+}

@@ -1,0 +1,24 @@
+//! LLVM: slow to compile, with the fastest code. Its Wasmer crate is licensed under BUSL-1.1.
+
+use super::Backend;
+
+pub(super) const BACKEND: Backend = Backend {
+    name: c"llvm",
+    options: "aggressive",
+    simd: true,
+    refuses: None,
+    // Functions get the address of the memory of whoever calls them, also across modules, unless memories can move.
+    linked_memories_move: true,
+    #[cfg(feature = "llvm")]
+    config: Some(config),
+    #[cfg(not(feature = "llvm"))]
+    config: None,
+};
+
+#[cfg(feature = "llvm")]
+fn config() -> Box<dyn wasmer::sys::CompilerConfig> {
+    use wasmer::sys::{LLVM, LLVMOptLevel};
+    let mut config = LLVM::new();
+    config.opt_level(LLVMOptLevel::Aggressive);
+    Box::new(config)
+}

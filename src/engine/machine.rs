@@ -1,0 +1,32 @@
+//! What code runs on: an architecture, an operating system, and the CPU features that it may use.
+
+use std::collections::BTreeSet;
+
+use wasmer::sys::{CpuFeature, Target};
+
+/// A kind of machine.
+#[derive(Debug, Clone)]
+pub(crate) struct Machine(Target);
+
+impl Machine {
+    /// The one that this runs on.
+    pub(crate) fn host() -> Self {
+        Self(Target::default())
+    }
+
+    /// Architecture and operating system, such as `x86_64-linux`.
+    pub(crate) fn name(&self) -> String {
+        let triple = self.0.triple();
+        format!("{}-{}", triple.architecture, triple.operating_system)
+    }
+
+    /// The names of the CPU features that code may use, sorted.
+    pub(crate) fn features(&self) -> BTreeSet<String> {
+        self.0.cpu_features().iter().map(|feature: CpuFeature| feature.to_string()).collect()
+    }
+
+    #[cfg(feature = "compiler")]
+    pub(super) fn target(&self) -> Target {
+        self.0.clone()
+    }
+}

@@ -1,0 +1,55 @@
+//! Singlepass: compiles in one pass, fastest, to the slowest code, without SIMD. Its Wasmer crate is licensed under
+//! BUSL-1.1.
+
+use super::Backend;
+
+pub(super) const BACKEND: Backend = Backend {
+    name: c"singlepass",
+    options: "default",
+    // Says that it had it, then fails in the middle.
+    simd: false,
+    #[cfg(feature = "singlepass")]
+    refuses: Some(refuses),
+    #[cfg(not(feature = "singlepass"))]
+    refuses: None,
+    linked_memories_move: false,
+    #[cfg(feature = "singlepass")]
+    config: Some(config),
+    #[cfg(not(feature = "singlepass"))]
+    config: None,
+};
+
+#[cfg(feature = "singlepass")]
+fn config() -> Box<dyn wasmer::sys::CompilerConfig> {
+    Box::new(wasmer::sys::Singlepass::new())
+}
+
+/// Imported functions have one result at most.
+#[cfg(feature = "singlepass")]
+fn refuses(wasm: &[u8]) -> Option<String> {
+    use wasmparser::{Parser, Payload, TypeRef};
+    let mut results = Vec::new();
+    for payload in Parser::new(0).parse_all(wasm) {
+        match payload.ok()? {
+            Payload::TypeSection(types) => {
+                results.extend(types.into_iter_err_on_gc_types().map_while(Result::ok).map(|ty| ty.results().len()));
+            }
+            Payload::ImportSection(imports) => {
+                for import in imports.into_imports() {
+                    let import = import.ok()?;
+                    if let TypeRef::Func(ty) = import.ty
+                        && results.get(ty as usize).is_some_and(|results| *results > 1)
+                    {
+                        let (module, name) = (import.module, import.name);
+                        return Some(format!(
+                            "`{module}::{name}` has several results, which imported functions cannot"
+                        ));
+                    }
+                }
+                return None;
+            }
+            _ => {}
+        }
+    }
+    None
+}

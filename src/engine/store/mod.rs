@@ -1,0 +1,171 @@
+//! Compiled code on disk, kept from one process to the next.
+//!
+//! ```text
+//! modules/SHA-256/BACKEND-SETTINGS-TARGET-FEATURES    a sealed artifact
+//! by-blake3/BLAKE3                                    a link that holds the SHA-256 of the same module
+//! ```
+//!
+//! A module is looked up by its SHA-256 where that is known, as from a manifest, else by its BLAKE3, which costs a
+//! fraction. SETTINGS stands for all else that decides what code comes out, FEATURES are those of the CPU that the
+//! code uses: an entry is taken if this machine has them all. Whatever is wrong with the store makes a miss and a line
+//! in the log, never an error.
+
+#[cfg(feature = "compiler")]
+mod upkeep;
+
+use std::collections::BTreeSet;
+use std::env;
+use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use log::Level;
+
+use crate::digest::Digest;
+use crate::engine::artifact::{Artifact, Header};
+use crate::engine::machine::Machine;
+use crate::log as sink;
+use crate::private_dir::{Entry, PrivateDir};
+
+/// The directory with the artifacts.
+const MODULES: &str = "modules";
+
+/// The directory with the links.
+const BY_BLAKE3: &str = "by-blake3";
+
+/// What an artifact must not be larger than.
+const MAX_ARTIFACT: u64 = 4 << 30;
+
+/// A module by its hashes, as far as they are known.
+#[derive(Debug, Clone)]
+pub(crate) struct Identity {
+    pub(crate) sha256: Option<Digest>,
+    /// In hex.
+    pub(crate) blake3: Option<String>,
+}
+
+/// Which code is wanted.
+#[derive(Debug, Clone)]
+pub(crate) struct Wanted {
+    pub(crate) backend: &'static str,
+    /// All that decides what code comes out, besides module and machine.
+    pub(crate) settings: String,
+}
+
+impl Wanted {
+    /// What the names of artifacts with this code begin with.
+    fn prefix(&self, machine: &Machine) -> String {
+        let settings = blake3::hash(self.settings.as_bytes()).to_hex();
+        format!("{}-{}-{}-", self.backend, &settings[..16], machine.name())
+    }
+}
+
+/// An open store.
+#[derive(Debug)]
+pub(crate) struct Store {
+    root: PrivateDir,
+    pub(crate) path: PathBuf,
+}
+
+impl Store {
+    /// The store that the environment names: `EXTISM_CACHE_DIR`, else `extism-wasmer` in the user's directory for
+    /// caches. `None` if `EXTISM_CACHE_DIR` is empty.
+    pub(crate) fn path() -> Option<PathBuf> {
+        use etcetera::BaseStrategy as _;
+        match env::var_os("EXTISM_CACHE_DIR") {
+            Some(path) if path.is_empty() => None,
+            Some(path) => Some(path.into()),
+            None => Some(etcetera::choose_base_strategy().ok()?.cache_dir().join("extism-wasmer")),
+        }
+    }
+
+    /// Opens the store that the environment names, and makes it if `create`.
+    pub(crate) fn of_environment(create: bool) -> Option<Self> {
+        let path = Self::path()?;
+        match Self::open(&path, create) {
+            Ok(store) => Some(store),
+            Err(error) => {
+                warn(format_args!("store `{}` is not used: {error}", path.display()));
+                None
+            }
+        }
+    }
+
+    /// Opens the store at `path`, and makes it if `create`.
+    ///
+    /// # Errors
+    /// It is not there, cannot be made, or others can write to it.
+    pub(crate) fn open(path: &Path, create: bool) -> io::Result<Self> {
+        let root = if create { PrivateDir::create(path) } else { PrivateDir::open(path) }?;
+        Ok(Self { root, path: path.to_owned() })
+    }
+
+    /// The code of a module for `machine`.
+    pub(super) fn find(&self, identity: &Identity, wanted: &Wanted, machine: &Machine) -> Option<Artifact> {
+        let sha256 = identity.sha256?.to_string();
+        let module = match self.root.directory(MODULES).and_then(|modules| modules.directory(&sha256)) {
+            Ok(module) => module,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return None,
+            Err(error) => {
+                warn(format_args!("`{}/{MODULES}/{sha256}`: {error}", self.path.display()));
+                return None;
+            }
+        };
+        let entries = module.entries().unwrap_or_default();
+        for name in candidates(&entries, &wanted.prefix(machine), &machine.features()) {
+            match read(&module, name, |header| is(header, &sha256, identity, wanted, machine)) {
+                Ok(artifact) => {
+                    module.touch(name);
+                    return Some(artifact);
+                }
+                Err(error) => warn(format_args!("`{}/{MODULES}/{sha256}/{name}`: {error}", self.path.display())),
+            }
+        }
+        if let Some(other) = entries.iter().find(|entry| !entry.is_temporary()) {
+            let line =
+                format_args!("module {sha256} has code in the store that does not fit here, such as {}", other.name);
+            sink::record(Level::Info, sink::TARGET, line);
+        }
+        None
+    }
+
+    /// What the module with this BLAKE3 is filed under.
+    pub(super) fn sha256_of(&self, blake3: &str) -> Option<Digest> {
+        let link = self.root.directory(BY_BLAKE3).and_then(|links| links.read_link(blake3)).ok()?;
+        Digest::parse(link.to_str().ok()?)
+    }
+}
+
+/// Logs what is wrong with the store.
+fn warn(line: fmt::Arguments<'_>) {
+    sink::record(Level::Warn, sink::TARGET, line);
+}
+
+/// The names that begin with `prefix` and go on with CPU features that `machine` has, those with most of them first.
+fn candidates<'a>(entries: &'a [Entry], prefix: &str, machine: &BTreeSet<String>) -> Vec<&'a str> {
+    let mut found: Vec<(usize, &str)> = Vec::new();
+    for entry in entries {
+        let Some(features) = entry.name.strip_prefix(prefix) else { continue };
+        let features: Vec<_> = features.split('+').collect();
+        if features.iter().all(|feature| feature.is_empty() || machine.contains(*feature)) {
+            found.push((features.len(), &entry.name));
+        }
+    }
+    found.sort_by(|a, b| b.cmp(a));
+    found.into_iter().map(|(_, name)| name).collect()
+}
+
+fn read(module: &PrivateDir, name: &str, is_wanted: impl FnOnce(&Header) -> bool) -> io::Result<Artifact> {
+    let (header, artifact) =
+        Artifact::unseal(module.read(name, MAX_ARTIFACT)?).ok_or_else(|| io::Error::other("damaged, not used"))?;
+    if is_wanted(&header) { Ok(artifact) } else { Err(io::Error::other("not what its name says, not used")) }
+}
+
+/// Whether an artifact is what is wanted. Its name says so already, but a name is easily changed.
+fn is(header: &Header, sha256: &str, identity: &Identity, wanted: &Wanted, machine: &Machine) -> bool {
+    header.module == sha256
+        && identity.blake3.as_ref().is_none_or(|blake3| header.blake3 == *blake3)
+        && header.settings == wanted.settings
+        && header.target == machine.name()
+        && header.cpu.iter().all(|feature| machine.features().contains(feature))
+}

@@ -1,0 +1,183 @@
+//! What goes into a store, and what has to go.
+
+use std::env;
+use std::io;
+use std::path::PathBuf;
+use std::time::SystemTime;
+
+use parking_lot::Mutex;
+
+use super::{BY_BLAKE3, MODULES, Store, Wanted, warn};
+use crate::digest::Digest;
+use crate::engine::artifact::{Artifact, Header};
+use crate::engine::machine::Machine;
+use crate::private_dir::PrivateDir;
+
+/// How large a store may become if `EXTISM_CACHE_MAX_BYTES` does not say.
+const MAX_BYTES: u64 = 1 << 30;
+
+/// An artifact in a store.
+#[derive(Debug)]
+pub(crate) struct Stored {
+    /// SHA-256 of its module, in hex.
+    pub(crate) module: String,
+    pub(crate) name: String,
+    /// In bytes.
+    pub(crate) size: u64,
+    /// When it was made, or used, last.
+    pub(crate) used: SystemTime,
+}
+
+/// What this process has written to which store since it last looked how large that is.
+static WRITTEN: Mutex<Option<(PathBuf, u64)>> = Mutex::new(None);
+
+/// The bound on the store's size, in bytes.
+pub(super) fn max_bytes() -> u64 {
+    let Some(text) = env::var_os("EXTISM_CACHE_MAX_BYTES") else { return MAX_BYTES };
+    let max = text.to_str().and_then(|text| text.trim().parse().ok());
+    if max.is_none() {
+        warn(format_args!("EXTISM_CACHE_MAX_BYTES: {text:?} is not a number of bytes"));
+    }
+    max.unwrap_or(MAX_BYTES)
+}
+
+impl Store {
+    /// Keeps the code of a module. Where that fails there is a line in the log, and the store is as it was.
+    pub(in crate::engine) fn keep(
+        &self,
+        sha256: Digest,
+        blake3: &str,
+        wanted: &Wanted,
+        machine: &Machine,
+        artifact: &Artifact,
+    ) {
+        if let Err(error) = self.put(sha256, blake3, wanted, machine, artifact) {
+            warn(format_args!("store `{}`: code is not kept: {error}", self.path.display()));
+        }
+    }
+
+    fn put(
+        &self,
+        sha256: Digest,
+        blake3: &str,
+        wanted: &Wanted,
+        machine: &Machine,
+        artifact: &Artifact,
+    ) -> io::Result<()> {
+        let features: Vec<_> = machine.features().into_iter().collect();
+        let name = format!("{}{}", wanted.prefix(machine), features.join("+"));
+        let header = Header {
+            module: sha256.to_string(),
+            blake3: blake3.to_owned(),
+            settings: wanted.settings.clone(),
+            target: machine.name(),
+            cpu: features,
+        };
+        let parts = artifact.seal(&header).map_err(io::Error::other)?;
+        let size = parts.iter().map(Vec::len).sum::<usize>() as u64;
+        if size > max_bytes() {
+            return Err(io::Error::other(format!("{size} bytes are more than EXTISM_CACHE_MAX_BYTES")));
+        }
+        let modules = self.root.create_directory(MODULES)?;
+        let parts = parts.each_ref().map(Vec::as_slice);
+        let place = || modules.create_directory(&header.module)?.write(&name, &parts);
+        // Another process may remove a directory that is empty for a moment.
+        place().or_else(|_| place())?;
+        self.root.create_directory(BY_BLAKE3)?.write_link(blake3, &header.module)?;
+        self.grown(size);
+        Ok(())
+    }
+
+    /// Looks after the bound now and then: at the first write of a process, and whenever it has written a sixteenth.
+    fn grown(&self, size: u64) {
+        let max = max_bytes();
+        let mut written = WRITTEN.lock();
+        let total = match &*written {
+            Some((path, written)) if *path == self.path => written + size,
+            _ => u64::MAX,
+        };
+        let look = total > max / 16;
+        *written = Some((self.path.clone(), if look { 0 } else { total }));
+        drop(written);
+        if look && let Err(error) = self.trim(max) {
+            warn(format_args!("store `{}`: {error}", self.path.display()));
+        }
+    }
+
+    /// Removes what was not used for longest until the rest has less than `max` bytes, and what is left of writes
+    /// that were interrupted.
+    fn trim(&self, max: u64) -> io::Result<()> {
+        let mut all = self.list()?;
+        let mut total: u64 = all.iter().map(|stored| stored.size).sum();
+        if total <= max {
+            return Ok(());
+        }
+        all.sort_by_key(|stored| stored.used);
+        for stored in all {
+            if total <= max - max / 8 {
+                break;
+            }
+            if self.remove(&stored).is_ok() {
+                total -= stored.size;
+            }
+        }
+        Ok(())
+    }
+
+    /// All artifacts there are. Removes what is left of writes that were interrupted.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub(crate) fn list(&self) -> io::Result<Vec<Stored>> {
+        let mut all = Vec::new();
+        for (sha256, module) in self.modules()? {
+            for entry in module.entries()? {
+                if entry.is_abandoned() {
+                    let _ = module.remove(&entry.name);
+                } else if !entry.is_temporary() && !entry.is_dir {
+                    let (module, name) = (sha256.clone(), entry.name);
+                    all.push(Stored { module, name, size: entry.size, used: entry.modified });
+                }
+            }
+        }
+        Ok(all)
+    }
+
+    /// Whether an artifact is whole and can be used by somebody.
+    pub(crate) fn verify(&self, stored: &Stored) -> io::Result<Header> {
+        let module = self.root.directory(MODULES)?.directory(&stored.module)?;
+        match Artifact::unseal(module.read(&stored.name, super::MAX_ARTIFACT)?) {
+            Some((header, _)) if header.module == stored.module => Ok(header),
+            Some(_) => Err(io::Error::other("the code of another module")),
+            None => Err(io::Error::other("damaged")),
+        }
+    }
+
+    /// Removes an artifact, and with the last one of a module all that is known of it.
+    ///
+    /// # Errors
+    /// It cannot be removed.
+    pub(crate) fn remove(&self, stored: &Stored) -> io::Result<()> {
+        let modules = self.root.directory(MODULES)?;
+        let module = modules.directory(&stored.module)?;
+        let blake3 = self.verify(stored).map(|header| header.blake3);
+        module.remove(&stored.name)?;
+        if modules.remove_directory(&stored.module).is_ok()
+            && let Ok(blake3) = blake3
+            && let Ok(links) = self.root.directory(BY_BLAKE3)
+        {
+            let _ = links.remove(&blake3);
+        }
+        Ok(())
+    }
+
+    fn modules(&self) -> io::Result<Vec<(String, PrivateDir)>> {
+        let modules = match self.root.directory(MODULES) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            other => other?,
+        };
+        let entries = modules.entries()?.into_iter().filter(|entry| entry.is_dir);
+        let open = entries.filter_map(|entry| modules.directory(&entry.name).ok().map(|module| (entry.name, module)));
+        Ok(open.collect())
+    }
+}

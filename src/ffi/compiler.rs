@@ -1,0 +1,69 @@
+//! Which compiler makes the plugins' code.
+
+use std::ffi::{CStr, c_char};
+use std::ptr;
+
+use super::arg;
+use super::guard::guard;
+use crate::engine;
+
+/// What a library answers that has no compiler, as long as nobody asks for the code of a certain one.
+const HEADLESS: &CStr = c"headless";
+
+/// Chooses the compiler for plugins that are made from now on, by all threads, unless their manifest has `compiler`.
+/// Plugins that are there keep their code. Wins over the environment variable `EXTISM_COMPILER`.
+///
+/// In a library without compilers it chooses whose precompiled code is looked for.
+///
+/// @param name `cranelift`, `llvm` or `singlepass`; NULL goes back to `EXTISM_COMPILER` and the default. Borrowed.
+/// @return false if there is no such compiler in this library; the choice then stays as it was.
+///
+/// # Safety
+/// `name` must be NULL or point to a NUL-terminated string.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn extism_compiler_set(name: *const c_char) -> bool {
+    guard(false, || {
+        let chosen = if name.is_null() {
+            None
+        } else {
+            // SAFETY: C passes a NUL-terminated string, see above.
+            let Ok(name) = (unsafe { arg::string("name", name) }) else { return false };
+            let Some(backend) = engine::find(name) else { return false };
+            Some(backend)
+        };
+        engine::choose(chosen);
+        true
+    })
+}
+
+/// The compiler for the next plugin whose manifest has no `compiler`.
+///
+/// @return A NUL-terminated name that lives as long as the library; `headless` if no compiler is built in and none was
+///         chosen; NULL if `EXTISM_COMPILER` names one that is not there, which is also the error of the next plugin.
+#[unsafe(no_mangle)]
+pub extern "C" fn extism_compiler() -> *const c_char {
+    guard(ptr::null(), || match engine::select(None) {
+        Ok(Some(backend)) => backend.c_name().as_ptr(),
+        Ok(None) => HEADLESS.as_ptr(),
+        Err(_) => ptr::null(),
+    })
+}
+
+/// Whether a compiler is built into this library.
+///
+/// @param name The compiler's name. Borrowed.
+/// @return false if it is not, or if there is no compiler of that name; also for NULL.
+///
+/// # Safety
+/// `name` must be NULL or point to a NUL-terminated string.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn extism_compiler_available(name: *const c_char) -> bool {
+    guard(false, || {
+        if name.is_null() {
+            return false;
+        }
+        // SAFETY: C passes a NUL-terminated string, see above.
+        let name = unsafe { arg::string("name", name) };
+        name.ok().and_then(engine::find).is_some_and(engine::Backend::is_built_in)
+    })
+}

@@ -1,0 +1,165 @@
+//! One reading of a module: its sections, and what the additions depend on.
+
+use std::collections::BTreeSet;
+
+use wasm_encoder::SectionId;
+use wasmparser::{
+    CodeSectionReader, ConstExpr, ElementItems, ElementSectionReader, Encoding, Export, ExternalKind,
+    FunctionSectionReader, GlobalSectionReader, KnownCustom, NameSectionReader, Operator, Parser, Payload, TableInit,
+    TableSectionReader, TypeRef, TypeSectionReader,
+};
+
+use super::Error;
+use super::is_reserved;
+
+/// What a module has.
+#[derive(Default)]
+pub(super) struct Survey<'a> {
+    /// The sections' contents, as far as they are kept.
+    sections: Vec<(u8, &'a [u8])>,
+    pub(super) types: Option<TypeSectionReader<'a>>,
+    pub(super) functions: Option<FunctionSectionReader<'a>>,
+    pub(super) tables: Option<TableSectionReader<'a>>,
+    pub(super) globals: Option<GlobalSectionReader<'a>>,
+    pub(super) elements: Option<ElementSectionReader<'a>>,
+    pub(super) code: Option<CodeSectionReader<'a>>,
+    pub(super) exports: Vec<Export<'a>>,
+    pub(super) start: Option<u32>,
+    pub(super) has_memory: bool,
+    pub(super) producers: Option<&'a [u8]>,
+    pub(super) names: Option<NameSectionReader<'a>>,
+    pub(super) imported_functions: Vec<ImportedFunction<'a>>,
+    /// Imported functions that the module may have references to: WebAssembly allows `ref.func` in code only for
+    /// functions that stand in an element segment, an initialiser or an export.
+    pub(super) referable_imports: BTreeSet<u32>,
+}
+
+pub(super) struct ImportedFunction<'a> {
+    pub(super) name: &'a str,
+    /// The index of its type.
+    pub(super) ty: u32,
+}
+
+impl<'a> Survey<'a> {
+    /// Takes `wasm` apart. That its sections are in order is checked, most else is not.
+    pub(super) fn of(wasm: &'a [u8]) -> Result<Self, Error> {
+        let mut survey = Self::default();
+        for payload in Parser::new(0).parse_all(wasm) {
+            let payload = payload?;
+            if let Some((id, range)) = payload.as_section()
+                && id != SectionId::Custom as u8
+                && let (Ok(start), Ok(end)) = (usize::try_from(range.start), usize::try_from(range.end))
+                && let Some(contents) = wasm.get(start..end)
+            {
+                survey.sections.push((id, contents));
+            }
+            survey.read(payload)?;
+        }
+        Ok(survey)
+    }
+
+    /// The contents of a section, if there is one.
+    pub(super) fn section(&self, id: SectionId) -> Option<&'a [u8]> {
+        self.sections.iter().find(|(other, _)| *other == id as u8).map(|(_, contents)| *contents)
+    }
+
+    /// How many functions there are, imported ones first.
+    pub(super) fn function_count(&self) -> u32 {
+        let own = self.functions.as_ref().map_or(0, wasmparser::SectionLimited::count);
+        own.saturating_add(u32::try_from(self.imported_functions.len()).unwrap_or(u32::MAX))
+    }
+
+    fn read(&mut self, payload: Payload<'a>) -> Result<(), Error> {
+        match payload {
+            Payload::Version { encoding: Encoding::Component, .. } => return Err(Error::Component),
+            Payload::TypeSection(types) => self.types = Some(types),
+            Payload::ImportSection(imports) => {
+                for import in imports.into_imports() {
+                    let import = import?;
+                    match import.ty {
+                        TypeRef::Func(ty) | TypeRef::FuncExact(ty) => {
+                            self.imported_functions.push(ImportedFunction { name: import.name, ty });
+                        }
+                        TypeRef::Memory(_) => self.has_memory = true,
+                        TypeRef::Table(_) | TypeRef::Global(_) | TypeRef::Tag(_) => {}
+                    }
+                }
+            }
+            Payload::FunctionSection(functions) => self.functions = Some(functions),
+            Payload::TableSection(tables) => {
+                for table in tables.clone() {
+                    if let TableInit::Expr(initialiser) = table?.init {
+                        self.refers_in(&initialiser)?;
+                    }
+                }
+                self.tables = Some(tables);
+            }
+            Payload::MemorySection(memories) => self.has_memory |= memories.count() > 0,
+            Payload::GlobalSection(globals) => {
+                for global in globals.clone() {
+                    self.refers_in(&global?.init_expr)?;
+                }
+                self.globals = Some(globals);
+            }
+            Payload::ExportSection(exports) => {
+                for export in exports {
+                    let export = export?;
+                    if is_reserved(export.name) {
+                        return Err(Error::ReservedExport(export.name.to_owned()));
+                    }
+                    if matches!(export.kind, ExternalKind::Func | ExternalKind::FuncExact) {
+                        self.refers_to(export.index);
+                    }
+                    self.exports.push(export);
+                }
+            }
+            Payload::StartSection { func, .. } => self.start = Some(func),
+            Payload::ElementSection(elements) => {
+                for element in elements.clone() {
+                    match element?.items {
+                        ElementItems::Functions(functions) => {
+                            for function in functions {
+                                self.refers_to(function?);
+                            }
+                        }
+                        ElementItems::Expressions(_, expressions) => {
+                            for expression in expressions {
+                                self.refers_in(&expression?)?;
+                            }
+                        }
+                    }
+                }
+                self.elements = Some(elements);
+            }
+            Payload::CodeSectionStart { count, range, .. } => {
+                let contents = self.section(SectionId::Code).unwrap_or_default();
+                let reader = wasmparser::BinaryReader::new(contents, range.start);
+                let code = CodeSectionReader::new(reader)?;
+                debug_assert_eq!(code.count(), count);
+                self.code = Some(code);
+            }
+            Payload::CustomSection(section) => match section.as_known() {
+                KnownCustom::Name(names) => self.names = Some(names),
+                _ if section.name() == "producers" => self.producers = Some(section.data()),
+                _ => {}
+            },
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn refers_to(&mut self, function: u32) {
+        if (function as usize) < self.imported_functions.len() {
+            self.referable_imports.insert(function);
+        }
+    }
+
+    fn refers_in(&mut self, expression: &ConstExpr<'_>) -> Result<(), Error> {
+        for operator in expression.get_operators_reader() {
+            if let Operator::RefFunc { function_index } = operator? {
+                self.refers_to(function_index);
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,63 @@
+//! The code of a manifest's modules: loaded, and prepared if they have to be compiled.
+
+use super::Error;
+use crate::engine::{self, Backend, CompiledPlugin, Input, Preparation};
+use crate::guest;
+use crate::loader::{self, LoadedModule};
+use crate::manifest::ModuleEntry;
+
+/// Gets code of `backend` for `modules`.
+///
+/// # Errors
+/// A module cannot be read, is not what the manifest says, or cannot be compiled.
+pub(super) fn of(backend: Option<&'static Backend>, modules: Vec<ModuleEntry<'_>>) -> Result<CompiledPlugin, Error> {
+    let sources = modules.into_iter().map(source).collect::<Result<Vec<_>, _>>()?;
+    let inputs: Vec<_> = sources.iter().map(Source::input).collect();
+    let prepare = |index: usize, name: &str| prepare(&sources[index], name);
+    engine::load(backend, &inputs, &Preparation { version: guest::REWRITE_VERSION, prepare: &prepare })
+}
+
+/// What there is of a module.
+enum Source<'a> {
+    Loaded(LoadedModule<'a>),
+    /// Nothing but its hash, which is enough where there is no compiler.
+    #[cfg(not(feature = "compiler"))]
+    Hash {
+        name: String,
+        sha256: crate::digest::Digest,
+    },
+}
+
+impl Source<'_> {
+    fn input(&self) -> Input<'_> {
+        match self {
+            Self::Loaded(module) => {
+                Input { name: &module.name, sha256: module.sha256, bytes: Some(module.bytes.as_ref()) }
+            }
+            #[cfg(not(feature = "compiler"))]
+            Self::Hash { name, sha256 } => Input { name, sha256: Some(*sha256), bytes: None },
+        }
+    }
+}
+
+fn source(entry: ModuleEntry<'_>) -> Result<Source<'_>, Error> {
+    #[cfg(not(feature = "compiler"))]
+    if let Some(sha256) = loader::expected_hash(&entry)? {
+        return Ok(Source::Hash { name: entry.name, sha256 });
+    }
+    Ok(Source::Loaded(loader::load(entry)?))
+}
+
+/// The module as it is compiled, with the name that it shall have.
+#[cfg(feature = "compiler")]
+fn prepare(source: &Source<'_>, name: &str) -> Result<Vec<u8>, Error> {
+    let Source::Loaded(module) = source;
+    let rewritten = guest::rewrite(name, &module.to_binary()?);
+    rewritten.map_err(|cause| Error::Rewrite { module: module.name.clone(), cause })
+}
+
+/// Nobody compiles.
+#[cfg(not(feature = "compiler"))]
+fn prepare(_: &Source<'_>, _: &str) -> Result<Vec<u8>, Error> {
+    Err(engine::Error::NoCompiler.into())
+}

@@ -1,0 +1,156 @@
+//! Which WebAssembly each compiler understands. compiler-features.md has the same table, and a test compares them.
+
+use std::fs;
+
+use super::usable;
+use crate::host::{Compiler, Context, manifest, root};
+
+/// What is there to know about a proposal.
+struct Feature {
+    name: &'static str,
+    /// A module that uses it, whose `run` answers 1.
+    module: &'static str,
+    /// Whether Cranelift, LLVM and Singlepass compile it.
+    compiles: [bool; 3],
+}
+
+const fn feature(name: &'static str, compiles: [bool; 3], module: &'static str) -> Feature {
+    Feature { name, module, compiles }
+}
+
+const FEATURES: [Feature; 18] = [
+    feature(
+        "sign extension",
+        [true; 3],
+        "(func (export \"run\") (result i32) (i32.eq (i32.extend8_s (i32.const 255)) (i32.const -1)))",
+    ),
+    feature(
+        "saturating conversions",
+        [true; 3],
+        "(func (export \"run\") (result i32) (i32.trunc_sat_f64_s (f64.const 1.5)))",
+    ),
+    feature(
+        "bulk memory",
+        [true; 3],
+        "(memory 1) (func (export \"run\") (result i32) (memory.fill (i32.const 0) (i32.const 1) (i32.const 1)) (i32.load8_u (i32.const 0)))",
+    ),
+    feature(
+        "reference types",
+        [true; 3],
+        "(table 1 externref) (func (export \"run\") (result i32) (ref.is_null (table.get (i32.const 0))))",
+    ),
+    feature(
+        "multi-value",
+        [true; 3],
+        "(func $two (result i32 i32) (i32.const 3) (i32.const 2)) (func (export \"run\") (result i32) (call $two) (i32.sub))",
+    ),
+    feature(
+        "mutable globals",
+        [true; 3],
+        "(global (export \"g\") (mut i32) (i32.const 1)) (func (export \"run\") (result i32) (global.get 0))",
+    ),
+    feature(
+        "extended constant expressions",
+        [true; 3],
+        "(global $g i32 (i32.add (i32.const 3) (i32.const -2))) (func (export \"run\") (result i32) (global.get $g))",
+    ),
+    feature(
+        "multiple memories",
+        [true; 3],
+        "(memory 1) (memory $b 1) (func (export \"run\") (result i32) (i32.store $b (i32.const 0) (i32.const 1)) (i32.load $b (i32.const 0)))",
+    ),
+    feature(
+        "SIMD",
+        [true, true, false],
+        "(func (export \"run\") (result i32) (i32x4.extract_lane 0 (v128.const i32x4 1 2 3 4)))",
+    ),
+    feature(
+        "relaxed SIMD",
+        [true, true, false],
+        "(func (export \"run\") (result i32) (i32x4.extract_lane 0 (i32x4.relaxed_trunc_f32x4_s (v128.const f32x4 1 2 3 4))))",
+    ),
+    feature(
+        "tail calls",
+        [false, true, false],
+        "(func $one (result i32) (i32.const 1)) (func (export \"run\") (result i32) (return_call $one))",
+    ),
+    feature(
+        "wide arithmetic",
+        [true, true, false],
+        "(func (export \"run\") (result i32) (i64.const 1) (i64.const 0) (i64.const 0) (i64.const 0) (i64.add128) (drop) (i32.wrap_i64))",
+    ),
+    feature(
+        "several results of an imported function",
+        [true, true, false],
+        "(import \"lib\" \"two\" (func $two (result i32 i32))) (func (export \"run\") (result i32) (call $two) (i32.sub))",
+    ),
+    feature(
+        "exceptions",
+        [false; 3],
+        "(tag $t) (func (export \"run\") (result i32) (block $b (try_table (catch $t $b) (throw $t))) (i32.const 1))",
+    ),
+    feature(
+        "threads",
+        [false; 3],
+        "(memory 1 1 shared) (func (export \"run\") (result i32) (i32.atomic.rmw.add (i32.const 0) (i32.const 1)) (i32.const 1) (i32.add))",
+    ),
+    feature(
+        "64-bit memories",
+        [false; 3],
+        "(memory i64 1) (func (export \"run\") (result i32) (i32.load (i64.const 0)) (i32.const 1) (i32.add))",
+    ),
+    feature(
+        "typed function references",
+        [false; 3],
+        "(type $t (func (result i32))) (func $f (result i32) (i32.const 1)) (elem declare func $f) (func (export \"run\") (result i32) (call_ref $t (ref.func $f)))",
+    ),
+    feature(
+        "garbage collection",
+        [false; 3],
+        "(type $s (struct)) (func (export \"run\") (result i32) (drop (struct.new $s)) (i32.const 1))",
+    ),
+];
+
+/// The library that some modules import from.
+const LIBRARY: &str = "(module (func (export \"two\") (result i32 i32) (i32.const 2) (i32.const 1)))";
+
+#[test]
+fn each_compiler_understands_what_the_table_says() {
+    let mut wrong = Vec::new();
+    for compiler in usable() {
+        for feature in &FEATURES {
+            let compiles = feature.compiles[compiler as usize];
+            let module = format!("(module {})", feature.module);
+            let text = format!("\"compiler\": \"{}\"", compiler.name());
+            let manifest = if feature.module.contains("import") {
+                let modules = crate::linking::modules([("lib", LIBRARY), ("main", &module)]);
+                format!("{}, {text}}}", modules.strip_suffix('}').expect("an object"))
+            } else {
+                manifest(&module, &text)
+            };
+            let context = Context::new();
+            match context.create(manifest, false) {
+                Ok(plugin) if compiles && plugin.call_only("run", b"") == 1 => {}
+                // One line that names the module and what is missing.
+                Err(error) if !compiles && error.starts_with("module `main`: ") && error.len() < 300 => {}
+                other => wrong.push(format!(
+                    "{compiler:?}: {}: {:?}",
+                    feature.name,
+                    other.map(|plugin| plugin.call("run", ""))
+                )),
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn the_document_has_the_table() {
+    let document = fs::read_to_string(root().join("compiler-features.md")).expect("it is text");
+    for feature in &FEATURES {
+        let cells = feature.compiles.map(|compiles| if compiles { "yes" } else { "no" });
+        let row = format!("| {} | {} |", feature.name, cells.join(" | "));
+        assert!(document.contains(&row), "compiler-features.md lacks the row\n{row}");
+    }
+    assert_eq!(Compiler::ALL.map(Compiler::name), ["cranelift", "llvm", "singlepass"]);
+}
