@@ -94,7 +94,7 @@ fn aligned(bytes: Bytes) -> Bytes {
     Bytes::from(copy).slice(start..start + bytes.len())
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "compiler"))]
 mod tests {
     use super::{Artifact, Bytes, Header};
 

@@ -127,6 +127,7 @@ fn a_log_that_cannot_be_written_disturbs_nobody() {
     });
 }
 
+#[cfg(feature = "compiler")]
 #[test]
 fn proposals_that_cannot_be_bounded_are_off() {
     let context = Context::new();

@@ -1,6 +1,7 @@
 //! The choice of the compiler. `compilers/memories.rs` holds that each of them keeps plugins in their own memory,
 //! `compilers/features.rs` which WebAssembly each of them understands.
 
+#[cfg(feature = "compiler")]
 mod choice;
 mod features;
 mod memories;

@@ -9,6 +9,8 @@ mod child;
 mod compilers;
 mod front_door;
 mod guest_abi;
+#[cfg(not(feature = "compiler"))]
+mod headless;
 mod host;
 mod layers;
 mod linking;
@@ -16,6 +18,7 @@ mod log;
 mod memory_use;
 mod official_plugins;
 mod startup;
+#[cfg(feature = "compiler")]
 mod store;
 mod threads;
 #[cfg(feature = "wasi")]

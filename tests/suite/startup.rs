@@ -344,6 +344,7 @@ fn which_functions_exist() {
 }
 
 /// The names that the rewriting of modules adds belong to nobody else.
+#[cfg(feature = "compiler")]
 #[test]
 fn reserved_exports() {
     for name in ["extism-wasmer:start", "extism-wasmer:memory"] {

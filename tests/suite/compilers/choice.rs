@@ -1,6 +1,6 @@
 //! Who decides which compiler a plugin gets.
 
-use super::{headless, usable};
+use super::usable;
 use crate::child;
 use crate::host::{Compiler, Context, choose_compiler, manifest};
 
@@ -21,11 +21,9 @@ fn a_manifest_chooses() {
             assert_eq!(made, Ok(5));
         } else {
             let error = made.expect_err("it is not built in");
-            if !headless() {
-                let start = format!("the manifest's compiler: `{}` cannot be used; built in: ", compiler.name());
-                assert!(error.starts_with(&start), "{error}");
-                assert!(error.ends_with(&usable().iter().map(|usable| usable.name()).collect::<Vec<_>>().join(", ")));
-            }
+            let start = format!("the manifest's compiler: `{}` cannot be used; built in: ", compiler.name());
+            assert!(error.starts_with(&start), "{error}");
+            assert!(error.ends_with(&usable().iter().map(|usable| usable.name()).collect::<Vec<_>>().join(", ")));
         }
     }
     for name in ["", "gcc", "Cranelift", "cranelift "] {
@@ -42,7 +40,7 @@ fn the_program_chooses() {
     child::alone("compilers::choice::the_program_chooses", || {
         let first = Compiler::in_use();
         for compiler in Compiler::ALL {
-            let can = headless() || compiler.is_built_in();
+            let can = compiler.is_built_in();
             assert_eq!(choose_compiler(Some(compiler.name())), can, "{compiler:?}");
             if can {
                 assert_eq!(Compiler::in_use(), compiler.name());

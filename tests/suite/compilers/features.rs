@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use super::usable;
+use super::{headless, usable};
 use crate::host::{Compiler, Context, manifest, root};
 
 /// What is there to know about a proposal.
@@ -131,6 +131,7 @@ fn each_compiler_understands_what_the_table_says() {
             let context = Context::new();
             match context.create(manifest, false) {
                 Ok(plugin) if compiles && plugin.call_only("run", b"") == 1 => {}
+                Err(_) if !compiles && headless() => {}
                 // One line that names the module and what is missing.
                 Err(error) if !compiles && error.starts_with("module `main`: ") && error.len() < 300 => {}
                 other => wrong.push(format!(

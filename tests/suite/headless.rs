@@ -1,0 +1,127 @@
+//! A library without compilers. Its tests, these and all others, run on a store that one with compilers has filled; the
+//! environment names both the store and the compiler.
+
+use std::fs;
+use std::path::PathBuf;
+
+use serde_json::json;
+
+use crate::child;
+use crate::host::{Compiler, Context, choose_compiler, fixture, root};
+use crate::log::LogFile;
+
+const DIR: &str = "EXTISM_CACHE_DIR";
+
+const INPUT: &str = "this is a test";
+
+fn sha256(bytes: &[u8]) -> String {
+    use sha2::Digest as _;
+    sha2::Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// A manifest with the hash of count_vowels, and a file that is not there.
+fn by_hash() -> String {
+    let hash = sha256(&fixture("count_vowels.v0"));
+    json!({"wasm": [{"path": "/not/there/count_vowels.wasm", "hash": hash}]}).to_string()
+}
+
+#[test]
+fn a_hash_is_enough() {
+    let context = Context::new();
+    assert_eq!(context.plugin(by_hash()).answer("count_vowels", INPUT), "{\"count\": 4}");
+    // Without it, the module must be there, and be what it should.
+    let error = context.refusal(r#"{"wasm": [{"path": "/not/there/count_vowels.wasm"}]}"#);
+    assert!(error.starts_with("`/not/there/count_vowels.wasm`: No such file"), "{error}");
+    let path = root().join("fixtures/wasm/count_vowels.v0.wasm");
+    let plugin = context.plugin(json!({"wasm": [{"path": path}]}).to_string());
+    assert_eq!(plugin.answer("count_vowels", INPUT), "{\"count\": 4}");
+    let error = context.refusal(r#"{"wasm": [{"path": "x.wasm", "hash": "../../etc/passwd"}]}"#);
+    assert!(error.contains("is not the 64 hex digits of a SHA-256"), "{error}");
+}
+
+#[test]
+fn what_is_missing_is_named() {
+    child::alone("headless::what_is_missing_is_named", || {
+        let module = "(module (func (export \"nobody has compiled this\")))";
+        let store = std::env::var(DIR).expect("the tests run on a store");
+        let machine = format!("{}-{}", std::env::consts::ARCH, std::env::consts::OS);
+        for compiler in Compiler::ALL {
+            assert!(choose_compiler(Some(compiler.name())));
+            let name = compiler.name();
+            let error = Context::new().refusal(module);
+            let expected = format!(
+                "module `main`: no compiler is built in, and its code is not in `{store}`\n\
+                 wanted: code of {name} for {machine}, of the module with SHA-256 {}\n\
+                 made by: extism-wasmer compile --compiler {name} --store DIRECTORY MODULE",
+                sha256(module.as_bytes())
+            );
+            assert_eq!(error, expected);
+        }
+    });
+}
+
+#[test]
+fn nobody_has_chosen() {
+    const TEST: &str = "headless::nobody_has_chosen";
+    if child::case().is_some() {
+        assert_eq!(Compiler::in_use(), "headless");
+        assert!(!Compiler::ALL.iter().any(|compiler| compiler.is_built_in()));
+        let error = Context::new().refusal("(module)  ");
+        assert!(error.contains("wanted: code of any compiler for "), "{error}");
+        assert!(error.contains("extism-wasmer compile --store DIRECTORY MODULE"), "{error}");
+        // Whichever there is.
+        return assert_eq!(Context::new().plugin(by_hash()).answer("count_vowels", INPUT), "{\"count\": 4}");
+    }
+    child::run(TEST, "", &[("EXTISM_COMPILER", "".as_ref())]);
+}
+
+#[test]
+fn without_a_store() {
+    const TEST: &str = "headless::without_a_store";
+    match child::case().as_deref() {
+        None => {
+            let folder = tempfile::tempdir().expect("a folder");
+            child::run(TEST, "off", &[(DIR, "".as_ref())]);
+            child::run(TEST, "missing", &[(DIR, folder.path().join("missing").as_ref())]);
+            assert!(!folder.path().join("missing").exists(), "none is made");
+        }
+        Some(case) => {
+            let log = LogFile::new("warn");
+            let error = Context::new().refusal(by_hash());
+            assert!(error.contains("is not in a store, for there is none (EXTISM_CACHE_DIR)"), "{error}");
+            assert!(error.contains(&sha256(&fixture("count_vowels.v0"))), "{error}");
+            assert_eq!(log.messages().len(), usize::from(case == "missing"), "{:?}", log.messages());
+        }
+    }
+}
+
+/// A flipped bit, or another compiler's code under this one's name: an error, and no code that runs.
+#[test]
+fn damaged_code_is_not_run() {
+    const TEST: &str = "headless::damaged_code_is_not_run";
+    if child::case().is_some() {
+        let log = LogFile::new("warn");
+        let error = Context::new().refusal(by_hash());
+        assert!(error.contains("its code is not in "), "{error}");
+        assert!(log.messages().iter().all(|line| line.ends_with("damaged, not used")) && log.messages().len() == 1);
+        return;
+    }
+    let hash = sha256(&fixture("count_vowels.v0"));
+    let from = PathBuf::from(std::env::var_os(DIR).expect("the tests run on a store")).join("modules").join(&hash);
+    let compiler = Compiler::in_use();
+    let found = fs::read_dir(from).expect("there").map(|entry| entry.expect("readable").path());
+    let file = found
+        .into_iter()
+        .find(|file| file.file_name().is_some_and(|name| name.to_string_lossy().starts_with(compiler)));
+    let file = file.expect("code of this compiler");
+    let sealed = fs::read(&file).expect("readable");
+    for place in [0, 7, 8, 20, 100, 600, sealed.len() / 2, sealed.len() - 33, sealed.len() - 1] {
+        let folder = tempfile::tempdir().expect("a folder");
+        let module = folder.path().join("modules").join(&hash);
+        fs::create_dir_all(&module).expect("writable");
+        let mut damaged = sealed.clone();
+        damaged[place] ^= 4;
+        fs::write(module.join(file.file_name().expect("a name")), damaged).expect("writable");
+        child::run(TEST, "", &[(DIR, folder.path().as_ref())]);
+    }
+}
