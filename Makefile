@@ -20,7 +20,7 @@ PLUGIN := fixtures/wasm/count_vowels.v0.wasm
 # Not CC: with another value in the environment, cargo builds everything that has C in it anew.
 export CARGO DESTDIR PREFIX LIBDIR INCLUDEDIR
 
-.PHONY: help build headless example test test-rust test-c test-valgrind test-python test-install lint deny deps-llvm check-features header fixtures \
+.PHONY: help build headless tool example test test-rust test-compilers test-c test-valgrind test-python test-install lint deny deps-llvm check-features header fixtures \
         fixtures-big fixtures-pdk install uninstall clean
 .DELETE_ON_ERROR:
 
@@ -37,6 +37,11 @@ build: $(DIST)/libextism.so ## build libextism.so and libextism.a into target/di
 headless: ## build the library without compilers into target/headless
 	$(MAKE) build HEADLESS=1 DIST=target/headless
 
+tool: ## build the command-line tool into target/dist
+	$(CARGO) build --release --locked -p extism-wasmer-cli $(if $(FEATURES),--features $(FEATURES))
+	@mkdir -p $(DIST)
+	cp target/release/extism-wasmer $(DIST)/
+
 example: build $(EXAMPLES) ## build the library and the C examples, and run one on a real plugin
 	$(DIST)/count_vowels $(PLUGIN)
 
@@ -45,6 +50,9 @@ test: ## run every test; what an optional one needs and does not find is named
 
 test-rust: ## the Rust tests alone
 	tests/run.sh rust
+
+test-compilers: ## the Rust tests on every compiler, and without one on the code of each (needs deps-llvm)
+	tests/run.sh compilers
 
 test-c: ## the C and C++ tests alone, against the .so and the .a
 	tests/run.sh c
@@ -60,7 +68,7 @@ test-install: ## install into a temporary root and build the examples there
 
 lint: ## rustfmt and clippy
 	$(CARGO) fmt --all --check
-	$(CARGO) clippy --release --all-targets --locked -- -D warnings
+	$(CARGO) clippy --release --workspace --all-targets --locked -- -D warnings
 	$(CARGO) clippy --release --lib --locked --no-default-features --features cranelift -- -D warnings
 	$(CARGO) clippy --release --lib --locked --no-default-features -- -D warnings
 

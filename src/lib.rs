@@ -14,3 +14,5 @@ mod log;
 mod manifest;
 mod plugin;
 mod private_dir;
+#[cfg(feature = "compiler")]
+pub mod tool;

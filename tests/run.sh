@@ -3,7 +3,7 @@
 # package and skipped, unless NO_SKIP is set: then it is a failure.
 set -u
 
-usage="usage: run.sh (rust | c | valgrind | python | install)..."
+usage="usage: run.sh (rust | compilers | c | valgrind | python | install)..."
 [ $# -gt 0 ] || { echo "$usage" >&2; exit 2; }
 
 cd "$(dirname "$0")/.." || exit 2
@@ -73,6 +73,26 @@ build() {
 rust() {
     "$make" --no-print-directory -C fixtures pdk >/dev/null || exit 1
     run "Rust" cargo_results "${CARGO:-cargo}" test --release --locked --all-targets --no-fail-fast
+    run "command line" cargo_results "${CARGO:-cargo}" test --release --locked -p extism-wasmer-cli --no-fail-fast
+}
+
+compilers() {
+    if ! [ -x "${LLVM_SYS_221_PREFIX:-/usr/lib/llvm-22}/bin/llvm-config" ]; then
+        missing "compilers" "LLVM 22" "llvm-22-dev libpolly-22-dev zlib1g-dev libzstd-dev"
+        return
+    fi
+    # Each compiler fills a store, on which the library without compilers then runs the same tests.
+    stores=$PWD/target/stores
+    rm -rf "$stores"
+    for compiler in cranelift llvm singlepass; do
+        run "Rust on $compiler" cargo_results env EXTISM_COMPILER=$compiler EXTISM_CACHE_DIR="$stores/$compiler" \
+            "${CARGO:-cargo}" test --release --locked --features llvm,singlepass --test suite --no-fail-fast
+    done
+    for compiler in cranelift llvm singlepass; do
+        run "Rust without compilers, on code of $compiler" cargo_results \
+            env EXTISM_COMPILER=$compiler EXTISM_CACHE_DIR="$stores/$compiler" \
+            "${CARGO:-cargo}" test --release --locked --no-default-features --features wasi --lib --test suite --no-fail-fast
+    done
 }
 
 c() {
@@ -111,7 +131,7 @@ install() {
 
 for subject; do
     case $subject in
-        rust | c | valgrind | python | install) $subject ;;
+        rust | compilers | c | valgrind | python | install) $subject ;;
         *) echo "$usage" >&2; exit 2 ;;
     esac
 done

@@ -45,6 +45,12 @@ impl Artifact {
         module.serialize().map(Self)
     }
 
+    /// In bytes.
+    #[cfg(feature = "compiler")]
+    pub(super) fn size(&self) -> usize {
+        self.0.len()
+    }
+
     /// The artifact with its header and seal, in pieces.
     #[cfg(feature = "compiler")]
     pub(super) fn seal(&self, header: &Header) -> Result<[Vec<u8>; 3], serde_json::Error> {

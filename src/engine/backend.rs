@@ -71,6 +71,12 @@ impl Backend {
     }
 }
 
+/// All compilers.
+#[cfg(feature = "compiler")]
+pub(crate) fn backends() -> impl Iterator<Item = &'static Backend> {
+    BACKENDS.iter()
+}
+
 /// The compiler called `name`, if there is one that can be chosen: one that is built in. In a library without
 /// compilers any can be, for its code may come from elsewhere.
 pub(crate) fn find(name: &str) -> Option<&'static Backend> {

@@ -1,4 +1,8 @@
-//! What code runs on: an architecture, an operating system, and the CPU features that it may use.
+//! What code runs on: an architecture, an operating system, and the CPU features that it may use. `machine/named.rs` is
+//! how users name one.
+
+#[cfg(feature = "compiler")]
+mod named;
 
 use std::collections::BTreeSet;
 

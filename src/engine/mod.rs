@@ -14,16 +14,28 @@ mod machine;
 mod singlepass;
 mod store;
 
+#[cfg(feature = "compiler")]
+use std::io;
+#[cfg(feature = "compiler")]
+use std::path::PathBuf;
+#[cfg(feature = "compiler")]
+use std::time::{Duration, Instant};
+
 use thiserror::Error;
 use wasmer::sys::EngineBuilder;
 use wasmer::{Engine, Module};
 
 use crate::digest::Digest;
 use artifact::Artifact;
+#[cfg(feature = "compiler")]
+pub(crate) use backend::backends;
 pub(crate) use backend::{Backend, choose, find, select};
 pub(crate) use limits::{MemoryLimit, clear, store};
-use machine::Machine;
-use store::{Identity, Store, Wanted};
+pub(crate) use machine::Machine;
+pub(crate) use store::Store;
+#[cfg(feature = "compiler")]
+pub(crate) use store::Stored;
+use store::{Identity, Wanted};
 
 /// The modules of one manifest as machine code. The code lives in the engine, so both stay together.
 #[derive(Debug)]
@@ -54,6 +66,9 @@ pub(crate) enum Error {
     #[cfg(feature = "compiler")]
     #[error("module `{module}`: {cause}")]
     Compile { module: String, cause: String },
+    #[cfg(feature = "compiler")]
+    #[error("module `{module}`: its code could not be kept in `{}`: {cause}", store.display())]
+    NotKept { module: String, store: PathBuf, cause: io::Error },
     #[error("module `{module}`: its code could not be loaded: {cause}")]
     Load { module: String, cause: String },
     #[error(transparent)]
@@ -117,7 +132,7 @@ pub(crate) fn load<E: From<Error>>(
     let mut missing = None;
     // Without a compiler, the first is taken that all modules have code of; one that is built in always has it.
     for backend in backend.map_or_else(backend::by_speed, |backend| vec![backend]) {
-        let request = Request::new(backend, inputs.len() > 1, preparation.version, store.as_ref());
+        let request = Request::new(backend, inputs.len() > 1, preparation.version, store.as_ref(), Machine::host());
         let artifacts = request.artifacts(inputs, &identities, preparation);
         match artifacts {
             Ok(artifacts) => return Ok(request.link(inputs, artifacts)?),
@@ -131,16 +146,66 @@ pub(crate) fn load<E: From<Error>>(
 }
 
 fn identify(input: &Input<'_>, store: Option<&Store>) -> Identity {
-    let blake3 = |bytes: &[u8]| blake3::hash(bytes).to_hex().to_string();
     match (input.sha256, input.bytes) {
         (Some(sha256), bytes) if store.is_some() || bytes.is_none() => Identity { sha256: Some(sha256), blake3: None },
         (known, Some(bytes)) => {
-            let blake3 = blake3(bytes);
+            let blake3 = blake3_of(bytes);
             let found = store.map(|store| store.sha256_of(&blake3).unwrap_or_else(|| Digest::of(bytes)));
             Identity { sha256: known.or(found), blake3: Some(blake3) }
         }
         (sha256, None) => Identity { sha256, blake3: None },
     }
+}
+
+fn blake3_of(bytes: &[u8]) -> String {
+    blake3::hash(bytes).to_hex().to_string()
+}
+
+/// Code that was made ahead of time, or was there.
+#[cfg(feature = "compiler")]
+#[derive(Debug)]
+pub(crate) struct Made {
+    /// What the manifest calls the module.
+    pub(crate) module: String,
+    pub(crate) sha256: Digest,
+    /// The code's size in bytes.
+    pub(crate) size: usize,
+    /// How long compiling took, if it was not there.
+    pub(crate) took: Option<Duration>,
+}
+
+/// Puts the code of all modules of a manifest into `store`, as [`load`] looks for it on `machine`.
+///
+/// # Errors
+/// As for [`load`], or the code cannot be kept.
+#[cfg(feature = "compiler")]
+pub(crate) fn precompile<E: From<Error>>(
+    backend: &'static Backend,
+    machine: &Machine,
+    store: Option<&Store>,
+    inputs: &[Input<'_>],
+    preparation: &Preparation<'_, E>,
+) -> Result<Vec<Made>, E> {
+    let request = Request::new(backend, inputs.len() > 1, preparation.version, store, machine.clone());
+    let mut all = Vec::with_capacity(inputs.len());
+    for (index, input) in inputs.iter().enumerate() {
+        let identity = identify(input, store);
+        let start = Instant::now();
+        let (artifact, took) = match request.find_exactly(&identity) {
+            Some(artifact) => (artifact, None),
+            None => match request.make(index, input, &identity, preparation) {
+                Ok(artifact) => (artifact, Some(start.elapsed())),
+                Err(Failure::Other(error)) => return Err(error),
+                Err(Failure::Missing(_)) => return Err(Error::NoCompiler.into()),
+            },
+        };
+        if took.is_some() {
+            request.keep(input, &identity, &artifact)?;
+        }
+        let sha256 = identity.sha256.unwrap_or_else(|| Digest::of(input.bytes.unwrap_or_default()));
+        all.push(Made { module: input.name.to_owned(), sha256, size: artifact.size(), took });
+    }
+    Ok(all)
 }
 
 /// The code of one compiler for the modules of one manifest.
@@ -161,9 +226,9 @@ enum Failure<E> {
 }
 
 impl<'a> Request<'a> {
-    fn new(backend: &'static Backend, linked: bool, version: u32, store: Option<&'a Store>) -> Self {
+    fn new(backend: &'static Backend, linked: bool, version: u32, store: Option<&'a Store>, machine: Machine) -> Self {
         let wanted = Wanted { backend: backend.name(), settings: backend.settings(linked, version) };
-        Self { backend, linked, wanted, machine: Machine::host(), store }
+        Self { backend, linked, wanted, machine, store }
     }
 
     fn artifacts<E: From<Error>>(
@@ -173,15 +238,25 @@ impl<'a> Request<'a> {
         preparation: &Preparation<'_, E>,
     ) -> Result<Vec<Artifact>, Failure<E>> {
         let each = inputs.iter().zip(identities).enumerate();
-        each.map(|(index, (input, identity))| match self.store.and_then(|store| self.find(store, identity)) {
-            Some(artifact) => Ok(artifact),
-            None => self.make(index, input, identity, preparation),
+        each.map(|(index, (input, identity))| {
+            if let Some(artifact) = self.find(identity) {
+                return Ok(artifact);
+            }
+            let artifact = self.make(index, input, identity, preparation)?;
+            self.keep(input, identity, &artifact).unwrap_or_else(|error| store::warn(format_args!("{error}")));
+            Ok(artifact)
         })
         .collect()
     }
 
-    fn find(&self, store: &Store, identity: &Identity) -> Option<Artifact> {
-        store.find(identity, &self.wanted, &self.machine)
+    fn find(&self, identity: &Identity) -> Option<Artifact> {
+        self.store?.find(identity, &self.wanted, &self.machine)
+    }
+
+    /// As [`find`](Self::find), but not code that uses less of the machine.
+    #[cfg(feature = "compiler")]
+    fn find_exactly(&self, identity: &Identity) -> Option<Artifact> {
+        self.store?.find_exactly(identity, &self.wanted, &self.machine)
     }
 
     #[cfg(feature = "compiler")]
@@ -193,15 +268,22 @@ impl<'a> Request<'a> {
         preparation: &Preparation<'_, E>,
     ) -> Result<Artifact, Failure<E>> {
         let bytes = input.bytes.ok_or(Failure::Missing(index))?;
-        let blake3 = identity.blake3.clone().unwrap_or_else(|| blake3::hash(bytes).to_hex().to_string());
-        let wasm = (preparation.prepare)(index, &blake3).map_err(Failure::Other)?;
-        let artifact = compile::compile(self.backend, input.name, &wasm, self.linked, &self.machine)
-            .map_err(|error| Failure::Other(error.into()))?;
-        if let Some(store) = self.store {
-            let sha256 = identity.sha256.unwrap_or_else(|| Digest::of(bytes));
-            store.keep(sha256, &blake3, &self.wanted, &self.machine, &artifact);
-        }
-        Ok(artifact)
+        let name = identity.blake3.clone().unwrap_or_else(|| blake3_of(bytes));
+        let wasm = (preparation.prepare)(index, &name).map_err(Failure::Other)?;
+        compile::compile(self.backend, input.name, &wasm, self.linked, &self.machine)
+            .map_err(|error| Failure::Other(error.into()))
+    }
+
+    #[cfg(feature = "compiler")]
+    fn keep(&self, input: &Input<'_>, identity: &Identity, artifact: &Artifact) -> Result<(), Error> {
+        let (Some(store), Some(bytes)) = (self.store, input.bytes) else { return Ok(()) };
+        let sha256 = identity.sha256.unwrap_or_else(|| Digest::of(bytes));
+        let blake3 = identity.blake3.clone().unwrap_or_else(|| blake3_of(bytes));
+        store.keep(sha256, &blake3, &self.wanted, &self.machine, artifact).map_err(|cause| Error::NotKept {
+            module: input.name.to_owned(),
+            store: store.path.clone(),
+            cause,
+        })
     }
 
     #[cfg(not(feature = "compiler"))]
@@ -213,6 +295,11 @@ impl<'a> Request<'a> {
         _: &Preparation<'_, E>,
     ) -> Result<Artifact, Failure<E>> {
         Err(Failure::Missing(index))
+    }
+
+    #[cfg(not(feature = "compiler"))]
+    fn keep(&self, _: &Input<'_>, _: &Identity, _: &Artifact) -> Result<(), Error> {
+        Ok(())
     }
 
     /// Loads the code into an engine of its own. Functions that meet in one store must come from one engine, which

@@ -135,6 +135,12 @@ impl IoMemory {
         (base.wrapping_add(offset), length)
     }
 
+    /// A copy of the output.
+    #[cfg(feature = "compiler")]
+    pub(crate) fn output_bytes(&self, store: &impl AsStoreRef) -> Vec<u8> {
+        self.memory.view(store).copy_range_to_vec(self.output()).unwrap_or_default()
+    }
+
     /// The output with a byte after it, outside the memory: for output that ends where the memory does, which no block
     /// does.
     fn copy_output(&mut self, store: &impl AsStoreRef) -> *const u8 {

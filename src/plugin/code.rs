@@ -4,6 +4,8 @@ use super::Error;
 use crate::engine::{self, Backend, CompiledPlugin, Input, Preparation};
 use crate::guest;
 use crate::loader::{self, LoadedModule};
+#[cfg(feature = "compiler")]
+use crate::manifest;
 use crate::manifest::ModuleEntry;
 
 /// Gets code of `backend` for `modules`.
@@ -15,6 +17,25 @@ pub(super) fn of(backend: Option<&'static Backend>, modules: Vec<ModuleEntry<'_>
     let inputs: Vec<_> = sources.iter().map(Source::input).collect();
     let prepare = |index: usize, name: &str| prepare(&sources[index], name);
     engine::load(backend, &inputs, &Preparation { version: guest::REWRITE_VERSION, prepare: &prepare })
+}
+
+/// Puts code of `backend` for the modules of `input`, a module or a manifest, into `store`.
+///
+/// # Errors
+/// As for [`of`], or the code cannot be kept.
+#[cfg(feature = "compiler")]
+pub(crate) fn precompile(
+    input: &[u8],
+    backend: &'static Backend,
+    machine: &engine::Machine,
+    store: Option<&engine::Store>,
+) -> Result<Vec<engine::Made>, Error> {
+    let modules = manifest::parse(input)?.modules;
+    let sources = modules.into_iter().map(source).collect::<Result<Vec<_>, _>>()?;
+    let inputs: Vec<_> = sources.iter().map(Source::input).collect();
+    let prepare = |index: usize, name: &str| prepare(&sources[index], name);
+    let preparation = Preparation { version: guest::REWRITE_VERSION, prepare: &prepare };
+    engine::precompile(backend, machine, store, &inputs, &preparation)
 }
 
 /// What there is of a module.

@@ -22,6 +22,8 @@ use crate::loader;
 use crate::log as sink;
 use crate::manifest::{self, MAIN};
 pub(crate) use call::Outcome;
+#[cfg(feature = "compiler")]
+pub(crate) use code::precompile;
 use instance::Live;
 use link::Plan;
 
@@ -142,6 +144,12 @@ impl Plugin {
     /// Address and length of the last call's output, valid until the next call or the end of the plugin.
     pub(crate) fn output(&mut self) -> (*const u8, u64) {
         self.live.with_guest(|guest, store| guest.io.output_address(store))
+    }
+
+    /// A copy of the last call's output.
+    #[cfg(feature = "compiler")]
+    pub(crate) fn output_bytes(&mut self) -> Vec<u8> {
+        self.live.with_guest(|guest, store| guest.io.output_bytes(store))
     }
 
     /// Empties the output of the last call.

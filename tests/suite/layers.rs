@@ -7,7 +7,7 @@ use crate::host::root;
 
 /// The floors from the top; each may use those after it, and itself. Those in one line do not know each other.
 const FLOORS: [&[&str]; 7] = [
-    &["ffi"],
+    &["ffi", "tool"],
     &["context"],
     &["plugin"],
     &["engine", "guest", "loader"],

@@ -190,7 +190,7 @@ fn names_of_other_machines_and_versions_are_left_alone() {
         fs::remove_file(file).expect("there");
         let other = file.with_file_name(other);
         fs::write(&other, sealed).expect("writable");
-        let log = LogFile::new("info");
+        let log = LogFile::new("debug");
         assert_eq!(run(number(1)), 1);
         assert!(log.messages().iter().any(|line| line.contains("does not fit here")), "{other:?}");
         assert_eq!(files(&store()).len(), 2);

@@ -26,6 +26,8 @@ use crate::engine::artifact::{Artifact, Header};
 use crate::engine::machine::Machine;
 use crate::log as sink;
 use crate::private_dir::{Entry, PrivateDir};
+#[cfg(feature = "compiler")]
+pub(crate) use upkeep::Stored;
 
 /// The directory with the artifacts.
 const MODULES: &str = "modules";
@@ -57,6 +59,13 @@ impl Wanted {
     fn prefix(&self, machine: &Machine) -> String {
         let settings = blake3::hash(self.settings.as_bytes()).to_hex();
         format!("{}-{}-{}-", self.backend, &settings[..16], machine.name())
+    }
+
+    /// The name of an artifact with this code that uses all that `machine` has.
+    #[cfg(feature = "compiler")]
+    fn name(&self, machine: &Machine) -> String {
+        let features: Vec<_> = machine.features().into_iter().collect();
+        format!("{}{}", self.prefix(machine), features.join("+"))
     }
 }
 
@@ -102,6 +111,27 @@ impl Store {
 
     /// The code of a module for `machine`.
     pub(super) fn find(&self, identity: &Identity, wanted: &Wanted, machine: &Machine) -> Option<Artifact> {
+        self.pick(identity, wanted, machine, |entries| {
+            candidates(entries, &wanted.prefix(machine), &machine.features())
+        })
+    }
+
+    /// The code of a module that uses all that `machine` has.
+    #[cfg(feature = "compiler")]
+    pub(super) fn find_exactly(&self, identity: &Identity, wanted: &Wanted, machine: &Machine) -> Option<Artifact> {
+        let name = wanted.name(machine);
+        self.pick(identity, wanted, machine, |entries| {
+            entries.iter().map(|entry| entry.name.as_str()).filter(|other| *other == name).collect()
+        })
+    }
+
+    fn pick(
+        &self,
+        identity: &Identity,
+        wanted: &Wanted,
+        machine: &Machine,
+        candidates: impl FnOnce(&[Entry]) -> Vec<&str>,
+    ) -> Option<Artifact> {
         let sha256 = identity.sha256?.to_string();
         let module = match self.root.directory(MODULES).and_then(|modules| modules.directory(&sha256)) {
             Ok(module) => module,
@@ -112,7 +142,7 @@ impl Store {
             }
         };
         let entries = module.entries().unwrap_or_default();
-        for name in candidates(&entries, &wanted.prefix(machine), &machine.features()) {
+        for name in candidates(&entries) {
             match read(&module, name, |header| is(header, &sha256, identity, wanted, machine)) {
                 Ok(artifact) => {
                     module.touch(name);
@@ -124,7 +154,7 @@ impl Store {
         if let Some(other) = entries.iter().find(|entry| !entry.is_temporary()) {
             let line =
                 format_args!("module {sha256} has code in the store that does not fit here, such as {}", other.name);
-            sink::record(Level::Info, sink::TARGET, line);
+            sink::record(Level::Debug, sink::TARGET, line);
         }
         None
     }
@@ -137,7 +167,7 @@ impl Store {
 }
 
 /// Logs what is wrong with the store.
-fn warn(line: fmt::Arguments<'_>) {
+pub(super) fn warn(line: fmt::Arguments<'_>) {
     sink::record(Level::Warn, sink::TARGET, line);
 }
 

@@ -42,7 +42,10 @@ pub(super) fn max_bytes() -> u64 {
 }
 
 impl Store {
-    /// Keeps the code of a module. Where that fails there is a line in the log, and the store is as it was.
+    /// Keeps the code of a module.
+    ///
+    /// # Errors
+    /// It cannot be written, or is larger than the store may be; the store is as it was.
     pub(in crate::engine) fn keep(
         &self,
         sha256: Digest,
@@ -50,28 +53,14 @@ impl Store {
         wanted: &Wanted,
         machine: &Machine,
         artifact: &Artifact,
-    ) {
-        if let Err(error) = self.put(sha256, blake3, wanted, machine, artifact) {
-            warn(format_args!("store `{}`: code is not kept: {error}", self.path.display()));
-        }
-    }
-
-    fn put(
-        &self,
-        sha256: Digest,
-        blake3: &str,
-        wanted: &Wanted,
-        machine: &Machine,
-        artifact: &Artifact,
     ) -> io::Result<()> {
-        let features: Vec<_> = machine.features().into_iter().collect();
-        let name = format!("{}{}", wanted.prefix(machine), features.join("+"));
+        let name = wanted.name(machine);
         let header = Header {
             module: sha256.to_string(),
             blake3: blake3.to_owned(),
             settings: wanted.settings.clone(),
             target: machine.name(),
-            cpu: features,
+            cpu: machine.features().into_iter().collect(),
         };
         let parts = artifact.seal(&header).map_err(io::Error::other)?;
         let size = parts.iter().map(Vec::len).sum::<usize>() as u64;
@@ -160,13 +149,21 @@ impl Store {
     pub(crate) fn remove(&self, stored: &Stored) -> io::Result<()> {
         let modules = self.root.directory(MODULES)?;
         let module = modules.directory(&stored.module)?;
-        let blake3 = self.verify(stored).map(|header| header.blake3);
+        let header = self.verify(stored);
         module.remove(&stored.name)?;
         if modules.remove_directory(&stored.module).is_ok()
-            && let Ok(blake3) = blake3
             && let Ok(links) = self.root.directory(BY_BLAKE3)
         {
-            let _ = links.remove(&blake3);
+            // What is damaged does not say what it is linked by.
+            let of_module =
+                |link: &str| links.read_link(link).is_ok_and(|text| text.as_bytes() == stored.module.as_bytes());
+            let linked = match header {
+                Ok(header) => vec![header.blake3],
+                Err(_) => links.entries()?.into_iter().map(|entry| entry.name).filter(|link| of_module(link)).collect(),
+            };
+            for link in linked {
+                let _ = links.remove(&link);
+            }
         }
         Ok(())
     }

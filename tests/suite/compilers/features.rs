@@ -111,34 +111,40 @@ const FEATURES: [Feature; 18] = [
     ),
 ];
 
-/// The library that some modules import from.
-const LIBRARY: &str = "(module (func (export \"two\") (result i32 i32) (i32.const 2) (i32.const 1)))";
+/// The libraries that some modules import from: one instance for all calls, and one for each.
+const LIBRARIES: [&str; 2] = [
+    "(module (func (export \"two\") (result i32 i32) (i32.const 2) (i32.const 1)))",
+    "(module (func (export \"_start\")) (func (export \"two\") (result i32 i32) (i32.const 2) (i32.const 1)))",
+];
+
+/// Manifests for a module.
+fn manifests(module: &str, compiler: Compiler) -> Vec<String> {
+    let module = format!("(module {module})");
+    let compiler = format!("\"compiler\": \"{}\"", compiler.name());
+    if !module.contains("(import") {
+        return vec![manifest(&module, &compiler)];
+    }
+    let linked = LIBRARIES.map(|library| crate::linking::modules([("lib", library), ("main", &module)]));
+    linked.map(|manifest| format!("{}, {compiler}}}", manifest.strip_suffix('}').expect("an object"))).to_vec()
+}
 
 #[test]
 fn each_compiler_understands_what_the_table_says() {
     let mut wrong = Vec::new();
-    for compiler in usable() {
-        for feature in &FEATURES {
-            let compiles = feature.compiles[compiler as usize];
-            let module = format!("(module {})", feature.module);
-            let text = format!("\"compiler\": \"{}\"", compiler.name());
-            let manifest = if feature.module.contains("import") {
-                let modules = crate::linking::modules([("lib", LIBRARY), ("main", &module)]);
-                format!("{}, {text}}}", modules.strip_suffix('}').expect("an object"))
-            } else {
-                manifest(&module, &text)
-            };
+    let features = usable().into_iter().flat_map(|compiler| FEATURES.iter().map(move |feature| (compiler, feature)));
+    for (compiler, feature) in features {
+        let compiles = feature.compiles[compiler as usize];
+        for manifest in manifests(feature.module, compiler) {
             let context = Context::new();
             match context.create(manifest, false) {
                 Ok(plugin) if compiles && plugin.call_only("run", b"") == 1 => {}
                 Err(_) if !compiles && headless() => {}
                 // One line that names the module and what is missing.
                 Err(error) if !compiles && error.starts_with("module `main`: ") && error.len() < 300 => {}
-                other => wrong.push(format!(
-                    "{compiler:?}: {}: {:?}",
-                    feature.name,
-                    other.map(|plugin| plugin.call("run", ""))
-                )),
+                other => {
+                    let found = other.map(|plugin| plugin.call("run", ""));
+                    wrong.push(format!("{compiler:?}: {}: {found:?}", feature.name));
+                }
             }
         }
     }

@@ -1,0 +1,85 @@
+//! `extism-wasmer cache`
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Subcommand};
+use extism::tool::{self, Cache, CacheEntry};
+
+use crate::{Outcome, exit, text};
+
+#[derive(Args)]
+pub(crate) struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+    /// The store; EXTISM_CACHE_DIR or the user's cache if not given
+    #[arg(long, value_name = "DIRECTORY", global = true)]
+    store: Option<PathBuf>,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// List what is in it: size, last use, file
+    List,
+    /// Check that everything in it is whole
+    Verify,
+    /// Remove everything from it
+    Clear,
+}
+
+pub(crate) fn run(arguments: &Arguments) -> Outcome {
+    let store = arguments.store.clone().or_else(tool::default_store);
+    let store = store.ok_or("EXTISM_CACHE_DIR is empty: name a directory with --store")?;
+    if !store.exists() {
+        return text::print(format!("{} is not there: nothing is kept\n", store.display()).as_bytes(), 0);
+    }
+    let cache = Cache::open(&store).map_err(|error| error.to_string())?;
+    let entries = cache.entries().map_err(|error| error.to_string())?;
+    match arguments.command {
+        Command::List => text::print(list(&entries).as_bytes(), 0),
+        Command::Verify => verify(&cache, &entries),
+        Command::Clear => clear(&cache, &entries),
+    }
+}
+
+fn total(entries: &[CacheEntry]) -> String {
+    let size = entries.iter().map(CacheEntry::size).sum();
+    format!("{} artifacts, {}", entries.len(), text::bytes(size))
+}
+
+fn list(entries: &[CacheEntry]) -> String {
+    let mut lines = String::new();
+    for entry in entries {
+        let age = entry.used().elapsed().unwrap_or_default();
+        lines += &format!("{:>9}  {:>8} ago  {}\n", text::bytes(entry.size()), ago(age), entry.path());
+    }
+    lines + &total(entries) + "\n"
+}
+
+fn ago(age: Duration) -> String {
+    match age.as_secs() {
+        seconds @ 0..120 => format!("{seconds} s"),
+        seconds @ 120..7_200 => format!("{} min", seconds / 60),
+        seconds @ 7_200..172_800 => format!("{} h", seconds / 3_600),
+        seconds => format!("{} days", seconds / 86_400),
+    }
+}
+
+fn verify(cache: &Cache, entries: &[CacheEntry]) -> Outcome {
+    let mut bad = 0;
+    for entry in entries {
+        if let Err(error) = cache.verify(entry) {
+            eprintln!("{}: {error}", entry.path());
+            bad += 1;
+        }
+    }
+    let status = if bad == 0 { 0 } else { exit::FAILED };
+    text::print(format!("{}, {bad} of them not whole\n", total(entries)).as_bytes(), status)
+}
+
+fn clear(cache: &Cache, entries: &[CacheEntry]) -> Outcome {
+    for entry in entries {
+        cache.remove(entry).map_err(|error| format!("{}: {error}", entry.path()))?;
+    }
+    text::print(format!("removed {}\n", total(entries)).as_bytes(), 0)
+}

@@ -1,0 +1,76 @@
+//! `extism-wasmer compile`
+
+use std::io::IsTerminal;
+use std::path::PathBuf;
+
+use clap::Args;
+use extism::tool::{self, Order};
+use indicatif::{ProgressBar, ProgressStyle};
+
+use crate::{Outcome, exit, plugin, text};
+
+#[derive(Args)]
+pub(crate) struct Arguments {
+    /// Modules (.wasm, .wat) or manifests (JSON, TOML)
+    #[arg(required = true, value_name = "MODULE")]
+    modules: Vec<PathBuf>,
+    /// The compilers, such as `llvm,cranelift`; the default one if not given
+    #[arg(long, value_name = "NAME", value_delimiter = ',')]
+    compiler: Vec<String>,
+    /// The target, such as `aarch64-unknown-linux-gnu`; this one if not given
+    #[arg(long, value_name = "TRIPLE")]
+    target: Option<String>,
+    /// `native`, a level of x86-64 such as `x86-64-v3`, or a list of features such as `sse2,avx2`; if not given
+    /// `x86-64-v2`, or `neon` on other targets, so that the code runs on every such server
+    #[arg(long, value_name = "CPU")]
+    cpu: Option<String>,
+    /// The directory to put code into; EXTISM_CACHE_DIR or the user's cache if not given
+    #[arg(long, value_name = "DIRECTORY")]
+    store: Option<PathBuf>,
+}
+
+pub(crate) fn run(arguments: &Arguments) -> Outcome {
+    let order = Order::new(&arguments.compiler, arguments.target.as_deref(), arguments.cpu.as_deref());
+    let order = order.map_err(|error| error.to_string())?;
+    let store = arguments.store.clone().or_else(tool::default_store);
+    let store = store.ok_or("EXTISM_CACHE_DIR is empty: name a directory with --store")?;
+    let bar = progress(arguments.modules.len());
+    let mut lines = String::new();
+    let mut status = 0;
+    for path in &arguments.modules {
+        bar.set_message(path.display().to_string());
+        let named = |error| format!("`{}`: {error}", path.display());
+        let compiled = plugin::read(path).and_then(|contents| order.compile(&contents, Some(&store)).map_err(named));
+        match compiled {
+            Ok(compiled) => compiled.iter().for_each(|compiled| lines += &line(path, compiled)),
+            // The others are compiled all the same.
+            Err(error) => {
+                bar.suspend(|| eprintln!("extism-wasmer: {error}"));
+                status = exit::CANNOT;
+            }
+        }
+        bar.inc(1);
+    }
+    bar.finish_and_clear();
+    if !lines.is_empty() {
+        lines += &format!("for {}, in {}\n", order.machine(), store.display());
+    }
+    text::print(lines.as_bytes(), status)
+}
+
+fn line(path: &std::path::Path, compiled: &tool::Compiled) -> String {
+    let took = compiled.took.map_or_else(|| "was there".to_owned(), text::duration);
+    let module = if compiled.module == "main" { String::new() } else { format!(" ({})", compiled.module) };
+    let (size, compiler) = (text::bytes(compiled.size as u64), compiled.compiler);
+    format!("{}  {}{module}  {compiler}  {size}  {took}\n", &compiled.sha256[..16], path.display())
+}
+
+/// A progress bar on standard error, if that is a terminal.
+fn progress(count: usize) -> ProgressBar {
+    if count < 2 && !std::io::stderr().is_terminal() {
+        return ProgressBar::hidden();
+    }
+    let bar = ProgressBar::new(count as u64);
+    let style = ProgressStyle::with_template("{bar:30} {pos}/{len} {msg}");
+    bar.with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
+}

@@ -1,0 +1,76 @@
+//! `extism-wasmer`: compile, call and inspect Extism plugins, and look after the store of compiled code.
+
+mod cache;
+mod call;
+mod compile;
+mod inspect;
+mod plugin;
+mod text;
+
+use std::process::ExitCode;
+
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
+
+/// What this program ends with.
+mod exit {
+    /// A plugin's function, or a check, failed.
+    pub(crate) const FAILED: u8 = 1;
+    /// Something could not be read, made or written. Wrong usage is 2, as clap has it.
+    pub(crate) const CANNOT: u8 = 3;
+}
+
+/// What a command came to: its exit status, or what went wrong before there was one.
+type Outcome = Result<u8, String>;
+
+#[derive(Parser)]
+#[command(
+    name = "extism-wasmer",
+    about = "Compile, call and inspect Extism plugins",
+    after_help = "Exit status: 0 success, 1 the plugin's function or a check failed, 2 wrong usage, \
+                  3 something could not be read, made or written.\n\
+                  Environment: EXTISM_COMPILER, EXTISM_CACHE_DIR, EXTISM_CACHE_MAX_BYTES, NO_COLOR; \
+                  see README.md.",
+    subcommand_required = true,
+    arg_required_else_help = true
+)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Compile modules ahead of time, into a store that libraries without compilers run from
+    Compile(compile::Arguments),
+    /// Call a function of a plugin, and print its output
+    Call(call::Arguments),
+    /// Show what modules import and export, and which compilers can compile them
+    Inspect(inspect::Arguments),
+    /// Look at a store of compiled code, check it, or empty it
+    Cache(cache::Arguments),
+}
+
+fn main() -> ExitCode {
+    let command = Arguments::command().version(version());
+    let arguments = command.get_matches();
+    let arguments = Arguments::from_arg_matches(&arguments).unwrap_or_else(|error| error.exit());
+    let outcome = match arguments.command {
+        Command::Compile(arguments) => compile::run(&arguments),
+        Command::Call(arguments) => call::run(&arguments),
+        Command::Inspect(arguments) => inspect::run(&arguments),
+        Command::Cache(arguments) => cache::run(&arguments),
+    };
+    match outcome {
+        Ok(status) => ExitCode::from(status),
+        Err(error) => {
+            eprintln!("extism-wasmer: {error}");
+            ExitCode::from(exit::CANNOT)
+        }
+    }
+}
+
+/// The version, and the compilers that are built in.
+fn version() -> String {
+    let built_in = extism::tool::compilers().into_iter().filter(|(_, built_in)| *built_in).map(|(name, _)| name);
+    format!("{} (compilers: {})", env!("CARGO_PKG_VERSION"), built_in.collect::<Vec<_>>().join(", "))
+}

@@ -1,0 +1,216 @@
+//! What the command-line tool does, for it alone: this is not an interface for programs.
+
+use std::ffi::CString;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+use crate::engine::{self, Backend, Machine, Made, Store, Stored};
+use crate::error;
+use crate::plugin;
+
+/// Why something could not be done.
+#[derive(Debug)]
+pub struct Error(String);
+
+impl std::fmt::Display for Error {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Error {}
+
+fn failed(error: impl std::error::Error) -> Error {
+    Error(error::describe(&error))
+}
+
+/// The names of all compilers, each with whether it is built in.
+#[must_use]
+pub fn compilers() -> Vec<(&'static str, bool)> {
+    engine::backends().map(|backend| (backend.name(), backend.is_built_in())).collect()
+}
+
+/// The store that the environment names, or the usual one.
+#[must_use]
+pub fn default_store() -> Option<PathBuf> {
+    Store::path()
+}
+
+/// For which compilers and which machine code is made.
+#[derive(Debug)]
+pub struct Order {
+    backends: Vec<&'static Backend>,
+    machine: Machine,
+}
+
+/// The code of one module.
+#[derive(Debug)]
+pub struct Compiled {
+    /// What the manifest calls it.
+    pub module: String,
+    /// In hex.
+    pub sha256: String,
+    /// The compiler's name.
+    pub compiler: &'static str,
+    /// In bytes.
+    pub size: usize,
+    /// How long it took, if it was not there.
+    pub took: Option<Duration>,
+}
+
+impl Order {
+    /// Code of the named compilers, else of the one in use, for a target and a CPU, else for a baseline of this target.
+    ///
+    /// # Errors
+    /// A compiler is not built in, or there is no such machine.
+    pub fn new(compilers: &[String], target: Option<&str>, cpu: Option<&str>) -> Result<Self, Error> {
+        let chosen = if compilers.is_empty() {
+            vec![engine::select(None).map_err(failed)?]
+        } else {
+            compilers.iter().map(|name| engine::select(Some(name))).collect::<Result<_, _>>().map_err(failed)?
+        };
+        let backends = chosen.into_iter().flatten().collect();
+        Ok(Self { backends, machine: Machine::new(target, cpu).map_err(failed)? })
+    }
+
+    /// What the code is for, such as `x86_64-linux (sse2 sse3)`.
+    #[must_use]
+    pub fn machine(&self) -> String {
+        let features: Vec<_> = self.machine.features().into_iter().collect();
+        format!("{} ({})", self.machine.name(), features.join(" "))
+    }
+
+    /// Compiles the modules of `input`, a module or a manifest, and keeps the code in `store`, if there is one.
+    ///
+    /// # Errors
+    /// `input` is wrong, a module cannot be compiled, or its code cannot be kept.
+    pub fn compile(&self, input: &[u8], store: Option<&Path>) -> Result<Vec<Compiled>, Error> {
+        let store = match store {
+            Some(path) => Some(open(path, true)?),
+            None => None,
+        };
+        let mut compiled = Vec::new();
+        for backend in &self.backends {
+            for made in plugin::precompile(input, backend, &self.machine, store.as_ref()).map_err(failed)? {
+                let Made { module, sha256, size, took } = made;
+                compiled.push(Compiled { module, sha256: sha256.to_string(), compiler: backend.name(), size, took });
+            }
+        }
+        Ok(compiled)
+    }
+}
+
+fn open(path: &Path, create: bool) -> Result<Store, Error> {
+    Store::open(path, create).map_err(|error| Error(format!("store `{}`: {error}", path.display())))
+}
+
+/// A plugin to call.
+pub struct Plugin(plugin::Plugin);
+
+impl Plugin {
+    /// Makes one of a module or a manifest.
+    ///
+    /// # Errors
+    /// Every way in which that can be wrong.
+    pub fn new(input: &[u8], with_wasi: bool) -> Result<Self, Error> {
+        plugin::Plugin::new(input, with_wasi).map(Self).map_err(failed)
+    }
+
+    /// Calls a function; returns its status and its error.
+    ///
+    /// # Errors
+    /// The name has a NUL in it.
+    pub fn call(&mut self, function: &str, input: &[u8]) -> Result<(i32, Option<String>), Error> {
+        let function = CString::new(function).map_err(|_| Error("the function's name has a NUL byte".to_owned()))?;
+        let outcome = self.0.call(&function, input);
+        Ok((outcome.code, outcome.error))
+    }
+
+    /// The output of the last call.
+    #[must_use]
+    pub fn output(&mut self) -> Vec<u8> {
+        self.0.output_bytes()
+    }
+}
+
+/// A store, to be looked at and cleaned up.
+#[derive(Debug)]
+pub struct Cache(Store);
+
+/// An artifact in a store.
+#[derive(Debug)]
+pub struct CacheEntry(Stored);
+
+impl CacheEntry {
+    /// Its file, below the store.
+    #[must_use]
+    pub fn path(&self) -> String {
+        format!("modules/{}/{}", self.0.module, self.0.name)
+    }
+
+    /// SHA-256 of its module.
+    #[must_use]
+    pub fn module(&self) -> &str {
+        &self.0.module
+    }
+
+    /// Its size in bytes.
+    #[must_use]
+    pub fn size(&self) -> u64 {
+        self.0.size
+    }
+
+    /// When it was made, or used, last.
+    #[must_use]
+    pub fn used(&self) -> SystemTime {
+        self.0.used
+    }
+}
+
+/// What an artifact is, from its header.
+#[derive(Debug)]
+pub struct Contents {
+    /// What decided the code.
+    pub settings: String,
+    /// Architecture and operating system.
+    pub target: String,
+    /// The CPU features that it needs.
+    pub cpu: Vec<String>,
+}
+
+impl Cache {
+    /// Opens a store that is there.
+    ///
+    /// # Errors
+    /// It is not there, or others can write to it.
+    pub fn open(path: &Path) -> Result<Self, Error> {
+        open(path, false).map(Self)
+    }
+
+    /// All that is in it.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    pub fn entries(&self) -> Result<Vec<CacheEntry>, Error> {
+        let mut entries = self.0.list().map_err(failed)?;
+        entries.sort_by(|a, b| (&a.module, &a.name).cmp(&(&b.module, &b.name)));
+        Ok(entries.into_iter().map(CacheEntry).collect())
+    }
+
+    /// What an artifact is, if it is whole.
+    ///
+    /// # Errors
+    /// It is not.
+    pub fn verify(&self, entry: &CacheEntry) -> Result<Contents, Error> {
+        let header = self.0.verify(&entry.0).map_err(failed)?;
+        Ok(Contents { settings: header.settings, target: header.target, cpu: header.cpu })
+    }
+
+    /// Removes an artifact.
+    ///
+    /// # Errors
+    /// It cannot be removed.
+    pub fn remove(&self, entry: &CacheEntry) -> Result<(), Error> {
+        self.0.remove(&entry.0).map_err(failed)
+    }
+}
