@@ -10,17 +10,18 @@ INCLUDEDIR ?= $(PREFIX)/include
 VERSION := $(shell sed -n 's/^version = "\(.*\)"$$/\1/p' Cargo.toml | head -n 1)
 SONAME := libextism.so.$(firstword $(subst ., ,$(VERSION)))
 DIST ?= target/dist
-# Compilers besides Cranelift, such as `llvm,singlepass`; or, for the library without any, HEADLESS=1.
+# Features besides the default ones, such as `llvm,singlepass`; NO_DEFAULT=1 leaves those out.
 FEATURES ?=
-HEADLESS ?=
-CARGO_FEATURES := $(if $(HEADLESS),--no-default-features) $(if $(FEATURES),--features $(FEATURES))
+NO_DEFAULT ?=
+CARGO_FEATURES := $(if $(NO_DEFAULT),--no-default-features) $(if $(FEATURES),--features $(FEATURES))
+SOURCES := Cargo.toml Cargo.lock build.rs cbindgen.toml .cargo/config.toml $(shell find src -name '*.rs')
 EXAMPLES := $(patsubst examples/c/%.c,$(DIST)/%,$(wildcard examples/c/*.c))
 PLUGIN := fixtures/wasm/count_vowels.v0.wasm
 
 # Not CC: with another value in the environment, cargo builds everything that has C in it anew.
 export CARGO DESTDIR PREFIX LIBDIR INCLUDEDIR
 
-.PHONY: help build headless tool example test test-rust test-compilers test-c test-valgrind test-python test-install lint deny deps-llvm check-features header fixtures \
+.PHONY: help build headless tool compare example test test-rust test-compilers test-c test-valgrind test-python test-install lint deny deps-llvm check-features header fixtures \
         fixtures-big fixtures-pdk install uninstall clean
 .DELETE_ON_ERROR:
 
@@ -35,7 +36,7 @@ help: ## show this list
 build: $(DIST)/libextism.so ## build libextism.so and libextism.a into target/dist
 
 headless: ## build the library without compilers into target/headless
-	$(MAKE) build HEADLESS=1 DIST=target/headless
+	$(MAKE) build NO_DEFAULT=1 DIST=target/headless
 
 tool: ## build the command-line tool into target/dist
 	$(CARGO) build --release --locked -p extism-wasmer-cli $(if $(FEATURES),--features $(FEATURES))
@@ -79,7 +80,7 @@ check-features: ## check that each compiler, all, and none build, with and witho
 	packaging/check-features.sh
 
 deny: target/tools/bin/cargo-deny ## check licences and sources of the dependencies
-	$< --all-features check licenses bans sources
+	$< --workspace --all-features check licenses bans sources
 
 # Its database of advisories is a git repository, which not every machine reaches; `cargo deny check` asks it too.
 target/tools/bin/cargo-deny:
@@ -109,13 +110,28 @@ uninstall: ## remove what `make install` has installed
 clean: ## remove what was built
 	$(CARGO) clean
 
+# The comparison: one library for each compiler and one without, as they are shipped, and perhaps others
+
+COMPARED := cranelift llvm singlepass headless
+
+compare: $(COMPARED:%=target/compare/%/libextism.so) target/compare/driver fixtures-big fixtures-pdk ## run the same workloads on every compiler; PEER=/path/to/libextism.so adds others (needs deps-llvm)
+	$(CARGO) run --release --locked -p extism-compare -- --libraries target/compare $(PEER:%=--peer %) $(COMPARE_FLAGS)
+
+target/compare/headless/libextism.so: $(SOURCES)
+	$(MAKE) build DIST=$(@D) NO_DEFAULT=1 FEATURES=wasi
+
+target/compare/%/libextism.so: $(SOURCES)
+	$(MAKE) build DIST=$(@D) NO_DEFAULT=1 FEATURES=$*,wasi
+
+target/compare/driver: compare/driver.c
+	@mkdir -p $(@D)
+	$(CC) -std=c11 -D_GNU_SOURCE -Wall -Wextra -Wpedantic -Werror -O2 $< -ldl -o $@
+
 # The library
 #
 # One library is shipped: the static one with link-time optimisation, and the shared one linked from it with a version
 # script, so that nothing but the functions of extism.h is exported. (Cargo's own cdylib would export symbols of
 # dependencies, and asking it for several kinds at once drops the optimisation silently.)
-
-SOURCES := Cargo.toml Cargo.lock build.rs cbindgen.toml .cargo/config.toml $(shell find src -name '*.rs')
 
 $(DIST)/libextism.a: $(SOURCES)
 	@mkdir -p $(DIST)
@@ -130,7 +146,7 @@ $(DIST)/libextism.map: packaging/symbols.txt packaging/version-script.sh
 
 $(DIST)/libextism.so: $(DIST)/libextism.a $(DIST)/libextism.map
 	$(CC) -shared -o $(DIST)/libextism.so.$(VERSION) -Wl,--whole-archive $(DIST)/libextism.a -Wl,--no-whole-archive \
-	    -Wl,--gc-sections -Wl,--strip-debug -Wl,--version-script=$(DIST)/libextism.map -Wl,-soname,$(SONAME) \
+	    -Wl,--gc-sections -Wl,--strip-all -Wl,--version-script=$(DIST)/libextism.map -Wl,-soname,$(SONAME) \
 	    -Wl,-z,relro,-z,now -Wl,-z,defs $$(cat $(DIST)/native-libs.txt)
 	ln -sf libextism.so.$(VERSION) $(DIST)/$(SONAME)
 	ln -sf $(SONAME) $@

@@ -4,6 +4,7 @@
 #[cfg(feature = "compiler")]
 mod choice;
 mod features;
+mod kernels;
 mod memories;
 
 use crate::host::Compiler;

@@ -1,0 +1,76 @@
+//! Runs the same workloads on several libraries with the C interface of Extism, of 0.1.0 or of 1.x, side by side: in
+//! rounds, one process a workload and library, so that all see the same noise. Prints a table, and writes JSON and a page.
+
+mod chart;
+mod library;
+mod run;
+mod workload;
+
+use std::fs;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use library::Library;
+use run::Results;
+use workload::WORKLOADS;
+
+#[derive(Parser)]
+#[command(about = "Run the same workloads on libraries with the C interface of Extism, side by side")]
+struct Arguments {
+    /// A directory with one directory for each compiler, and the driver
+    #[arg(long, default_value = "target/compare")]
+    libraries: PathBuf,
+    /// Another library, of either interface; can be repeated
+    #[arg(long, value_name = "PATH")]
+    peer: Vec<PathBuf>,
+    /// Only the compilers whose names begin like this; can be repeated
+    #[arg(long, value_name = "NAME")]
+    only: Vec<String>,
+    /// Only the workloads whose names begin like this; can be repeated
+    #[arg(long, value_name = "NAME")]
+    workload: Vec<String>,
+    /// How often everything is run
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
+    rounds: u32,
+    /// How long a workload that is repeated is repeated each time, in seconds
+    #[arg(long, default_value_t = 0.5)]
+    seconds: f64,
+}
+
+fn main() -> ExitCode {
+    match run(&Arguments::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("compare: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(arguments: &Arguments) -> Result<(), String> {
+    let mut libraries = library::built(&arguments.libraries)?;
+    libraries.retain(|library| begins(&library.name, &arguments.only));
+    for path in &arguments.peer {
+        libraries.push(Library::peer(path)?);
+    }
+    if libraries.is_empty() {
+        return Err(format!("no libraries in {}: run `make compare`", arguments.libraries.display()));
+    }
+    let workloads: Vec<_> = WORKLOADS.iter().filter(|workload| begins(workload.name, &arguments.workload)).collect();
+    let results = Results::measure(arguments, &libraries, &workloads)?;
+    print!("{}", results.table());
+    let to = |name: &str| arguments.libraries.join(name);
+    let json = serde_json::to_string_pretty(&results).map_err(|error| error.to_string())?;
+    for (name, contents) in [("compare.json", json), ("compare.html", chart::page(&results)?)] {
+        fs::write(to(name), contents).map_err(|error| format!("{}: {error}", to(name).display()))?;
+    }
+    println!("\n{} and {} have the figures.", to("compare.json").display(), to("compare.html").display());
+    Ok(())
+}
+
+/// Whether `name` begins like one of `wanted`, or nothing is.
+fn begins(name: &str, wanted: &[String]) -> bool {
+    wanted.is_empty() || wanted.iter().any(|wanted| name.starts_with(wanted.as_str()))
+}
