@@ -14,5 +14,6 @@ mod log;
 mod manifest;
 mod plugin;
 mod private_dir;
+mod read;
 #[cfg(feature = "compiler")]
 pub mod tool;

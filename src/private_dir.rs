@@ -5,7 +5,7 @@
 
 use std::ffi::CString;
 use std::fs::{DirBuilder, File};
-use std::io::{self, Read as _, Write as _};
+use std::io::{self, Write as _};
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::Path;
@@ -14,6 +14,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use rustix::fs::{AtFlags, CWD, Dir, FileType, Mode, OFlags, Stat, Timespec, Timestamps, UTIME_NOW, UTIME_OMIT};
 use rustix::process::{geteuid, getpid};
+
+use crate::read;
 
 /// What temporary files' names begin with. Other names must not.
 const TEMPORARY: &str = ".new-";
@@ -111,12 +113,7 @@ impl PrivateDir {
         }
         check_owner("the file", &stat)?;
         let size = u64::try_from(stat.st_size).unwrap_or(0);
-        if size > max {
-            return Err(io::Error::other(format!("larger than {max} bytes")));
-        }
-        let mut bytes = Vec::with_capacity(usize::try_from(size).unwrap_or(0));
-        file.take(max).read_to_end(&mut bytes)?;
-        Ok(bytes)
+        read::whole(&file, size, max)?.ok_or_else(|| io::Error::other(format!("larger than {max} bytes")))
     }
 
     /// Puts a file of the given parts under `name`, all of it or nothing; a reader sees the old or the new one.

@@ -41,6 +41,7 @@ pub fn default_store() -> Option<PathBuf> {
 pub struct Order {
     backends: Vec<&'static Backend>,
     machine: Machine,
+    fuel: bool,
 }
 
 /// The code of one module.
@@ -70,7 +71,13 @@ impl Order {
             compilers.iter().map(|name| engine::select(Some(name))).collect::<Result<_, _>>().map_err(failed)?
         };
         let backends = chosen.into_iter().flatten().collect();
-        Ok(Self { backends, machine: Machine::new(target, cpu).map_err(failed)? })
+        Ok(Self { backends, machine: Machine::new(target, cpu).map_err(failed)?, fuel: false })
+    }
+
+    /// Code that counts its instructions, for manifests with `fuel`.
+    #[must_use]
+    pub fn with_fuel(self, fuel: bool) -> Self {
+        Self { fuel, ..self }
     }
 
     /// What the code is for, such as `x86_64-linux (sse2 sse3)`.
@@ -91,7 +98,7 @@ impl Order {
         };
         let mut compiled = Vec::new();
         for backend in &self.backends {
-            for made in plugin::precompile(input, backend, &self.machine, store.as_ref()).map_err(failed)? {
+            for made in plugin::precompile(input, backend, &self.machine, store.as_ref(), self.fuel).map_err(failed)? {
                 let Made { module, sha256, size, took } = made;
                 compiled.push(Compiled { module, sha256: sha256.to_string(), compiler: backend.name(), size, took });
             }

@@ -24,6 +24,9 @@ pub(crate) struct Arguments {
     /// `x86-64-v2`, or `neon` on other targets, so that the code runs on every such server
     #[arg(long, value_name = "CPU")]
     cpu: Option<String>,
+    /// Make code that counts its instructions, for manifests with `fuel`
+    #[arg(long)]
+    fuel: bool,
     /// The directory to put code into; EXTISM_CACHE_DIR or the user's cache if not given
     #[arg(long, value_name = "DIRECTORY")]
     store: Option<PathBuf>,
@@ -31,7 +34,7 @@ pub(crate) struct Arguments {
 
 pub(crate) fn run(arguments: &Arguments) -> Outcome {
     let order = Order::new(&arguments.compiler, arguments.target.as_deref(), arguments.cpu.as_deref());
-    let order = order.map_err(|error| error.to_string())?;
+    let order = order.map_err(|error| error.to_string())?.with_fuel(arguments.fuel);
     let store = arguments.store.clone().or_else(tool::default_store);
     let store = store.ok_or("EXTISM_CACHE_DIR is empty: name a directory with --store")?;
     let bar = progress(arguments.modules.len());

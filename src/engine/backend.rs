@@ -54,11 +54,12 @@ impl Backend {
     }
 
     /// What decides the code that it makes of a module, besides that and the machine: of a module that is `linked` with
-    /// others, and that was prepared in the way of this version.
-    pub(super) fn settings(&self, linked: bool, version: u32) -> String {
+    /// others, that was prepared in the way of this version, and that counts its instructions if there is `fuel`.
+    pub(super) fn settings(&self, linked: bool, fuel: bool, version: u32) -> String {
+        let fuel = if fuel { ", fuel" } else { "" };
         let memories = if linked && self.linked_memories_move { "move" } else { "stay" };
         format!(
-            "extism-wasmer {}, wasmer {}, {} {}, memories {memories}, rewrite {version}",
+            "extism-wasmer {}, wasmer {}, {} {}, memories {memories}, rewrite {version}{fuel}",
             env!("CARGO_PKG_VERSION"),
             WASMER_VERSION,
             self.name(),

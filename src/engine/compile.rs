@@ -1,27 +1,34 @@
 //! One module through one compiler.
 
 use std::panic::{self, AssertUnwindSafe};
+use std::sync::Arc;
 
 use wasmer::sys::{EngineBuilder, NativeEngineExt};
 use wasmer::{CompileError, Engine, Module};
+use wasmer_middlewares::Metering;
 
 use super::artifact::Artifact;
 use super::machine::Machine;
 use super::{Backend, Error, limits};
 
-/// Compiles `wasm` with an engine that is thrown away afterwards. If it is `linked`, other modules may call it.
-pub(super) fn compile(
-    backend: &Backend,
-    name: &str,
-    wasm: &[u8],
-    linked: bool,
-    machine: &Machine,
-) -> Result<Artifact, Error> {
+/// How a module is compiled.
+#[derive(Clone, Copy)]
+pub(super) struct How {
+    pub(super) backend: &'static Backend,
+    /// Other modules may call it.
+    pub(super) linked: bool,
+    /// The code counts its instructions.
+    pub(super) fuel: bool,
+}
+
+/// Compiles `wasm` with an engine that is thrown away afterwards.
+pub(super) fn compile(how: How, name: &str, wasm: &[u8], machine: &Machine) -> Result<Artifact, Error> {
+    let backend = how.backend;
     let failed = |cause: String| Error::Compile { module: name.to_owned(), cause };
     if let Some(reason) = backend.refuses.and_then(|refuses| refuses(wasm)) {
         return Err(failed(format!("{}: {reason}", backend.name())));
     }
-    let engine = engine(backend, linked, machine).ok_or(Error::NoCompiler)?;
+    let engine = engine(how, machine).ok_or(Error::NoCompiler)?;
     // A compiler that panics is done with, so nothing can be seen of the state it leaves.
     let compiled = panic::catch_unwind(AssertUnwindSafe(|| Module::from_binary(&engine, wasm)));
     let module = match compiled {
@@ -31,9 +38,14 @@ pub(super) fn compile(
     Artifact::of(&module).map_err(|error| failed(error.to_string()))
 }
 
-/// An engine that compiles with `backend`, for the proposals that are safe to offer.
-fn engine(backend: &Backend, linked: bool, machine: &Machine) -> Option<Engine> {
-    let config = backend.config?();
+/// An engine that compiles with the backend, for the proposals that are safe to offer.
+fn engine(how: How, machine: &Machine) -> Option<Engine> {
+    let How { backend, linked, fuel } = how;
+    let mut config = backend.config?();
+    if fuel {
+        // Nothing runs before the host has said how much may.
+        config.push_middleware(Arc::new(Metering::new(0, |_| 1)));
+    }
     let target = machine.target();
     let mut features = config.supported_features_for_target(&target);
     features.simd(backend.simd && features.simd);

@@ -106,6 +106,8 @@ pub(crate) struct Input<'a> {
 pub(crate) struct Preparation<'a, E> {
     /// Changes whenever `prepare` makes something else of the same bytes.
     pub(crate) version: u32,
+    /// Whether the code is to count its instructions.
+    pub(crate) fuel: bool,
     #[cfg_attr(not(feature = "compiler"), expect(dead_code, reason = "asked when compiling"))]
     pub(crate) prepare: &'a Prepare<'a, E>,
 }
@@ -132,7 +134,7 @@ pub(crate) fn load<E: From<Error>>(
     let mut missing = None;
     // Without a compiler, the first is taken that all modules have code of; one that is built in always has it.
     for backend in backend.map_or_else(backend::by_speed, |backend| vec![backend]) {
-        let request = Request::new(backend, inputs.len() > 1, preparation.version, store.as_ref(), Machine::host());
+        let request = Request::new(backend, inputs, preparation, store.as_ref(), Machine::host());
         let artifacts = request.artifacts(inputs, &identities, preparation);
         match artifacts {
             Ok(artifacts) => return Ok(request.link(inputs, artifacts)?),
@@ -186,7 +188,7 @@ pub(crate) fn precompile<E: From<Error>>(
     inputs: &[Input<'_>],
     preparation: &Preparation<'_, E>,
 ) -> Result<Vec<Made>, E> {
-    let request = Request::new(backend, inputs.len() > 1, preparation.version, store, machine.clone());
+    let request = Request::new(backend, inputs, preparation, store, machine.clone());
     let mut all = Vec::with_capacity(inputs.len());
     for (index, input) in inputs.iter().enumerate() {
         let identity = identify(input, store);
@@ -226,9 +228,16 @@ enum Failure<E> {
 }
 
 impl<'a> Request<'a> {
-    fn new(backend: &'static Backend, linked: bool, version: u32, store: Option<&'a Store>, machine: Machine) -> Self {
-        let wanted = Wanted { backend: backend.name(), settings: backend.settings(linked, version) };
-        Self { backend, linked, wanted, machine, store }
+    fn new<E>(
+        backend: &'static Backend,
+        inputs: &[Input<'_>],
+        preparation: &Preparation<'_, E>,
+        store: Option<&'a Store>,
+        machine: Machine,
+    ) -> Self {
+        let linked = inputs.len() > 1;
+        let settings = backend.settings(linked, preparation.fuel, preparation.version);
+        Self { backend, linked, wanted: Wanted { backend: backend.name(), settings }, machine, store }
     }
 
     fn artifacts<E: From<Error>>(
@@ -270,8 +279,8 @@ impl<'a> Request<'a> {
         let bytes = input.bytes.ok_or(Failure::Missing(index))?;
         let name = identity.blake3.clone().unwrap_or_else(|| blake3_of(bytes));
         let wasm = (preparation.prepare)(index, &name).map_err(Failure::Other)?;
-        compile::compile(self.backend, input.name, &wasm, self.linked, &self.machine)
-            .map_err(|error| Failure::Other(error.into()))
+        let how = compile::How { backend: self.backend, linked: self.linked, fuel: preparation.fuel };
+        compile::compile(how, input.name, &wasm, &self.machine).map_err(|error| Failure::Other(error.into()))
     }
 
     #[cfg(feature = "compiler")]

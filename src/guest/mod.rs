@@ -24,7 +24,7 @@ use wasmer::{AsStoreMut, FunctionEnv, MemoryError};
 pub(crate) use abi::{HOST_MODULE, import, is_known};
 pub(crate) use host::vars::Vars;
 pub(crate) use io_memory::{Capacity, IoMemory};
-pub(crate) use reserved::{REWRITE_VERSION, START_EXPORT, is_reserved};
+pub(crate) use reserved::{FUEL_GONE_EXPORT, FUEL_LEFT_EXPORT, REWRITE_VERSION, START_EXPORT, is_reserved};
 #[cfg(feature = "compiler")]
 pub(crate) use rewrite::{Error as RewriteError, rewrite};
 

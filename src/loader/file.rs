@@ -1,10 +1,11 @@
 //! Modules from files. Only regular files are read, and each only once, so that what was verified is what runs.
 
 use std::fs::{File, OpenOptions};
-use std::io::{self, Read};
+use std::io;
 use std::path::Path;
 
 use super::Error;
+use crate::read;
 
 /// The contents of the regular file at `path`, which is at most `max` bytes long.
 pub(super) fn read(name: &str, path: &Path, max: u64) -> Result<Vec<u8>, Error> {
@@ -15,13 +16,8 @@ pub(super) fn read(name: &str, path: &Path, max: u64) -> Result<Vec<u8>, Error> 
     if !metadata.is_file() {
         return Err(Error::NotAFile { path: path.to_owned() });
     }
-    let mut bytes = Vec::with_capacity(usize::try_from(metadata.len().min(max)).unwrap_or(0));
-    // One byte more than allowed tells a file that is too large, or grows, from one that just fits.
-    file.take(max.saturating_add(1)).read_to_end(&mut bytes).map_err(in_file)?;
-    if bytes.len() as u64 > max {
-        return Err(Error::TooLarge { name: name.to_owned(), max });
-    }
-    Ok(bytes)
+    let bytes = read::whole(&file, metadata.len(), max).map_err(in_file)?;
+    bytes.ok_or_else(|| Error::TooLarge { name: name.to_owned(), max })
 }
 
 /// Opens without waiting for the other end of a FIFO.

@@ -20,6 +20,7 @@ pub(super) struct Document {
     pub(super) allowed_paths: Option<BTreeMap<String, String>>,
     pub(super) timeout_ms: Option<u64>,
     pub(super) compiler: Option<String>,
+    pub(super) fuel: Option<u64>,
 }
 
 /// `max` is Extism 0.1.0's limit of the blocks alone; `max_pages` came later and means the whole plugin. They are

@@ -28,6 +28,8 @@ pub(crate) struct Manifest<'a> {
     pub(crate) allowed_paths: BTreeMap<String, String>,
     /// The name of the compiler to use.
     pub(crate) compiler: Option<String>,
+    /// How many instructions a call may execute in each module.
+    pub(crate) fuel: Option<u64>,
     /// What the document says that has no effect, one sentence each, for the log.
     pub(crate) warnings: Vec<String>,
 }

@@ -43,6 +43,7 @@ fn bare(module: &[u8]) -> Manifest<'_> {
         config: BTreeMap::new(),
         allowed_paths: BTreeMap::new(),
         compiler: None,
+        fuel: None,
         warnings: Vec::new(),
     }
 }
@@ -136,6 +137,7 @@ fn check(document: Document, mut warnings: Vec<String>) -> Result<Manifest<'stat
         config: document.config,
         allowed_paths: document.allowed_paths.unwrap_or_default(),
         compiler: document.compiler,
+        fuel: document.fuel,
         warnings,
     })
 }

@@ -5,9 +5,9 @@ use std::ffi::CStr;
 use thiserror::Error as ThisError;
 use wasmer::{ExternType, FunctionType, Instance, RuntimeError, Store, Type, TypedFunction};
 
-use super::instance::type_name;
+use super::instance::{Live, type_name};
 use super::link::Linked;
-use super::{Error, Plugin, trap};
+use super::{Error, Plugin, fuel, trap};
 use crate::error;
 use crate::guest::wasi;
 use crate::guest::{self, Fault};
@@ -72,6 +72,8 @@ enum CallError {
     /// Shown by [`trap::describe`].
     #[error(transparent)]
     Trap(RuntimeError),
+    #[error("Call failed\n\nCaused by:\n    {}", fuel::exhausted(*.0))]
+    OutOfFuel(u64),
     #[error("Call failed: the input of {length} bytes does not fit into the plugin's memory: {cause}")]
     Input { length: usize, cause: Fault },
     #[error("Call failed: the plugin could not be instantiated anew")]
@@ -108,9 +110,13 @@ impl Plugin {
     fn run(&mut self, function: &Function) -> Result<i32, CallError> {
         // Should the host panic below, the instance is in an unknown state and must not be used again.
         self.spent = true;
+        if let Some(fuel) = self.recipe.fuel {
+            let Live { store, metered, .. } = self.live.as_mut();
+            metered.iter().for_each(|instance| fuel::fill(store, instance, fuel));
+        }
         if !self.initialised && function.role == Role::Other {
             // A failed initialiser leaves the instance spent.
-            initialise(&mut self.live.store, &self.live.main).map_err(CallError::Trap)?;
+            initialise(&mut self.live.store, &self.live.main).map_err(|trap| self.failure(trap))?;
         }
         self.initialised = true;
         let store = &mut self.live.store;
@@ -119,7 +125,16 @@ impl Plugin {
             Entry::Status(function) => function.call(store),
         };
         self.spent = function.role == Role::Start;
-        result.map_err(CallError::Trap)
+        result.map_err(|trap| self.failure(trap))
+    }
+
+    /// Why a call has ended before its end.
+    fn failure(&mut self, trap: RuntimeError) -> CallError {
+        let Live { store, metered, .. } = self.live.as_mut();
+        match self.recipe.fuel {
+            Some(fuel) if metered.iter().any(|instance| fuel::is_gone(store, instance)) => CallError::OutOfFuel(fuel),
+            _ => CallError::Trap(trap),
+        }
     }
 
     /// Looks `name` up, once per instance.

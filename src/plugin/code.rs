@@ -8,18 +8,23 @@ use crate::loader::{self, LoadedModule};
 use crate::manifest;
 use crate::manifest::ModuleEntry;
 
-/// Gets code of `backend` for `modules`.
+/// Gets code of `backend` for `modules`, which counts its instructions if there is `fuel`.
 ///
 /// # Errors
 /// A module cannot be read, is not what the manifest says, or cannot be compiled.
-pub(super) fn of(backend: Option<&'static Backend>, modules: Vec<ModuleEntry<'_>>) -> Result<CompiledPlugin, Error> {
+pub(super) fn of(
+    backend: Option<&'static Backend>,
+    modules: Vec<ModuleEntry<'_>>,
+    fuel: bool,
+) -> Result<CompiledPlugin, Error> {
     let sources = modules.into_iter().map(source).collect::<Result<Vec<_>, _>>()?;
     let inputs: Vec<_> = sources.iter().map(Source::input).collect();
     let prepare = |index: usize, name: &str| prepare(&sources[index], name);
-    engine::load(backend, &inputs, &Preparation { version: guest::REWRITE_VERSION, prepare: &prepare })
+    engine::load(backend, &inputs, &Preparation { version: guest::REWRITE_VERSION, fuel, prepare: &prepare })
 }
 
-/// Puts code of `backend` for the modules of `input`, a module or a manifest, into `store`.
+/// Puts code of `backend` for the modules of `input`, a module or a manifest, into `store`. It counts its instructions
+/// if there is `fuel`, or the manifest has some.
 ///
 /// # Errors
 /// As for [`of`], or the code cannot be kept.
@@ -29,12 +34,14 @@ pub(crate) fn precompile(
     backend: &'static Backend,
     machine: &engine::Machine,
     store: Option<&engine::Store>,
+    fuel: bool,
 ) -> Result<Vec<engine::Made>, Error> {
-    let modules = manifest::parse(input)?.modules;
-    let sources = modules.into_iter().map(source).collect::<Result<Vec<_>, _>>()?;
+    let manifest = manifest::parse(input)?;
+    let fuel = fuel || manifest.fuel.is_some();
+    let sources = manifest.modules.into_iter().map(source).collect::<Result<Vec<_>, _>>()?;
     let inputs: Vec<_> = sources.iter().map(Source::input).collect();
     let prepare = |index: usize, name: &str| prepare(&sources[index], name);
-    let preparation = Preparation { version: guest::REWRITE_VERSION, prepare: &prepare };
+    let preparation = Preparation { version: guest::REWRITE_VERSION, fuel, prepare: &prepare };
     engine::precompile(backend, machine, store, &inputs, &preparation)
 }
 

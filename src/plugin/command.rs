@@ -8,6 +8,7 @@ use wasmer::{AsStoreMut, Extern, Function, FunctionEnv, FunctionEnvMut, Instance
 
 use super::Error;
 use super::Recipe;
+use super::fuel;
 use super::instance::{Imports, Library};
 use super::link::Linked;
 use crate::guest::wasi::Wasi;
@@ -46,6 +47,7 @@ struct Command {
     module: Module,
     imports: Vec<Extern>,
     wasi: Option<Wasi>,
+    fuel: Option<u64>,
     instances: u32,
     running: bool,
 }
@@ -65,6 +67,7 @@ pub(super) fn prepare(
         module: linked.module.clone(),
         imports: externs,
         wasi: imports.into_wasi(),
+        fuel: recipe.fuel,
         instances: 0,
         running: false,
     };
@@ -114,6 +117,9 @@ fn instantiate(env: &mut FunctionEnvMut<'_, Command>) -> Result<Instance, Runtim
     })?;
     if let Some(wasi) = &command.wasi {
         wasi.attach(&mut store, &instance).map_err(|error| RuntimeError::user(Box::new(error)))?;
+    }
+    if let Some(fuel) = command.fuel {
+        fuel::fill(&mut store, &instance, fuel);
     }
     if let Ok(start) = instance.exports.get_function(guest::START_EXPORT) {
         start.call(&mut store, &[])?;

@@ -7,7 +7,7 @@ use wasmer::{AsStoreMut, Extern, ExternType, FunctionEnv, Instance, Instantiatio
 
 use super::call::Function;
 use super::link::{Kind, Linked, Plan, Provider};
-use super::{Error, Recipe, command, trap};
+use super::{Error, Recipe, command, fuel, trap};
 use crate::engine;
 use crate::guest::wasi::Wasi;
 use crate::guest::{self, Capacity, Guest, SharedState};
@@ -17,6 +17,8 @@ pub(super) struct Live {
     pub(super) store: Store,
     pub(super) guest: FunctionEnv<Guest>,
     pub(super) main: Instance,
+    /// All instances that count their instructions.
+    pub(super) metered: Vec<Instance>,
     /// The functions that have been called, by name.
     pub(super) functions: HashMap<String, Function>,
 }
@@ -49,16 +51,24 @@ pub(super) fn create(recipe: &Recipe, state: SharedState) -> Result<Live, Error>
         clear: engine::clear,
     };
     let guest = Guest::new(&mut store, capacity, state).map_err(|error| Error::IoMemory(error.to_string()))?;
-    let main = instantiate_all(&mut store, &guest, recipe)?;
-    Ok(Live { store, guest, main, functions: HashMap::new() })
+    let (main, libraries) = instantiate_all(&mut store, &guest, recipe)?;
+    let metered = match recipe.fuel {
+        Some(_) => libraries.iter().filter_map(Library::instance).chain([&main]).cloned().collect(),
+        None => Vec::new(),
+    };
+    Ok(Live { store, guest, main, metered, functions: HashMap::new() })
 }
 
-/// Instantiates the plan's modules in order and returns the last, the main module.
-fn instantiate_all(store: &mut Store, guest: &FunctionEnv<Guest>, recipe: &Recipe) -> Result<Instance, Error> {
+/// Instantiates the plan's modules in order and returns the last, the main module, and the others.
+fn instantiate_all(
+    store: &mut Store,
+    guest: &FunctionEnv<Guest>,
+    recipe: &Recipe,
+) -> Result<(Instance, Vec<Library>), Error> {
     let mut libraries: Vec<Library> = Vec::with_capacity(recipe.plan.modules.len());
     for linked in &recipe.plan.modules {
         let library = match linked.kind {
-            Kind::Main => return instantiate(store, guest, recipe, linked, &libraries),
+            Kind::Main => return Ok((instantiate(store, guest, recipe, linked, &libraries)?, libraries)),
             Kind::Reactor => Library::Shared(instantiate(store, guest, recipe, linked, &libraries)?),
             Kind::Command => Library::Command(command::prepare(store, guest, recipe, linked, &libraries)?),
         };
@@ -74,6 +84,14 @@ pub(super) enum Library {
 }
 
 impl Library {
+    /// The one instance that there is.
+    fn instance(&self) -> Option<&Instance> {
+        match self {
+            Self::Shared(instance) => Some(instance),
+            Self::Command(_) => None,
+        }
+    }
+
     fn export(&self, name: &str) -> Option<Extern> {
         match self {
             Self::Shared(instance) => instance.exports.get_extern(name).cloned(),
@@ -169,6 +187,9 @@ impl<'a> Imports<'a> {
         if let Some(wasi) = self.wasi.take() {
             wasi.attach(store, &instance)?;
         }
+        if let Some(fuel) = self.recipe.fuel {
+            fuel::fill(store, &instance, fuel);
+        }
         if instance.exports.contains(guest::START_EXPORT) {
             run(store, &instance, guest::START_EXPORT, linked, self.recipe)?;
         }
@@ -189,7 +210,9 @@ fn run(
     match function.call(store, no_arguments) {
         Ok(_) => Ok(()),
         Err(error) => {
-            Err(Error::Start { module: linked.name.clone(), cause: trap::describe(&error, &recipe.plan.modules) })
+            let gone = recipe.fuel.filter(|_| fuel::is_gone(store, instance));
+            let cause = gone.map_or_else(|| trap::describe(&error, &recipe.plan.modules), fuel::exhausted);
+            Err(Error::Start { module: linked.name.clone(), cause })
         }
     }
 }

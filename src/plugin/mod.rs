@@ -6,6 +6,7 @@
 mod call;
 mod code;
 mod command;
+mod fuel;
 mod instance;
 mod link;
 mod trap;
@@ -45,6 +46,8 @@ struct Recipe {
     plan: Plan,
     max_block_pages: Option<u32>,
     memory_limit: Option<MemoryLimit>,
+    /// How many instructions a call may execute in each module.
+    fuel: Option<u64>,
     /// Host directory, possibly with the prefix `ro:`, to guest path.
     allowed_paths: BTreeMap<String, String>,
 }
@@ -102,12 +105,13 @@ impl Plugin {
         }
         let backend = engine::select(manifest.compiler.as_deref())?;
         let names: Vec<_> = manifest.modules.iter().map(|entry| entry.name.clone()).collect();
-        let compiled = code::of(backend, manifest.modules)?;
+        let compiled = code::of(backend, manifest.modules, manifest.fuel.is_some())?;
         let recipe = Recipe {
             plan: link::plan(&names, &compiled.modules, MAIN, with_wasi)?,
             compiled,
             max_block_pages: manifest.memory.max_block_pages,
             memory_limit: manifest.memory.max_pages.map(|max_pages| MemoryLimit { max_pages }),
+            fuel: manifest.fuel,
             allowed_paths: manifest.allowed_paths,
         };
         let state = State::new(manifest.config, Vars::new(manifest.memory.max_var_bytes));

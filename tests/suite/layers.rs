@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use crate::host::root;
 
 /// The floors from the top; each may use those after it, and itself. Those in one line do not know each other.
-const FLOORS: [&[&str]; 7] = [
+const FLOORS: [&[&str]; 8] = [
     &["ffi", "tool"],
     &["context"],
     &["plugin"],
@@ -14,6 +14,7 @@ const FLOORS: [&[&str]; 7] = [
     &["manifest"],
     &["log"],
     &["digest", "error", "private_dir"],
+    &["read"],
 ];
 
 /// Crates that only one place may name.
