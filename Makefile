@@ -13,7 +13,12 @@ DIST ?= target/dist
 # Features besides the default ones, such as `llvm,singlepass`; NO_DEFAULT=1 leaves those out.
 FEATURES ?=
 NO_DEFAULT ?=
+# Ends with what to do where LLVM is missing.
+llvm = test -x $${LLVM_SYS_221_PREFIX:-/usr/lib/llvm-22}/bin/llvm-config || \
+    { echo "no LLVM 22: run 'make deps-llvm', or set LLVM_SYS_221_PREFIX" >&2; exit 1; }
 CARGO_FEATURES := $(if $(NO_DEFAULT),--no-default-features) $(if $(FEATURES),--features $(FEATURES))
+.NOTPARALLEL:
+
 SOURCES := Cargo.toml Cargo.lock build.rs cbindgen.toml .cargo/config.toml $(shell find src -name '*.rs')
 EXAMPLES := $(patsubst examples/c/%.c,$(DIST)/%,$(wildcard examples/c/*.c))
 PLUGIN := fixtures/wasm/count_vowels.v0.wasm
@@ -31,7 +36,8 @@ help: ## show this list
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 24
 	@echo
 	@echo "Variables: PREFIX, LIBDIR, INCLUDEDIR, DESTDIR (install); NO_SKIP=1 (test: what is missing is an error)"
-	@echo "           FEATURES=llvm,singlepass (build: compilers besides Cranelift), SUDO=sudo (deps-llvm)"
+	@echo "           FEATURES=llvm,singlepass, NO_DEFAULT=1, DIST=DIRECTORY (build, tool), SUDO=sudo (deps-llvm)"
+	@echo "           PEER=/path/to/libextism.so, COMPARE_FLAGS='--rounds 9' (compare)"
 
 build: $(DIST)/libextism.so ## build libextism.so and libextism.a into target/dist
 
@@ -39,6 +45,7 @@ headless: ## build the library without compilers into target/headless
 	$(MAKE) build NO_DEFAULT=1 DIST=target/headless
 
 tool: ## build the command-line tool into target/dist
+	@$(if $(findstring llvm,$(FEATURES)),$(llvm))
 	$(CARGO) build --release --locked -p extism-wasmer-cli $(if $(FEATURES),--features $(FEATURES))
 	@mkdir -p $(DIST)
 	cp target/release/extism-wasmer $(DIST)/
@@ -121,6 +128,7 @@ target/compare/headless/libextism.so: $(SOURCES)
 	$(MAKE) build DIST=$(@D) NO_DEFAULT=1 FEATURES=wasi
 
 target/compare/%/libextism.so: $(SOURCES)
+	@$(if $(findstring llvm,$*),$(llvm))
 	$(MAKE) build DIST=$(@D) NO_DEFAULT=1 FEATURES=$*,wasi
 
 target/compare/driver: compare/driver.c
@@ -133,12 +141,19 @@ target/compare/driver: compare/driver.c
 # script, so that nothing but the functions of extism.h is exported. (Cargo's own cdylib would export symbols of
 # dependencies, and asking it for several kinds at once drops the optimisation silently.)
 
-$(DIST)/libextism.a: $(SOURCES)
-	@mkdir -p $(DIST)
+$(DIST)/libextism.a: $(SOURCES) $(DIST)/features
+	@$(if $(findstring llvm,$(FEATURES)),$(llvm))
 	$(CARGO) rustc --release --locked --lib --crate-type staticlib $(CARGO_FEATURES) -- \
 	    -C lto=thin -C embed-bitcode=yes --print native-static-libs 2>$(DIST)/build.log || { cat $(DIST)/build.log >&2; exit 1; }
 	sed -n 's/^note: native-static-libs: //p' $(DIST)/build.log | tail -n 1 >$(DIST)/native-libs.txt
 	cp target/release/libextism.a $@
+
+# Changes when other features are asked for than the last time.
+$(DIST)/features: FORCE
+	@mkdir -p $(DIST)
+	@echo '$(CARGO_FEATURES)' | cmp -s - $@ || echo '$(CARGO_FEATURES)' >$@
+
+FORCE:
 
 $(DIST)/libextism.map: packaging/symbols.txt packaging/version-script.sh
 	@mkdir -p $(DIST)

@@ -201,11 +201,14 @@ int main(int argc, char **argv)
         print(median(count), plugin);
     } else if (strcmp(mode, "call") == 0) {
         plugin = plugin_new();
-        uint64_t start = now();
-        plugin_call(plugin, function, input, length);
-        uint64_t first = now() - start;
-        /* So many at once that reading the clock costs nothing. */
-        uint64_t batch = first < 20000 ? 1000 : 1;
+        /* So many at once that reading the clock costs nothing, once it runs warm. */
+        uint64_t batch = 1, start;
+        for (uint64_t took = 0; took < 100000; batch *= took < 100000 ? 2 : 1) {
+            start = now();
+            for (uint64_t i = 0; i < batch; i++)
+                plugin_call(plugin, function, input, length);
+            took = now() - start;
+        }
         for (uint64_t end = now() + budget; count == 0 || (count < MAX_TIMES && now() < end); count++) {
             start = now();
             for (uint64_t i = 0; i < batch; i++)

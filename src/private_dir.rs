@@ -5,14 +5,16 @@
 
 use std::ffi::CString;
 use std::fs::{DirBuilder, File};
-use std::io::{self, Write as _};
+use std::io::{self, Read as _, Write as _};
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use rustix::fs::{AtFlags, CWD, Dir, FileType, Mode, OFlags, Stat, Timespec, Timestamps, UTIME_NOW, UTIME_OMIT};
+use rustix::fs::{
+    AtFlags, CWD, Dir, FileType, FlockOperation, Mode, OFlags, Stat, Timespec, Timestamps, UTIME_NOW, UTIME_OMIT,
+};
 use rustix::process::{geteuid, getpid};
 
 use crate::read;
@@ -23,6 +25,13 @@ const TEMPORARY: &str = ".new-";
 /// An open directory.
 #[derive(Debug)]
 pub(crate) struct PrivateDir(OwnedFd);
+
+/// A locked directory.
+#[derive(Debug)]
+pub(crate) struct Lock {
+    /// Closing it gives the lock back.
+    _directory: OwnedFd,
+}
 
 /// One thing in a directory.
 #[derive(Debug)]
@@ -105,6 +114,12 @@ impl PrivateDir {
     /// # Errors
     /// It is not there, is no file or a link, others can write to it, or it is longer.
     pub(crate) fn read(&self, name: &str, max: u64) -> io::Result<Vec<u8>> {
+        let (file, size) = self.file(name)?;
+        read::whole(&file, size, max)?.ok_or_else(|| io::Error::other(format!("larger than {max} bytes")))
+    }
+
+    /// An open file that only this user and root can write to, and its size.
+    fn file(&self, name: &str) -> io::Result<(File, u64)> {
         let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
         let file = File::from(rustix::fs::openat(&self.0, name, flags, Mode::empty())?);
         let stat = rustix::fs::fstat(&file)?;
@@ -112,8 +127,32 @@ impl PrivateDir {
             return Err(io::Error::other("not a regular file"));
         }
         check_owner("the file", &stat)?;
-        let size = u64::try_from(stat.st_size).unwrap_or(0);
-        read::whole(&file, size, max)?.ok_or_else(|| io::Error::other(format!("larger than {max} bytes")))
+        Ok((file, u64::try_from(stat.st_size).unwrap_or(0)))
+    }
+
+    /// The first bytes of a file, at most `length`.
+    ///
+    /// # Errors
+    /// As for [`read`](Self::read).
+    pub(crate) fn read_front(&self, name: &str, length: u64) -> io::Result<Vec<u8>> {
+        let (file, size) = self.file(name)?;
+        let mut front = Vec::with_capacity(usize::try_from(size.min(length)).unwrap_or(0));
+        file.take(length).read_to_end(&mut front)?;
+        Ok(front)
+    }
+
+    /// Locks the directory until the lock is dropped; `None` if another process has locked it.
+    ///
+    /// # Errors
+    /// Where it lies, nothing can be locked.
+    pub(crate) fn lock(&self) -> io::Result<Option<Lock>> {
+        // An open file of its own: this lock must not be that of others who use this directory in this process.
+        let directory = rustix::fs::openat(&self.0, ".", DIRECTORY, Mode::empty())?;
+        match rustix::fs::flock(&directory, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => Ok(Some(Lock { _directory: directory })),
+            Err(rustix::io::Errno::WOULDBLOCK) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
     }
 
     /// Puts a file of the given parts under `name`, all of it or nothing; a reader sees the old or the new one.
@@ -187,14 +226,22 @@ impl PrivateDir {
         Ok(rustix::fs::unlinkat(&self.0, name, AtFlags::REMOVEDIR)?)
     }
 
-    /// Makes a link called `name`, which holds `text`. It stays as it is if it is there.
+    /// Makes a link called `name`, which holds `text`, in the place of one that holds another.
     ///
     /// # Errors
     /// It cannot be made.
     pub(crate) fn write_link(&self, name: &str, text: &str) -> io::Result<()> {
         match rustix::fs::symlinkat(text, &self.0, name) {
-            Ok(()) | Err(rustix::io::Errno::EXIST) => Ok(()),
-            Err(error) => Err(error.into()),
+            Err(rustix::io::Errno::EXIST)
+                if self.read_link(name).is_ok_and(|held| held.as_bytes() == text.as_bytes()) =>
+            {
+                Ok(())
+            }
+            Err(rustix::io::Errno::EXIST) => {
+                self.remove(name)?;
+                Ok(rustix::fs::symlinkat(text, &self.0, name)?)
+            }
+            other => Ok(other?),
         }
     }
 

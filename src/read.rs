@@ -12,7 +12,10 @@ pub(crate) fn whole(mut file: &File, expected: u64, max: u64) -> io::Result<Opti
         return Ok(None);
     }
     // Room for all of it at once: the standard library begins with little, and asks again and again.
-    let mut bytes = vec![0; usize::try_from(expected).unwrap_or(0)];
+    let mut bytes = Vec::new();
+    let length = usize::try_from(expected).unwrap_or(usize::MAX);
+    bytes.try_reserve_exact(length).map_err(io::Error::other)?;
+    bytes.resize(length, 0);
     let mut filled = 0;
     while filled < bytes.len() {
         match file.read(&mut bytes[filled..]) {

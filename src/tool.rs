@@ -6,6 +6,7 @@ use std::time::{Duration, SystemTime};
 
 use crate::engine::{self, Backend, Machine, Made, Store, Stored};
 use crate::error;
+use crate::log as sink;
 use crate::plugin;
 
 /// Why something could not be done.
@@ -28,6 +29,12 @@ fn failed(error: impl std::error::Error) -> Error {
 #[must_use]
 pub fn compilers() -> Vec<(&'static str, bool)> {
     engine::backends().map(|backend| (backend.name(), backend.is_built_in())).collect()
+}
+
+/// Shows what the library warns of on standard error.
+pub fn show_warnings() {
+    // Cannot fail: standard error is open, or nobody sees it.
+    let _ = sink::set(sink::Destination::Stderr, log::LevelFilter::Warn);
 }
 
 /// The store that the environment names, or the usual one.
@@ -60,17 +67,14 @@ pub struct Compiled {
 }
 
 impl Order {
-    /// Code of the named compilers, else of the one in use, for a target and a CPU, else for a baseline of this target.
+    /// Code of the named compilers, else of the one that a manifest asks for or that is in use; for a target and a CPU,
+    /// else for a baseline of this target.
     ///
     /// # Errors
     /// A compiler is not built in, or there is no such machine.
     pub fn new(compilers: &[String], target: Option<&str>, cpu: Option<&str>) -> Result<Self, Error> {
-        let chosen = if compilers.is_empty() {
-            vec![engine::select(None).map_err(failed)?]
-        } else {
-            compilers.iter().map(|name| engine::select(Some(name))).collect::<Result<_, _>>().map_err(failed)?
-        };
-        let backends = chosen.into_iter().flatten().collect();
+        let named = compilers.iter().map(|name| engine::named("--compiler", name));
+        let backends = named.collect::<Result<_, _>>().map_err(failed)?;
         Ok(Self { backends, machine: Machine::new(target, cpu).map_err(failed)?, fuel: false })
     }
 
@@ -97,7 +101,11 @@ impl Order {
             None => None,
         };
         let mut compiled = Vec::new();
-        for backend in &self.backends {
+        let backends = match self.backends.as_slice() {
+            [] => vec![plugin::backend(input).map_err(failed)?],
+            named => named.to_vec(),
+        };
+        for backend in backends {
             for made in plugin::precompile(input, backend, &self.machine, store.as_ref(), self.fuel).map_err(failed)? {
                 let Made { module, sha256, size, took } = made;
                 compiled.push(Compiled { module, sha256: sha256.to_string(), compiler: backend.name(), size, took });

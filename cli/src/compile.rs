@@ -20,8 +20,8 @@ pub(crate) struct Arguments {
     /// The target, such as `aarch64-unknown-linux-gnu`; this one if not given
     #[arg(long, value_name = "TRIPLE")]
     target: Option<String>,
-    /// `native`, a level of x86-64 such as `x86-64-v3`, or a list of features such as `sse2,avx2`; if not given
-    /// `x86-64-v2`, or `neon` on other targets, so that the code runs on every such server
+    /// `native`, a level such as `x86-64-v3`, or a list of features beyond the lowest level such as `avx2,bmi2`; if not
+    /// given the lowest level, `x86-64-v2` or `armv8`, so that the code runs on every such server
     #[arg(long, value_name = "CPU")]
     cpu: Option<String>,
     /// Make code that counts its instructions, for manifests with `fuel`
@@ -68,9 +68,9 @@ fn line(path: &std::path::Path, compiled: &tool::Compiled) -> String {
     format!("{}  {}{module}  {compiler}  {size}  {took}\n", &compiled.sha256[..16], path.display())
 }
 
-/// A progress bar on standard error, if that is a terminal.
+/// A progress bar on standard error, if that is a terminal and there is something to wait for.
 fn progress(count: usize) -> ProgressBar {
-    if count < 2 && !std::io::stderr().is_terminal() {
+    if count < 2 || !std::io::stderr().is_terminal() {
         return ProgressBar::hidden();
     }
     let bar = ProgressBar::new(count as u64);

@@ -54,6 +54,7 @@ fn main() -> ExitCode {
     let command = Arguments::command().version(version());
     let arguments = command.get_matches();
     let arguments = Arguments::from_arg_matches(&arguments).unwrap_or_else(|error| error.exit());
+    extism::tool::show_warnings();
     let outcome = match arguments.command {
         Command::Compile(arguments) => compile::run(&arguments),
         Command::Call(arguments) => call::run(&arguments),

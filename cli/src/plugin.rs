@@ -20,6 +20,7 @@ pub(crate) fn is_module(contents: &[u8]) -> bool {
 pub(crate) fn manifest(path: &Path) -> Result<Map<String, Value>, String> {
     let contents = read(path)?;
     if is_module(&contents) {
+        let path = path.to_str().ok_or_else(|| format!("`{}`: the name is not UTF-8", path.display()))?;
         let manifest = json!({"wasm": [{"path": path}]});
         return Ok(manifest.as_object().cloned().unwrap_or_default());
     }

@@ -37,6 +37,7 @@ pub(crate) fn page(results: &Results) -> Result<String, String> {
          <style>body { font-family: sans-serif; margin: 2em; } svg { margin: 0.5em; }</style>\n\
          <h1>Compilers compared</h1>\n<p>Medians; the line at the end of a bar goes from the least to the most.</p>\n",
     );
+    page += &format!("<p>{}, {} rounds.</p>\n", results.cpu, results.rounds);
     for row in &results.rows {
         page += &chart(&results.libraries, row).map_err(|error| error.to_string())?;
         page.push('\n');
@@ -88,6 +89,6 @@ fn text(
 ) -> Result<(), Failure> {
     let mut words = String::new();
     write!(words, "{text}")?;
-    let style: TextStyle<'_> = ("sans-serif", size).into_font().transform(FontTransform::None).color(&BLACK).into();
+    let style: TextStyle<'_> = ("sans-serif", size).into_font().transform(FontTransform::None).color(&BLACK);
     Ok(area.draw(&Text::new(words, at, style)).map_err(|error| error.to_string())?)
 }

@@ -32,7 +32,8 @@ pub(crate) fn built(folder: &Path) -> Result<Vec<Library>, String> {
         if path.exists() {
             let path = path.canonicalize().map_err(|error| format!("{}: {error}", path.display()))?;
             let kind = if name == "headless" { Kind::Headless } else { Kind::Compiler };
-            libraries.push(Library { name: name.to_owned(), path, guests: "v0", kind });
+            let name = if kind == Kind::Headless { "headless (llvm's code)" } else { name }.to_owned();
+            libraries.push(Library { name, path, guests: "v0", kind });
         }
     }
     Ok(libraries)
@@ -40,14 +41,14 @@ pub(crate) fn built(folder: &Path) -> Result<Vec<Library>, String> {
 
 impl Library {
     /// Another library with one of the two C interfaces, which are told apart by the names in it.
-    pub(crate) fn peer(path: &Path) -> Result<Self, String> {
+    pub(crate) fn peer(path: &Path, number: usize) -> Result<Self, String> {
         let failed = |error: std::io::Error| format!("{}: {error}", path.display());
         let path = path.canonicalize().map_err(failed)?;
         let bytes = fs::read(&path).map_err(failed)?;
         let has = |name: &[u8]| bytes.windows(name.len()).any(|window| window == name);
         let guests = if has(b"extism_context_new\0") { "v0" } else { "v1" };
         let stem = path.file_stem().unwrap_or_default().to_string_lossy();
-        let name = format!("{} ({guests})", stem.trim_start_matches("lib"));
+        let name = format!("{number}: {} ({guests})", stem.trim_start_matches("lib"));
         Ok(Self { name, path, guests, kind: Kind::Peer })
     }
 }

@@ -52,8 +52,8 @@ fn main() -> ExitCode {
 fn run(arguments: &Arguments) -> Result<(), String> {
     let mut libraries = library::built(&arguments.libraries)?;
     libraries.retain(|library| begins(&library.name, &arguments.only));
-    for path in &arguments.peer {
-        libraries.push(Library::peer(path)?);
+    for (path, number) in arguments.peer.iter().zip(1..) {
+        libraries.push(Library::peer(path, number)?);
     }
     if libraries.is_empty() {
         return Err(format!("no libraries in {}: run `make compare`", arguments.libraries.display()));

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use indicatif::{ProgressBar, ProgressStyle};
 use rustix::time::{ClockId, clock_gettime};
@@ -18,8 +19,15 @@ use crate::workload::{Mode, Unit, Workload};
 #[derive(Debug, Serialize)]
 pub(crate) struct Results {
     pub(crate) libraries: Vec<String>,
+    /// Where each is.
+    paths: Vec<PathBuf>,
     /// Which guest interface the plugins of each have.
     guests: Vec<&'static str>,
+    /// Seconds since 1970.
+    time: u64,
+    /// The CPU's name.
+    pub(crate) cpu: String,
+    pub(crate) rounds: u32,
     pub(crate) rows: Vec<Row>,
 }
 
@@ -65,6 +73,10 @@ impl Results {
         let ours = peer.map_or("v0", |_| "v1");
         let guests = |library: &Library| if library.kind == Kind::Peer { library.guests } else { ours };
         let bench = Bench { arguments, stores: arguments.libraries.join("stores") };
+        // Nothing of an earlier run is compared.
+        if bench.stores.exists() {
+            fs::remove_dir_all(&bench.stores).map_err(|error| format!("{}: {error}", bench.stores.display()))?;
+        }
         bench.fill(libraries, workloads, guests)?;
 
         let mut values: BTreeMap<(usize, usize), Vec<f64>> = BTreeMap::new();
@@ -79,9 +91,15 @@ impl Results {
                     let column = (turn + round) % libraries.len();
                     let library = &libraries[column];
                     bar.set_message(format!("{}, {}", workload.name, library.name));
-                    if let Some((figure, answer)) = bench.run(workload, library, guests(library))? {
-                        values.entry((row, column)).or_default().push(workload.unit.value(figure));
-                        answers.insert(answer, &library.name);
+                    match bench.run(workload, library, guests(library)) {
+                        Ok(Some((figure, answer))) => {
+                            values.entry((row, column)).or_default().push(workload.unit.value(figure));
+                            answers.insert(answer, &library.name);
+                        }
+                        Ok(None) => {}
+                        // Another's failure is a dash; ours is one of this program.
+                        Err(error) if library.kind == Kind::Peer => bar.suspend(|| eprintln!("compare: {error}")),
+                        Err(error) => return Err(error),
                     }
                     bar.inc(1);
                 }
@@ -105,6 +123,10 @@ impl Results {
         Ok(Self {
             rows: rows.collect(),
             libraries: libraries.iter().map(|library| library.name.clone()).collect(),
+            paths: libraries.iter().map(|library| library.path.clone()).collect(),
+            time: SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs(),
+            cpu: cpu(),
+            rounds: arguments.rounds,
             guests: libraries.iter().map(guests).collect(),
         })
     }
@@ -143,8 +165,7 @@ struct Bench<'a> {
 }
 
 impl Bench<'_> {
-    /// Fills the stores with the code of all plugins, and the one of the library without compilers with LLVM's, else
-    /// Cranelift's.
+    /// Fills the stores with the code of all plugins, and the one of the library without compilers with LLVM's.
     fn fill(
         &self,
         libraries: &[Library],
@@ -155,14 +176,19 @@ impl Bench<'_> {
         let maker = |name: &str| makers.iter().find(|library| library.name == name);
         for library in libraries {
             let maker = match library.kind {
-                Kind::Headless => maker("llvm").or_else(|| maker("cranelift")).copied(),
-                Kind::Compiler | Kind::Peer => Some(library),
+                Kind::Headless => {
+                    maker("llvm").copied().ok_or("the library without compilers runs LLVM's code: add --only llvm")?
+                }
+                Kind::Compiler | Kind::Peer => library,
             };
-            let Some(maker) = maker else { continue };
             for workload in workloads {
                 let plugin = workload.plugin.path(guests(library))?;
                 let store = self.store(library);
-                self.driver(maker, Some(&store), "start", &plugin, workload, Some(monotonic()))?;
+                let filled = self.driver(maker, Some(&store), "start", &plugin, workload, Some(monotonic()));
+                // A peer that cannot do it says so when it is its turn.
+                if library.kind != Kind::Peer {
+                    filled?;
+                }
             }
         }
         Ok(())
@@ -235,6 +261,14 @@ impl Bench<'_> {
         }
         Ok((size as f64, answer))
     }
+}
+
+/// What the system says of the processor.
+fn cpu() -> String {
+    let text = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let name = text.lines().find_map(|line| line.strip_prefix("model name")?.split_once(": "));
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    format!("{}, {threads} threads", name.map_or("unknown", |(_, name)| name))
 }
 
 /// The time that the driver's clock shows, in nanoseconds.

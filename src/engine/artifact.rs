@@ -38,6 +38,15 @@ pub(crate) struct Header {
     pub(crate) cpu: Vec<String>,
 }
 
+impl Header {
+    /// The header at the front of a sealed artifact, which may be wrong: the seal was not looked at.
+    #[cfg(feature = "compiler")]
+    pub(super) fn peek(front: &[u8]) -> Option<Self> {
+        let (length, rest) = front.strip_prefix(&MAGIC)?.split_first_chunk()?;
+        serde_json::from_slice(rest.get(..u32::from_le_bytes(*length) as usize)?).ok()
+    }
+}
+
 impl Artifact {
     /// The code of a module that has just been compiled.
     #[cfg(feature = "compiler")]

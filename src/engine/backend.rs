@@ -6,6 +6,7 @@ use std::ffi::CStr;
 
 use parking_lot::RwLock;
 
+use super::limits::DYNAMIC_GUARD;
 use super::{Error, cranelift, llvm, singlepass};
 
 /// A compiler, built in or not: its code may be there where it is not.
@@ -38,8 +39,8 @@ pub(super) type MakeConfig = std::convert::Infallible;
 /// All compilers there are. Of those that are built in the first is the default.
 static BACKENDS: [Backend; 3] = [cranelift::BACKEND, llvm::BACKEND, singlepass::BACKEND];
 
-/// The version of Wasmer that is built in, part of what decides the code.
-const WASMER_VERSION: &str = "7.4.2";
+/// Changes whenever `compile.rs` or `limits.rs` ask the compilers for something else.
+const COMPILE_VERSION: u32 = 1;
 
 /// What the program has chosen.
 static CHOSEN: RwLock<Option<&'static Backend>> = RwLock::new(None);
@@ -57,11 +58,15 @@ impl Backend {
     /// others, that was prepared in the way of this version, and that counts its instructions if there is `fuel`.
     pub(super) fn settings(&self, linked: bool, fuel: bool, version: u32) -> String {
         let fuel = if fuel { ", fuel" } else { "" };
-        let memories = if linked && self.linked_memories_move { "move" } else { "stay" };
+        let memories = if linked && self.linked_memories_move {
+            format!("memories move before {DYNAMIC_GUARD} bytes")
+        } else {
+            "memories stay".to_owned()
+        };
         format!(
-            "extism-wasmer {}, wasmer {}, {} {}, memories {memories}, rewrite {version}{fuel}",
+            "extism-wasmer {}, wasmer {}, {} {}, compile {COMPILE_VERSION}, rewrite {version}, {memories}{fuel}",
             env!("CARGO_PKG_VERSION"),
-            WASMER_VERSION,
+            env!("WASMER_VERSION"),
             self.name(),
             self.options,
         )
@@ -96,20 +101,24 @@ pub(crate) fn choose(backend: Option<&'static Backend>) {
 /// # Errors
 /// The manifest or the environment names one that cannot be chosen.
 pub(crate) fn select(wanted: Option<&str>) -> Result<Option<&'static Backend>, Error> {
-    let named = |by: &'static str, name: &str| match find(name) {
-        Some(backend) => Ok(Some(backend)),
-        None => Err(Error::UnknownBackend { by, name: name.to_owned() }),
-    };
     if let Some(name) = wanted {
-        return named("the manifest's compiler", name);
+        return named("the manifest's compiler", name).map(Some);
     }
     if let Some(chosen) = *CHOSEN.read() {
         return Ok(Some(chosen));
     }
     match env::var_os("EXTISM_COMPILER") {
-        Some(name) if !name.is_empty() => named("EXTISM_COMPILER", &name.to_string_lossy()),
+        Some(name) if !name.is_empty() => named("EXTISM_COMPILER", &name.to_string_lossy()).map(Some),
         _ => Ok(BACKENDS.iter().find(|backend| backend.is_built_in())),
     }
+}
+
+/// The compiler that `by` calls `name`.
+///
+/// # Errors
+/// It cannot be chosen.
+pub(crate) fn named(by: &'static str, name: &str) -> Result<&'static Backend, Error> {
+    find(name).ok_or_else(|| Error::UnknownBackend { by, name: name.to_owned() })
 }
 
 /// All compilers, those with the fastest code first.
@@ -129,11 +138,33 @@ pub(super) fn choices() -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::WASMER_VERSION;
+    use super::BACKENDS;
 
     #[test]
-    fn the_version_is_the_one_that_is_locked() {
+    fn settings_name_the_versions_that_are_locked() {
         let lock = include_str!("../../Cargo.lock");
-        assert!(lock.contains(&format!("name = \"wasmer\"\nversion = \"{WASMER_VERSION}\"\n")));
+        let is_locked =
+            |name: &str, version: &str| lock.contains(&format!("\nname = \"{name}\"\nversion = \"{version}\"\n"));
+        assert!(is_locked("wasmer", env!("WASMER_VERSION")));
+        assert!(is_locked("cranelift-codegen", env!("CRANELIFT_VERSION")));
+        assert!(is_locked("llvm-sys", env!("LLVM_SYS_VERSION")));
+        assert!(is_locked("wasmer-compiler-singlepass", env!("SINGLEPASS_VERSION")));
+    }
+
+    #[test]
+    fn whatever_decides_the_code_is_in_the_settings() {
+        let mut all: Vec<String> = Vec::new();
+        for backend in &BACKENDS {
+            for (fuel, version) in [(false, 1), (true, 1), (false, 2)] {
+                all.push(backend.settings(false, fuel, version));
+            }
+            if backend.linked_memories_move {
+                all.push(backend.settings(true, false, 1));
+            }
+        }
+        let count = all.len();
+        all.sort_unstable();
+        all.dedup();
+        assert_eq!(all.len(), count, "{all:?}");
     }
 }

@@ -4,7 +4,7 @@ use super::Backend;
 
 pub(super) const BACKEND: Backend = Backend {
     name: c"cranelift",
-    options: "speed",
+    options: concat!("speed, cranelift-codegen ", env!("CRANELIFT_VERSION")),
     simd: true,
     refuses: None,
     linked_memories_move: false,

@@ -82,7 +82,7 @@ pub(super) fn compile_time(memories_move: bool) -> impl Tunables + Send + Sync {
 }
 
 /// Bytes behind a memory that moves, so that an access with a small offset needs one check only.
-const DYNAMIC_GUARD: u64 = 1 << 16;
+pub(super) const DYNAMIC_GUARD: u64 = 1 << 16;
 
 struct PluginTunables {
     base: BaseTunables,

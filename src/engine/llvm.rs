@@ -4,7 +4,7 @@ use super::Backend;
 
 pub(super) const BACKEND: Backend = Backend {
     name: c"llvm",
-    options: "aggressive",
+    options: concat!("aggressive, llvm-sys ", env!("LLVM_SYS_VERSION")),
     simd: true,
     refuses: None,
     // Functions get the address of the memory of whoever calls them, also across modules, unless memories can move.

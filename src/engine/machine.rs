@@ -24,6 +24,11 @@ impl Machine {
         format!("{}-{}", triple.architecture, triple.operating_system)
     }
 
+    /// The target as compilers name it, such as `x86_64-unknown-linux-gnu`.
+    pub(super) fn triple(&self) -> String {
+        self.0.triple().to_string()
+    }
+
     /// The names of the CPU features that code may use, sorted.
     pub(crate) fn features(&self) -> BTreeSet<String> {
         self.0.cpu_features().iter().map(|feature: CpuFeature| feature.to_string()).collect()

@@ -5,7 +5,7 @@ use super::Backend;
 
 pub(super) const BACKEND: Backend = Backend {
     name: c"singlepass",
-    options: "default",
+    options: env!("SINGLEPASS_VERSION"),
     // Says that it had it, then fails in the middle.
     simd: false,
     #[cfg(feature = "singlepass")]

@@ -23,6 +23,16 @@ pub(super) fn of(
     engine::load(backend, &inputs, &Preparation { version: guest::REWRITE_VERSION, fuel, prepare: &prepare })
 }
 
+/// The compiler that `input`, a module or a manifest, asks for, else the one in use.
+///
+/// # Errors
+/// It is wrong, or asks for one that is not built in.
+#[cfg(feature = "compiler")]
+pub(crate) fn backend(input: &[u8]) -> Result<&'static Backend, Error> {
+    let selected = engine::select(manifest::parse(input)?.compiler.as_deref())?;
+    selected.ok_or_else(|| engine::Error::NoCompiler.into())
+}
+
 /// Puts code of `backend` for the modules of `input`, a module or a manifest, into `store`. It counts its instructions
 /// if there is `fuel`, or the manifest has some.
 ///

@@ -24,7 +24,7 @@ use crate::log as sink;
 use crate::manifest::{self, MAIN};
 pub(crate) use call::Outcome;
 #[cfg(feature = "compiler")]
-pub(crate) use code::precompile;
+pub(crate) use code::{backend, precompile};
 use instance::Live;
 use link::Plan;
 

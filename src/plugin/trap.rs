@@ -23,8 +23,7 @@ pub(super) fn describe(error: &RuntimeError, modules: &[Linked]) -> String {
     for (depth, frame) in frames.iter().take(MAX_FRAMES).enumerate() {
         let function = frame.function_name().unwrap_or("<unnamed>");
         let hash = frame.module_name();
-        let module =
-            modules.iter().find(|linked| linked.module.name() == Some(hash)).map_or(hash, |linked| &linked.name);
+        let module = names(hash, modules);
         // Writing to a String cannot fail.
         let _ = write!(text, "\n    {depth}: {module}!{function} [{}]", frame.func_index());
     }
@@ -32,4 +31,11 @@ pub(super) fn describe(error: &RuntimeError, modules: &[Linked]) -> String {
         let _ = write!(text, "\n    ... {} more", frames.len() - MAX_FRAMES);
     }
     text
+}
+
+/// What the manifest calls the module with this hash. It may have it under several names.
+fn names(hash: &str, modules: &[Linked]) -> String {
+    let named = modules.iter().filter(|linked| linked.module.name() == Some(hash));
+    let names: Vec<_> = named.map(|linked| linked.name.as_str()).collect();
+    if names.is_empty() { hash.to_owned() } else { names.join(" or ") }
 }

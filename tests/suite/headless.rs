@@ -45,6 +45,7 @@ fn what_is_missing_is_named() {
         let module = "(module (func (export \"nobody has compiled this\")))";
         let store = std::env::var(DIR).expect("the tests run on a store");
         let machine = format!("{}-{}", std::env::consts::ARCH, std::env::consts::OS);
+        let machine_triple = format!("{}-unknown-{}-gnu", std::env::consts::ARCH, std::env::consts::OS);
         for compiler in Compiler::ALL {
             assert!(choose_compiler(Some(compiler.name())));
             let name = compiler.name();
@@ -52,7 +53,7 @@ fn what_is_missing_is_named() {
             let expected = format!(
                 "module `main`: no compiler is built in, and its code is not in `{store}`\n\
                  wanted: code of {name} for {machine}, of the module with SHA-256 {}\n\
-                 made by: extism-wasmer compile --compiler {name} --store DIRECTORY MODULE",
+                 made by: extism-wasmer compile --compiler {name} --target {machine_triple} --store DIRECTORY MODULE",
                 sha256(module.as_bytes())
             );
             assert_eq!(error, expected);
@@ -68,7 +69,10 @@ fn nobody_has_chosen() {
         assert!(!Compiler::ALL.iter().any(|compiler| compiler.is_built_in()));
         let error = Context::new().refusal("(module)  ");
         assert!(error.contains("wanted: code of any compiler for "), "{error}");
-        assert!(error.contains("extism-wasmer compile --store DIRECTORY MODULE"), "{error}");
+        assert!(
+            error.contains("extism-wasmer compile --target ") && error.ends_with(" --store DIRECTORY MODULE"),
+            "{error}"
+        );
         // Whichever there is.
         return assert_eq!(Context::new().plugin(by_hash()).answer("echo", INPUT), INPUT);
     }

@@ -8,6 +8,7 @@ mod bounds;
 mod child;
 mod compilers;
 mod front_door;
+mod fuel;
 mod guest_abi;
 #[cfg(not(feature = "compiler"))]
 mod headless;

@@ -6,6 +6,7 @@ use std::ffi::OsStr;
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::{Duration, SystemTime};
 
 use serde_json::json;
@@ -201,7 +202,7 @@ fn names_of_other_machines_and_versions_are_left_alone() {
 /// Where the store must not be used, or cannot, plugins work as without.
 #[test]
 fn places_that_are_not_used() {
-    let cases: [(&str, fn(&Path) -> PathBuf, &str); 8] = [
+    let cases: [(&str, fn(&Path) -> PathBuf, &str); 9] = [
         (
             "writable by all",
             |folder| with_mode(folder.join("store"), 0o777),
@@ -214,6 +215,15 @@ fn places_that_are_not_used() {
                 let target = with_mode(folder.join("target"), 0o700);
                 symlink(target, folder.join("store")).expect("writable");
                 folder.join("store")
+            },
+            "",
+        ),
+        (
+            "a link with a slash",
+            |folder| {
+                let target = with_mode(folder.join("target"), 0o700);
+                symlink(target, folder.join("store")).expect("writable");
+                folder.join("store/")
             },
             "",
         ),
@@ -468,33 +478,134 @@ fn damaged_code_is_not_run() {
     }
 }
 
-/// Many processes that fill a store at once, and are killed at any moment.
+/// What is whole and right, and still cannot be loaded, is made anew.
 #[test]
-fn processes_that_are_killed_leave_a_store_that_works() {
-    const TEST: &str = "processes_that_are_killed_leave_a_store_that_works";
-    const ROUNDS: u64 = 3;
-    const PROCESSES: u64 = 200;
-    const MODULES: u32 = 12;
+fn what_wasmer_refuses_is_made_anew() {
+    let Some(_) = child::case() else {
+        let folder = tempfile::tempdir().expect("a folder");
+        return child("what_wasmer_refuses_is_made_anew", "", folder.path());
+    };
+    assert_eq!(run(number(1)), 1);
+    let kept = files(&store());
+    for (file, sealed) in &kept {
+        let code = 12 + u32::from_le_bytes(sealed[8..12].try_into().expect("four bytes")) as usize;
+        let mut nonsense = sealed[..code].to_vec();
+        nonsense.extend([0; 200]);
+        nonsense.extend(blake3::hash(&nonsense).as_bytes());
+        fs::write(file, nonsense).expect("writable");
+    }
+    let warned = warnings(|| assert_eq!(run(number(1)), 1));
+    assert!(warned.len() == 1 && warned[0].ends_with("it is not used"), "{warned:?}");
+    assert_eq!(files(&store()), kept);
+}
+
+/// An artifact that others could have written, or that is something else, is not taken.
+#[test]
+fn files_that_are_not_taken() {
+    let changes: [(&str, fn(&Path)); 6] = [
+        ("writable by all", |file| fs::set_permissions(file, fs::Permissions::from_mode(0o606)).expect("ours")),
+        ("writable by the group", |file| fs::set_permissions(file, fs::Permissions::from_mode(0o620)).expect("ours")),
+        ("a link", |file| {
+            let target = file.ancestors().nth(3).expect("the store").join("elsewhere");
+            fs::rename(file, &target).expect("ours");
+            symlink(target, file).expect("writable");
+        }),
+        ("a directory", |file| {
+            fs::remove_file(file).expect("ours");
+            fs::create_dir(file).expect("writable");
+        }),
+        ("a FIFO", |file| {
+            fs::remove_file(file).expect("ours");
+            assert!(Command::new("mkfifo").arg(file).status().expect("coreutils").success());
+        }),
+        ("of another user", |file| {
+            // Only root can give it away.
+            if std::os::unix::fs::chown(file, Some(12345), None).is_err() {
+                fs::set_permissions(file, fs::Permissions::from_mode(0o666)).expect("ours");
+            }
+        }),
+    ];
+    let Some(case) = child::case() else {
+        for (name, _) in changes {
+            let folder = tempfile::tempdir().expect("a folder");
+            child("files_that_are_not_taken", name, folder.path());
+        }
+        return;
+    };
+    assert_eq!(run(number(1)), 1);
+    let file = files(&store()).into_keys().next().expect("one");
+    let (_, change) = changes.into_iter().find(|(name, _)| *name == case).expect("a case");
+    change(&file);
+    let warned = warnings(|| assert_eq!(run(number(1)), 1));
+    assert!(!warned.is_empty() && warned[0].contains("/modules/"), "{warned:?}");
+}
+
+/// Many processes that find the store full at the same moment make room once, not each for itself.
+#[test]
+fn processes_that_make_room_at_once() {
+    const TEST: &str = "processes_that_make_room_at_once";
+    const FILLED: u32 = 200;
     match child::case().as_deref() {
         None => {
             let folder = tempfile::tempdir().expect("a folder");
-            for round in 0..ROUNDS {
-                let started: Vec<_> = (0..PROCESSES)
-                    .map(|_| {
-                        let mut process = child::command(&format!("store::{TEST}"), "fill");
-                        process.env(DIR, folder.path()).spawn().expect("the tests can be run again")
-                    })
-                    .collect();
-                for (index, mut process) in started.into_iter().enumerate() {
-                    // Some at once, some in the middle, some when they are done, others in each round.
-                    std::thread::sleep(Duration::from_millis((index as u64 * 7 + round * 13) % 20));
-                    process.kill().expect("ours");
-                    process.wait().expect("ours");
-                }
-                child(TEST, "look", folder.path());
-            }
             child(TEST, "fill", folder.path());
-            assert_eq!(fs::read_dir(folder.path().join("modules")).expect("there").count(), MODULES as usize);
+            let size: usize = files(folder.path()).values().map(Vec::len).sum();
+            let started: Vec<_> = (0..16)
+                .map(|process| {
+                    let mut command = child::command(&format!("store::{TEST}"), &(FILLED + process).to_string());
+                    command.env(DIR, folder.path()).env("EXTISM_CACHE_MAX_BYTES", (size - 100).to_string());
+                    command.spawn().expect("the tests can be run again")
+                })
+                .collect();
+            for mut process in started {
+                assert!(process.wait().expect("ours").success());
+            }
+            let left = files(folder.path()).len();
+            assert!(left > 160, "{left} of {FILLED} are left");
+        }
+        Some("fill") => (0..FILLED).for_each(|it| assert_eq!(run(number(it)), it as i32)),
+        Some(it) => assert_eq!(run(number(it.parse().expect("a number"))).to_string(), it),
+    }
+}
+
+/// Many processes that fill an empty store at once, and are killed at any moment.
+#[test]
+fn processes_that_are_killed_leave_a_store_that_works() {
+    const TEST: &str = "processes_that_are_killed_leave_a_store_that_works";
+    const ROUNDS: u64 = 4;
+    const PROCESSES: u64 = 200;
+    const MODULES: u32 = 40;
+    match child::case().as_deref() {
+        None => {
+            let mut interrupted = 0;
+            for round in 0..ROUNDS {
+                let folder = tempfile::tempdir().expect("a folder");
+                // At most some at a time, so that most are killed in the middle of their work and not before it.
+                for batch in 0..PROCESSES / 20 {
+                    let started: Vec<_> = (0..20)
+                        .map(|_| {
+                            let mut process = child::command(&format!("store::{TEST}"), "fill");
+                            process.env(DIR, folder.path()).spawn().expect("the tests can be run again")
+                        })
+                        .collect();
+                    for (index, mut process) in started.into_iter().enumerate() {
+                        // Some at once, some in the middle, some when they are done; others in each batch and round.
+                        std::thread::sleep(Duration::from_millis((index as u64 * 7 + batch * 3 + round * 13) % 20));
+                        process.kill().expect("ours");
+                        process.wait().expect("ours");
+                    }
+                    if batch == 0 {
+                        let there = fs::read_dir(folder.path().join("modules")).map_or(0, Iterator::count);
+                        interrupted += usize::from(there < MODULES as usize);
+                    }
+                }
+                let temporary = |path: &&PathBuf| path.to_string_lossy().contains("/.new-");
+                interrupted += files(folder.path()).keys().filter(temporary).count();
+                child(TEST, "look", folder.path());
+                child(TEST, "fill", folder.path());
+                assert_eq!(fs::read_dir(folder.path().join("modules")).expect("there").count(), MODULES as usize);
+            }
+            assert!(interrupted > 0, "nobody was killed in the middle");
         }
         Some("look") => {
             // What is there is whole: nothing is damaged, and everything answers as it should.

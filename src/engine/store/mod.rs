@@ -36,7 +36,7 @@ const MODULES: &str = "modules";
 const BY_BLAKE3: &str = "by-blake3";
 
 /// What an artifact must not be larger than.
-const MAX_ARTIFACT: u64 = 4 << 30;
+const MAX_ARTIFACT: u64 = 1 << 30;
 
 /// A module by its hashes, as far as they are known.
 #[derive(Debug, Clone)]
@@ -83,7 +83,8 @@ impl Store {
         use etcetera::BaseStrategy as _;
         match env::var_os("EXTISM_CACHE_DIR") {
             Some(path) if path.is_empty() => None,
-            Some(path) => Some(path.into()),
+            // Without a slash at the end, which would have a link followed.
+            Some(path) => Some(Path::new(&path).components().collect()),
             None => Some(etcetera::choose_base_strategy().ok()?.cache_dir().join("extism-wasmer")),
         }
     }
@@ -148,6 +149,8 @@ impl Store {
                     module.touch(name);
                     return Some(artifact);
                 }
+                // It has just been removed to make room.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
                 Err(error) => warn(format_args!("`{}/{MODULES}/{sha256}/{name}`: {error}", self.path.display())),
             }
         }
@@ -157,6 +160,12 @@ impl Store {
             sink::record(Level::Debug, sink::TARGET, line);
         }
         None
+    }
+
+    /// The name of code for a module that is not what is wanted here.
+    pub(super) fn misfit(&self, sha256: Digest) -> Option<String> {
+        let module = self.root.directory(MODULES).and_then(|modules| modules.directory(&sha256.to_string())).ok()?;
+        module.entries().ok()?.into_iter().find(|entry| !entry.is_temporary()).map(|entry| entry.name)
     }
 
     /// What the module with this BLAKE3 is filed under.

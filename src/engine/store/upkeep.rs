@@ -13,6 +13,9 @@ use crate::engine::artifact::{Artifact, Header};
 use crate::engine::machine::Machine;
 use crate::private_dir::PrivateDir;
 
+/// Enough of an artifact to have its header.
+const FRONT: u64 = 4096;
+
 /// How large a store may become if `EXTISM_CACHE_MAX_BYTES` does not say.
 const MAX_BYTES: u64 = 1 << 30;
 
@@ -94,8 +97,9 @@ impl Store {
     }
 
     /// Removes what was not used for longest until the rest has less than `max` bytes, and what is left of writes
-    /// that were interrupted.
+    /// that were interrupted. One process does so at a time: the others leave it to that.
     fn trim(&self, max: u64) -> io::Result<()> {
+        let Some(_alone) = self.root.lock()? else { return Ok(()) };
         let mut all = self.list()?;
         let mut total: u64 = all.iter().map(|stored| stored.size).sum();
         if total <= max {
@@ -106,8 +110,9 @@ impl Store {
             if total <= max - max / 8 {
                 break;
             }
-            if self.remove(&stored).is_ok() {
-                total -= stored.size;
+            match self.remove(&stored) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => continue,
+                _ => total -= stored.size,
             }
         }
         Ok(())
@@ -149,7 +154,7 @@ impl Store {
     pub(crate) fn remove(&self, stored: &Stored) -> io::Result<()> {
         let modules = self.root.directory(MODULES)?;
         let module = modules.directory(&stored.module)?;
-        let header = self.verify(stored);
+        let blake3 = module.read_front(&stored.name, FRONT).ok().and_then(|front| Header::peek(&front)?.blake3.into());
         module.remove(&stored.name)?;
         if modules.remove_directory(&stored.module).is_ok()
             && let Ok(links) = self.root.directory(BY_BLAKE3)
@@ -157,9 +162,9 @@ impl Store {
             // What is damaged does not say what it is linked by.
             let of_module =
                 |link: &str| links.read_link(link).is_ok_and(|text| text.as_bytes() == stored.module.as_bytes());
-            let linked = match header {
-                Ok(header) => vec![header.blake3],
-                Err(_) => links.entries()?.into_iter().map(|entry| entry.name).filter(|link| of_module(link)).collect(),
+            let linked: Vec<String> = match blake3 {
+                Some(blake3) if of_module(&blake3) => vec![blake3],
+                _ => links.entries()?.into_iter().map(|entry| entry.name).filter(|link| of_module(link)).collect(),
             };
             for link in linked {
                 let _ = links.remove(&link);

@@ -138,6 +138,7 @@ fn shortened(name: &str) -> &str {
 #[cfg(test)]
 mod tests {
     use super::{Error, MEMORY_EXPORT, START_EXPORT, rewrite};
+    use crate::guest::REWRITE_VERSION;
     use wasmparser::{Parser, Payload, Validator};
 
     fn rewritten(wat: &str) -> Vec<u8> {
@@ -189,6 +190,18 @@ mod tests {
             })
             .collect();
         assert_eq!(customs, ["producers", "name"]);
+    }
+
+    /// Compiled code that is kept is that of rewritten modules.
+    #[test]
+    fn what_comes_out_differently_has_another_version() {
+        let wasm = rewritten(
+            r#"(module $m (import "a" "b" (func $host (param i32))) (memory 1) (table 2 funcref) (start $own)
+                (elem (i32.const 0) $host $own) (func $own (drop (ref.func $host))) (export "f" (func $own))
+                (@custom "producers" "\00") (data (i32.const 0) "x"))"#,
+        );
+        let found = (REWRITE_VERSION, blake3::hash(&wasm).to_hex()[..16].to_owned());
+        assert_eq!(found, (1, "e623192aee178c5f".to_owned()), "if this changes, so must REWRITE_VERSION");
     }
 
     #[test]

@@ -113,7 +113,11 @@ impl<'a> Survey<'a> {
                     self.exports.push(export);
                 }
             }
-            Payload::StartSection { func, .. } => self.start = Some(func),
+            Payload::StartSection { func, .. } => {
+                self.start = Some(func);
+                // It is exported from then on, which lets code refer to it.
+                self.refers_to(func);
+            }
             Payload::ElementSection(elements) => {
                 for element in elements.clone() {
                     match element?.items {

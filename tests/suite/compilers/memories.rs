@@ -91,7 +91,7 @@ fn functions_that_are_passed_on_use_their_own_memory() {
 
 /// Tables that mix the host's functions with the plugin's: how they are filled, and where which function is.
 /// `$own` reads byte 0 of the memory, which is 77; `$host` byte 0 of the input, which is 9.
-const TABLES: [(&str, &str, &[(u32, i32)]); 14] = [
+const TABLES: [(&str, &str, &[(u32, i32)]); 16] = [
     ("(table 8 funcref) (elem (i32.const 3) $own $host)", "", &[(3, 77), (4, 9)]),
     ("(table 8 funcref) (elem (i32.const 3) $host $own)", "", &[(3, 9), (4, 77)]),
     ("(table 8 funcref) (elem (i32.const 0) $own $host)", "", &[(0, 77), (1, 9)]),
@@ -130,6 +130,18 @@ const TABLES: [(&str, &str, &[(u32, i32)]); 14] = [
         &[(0, 77), (1, 9), (9, 9)],
     ),
     (
+        "(table 8 funcref) (table $two 8 funcref) (elem (table $two) (i32.const 1) func $host) (elem (i32.const 0) $own)",
+        "(table.copy 0 $two (i32.const 4) (i32.const 1) (i32.const 1))",
+        &[(0, 77), (4, 9)],
+    ),
+    (
+        "(table 8 funcref) (elem (i32.const 0) $own) (elem declare func $host)
+         (global $g (mut funcref) (ref.func $own))
+         (func $put (param funcref) (table.set (i32.const 3) (local.get 0)))",
+        "(call $put (ref.func $host)) (global.set $g (ref.func $host)) (table.set (i32.const 4) (global.get $g))",
+        &[(0, 77), (3, 9), (4, 9)],
+    ),
+    (
         "(table 8 funcref) (export \"host\" (func $host)) (elem (i32.const 0) $own)",
         "(table.fill (i32.const 2) (ref.func $host) (i32.const 2))",
         &[(0, 77), (2, 9), (3, 9)],
@@ -154,6 +166,47 @@ fn functions_in_a_table_use_the_memory_of_the_plugin() {
                 let answer = context.plugin(with(compiler, &manifest(&plugin, ""))).call("run", "\t");
                 assert_eq!((answer.code, answer.error()), (expected, ""), "{compiler:?}: {plugin}");
             }
+        }
+    }
+}
+
+/// A start function that is the host's, and whatever the rewrite makes of it.
+#[test]
+fn the_start_function_can_be_the_hosts() {
+    let plugin = r#"(module (import "extism:host/env" "reset" (func $reset)) (start $reset)
+        (memory 1) (data (i32.const 0) "\4d") (table 2 funcref) (elem (i32.const 0) $own)
+        (func $own (i32.store8 (i32.const 1) (i32.load8_u (i32.const 0))))
+        (func (export "run") (result i32) (table.set (i32.const 1) (ref.func $reset))
+            (call_indirect (i32.const 1)) (call_indirect (i32.const 0)) (i32.load8_u (i32.const 1))))"#;
+    for compiler in usable() {
+        let context = Context::new();
+        let answer = context.plugin(with(compiler, &manifest(plugin, ""))).call("run", "");
+        assert_eq!((answer.code, answer.error()), (77, ""), "{compiler:?}");
+    }
+}
+
+/// Tail calls, through a table that mixes the host's functions with the plugin's, and of a function of the host.
+#[test]
+fn tail_calls_use_the_memory_of_the_plugin() {
+    let plugin = |call: &str| {
+        format!(
+            r#"(module (import "env" "extism_input_load_u8" (func $host (param i64) (result i32)))
+                (memory 1) (data (i32.const 0) "\4d") (table 8 funcref) (elem (i32.const 2) $own $host)
+                (func $own (param i64) (result i32) (i32.load8_u (i32.wrap_i64 (local.get 0))))
+                (func $through (param i64) (result i32) {call})
+                (func (export "run") (result i32) (call $through (i64.const 0))))"#
+        )
+    };
+    for compiler in usable().into_iter().filter(|compiler| *compiler == Compiler::Llvm) {
+        for (call, expected) in [
+            ("(return_call_indirect (param i64) (result i32) (local.get 0) (i32.const 2))", 77),
+            ("(return_call_indirect (param i64) (result i32) (local.get 0) (i32.const 3))", 9),
+            ("(return_call $own (local.get 0))", 77),
+            ("(return_call $host (local.get 0))", 9),
+        ] {
+            let context = Context::new();
+            let answer = context.plugin(with(compiler, &manifest(plugin(call), ""))).call("run", "\t");
+            assert_eq!((answer.code, answer.error()), (expected, ""), "{call}");
         }
     }
 }

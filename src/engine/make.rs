@@ -1,0 +1,79 @@
+//! Making code, and keeping it. `make_absent.rs` stands in its place where there is no compiler.
+
+use std::time::{Duration, Instant};
+
+use super::artifact::Artifact;
+use super::compile::{self, How};
+use super::machine::Machine;
+use super::request::{Failure, Request, blake3_of, identify};
+use super::store::Store;
+use super::{Backend, Error, Input, Preparation};
+use crate::digest::Digest;
+
+/// Compiles the module of this index. In the code it has the name of its BLAKE3: manifests call it what they like.
+pub(super) fn make<E: From<Error>>(
+    request: &Request<'_>,
+    index: usize,
+    input: &Input<'_>,
+    preparation: &Preparation<'_, E>,
+) -> Result<Artifact, Failure<E>> {
+    let bytes = input.bytes.ok_or(Failure::Missing(index))?;
+    let wasm = (preparation.prepare)(index, &blake3_of(bytes)).map_err(Failure::Other)?;
+    let how = How { backend: request.backend, linked: request.linked, fuel: preparation.fuel };
+    compile::compile(how, input.name, &wasm, &request.machine).map_err(|error| Failure::Other(error.into()))
+}
+
+/// Puts code into the store, if there is one. The hashes are taken anew: what the store has said of them is not passed on.
+pub(super) fn keep(request: &Request<'_>, input: &Input<'_>, artifact: &Artifact) -> Result<(), Error> {
+    let (Some(store), Some(bytes)) = (request.store, input.bytes) else { return Ok(()) };
+    let sha256 = input.sha256.unwrap_or_else(|| Digest::of(bytes));
+    let kept = store.keep(sha256, &blake3_of(bytes), &request.wanted, &request.machine, artifact);
+    kept.map_err(|cause| Error::NotKept { module: input.name.to_owned(), store: store.path.clone(), cause })
+}
+
+/// Code that was made ahead of time, or was there.
+#[derive(Debug)]
+pub(crate) struct Made {
+    /// What the manifest calls the module.
+    pub(crate) module: String,
+    pub(crate) sha256: Digest,
+    /// The code's size in bytes.
+    pub(crate) size: usize,
+    /// How long compiling took, if it was not there.
+    pub(crate) took: Option<Duration>,
+}
+
+/// Puts the code of all modules of a manifest into `store`, as [`load`](super::load) looks for it on `machine`.
+///
+/// # Errors
+/// As there, or the code cannot be kept.
+pub(crate) fn precompile<E: From<Error>>(
+    backend: &'static Backend,
+    machine: &Machine,
+    store: Option<&Store>,
+    inputs: &[Input<'_>],
+    preparation: &Preparation<'_, E>,
+) -> Result<Vec<Made>, E> {
+    let request = Request::new(backend, inputs, preparation, store, machine.clone());
+    let mut all = Vec::with_capacity(inputs.len());
+    for (index, input) in inputs.iter().enumerate() {
+        let identity = identify(input, store);
+        let start = Instant::now();
+        // Code that uses less of the machine would run, but is not what was asked for.
+        let found = store.and_then(|store| store.find_exactly(&identity, &request.wanted, machine));
+        let (artifact, took) = match found {
+            Some(artifact) => (artifact, None),
+            None => match make(&request, index, input, preparation) {
+                Ok(artifact) => (artifact, Some(start.elapsed())),
+                Err(Failure::Other(error)) => return Err(error),
+                Err(Failure::Missing(_)) => return Err(Error::NoCompiler.into()),
+            },
+        };
+        if took.is_some() {
+            keep(&request, input, &artifact)?;
+        }
+        let sha256 = identity.sha256.unwrap_or_else(|| Digest::of(input.bytes.unwrap_or_default()));
+        all.push(Made { module: input.name.to_owned(), sha256, size: artifact.size(), took });
+    }
+    Ok(all)
+}

@@ -1,0 +1,107 @@
+//! The code of one compiler for the modules of one manifest: found in the store, else made, then loaded.
+
+use wasmer::sys::EngineBuilder;
+use wasmer::{Engine, Module};
+
+use super::artifact::Artifact;
+use super::machine::Machine;
+use super::store::{self, Identity, Store, Wanted};
+use super::{Backend, CompiledPlugin, Error, Input, NoCode, Preparation, make};
+use crate::digest::Digest;
+
+/// What is known of a module without compiling it. What costs time is found out only where it is needed.
+pub(super) fn identify(input: &Input<'_>, store: Option<&Store>) -> Identity {
+    match (input.sha256, input.bytes) {
+        (Some(sha256), bytes) if store.is_some() || bytes.is_none() => Identity { sha256: Some(sha256), blake3: None },
+        (known, Some(bytes)) => {
+            let blake3 = blake3_of(bytes);
+            let found = store.map(|store| store.sha256_of(&blake3).unwrap_or_else(|| Digest::of(bytes)));
+            Identity { sha256: known.or(found), blake3: Some(blake3) }
+        }
+        (sha256, None) => Identity { sha256, blake3: None },
+    }
+}
+
+pub(super) fn blake3_of(bytes: &[u8]) -> String {
+    blake3::hash(bytes).to_hex().to_string()
+}
+
+pub(super) struct Request<'a> {
+    pub(super) backend: &'static Backend,
+    pub(super) linked: bool,
+    fuel: bool,
+    pub(super) wanted: Wanted,
+    pub(super) machine: Machine,
+    pub(super) store: Option<&'a Store>,
+}
+
+/// Why there is no code.
+pub(super) enum Failure<E> {
+    /// For the module of this index there is neither an artifact nor a compiler.
+    Missing(usize),
+    Other(E),
+}
+
+impl<'a> Request<'a> {
+    pub(super) fn new<E>(
+        backend: &'static Backend,
+        inputs: &[Input<'_>],
+        preparation: &Preparation<'_, E>,
+        store: Option<&'a Store>,
+        machine: Machine,
+    ) -> Self {
+        let (linked, fuel) = (inputs.len() > 1, preparation.fuel);
+        let settings = backend.settings(linked, fuel, preparation.version);
+        Self { backend, linked, fuel, wanted: Wanted { backend: backend.name(), settings }, machine, store }
+    }
+
+    /// All modules in an engine of their own. Functions that meet in one store must come from one engine, which checks
+    /// their signatures' hashes for collisions; and an engine that compiles keeps its lock, and its garbage.
+    pub(super) fn plugin<E: From<Error>>(
+        &self,
+        inputs: &[Input<'_>],
+        identities: &[Identity],
+        preparation: &Preparation<'_, E>,
+    ) -> Result<CompiledPlugin, Failure<E>> {
+        let engine: Engine = EngineBuilder::headless().engine().into();
+        let each = inputs.iter().zip(identities).enumerate();
+        let modules = each.map(|(index, (input, identity))| {
+            if let Some(module) = self.found(&engine, input, identity) {
+                return Ok(module);
+            }
+            let artifact = make::make(self, index, input, preparation)?;
+            make::keep(self, input, &artifact).unwrap_or_else(|error| store::warn(format_args!("{error}")));
+            artifact.load(input.name, &engine).map_err(|error| Failure::Other(error.into()))
+        });
+        let modules = modules.collect::<Result<_, _>>()?;
+        Ok(CompiledPlugin { engine, modules, memories_move: self.linked && self.backend.linked_memories_move })
+    }
+
+    /// A module from the store. What is whole there and still cannot be loaded is as good as missing.
+    fn found(&self, engine: &Engine, input: &Input<'_>, identity: &Identity) -> Option<Module> {
+        let artifact: Artifact = self.store?.find(identity, &self.wanted, &self.machine)?;
+        let module = artifact.load(input.name, engine);
+        module.inspect_err(|error| store::warn(format_args!("{error}; it is not used"))).ok()
+    }
+
+    pub(super) fn no_code(&self, asked: Option<&Backend>, input: &Input<'_>, identity: &Identity) -> Error {
+        let sha256 = identity.sha256.or_else(|| input.bytes.map(Digest::of));
+        let misfit = sha256.and_then(|sha256| self.store?.misfit(sha256));
+        let compiler = asked.map_or_else(String::new, |backend| format!("--compiler {} ", backend.name()));
+        let fuel = if self.fuel { "--fuel " } else { "" };
+        let missing = NoCode {
+            module: input.name.to_owned(),
+            store: match self.store {
+                Some(store) => format!("`{}`", store.path.display()),
+                None => "a store, for there is none (EXTISM_CACHE_DIR)".to_owned(),
+            },
+            misfit: misfit.map_or_else(String::new, |name| format!(", which has {name} for it")),
+            sha256: sha256.map_or_else(String::new, |sha256| sha256.to_string()),
+            backends: asked.map_or("any compiler", Backend::name).to_owned(),
+            options: format!("{compiler}{fuel}--target {} ", self.machine.triple()),
+            machine: self.machine.name(),
+            input: if self.linked { "MANIFEST" } else { "MODULE" },
+        };
+        Box::new(missing).into()
+    }
+}

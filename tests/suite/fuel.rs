@@ -1,0 +1,94 @@
+//! How many instructions a call may execute.
+
+use serde_json::{Value, json};
+
+use crate::host::{Context, Plugin, manifest};
+use crate::linking::modules;
+
+/// A loop that ends after so many rounds as the input has bytes, one that never ends, and a count of all calls.
+const LOOPS: &str = r#"(module (import "env" "extism_input_length" (func $length (result i64)))
+    (global $calls (mut i32) (i32.const 0))
+    (func (export "count") (result i32) (local $left i64)
+        (global.set $calls (i32.add (global.get $calls) (i32.const 1)))
+        (local.set $left (call $length))
+        (block (loop
+            (br_if 1 (i64.eqz (local.get $left)))
+            (local.set $left (i64.sub (local.get $left) (i64.const 1)))
+            (br 0)))
+        (i32.const 0))
+    (func (export "forever") (loop (br 0)))
+    (func $deep (export "deep") (call $deep))
+    (func (export "calls") (result i32) (global.get $calls)))"#;
+
+fn with_fuel(manifest: &str, fuel: u64) -> String {
+    let mut manifest: Value = serde_json::from_str(manifest).expect("JSON");
+    manifest["fuel"] = json!(fuel);
+    manifest.to_string()
+}
+
+fn loops(context: &Context, fuel: u64) -> Plugin<'_> {
+    context.plugin(with_fuel(&manifest(LOOPS, ""), fuel))
+}
+
+fn out_of(fuel: u64) -> String {
+    format!(
+        "Call failed\n\nCaused by:\n    out of fuel: a module has executed the {fuel} instructions that a call may (fuel)"
+    )
+}
+
+#[test]
+fn a_call_ends_when_it_has_none_left() {
+    let context = Context::new();
+    let plugin = loops(&context, 10_000);
+    for function in ["forever", "deep"] {
+        let answer = plugin.call(function, "");
+        assert_eq!((answer.code, answer.error()), (-1, out_of(10_000).as_str()), "{function}");
+        // Each call has its own.
+        assert_eq!(plugin.call("count", "x".repeat(500)).code, 0);
+    }
+    assert_eq!(plugin.call("count", "x".repeat(10_000)).error(), out_of(10_000));
+    assert_eq!(plugin.call_only("calls", b""), 3, "the plugin is as the calls have left it");
+    let trap =
+        Context::new().plugin(with_fuel(&manifest("(module (func (export \"f\") unreachable))", ""), 9)).call("f", "");
+    assert!(trap.error().contains("wasm trap: unreachable"), "{}", trap.error());
+}
+
+/// The same number of instructions is enough, or too few, every time.
+#[test]
+fn fuel_is_counted_exactly() {
+    let context = Context::new();
+    let enough = |fuel: u64| loops(&context, fuel).call_only("count", b"0123456789") == 0;
+    let least = (1..1000).find(|fuel| enough(*fuel)).expect("some are enough");
+    assert!(least > 60, "{least}");
+    for _ in 0..20 {
+        assert_eq!([enough(least - 1), enough(least), enough(least + 1)], [false, true, true]);
+    }
+    assert!(!enough(0) && enough(u64::MAX));
+}
+
+#[test]
+fn what_runs_before_the_first_call_is_counted_too() {
+    let forever = "(func $forever (loop (br 0)))";
+    let error = Context::new().refusal(with_fuel(&manifest(format!("(module {forever} (start $forever))"), ""), 1000));
+    assert!(error.contains("failed at its start") && error.contains("out of fuel"), "{error}");
+    let context = Context::new();
+    let plugin = format!("(module {forever} (export \"_initialize\" (func $forever)) (func (export \"f\")))");
+    assert_eq!(context.plugin(with_fuel(&manifest(plugin, ""), 1000)).call("f", "").error(), out_of(1000));
+}
+
+#[test]
+fn libraries_are_counted() {
+    let main = "(module (import \"lib\" \"f\" (func $f)) (func (export \"run\") (call $f)))";
+    for start in ["", "(func (export \"_start\"))"] {
+        let library = format!("(module {start} (func (export \"f\") (loop (br 0))))");
+        let context = Context::new();
+        let plugin = context.plugin(with_fuel(&modules([("lib", library.as_str()), ("main", main)]), 1000));
+        let error = plugin.call("run", "").error.expect("it fails");
+        assert!(error.contains("out of fuel") || !start.is_empty() && error.contains("unreachable"), "{error}");
+    }
+    // Nobody helps himself to more.
+    let greedy = r#"(module (import "lib" "wasmer_metering_remaining_points" (global $g (mut i64)))
+        (func (export "run") (global.set $g (i64.const -1))))"#;
+    let error = Context::new().refusal(with_fuel(&modules([("lib", "(module)"), ("main", greedy)]), 1000));
+    assert!(error.starts_with("unknown import"), "{error}");
+}
