@@ -1,34 +1,31 @@
 //! Reading a file whole.
 
 use std::fs::File;
-use std::io::{self, Read as _};
+use std::io;
+
+use rustix::buffer::spare_capacity;
 
 /// The contents of `file`, which is `expected` bytes long as far as anybody knows; `None` if it has more than `max`.
 ///
 /// # Errors
 /// It cannot be read.
-pub(crate) fn whole(mut file: &File, expected: u64, max: u64) -> io::Result<Option<Vec<u8>>> {
+pub(crate) fn whole(file: &File, expected: u64, max: u64) -> io::Result<Option<Vec<u8>>> {
     if expected > max {
         return Ok(None);
     }
-    // Room for all of it at once: the standard library begins with little, and asks again and again.
     let mut bytes = Vec::new();
-    let length = usize::try_from(expected).unwrap_or(usize::MAX);
-    bytes.try_reserve_exact(length).map_err(io::Error::other)?;
-    bytes.resize(length, 0);
-    let mut filled = 0;
-    while filled < bytes.len() {
-        match file.read(&mut bytes[filled..]) {
-            Ok(0) => break,
-            Ok(more) => filled += more,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
+    // Room for all of it and to see that there is no more: the standard library begins with little, and asks often.
+    let room = usize::try_from(expected).unwrap_or(usize::MAX).saturating_add(1);
+    bytes.try_reserve_exact(room).map_err(io::Error::other)?;
+    while bytes.len() as u64 <= max {
+        bytes.try_reserve(1).map_err(io::Error::other)?;
+        match rustix::io::read(file, spare_capacity(&mut bytes)) {
+            Ok(0) => return Ok(Some(bytes)),
+            Ok(_) | Err(rustix::io::Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
         }
     }
-    bytes.truncate(filled);
-    // What it has grown by since; one byte more than allowed tells a file that is too large from one that just fits.
-    file.take((max - filled as u64).saturating_add(1)).read_to_end(&mut bytes)?;
-    Ok((bytes.len() as u64 <= max).then_some(bytes))
+    Ok(None)
 }
 
 #[cfg(test)]
