@@ -12,12 +12,12 @@ use plotters::style::{Color, ShapeStyle};
 
 use crate::run::{Results, Row};
 
-const WIDTH: u32 = 560;
+const WIDTH: u32 = 600;
 const BAR: u32 = 26;
 const TITLE: u32 = 34;
 
 /// Where bars begin, and how long the longest is.
-const LEFT: i32 = 130;
+const LEFT: i32 = 170;
 const LONGEST: f64 = 300.0;
 
 /// One for each library, told apart also by those who see few colours.

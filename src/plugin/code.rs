@@ -17,10 +17,7 @@ pub(super) fn of(
     modules: Vec<ModuleEntry<'_>>,
     fuel: bool,
 ) -> Result<CompiledPlugin, Error> {
-    let sources = modules.into_iter().map(source).collect::<Result<Vec<_>, _>>()?;
-    let inputs: Vec<_> = sources.iter().map(Source::input).collect();
-    let prepare = |index: usize, name: &str| prepare(&sources[index], name);
-    engine::load(backend, &inputs, &Preparation { version: guest::REWRITE_VERSION, fuel, prepare: &prepare })
+    with_inputs(modules, fuel, |inputs, preparation| engine::load(backend, inputs, preparation))
 }
 
 /// The compiler that `input`, a module or a manifest, asks for, else the one in use.
@@ -48,11 +45,21 @@ pub(crate) fn precompile(
 ) -> Result<Vec<engine::Made>, Error> {
     let manifest = manifest::parse(input)?;
     let fuel = fuel || manifest.fuel.is_some();
-    let sources = manifest.modules.into_iter().map(source).collect::<Result<Vec<_>, _>>()?;
+    with_inputs(manifest.modules, fuel, |inputs, preparation| {
+        engine::precompile(backend, machine, store, inputs, preparation)
+    })
+}
+
+/// Loads `modules` and hands them to `work`, with the way to prepare them if they are compiled.
+fn with_inputs<T>(
+    modules: Vec<ModuleEntry<'_>>,
+    fuel: bool,
+    work: impl FnOnce(&[Input<'_>], &Preparation<'_, Error>) -> Result<T, Error>,
+) -> Result<T, Error> {
+    let sources = modules.into_iter().map(source).collect::<Result<Vec<_>, _>>()?;
     let inputs: Vec<_> = sources.iter().map(Source::input).collect();
     let prepare = |index: usize, name: &str| prepare(&sources[index], name);
-    let preparation = Preparation { version: guest::REWRITE_VERSION, fuel, prepare: &prepare };
-    engine::precompile(backend, machine, store, &inputs, &preparation)
+    work(&inputs, &Preparation { version: guest::REWRITE_VERSION, fuel, prepare: &prepare })
 }
 
 /// What there is of a module.

@@ -580,9 +580,10 @@ fn processes_that_are_killed_leave_a_store_that_works() {
             let mut interrupted = 0;
             for round in 0..ROUNDS {
                 let folder = tempfile::tempdir().expect("a folder");
-                // At most some at a time, so that most are killed in the middle of their work and not before it.
-                for batch in 0..PROCESSES / 20 {
-                    let started: Vec<_> = (0..20)
+                // All at once; then some at a time, so that most are killed in the middle of their work and not before it.
+                let at_once = if round == 0 { PROCESSES } else { 20 };
+                for batch in 0..PROCESSES / at_once {
+                    let started: Vec<_> = (0..at_once)
                         .map(|_| {
                             let mut process = child::command(&format!("store::{TEST}"), "fill");
                             process.env(DIR, folder.path()).spawn().expect("the tests can be run again")

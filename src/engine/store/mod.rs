@@ -20,6 +20,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use log::Level;
+use parking_lot::Mutex;
 
 use crate::digest::Digest;
 use crate::engine::artifact::{Artifact, Header};
@@ -69,6 +70,9 @@ impl Wanted {
     }
 }
 
+/// The store that could not be opened last: that is said once, not for every plugin.
+static REFUSED: Mutex<Option<PathBuf>> = Mutex::new(None);
+
 /// An open store.
 #[derive(Debug)]
 pub(crate) struct Store {
@@ -95,7 +99,11 @@ impl Store {
         match Self::open(&path, create) {
             Ok(store) => Some(store),
             Err(error) => {
-                warn(format_args!("store `{}` is not used: {error}", path.display()));
+                let mut refused = REFUSED.lock();
+                if refused.replace(path.clone()).as_ref() != Some(&path) {
+                    drop(refused);
+                    warn(format_args!("store `{}` is not used: {error}", path.display()));
+                }
                 None
             }
         }
