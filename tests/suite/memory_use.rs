@@ -1,6 +1,7 @@
 //! What plugins leave behind in the process when they are gone, and calls when they are over: nothing. Each test
 //! measures a process of its own.
 
+use std::cell::Cell;
 use std::fs;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -53,18 +54,25 @@ const IDLE_THREADS: i64 = 8;
 /// How many mappings the allocator may make for itself.
 const ARENAS: i64 = 40;
 
-/// Does `work` with the numbers of `warm_up`, then of `rest`, between which at most `max_kib` may be added.
+/// Does `work` with the numbers of `warm_up`, then of `rest`, during which at most `max_kib` may be added. If more is, it
+/// does so once more: an allocator may come late to the size that it keeps, but a leak goes on.
 fn check(test: &str, [warm_up, rest]: [u32; 2], max_kib: i64, work: impl Fn(u32)) {
     child::alone(test, || {
         (0..warm_up).for_each(&work);
-        let before = Size::settled();
-        (warm_up..warm_up + rest).for_each(&work);
-        let after = Size::settled();
-        println!("{test}: {before:?} -> {after:?}");
-        assert!(after.rss - before.rss <= max_kib, "{before:?} {after:?}");
-        assert!(after.mappings - before.mappings <= ARENAS, "{before:?} {after:?}");
-        assert!(after.threads - before.threads <= IDLE_THREADS, "{before:?} {after:?}");
-        assert!(after.files <= before.files, "{before:?} {after:?}");
+        let stays = |before: &Size, after: &Size| {
+            after.rss - before.rss <= max_kib
+                && after.mappings - before.mappings <= ARENAS
+                && after.threads - before.threads <= IDLE_THREADS
+                && after.files <= before.files
+        };
+        let period = |before: Size| {
+            (warm_up..warm_up + rest).for_each(&work);
+            let after = Size::settled();
+            println!("{test}: {before:?} -> {after:?}");
+            (stays(&before, &after), after)
+        };
+        let (stayed, after) = period(Size::settled());
+        assert!(stayed || period(after).0, "it grows and grows");
     });
 }
 
@@ -144,8 +152,10 @@ fn instances_that_are_made_anew() {
 fn a_million_calls() {
     let context = Context::new();
     let plugin = context.plugin(different(0));
-    check("memory_use::a_million_calls", [10_000, 1_000_000], 2 * MIB, |number| {
-        assert_eq!(plugin.call_only("next", b"input"), number as i32 + 1);
+    let calls = Cell::new(0);
+    check("memory_use::a_million_calls", [10_000, 1_000_000], 2 * MIB, |_| {
+        calls.set(calls.get() + 1);
+        assert_eq!(plugin.call_only("next", b"input"), calls.get());
     });
 }
 

@@ -544,15 +544,18 @@ fn files_that_are_not_taken() {
 #[test]
 fn processes_that_make_room_at_once() {
     const TEST: &str = "processes_that_make_room_at_once";
-    const FILLED: u32 = 200;
+    const FILLED: u32 = 600;
     match child::case().as_deref() {
         None => {
             let folder = tempfile::tempdir().expect("a folder");
             child(TEST, "fill", folder.path());
             let size: usize = files(folder.path()).values().map(Vec::len).sum();
-            let started: Vec<_> = (0..16)
+            // All find it full at the same moment.
+            let moment = (now() + Duration::from_millis(1500)).as_millis();
+            let started: Vec<_> = (0..24)
                 .map(|process| {
-                    let mut command = child::command(&format!("store::{TEST}"), &(FILLED + process).to_string());
+                    let case = format!("{} {moment}", FILLED + process);
+                    let mut command = child::command(&format!("store::{TEST}"), &case);
                     command.env(DIR, folder.path()).env("EXTISM_CACHE_MAX_BYTES", (size - 100).to_string());
                     command.spawn().expect("the tests can be run again")
                 })
@@ -561,11 +564,21 @@ fn processes_that_make_room_at_once() {
                 assert!(process.wait().expect("ours").success());
             }
             let left = files(folder.path()).len();
-            assert!(left > 160, "{left} of {FILLED} are left");
+            assert!(left > FILLED as usize * 8 / 10, "{left} of {FILLED} are left");
         }
         Some("fill") => (0..FILLED).for_each(|it| assert_eq!(run(number(it)), it as i32)),
-        Some(it) => assert_eq!(run(number(it.parse().expect("a number"))).to_string(), it),
+        Some(case) => {
+            let (it, moment) = case.split_once(' ').expect("two numbers");
+            let moment = Duration::from_millis(moment.parse().expect("a number"));
+            std::thread::sleep(moment.saturating_sub(now()));
+            assert_eq!(run(number(it.parse().expect("a number"))).to_string(), it);
+        }
     }
+}
+
+/// The time since 1970.
+fn now() -> Duration {
+    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).expect("it is later")
 }
 
 /// Many processes that fill an empty store at once, and are killed at any moment.
