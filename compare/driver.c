@@ -170,7 +170,8 @@ int main(int argc, char **argv)
     const char *mode = argv[2], *path = argv[3], *function = argv[4];
     uint64_t budget = (uint64_t)(atof(argv[6]) * 1e9);
     with_wasi = strncmp(path, "wasi:", 5) == 0;
-    snprintf(manifest, sizeof manifest, "{\"wasm\": [{\"path\": \"%s\"}]}", with_wasi ? path + 5 : path);
+    /* The official plugin wants to be told something. */
+    snprintf(manifest, sizeof manifest, "{\"wasm\": [{\"path\": \"%s\"}], \"config\": {\"thing\": \"this\"}}", with_wasi ? path + 5 : path);
     uint64_t length = strlen(argv[5]);
     uint8_t *input = (uint8_t *)argv[5];
     if (input[0] == '@') {
