@@ -587,7 +587,7 @@ fn processes_that_are_killed_leave_a_store_that_works() {
     const TEST: &str = "processes_that_are_killed_leave_a_store_that_works";
     const ROUNDS: u64 = 4;
     const PROCESSES: u64 = 200;
-    const MODULES: u32 = 40;
+    const MODULES: u32 = 100;
     match child::case().as_deref() {
         None => {
             let mut interrupted = 0;
@@ -602,16 +602,20 @@ fn processes_that_are_killed_leave_a_store_that_works() {
                             process.env(DIR, folder.path()).spawn().expect("the tests can be run again")
                         })
                         .collect();
+                    let there = || fs::read_dir(folder.path().join("modules")).map_or(0, Iterator::count);
+                    // The first are killed as soon as something is there, the others at once, in the middle, or when they
+                    // are done.
+                    while batch == 0 && there() < 2 {
+                        std::thread::yield_now();
+                    }
                     for (index, mut process) in started.into_iter().enumerate() {
-                        // Some at once, some in the middle, some when they are done; others in each batch and round.
-                        std::thread::sleep(Duration::from_millis((index as u64 * 7 + batch * 3 + round * 13) % 20));
+                        if batch > 0 {
+                            std::thread::sleep(Duration::from_millis((index as u64 * 7 + batch * 3 + round * 13) % 20));
+                        }
                         process.kill().expect("ours");
                         process.wait().expect("ours");
                     }
-                    if batch == 0 {
-                        let there = fs::read_dir(folder.path().join("modules")).map_or(0, Iterator::count);
-                        interrupted += usize::from(there < MODULES as usize);
-                    }
+                    interrupted += usize::from(batch == 0 && there() < MODULES as usize);
                 }
                 let temporary = |path: &&PathBuf| path.to_string_lossy().contains("/.new-");
                 interrupted += files(folder.path()).keys().filter(temporary).count();
@@ -619,7 +623,7 @@ fn processes_that_are_killed_leave_a_store_that_works() {
                 child(TEST, "fill", folder.path());
                 assert_eq!(fs::read_dir(folder.path().join("modules")).expect("there").count(), MODULES as usize);
             }
-            assert!(interrupted > 0, "nobody was killed in the middle");
+            assert!(interrupted > 0, "nobody was killed in the middle of {ROUNDS} rounds");
         }
         Some("look") => {
             // What is there is whole: nothing is damaged, and everything answers as it should.
@@ -627,6 +631,10 @@ fn processes_that_are_killed_leave_a_store_that_works() {
             let warned = warnings(|| (0..MODULES).filter(there).for_each(|it| assert_eq!(run(number(it)), it as i32)));
             assert_eq!(warned, [""; 0]);
         }
-        Some(_) => (0..MODULES).for_each(|it| assert_eq!(run(number(it)), it as i32)),
+        Some(_) => (0..MODULES).for_each(|it| {
+            assert_eq!(run(number(it)), it as i32);
+            // However fast the compiler is, there is a middle to be killed in.
+            std::thread::sleep(Duration::from_millis(1));
+        }),
     }
 }
