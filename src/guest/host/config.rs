@@ -21,8 +21,8 @@ pub(in crate::guest) mod v0 {
 }
 
 pub(in crate::guest) mod v1 {
-    use super::super::handle_bytes;
     use super::{Env, HostResult, utf8};
+    use crate::guest::host::handle_bytes;
 
     pub(in crate::guest) fn config_get(mut env: Env<'_>, key: u64) -> HostResult<u64> {
         let name = utf8(handle_bytes(&mut env, key, "config key")?)?;

@@ -8,8 +8,8 @@ pub(in crate::guest) fn http_status_code(env: Env<'_>) -> u32 {
 }
 
 pub(in crate::guest) mod v0 {
-    use super::super::live_block;
     use super::{Env, Fault, HostResult};
+    use crate::guest::host::live_block;
 
     pub(in crate::guest) fn http_request(mut env: Env<'_>, request: u64, body: u64) -> HostResult<u64> {
         let (guest, store) = env.data_and_store_mut();
@@ -22,8 +22,8 @@ pub(in crate::guest) mod v0 {
 }
 
 pub(in crate::guest) mod v1 {
-    use super::super::handle_bytes;
     use super::{Env, Fault, HostResult};
+    use crate::guest::host::handle_bytes;
 
     pub(in crate::guest) fn http_request(mut env: Env<'_>, request: u64, body: u64) -> HostResult<u64> {
         handle_bytes(&mut env, request, "http request")?;

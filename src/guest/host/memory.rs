@@ -1,7 +1,7 @@
 //! Blocks, loads and stores, input, output and error.
 
-use super::super::GuestError;
 use super::{BoundedText, Env, Fault, HostResult, bounded_text};
+use crate::guest::GuestError;
 
 pub(in crate::guest) fn input_length(env: Env<'_>) -> u64 {
     let input = env.data().io.input();

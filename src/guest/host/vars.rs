@@ -87,8 +87,8 @@ pub(in crate::guest) mod v0 {
 
 /// Handles become the host's; the key's is freed before anything else can take its place.
 pub(in crate::guest) mod v1 {
-    use super::super::handle_bytes;
     use super::{Env, HostResult, utf8};
+    use crate::guest::host::handle_bytes;
 
     pub(in crate::guest) fn var_get(mut env: Env<'_>, key: u64) -> HostResult<u64> {
         let name = utf8(handle_bytes(&mut env, key, "var key")?)?;
