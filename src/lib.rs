@@ -3,6 +3,7 @@
 //! The C functions in [`ffi`] are the whole interface; `extism.h` is generated from them. ARCHITECTURE.md has the
 //! floors below and the rule that each uses only those beneath it.
 
+mod contents;
 mod context;
 mod digest;
 mod engine;

@@ -5,7 +5,7 @@ use std::io;
 
 use rustix::buffer::spare_capacity;
 
-/// The contents of `file`, which is `expected` bytes long as far as anybody knows; `None` if it has more than `max`.
+/// The contents of the regular `file`, which is `expected` bytes long as far as anybody knows; `None` if it has more than `max`.
 ///
 /// # Errors
 /// It cannot be read.
@@ -19,7 +19,8 @@ pub(crate) fn whole(file: &File, expected: u64, max: u64) -> io::Result<Option<V
     bytes.try_reserve_exact(room).map_err(io::Error::other)?;
     while bytes.len() as u64 <= max {
         bytes.try_reserve(1).map_err(io::Error::other)?;
-        match rustix::io::read(file, spare_capacity(&mut bytes)) {
+        let offset = bytes.len() as u64;
+        match rustix::io::pread(file, spare_capacity(&mut bytes), offset) {
             Ok(0) => return Ok(Some(bytes)),
             Ok(_) | Err(rustix::io::Errno::INTR) => {}
             Err(error) => return Err(error.into()),

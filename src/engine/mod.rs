@@ -23,6 +23,7 @@ use std::path::PathBuf;
 use thiserror::Error;
 use wasmer::{Engine, Module};
 
+use crate::contents::{self, Contents};
 use crate::digest::Digest;
 pub(crate) use backend::{Backend, choose, find, select};
 #[cfg(feature = "compiler")]
@@ -71,6 +72,8 @@ pub(crate) enum Error {
     #[error("module `{module}`: its code could not be loaded: {cause}")]
     Load { module: String, cause: String },
     #[error(transparent)]
+    Contents(#[from] contents::Error),
+    #[error(transparent)]
     NoCode(#[from] Box<NoCode>),
 }
 
@@ -101,8 +104,18 @@ pub(crate) struct Input<'a> {
     pub(crate) name: &'a str,
     /// Its SHA-256, if that is known.
     pub(crate) sha256: Option<Digest>,
-    /// Its bytes, if they are at hand: not needed where the SHA-256 is known and there is no compiler.
-    pub(crate) bytes: Option<&'a [u8]>,
+    /// Its bytes: not needed where the SHA-256 is known and there is no compiler.
+    pub(crate) contents: Option<&'a Contents<'a>>,
+}
+
+impl Input<'_> {
+    /// The module's SHA-256, calculated if it is not known.
+    fn sha256(&self) -> Result<Option<Digest>, Error> {
+        match (self.sha256, self.contents) {
+            (None, Some(contents)) => Ok(Some(Digest::of(contents.bytes()?))),
+            (known, _) => Ok(known),
+        }
+    }
 }
 
 /// How to come from a module's bytes to WebAssembly that can be compiled.
@@ -133,7 +146,8 @@ pub(crate) fn load<E: From<Error>>(
     preparation: &Preparation<'_, E>,
 ) -> Result<CompiledPlugin, E> {
     let store = Store::of_environment(cfg!(feature = "compiler"));
-    let identities: Vec<_> = inputs.iter().map(|input| request::identify(input, store.as_ref())).collect();
+    let identities: Vec<_> =
+        inputs.iter().map(|input| request::identify(input, store.as_ref())).collect::<Result<_, _>>()?;
     let mut missing = None;
     // Without a compiler, the first is taken that all modules have code of; one that is built in always has it.
     for backend in backend.map_or_else(backend::by_speed, |backend| vec![backend]) {
@@ -144,7 +158,6 @@ pub(crate) fn load<E: From<Error>>(
             Err(Failure::Other(error)) => return Err(error),
         }
     }
-    let error = missing
-        .map_or(Error::NoCompiler, |(index, request)| request.no_code(backend, &inputs[index], &identities[index]));
-    Err(error.into())
+    let Some((index, request)) = missing else { return Err(Error::NoCompiler.into()) };
+    Err(request.no_code(backend, &inputs[index], &identities[index]).into())
 }

@@ -7,23 +7,21 @@ use super::artifact::Artifact;
 use super::machine::Machine;
 use super::store::{self, Identity, Store, Wanted};
 use super::{Backend, CompiledPlugin, Error, Input, NoCode, Preparation, make};
-use crate::digest::Digest;
 
 /// What is known of a module without compiling it. What costs time is found out only where it is needed.
-pub(super) fn identify(input: &Input<'_>, store: Option<&Store>) -> Identity {
-    match (input.sha256, input.bytes) {
-        (Some(sha256), bytes) if store.is_some() || bytes.is_none() => Identity { sha256: Some(sha256), blake3: None },
-        (known, Some(bytes)) => {
-            let blake3 = blake3_of(bytes);
-            let found = store.map(|store| store.sha256_of(&blake3).unwrap_or_else(|| Digest::of(bytes)));
-            Identity { sha256: known.or(found), blake3: Some(blake3) }
-        }
-        (sha256, None) => Identity { sha256, blake3: None },
-    }
-}
-
-pub(super) fn blake3_of(bytes: &[u8]) -> String {
-    blake3::hash(bytes).to_hex().to_string()
+///
+/// # Errors
+/// The module cannot be read.
+pub(super) fn identify(input: &Input<'_>, store: Option<&Store>) -> Result<Identity, Error> {
+    let (None, Some(contents), Some(store)) = (input.sha256, input.contents, store) else {
+        return Ok(Identity { sha256: input.sha256, blake3: None });
+    };
+    let blake3 = contents.blake3()?.to_hex().to_string();
+    let sha256 = match store.sha256_of(&blake3) {
+        Some(sha256) => Some(sha256),
+        None => input.sha256()?,
+    };
+    Ok(Identity { sha256, blake3: Some(blake3) })
 }
 
 pub(super) struct Request<'a> {
@@ -85,7 +83,7 @@ impl<'a> Request<'a> {
     }
 
     pub(super) fn no_code(&self, asked: Option<&Backend>, input: &Input<'_>, identity: &Identity) -> Error {
-        let sha256 = identity.sha256.or_else(|| input.bytes.map(Digest::of));
+        let sha256 = identity.sha256.or_else(|| input.sha256().ok().flatten());
         let misfit = sha256.and_then(|sha256| self.store?.misfit(sha256));
         let compiler = asked.map_or_else(String::new, |backend| format!("--compiler {} ", backend.name()));
         let fuel = if self.fuel { "--fuel " } else { "" };

@@ -1,27 +1,29 @@
-//! Modules from files. Only regular files are read, and each only once, so that what was verified is what runs.
+//! Modules from files. Only regular files are read, and each is opened once: what was verified is what runs.
 
 use std::fs::{File, OpenOptions};
 use std::io;
 use std::path::Path;
 
 use super::Error;
-use crate::read;
+use crate::contents::{self, Contents};
 
 /// The contents of the regular file at `path`, which is at most `max` bytes long.
-pub(super) fn read(name: &str, path: &Path, max: u64) -> Result<Vec<u8>, Error> {
-    let in_file = |cause| Error::File { path: path.to_owned(), cause };
-    let file = open(path).map_err(in_file)?;
+pub(super) fn open(name: &str, path: &Path, max: u64) -> Result<Contents<'static>, Error> {
+    let in_file = |cause| contents::Error { path: path.to_owned(), cause };
+    let file = open_now(path).map_err(in_file)?;
     // The open file is asked, not the path: nobody can exchange it any more.
     let metadata = file.metadata().map_err(in_file)?;
     if !metadata.is_file() {
         return Err(Error::NotAFile { path: path.to_owned() });
     }
-    let bytes = read::whole(&file, metadata.len(), max).map_err(in_file)?;
-    bytes.ok_or_else(|| Error::TooLarge { name: name.to_owned(), max })
+    if metadata.len() > max {
+        return Err(Error::TooLarge { name: name.to_owned(), max });
+    }
+    Ok(Contents::of_file(file, path.to_owned(), metadata.len(), max))
 }
 
 /// Opens without waiting for the other end of a FIFO.
-fn open(path: &Path) -> io::Result<File> {
+fn open_now(path: &Path) -> io::Result<File> {
     let mut options = OpenOptions::new();
     options.read(true);
     #[cfg(unix)]

@@ -5,12 +5,13 @@
 
 mod file;
 
+#[cfg(feature = "compiler")]
 use std::borrow::Cow;
-use std::io;
 use std::path::PathBuf;
 
 use thiserror::Error;
 
+use crate::contents::{self, Contents};
 use crate::digest::Digest;
 use crate::manifest::{ModuleEntry, Source};
 
@@ -19,19 +20,16 @@ use crate::manifest::{ModuleEntry, Source};
 pub(crate) struct LoadedModule<'a> {
     pub(crate) name: String,
     /// A binary or WAT text.
-    pub(crate) bytes: Cow<'a, [u8]>,
+    pub(crate) contents: Contents<'a>,
     /// The bytes' SHA-256, if the manifest has one.
     pub(crate) sha256: Option<Digest>,
-    /// The file that they are from.
-    #[cfg_attr(not(feature = "compiler"), expect(dead_code, reason = "only compilers read text"))]
-    origin: Option<PathBuf>,
 }
 
 /// Why a module could not be loaded.
 #[derive(Debug, Error)]
 pub(crate) enum Error {
-    #[error("`{}`: {cause}", path.display())]
-    File { path: PathBuf, cause: io::Error },
+    #[error(transparent)]
+    File(#[from] contents::Error),
     #[error("`{}` is not a regular file", path.display())]
     NotAFile { path: PathBuf },
     #[error("module `{name}` is larger than the limit of {max} bytes (EXTISM_MAX_MODULE_BYTES)")]
@@ -65,22 +63,22 @@ pub(crate) fn expected_hash(entry: &ModuleEntry<'_>) -> Result<Option<Digest>, E
 /// The source cannot be read, is over the size limit, or does not have the hash.
 pub(crate) fn load<'a>(entry: ModuleEntry<'a>) -> Result<LoadedModule<'a>, Error> {
     let expected = expected_hash(&entry)?;
-    let (bytes, origin) = fetch(&entry.name, entry.source)?;
+    let contents = fetch(&entry.name, entry.source)?;
     if let Some(expected) = expected {
-        let found = Digest::of(&bytes);
+        let found = Digest::of(contents.bytes()?);
         if found != expected {
             return Err(Error::HashMismatch { found, expected });
         }
     }
-    Ok(LoadedModule { name: entry.name, bytes, sha256: expected, origin })
+    Ok(LoadedModule { name: entry.name, contents, sha256: expected })
 }
 
-fn fetch<'a>(name: &str, source: Source<'a>) -> Result<(Cow<'a, [u8]>, Option<PathBuf>), Error> {
+fn fetch<'a>(name: &str, source: Source<'a>) -> Result<Contents<'a>, Error> {
     let max = max_module_bytes()?;
     match source {
-        Source::Path(path) => Ok((Cow::Owned(file::read(name, &path, max)?), Some(path))),
+        Source::Path(path) => file::open(name, &path, max),
         Source::Data(bytes) if bytes.len() as u64 > max => Err(Error::TooLarge { name: name.to_owned(), max }),
-        Source::Data(bytes) => Ok((bytes, None)),
+        Source::Data(bytes) => Ok(Contents::of_bytes(bytes)),
         Source::Url(url) => Err(Error::NoHttp { url }),
     }
 }
@@ -99,12 +97,13 @@ impl LoadedModule<'_> {
     /// The module as a binary: what does not start with the magic number of the format is WAT text.
     ///
     /// # Errors
-    /// The text is malformed.
+    /// The text is malformed, or cannot be read.
     pub(crate) fn to_binary(&self) -> Result<Cow<'_, [u8]>, Error> {
-        if self.bytes.starts_with(b"\0asm") {
-            return Ok(Cow::Borrowed(&self.bytes));
+        let bytes = self.contents.bytes()?;
+        if bytes.starts_with(b"\0asm") {
+            return Ok(Cow::Borrowed(bytes));
         }
-        match wat::Parser::new().parse_bytes(self.origin.as_deref(), &self.bytes) {
+        match wat::Parser::new().parse_bytes(self.contents.path(), bytes) {
             Ok(binary) => Ok(Cow::Owned(binary.into_owned())),
             Err(error) => Err(Error::Wat(error.to_string().trim_end().to_owned())),
         }

@@ -13,7 +13,7 @@ const FLOORS: [&[&str]; 8] = [
     &["engine", "guest", "loader"],
     &["manifest"],
     &["log"],
-    &["digest", "error", "private_dir"],
+    &["contents", "digest", "error", "private_dir"],
     &["read"],
 ];
 
