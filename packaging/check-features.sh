@@ -1,5 +1,5 @@
 #!/bin/sh
-# Checks the library with each compiler alone, with all and with none, each with and without WASI.
+# Checks the library with each compiler alone, with all and with none, each with and without WASI and HTTP.
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -10,8 +10,8 @@ if ! [ -x "$llvm/bin/llvm-config" ]; then
 fi
 
 for compilers in "" cranelift llvm singlepass cranelift,llvm,singlepass; do
-    for wasi in "" wasi; do
-        echo "== ${compilers:-headless}${wasi:+, wasi}"
-        "${CARGO:-cargo}" clippy --quiet --release --locked --lib --no-default-features --features "$compilers,$wasi" -- -D warnings
+    for others in "" wasi http wasi,http; do
+        echo "== ${compilers:-headless}${others:+, $others}"
+        "${CARGO:-cargo}" clippy --quiet --release --locked --lib --no-default-features --features "$compilers,$others" -- -D warnings
     done
 done

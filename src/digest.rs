@@ -14,6 +14,12 @@ impl Digest {
         Self(Sha256::digest(bytes).into())
     }
 
+    /// That of the bytes which `hasher` has seen.
+    #[cfg(feature = "http")]
+    pub(crate) fn from_hasher(hasher: Sha256) -> Self {
+        Self(hasher.finalize().into())
+    }
+
     /// Reads 64 hex digits of any case.
     pub(crate) fn parse(text: &str) -> Option<Self> {
         let mut bytes = [0; 32];

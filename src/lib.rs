@@ -3,6 +3,7 @@
 //! The C functions in [`ffi`] are the whole interface; `extism.h` is generated from them. ARCHITECTURE.md has the
 //! floors below and the rule that each uses only those beneath it.
 
+mod cache_dir;
 mod contents;
 mod context;
 mod digest;
@@ -10,6 +11,8 @@ mod engine;
 mod error;
 pub mod ffi;
 mod guest;
+#[cfg(feature = "http")]
+mod http;
 mod loader;
 mod log;
 mod manifest;

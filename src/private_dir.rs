@@ -33,6 +33,23 @@ pub(crate) struct Lock {
     _directory: OwnedFd,
 }
 
+/// A locked file, which goes with the lock.
+#[cfg(feature = "http")]
+#[derive(Debug)]
+pub(crate) struct FileLock<'a> {
+    directory: &'a PrivateDir,
+    name: String,
+    /// Closing it gives the lock back.
+    _file: OwnedFd,
+}
+
+#[cfg(feature = "http")]
+impl Drop for FileLock<'_> {
+    fn drop(&mut self) {
+        let _ = self.directory.remove(&self.name);
+    }
+}
+
 /// One thing in a directory.
 #[derive(Debug)]
 pub(crate) struct Entry {
@@ -152,6 +169,29 @@ impl PrivateDir {
             Ok(()) => Ok(Some(Lock { _directory: directory })),
             Err(rustix::io::Errno::WOULDBLOCK) => Ok(None),
             Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Locks the file called `name`, and makes it before if it is not there, until the lock is dropped; `None` if
+    /// somebody else has locked it, in this process or another.
+    ///
+    /// # Errors
+    /// Where it lies, nothing can be made or locked.
+    #[cfg(feature = "http")]
+    pub(crate) fn lock_file(&self, name: &str) -> io::Result<Option<FileLock<'_>>> {
+        let flags = OFlags::RDWR | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        loop {
+            let file = rustix::fs::openat(&self.0, name, flags, Mode::RUSR | Mode::WUSR)?;
+            match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
+                Err(rustix::io::Errno::WOULDBLOCK) => return Ok(None),
+                other => other?,
+            }
+            // Who had the lock before may have removed the file in the meantime: then it locks nothing.
+            let locked = rustix::fs::fstat(&file)?;
+            let named = rustix::fs::statat(&self.0, name, AtFlags::SYMLINK_NOFOLLOW);
+            if named.is_ok_and(|named| (named.st_dev, named.st_ino) == (locked.st_dev, locked.st_ino)) {
+                return Ok(Some(FileLock { directory: self, name: name.to_owned(), _file: file }));
+            }
         }
     }
 

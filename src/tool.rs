@@ -4,6 +4,7 @@ use std::ffi::CString;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
+use crate::cache_dir;
 use crate::engine::{self, Backend, Machine, Made, Store, Stored};
 use crate::error;
 use crate::log as sink;
@@ -40,7 +41,7 @@ pub fn show_warnings() {
 /// The store that the environment names, or the usual one.
 #[must_use]
 pub fn default_store() -> Option<PathBuf> {
-    Store::path()
+    cache_dir::path()
 }
 
 /// For which compilers and which machine code is made.

@@ -16,12 +16,16 @@ pub(crate) mod wasi;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Instant;
 
 use parking_lot::Mutex;
 use thiserror::Error;
 use wasmer::{AsStoreMut, FunctionEnv, MemoryError};
 
+#[cfg(feature = "http")]
+use crate::http;
 pub(crate) use abi::{HOST_MODULE, import, is_known};
+pub(crate) use host::fetch::Network;
 pub(crate) use host::vars::Vars;
 pub(crate) use io_memory::{Capacity, IoMemory};
 pub(crate) use reserved::{FUEL_GONE_EXPORT, FUEL_LEFT_EXPORT, REWRITE_VERSION, START_EXPORT, is_reserved};
@@ -34,6 +38,8 @@ pub(crate) struct Guest {
     pub(crate) io: IoMemory,
     /// What the plugin said went wrong, if it did so during this call.
     error: Option<GuestError>,
+    /// When what runs now has to be done.
+    deadline: Option<Instant>,
     pub(crate) state: SharedState,
 }
 
@@ -45,7 +51,11 @@ pub(crate) type SharedState = Arc<Mutex<State>>;
 pub(crate) struct State {
     pub(crate) config: BTreeMap<String, String>,
     vars: Vars,
+    network: Arc<Network>,
+    /// The status of the last answer, or 0.
     http_status: u16,
+    /// Its headers, with names in lower case.
+    http_headers: BTreeMap<String, String>,
 }
 
 /// An error text that the plugin set, and the handle it gave.
@@ -74,13 +84,20 @@ pub(crate) enum Fault {
     VarsFull { needed: u64, max: u64 },
     #[error("Vars are disabled by this host (memory.max_var_bytes is 0)")]
     VarsDisabled,
+    #[cfg(not(feature = "http"))]
     #[error("http is not built in")]
     NoHttp,
+    #[error("http request: {0}")]
+    HttpRequest(String),
+    #[cfg(feature = "http")]
+    #[error(transparent)]
+    Http(#[from] http::Error),
 }
 
 impl State {
-    pub(crate) fn new(config: BTreeMap<String, String>, vars: Vars) -> SharedState {
-        Arc::new(Mutex::new(Self { config, vars, http_status: 0 }))
+    pub(crate) fn new(config: BTreeMap<String, String>, vars: Vars, network: Network) -> SharedState {
+        let (network, http_headers) = (Arc::new(network), BTreeMap::new());
+        Arc::new(Mutex::new(Self { config, vars, network, http_status: 0, http_headers }))
     }
 }
 
@@ -92,18 +109,25 @@ impl Guest {
     pub(crate) fn new(
         store: &mut impl AsStoreMut,
         capacity: Capacity,
+        deadline: Option<Instant>,
         state: SharedState,
     ) -> Result<FunctionEnv<Self>, MemoryError> {
         let io = IoMemory::new(store, capacity)?;
-        Ok(FunctionEnv::new(store, Self { io, error: None, state }))
+        Ok(FunctionEnv::new(store, Self { io, error: None, deadline, state }))
     }
 
-    /// Makes ready for a call with `input`: no block, output or error of the previous call is left.
+    /// Makes ready for a call with `input`, which has until `deadline`: no block, output or error of the previous call is left.
     ///
     /// # Errors
     /// The input does not fit into the memory.
-    pub(crate) fn begin(&mut self, store: &mut impl AsStoreMut, input: &[u8]) -> Result<(), Fault> {
+    pub(crate) fn begin(
+        &mut self,
+        store: &mut impl AsStoreMut,
+        input: &[u8],
+        deadline: Option<Instant>,
+    ) -> Result<(), Fault> {
         self.error = None;
+        self.deadline = deadline;
         self.io.begin(store, input)
     }
 

@@ -3,17 +3,23 @@
 //!
 //! This floor does not know what a module imports or how it is compiled.
 
+#[cfg_attr(not(feature = "http"), path = "download_absent.rs")]
+mod download;
 mod file;
 
 #[cfg(feature = "compiler")]
 use std::borrow::Cow;
 use std::path::PathBuf;
+use std::time::Instant;
 
 use thiserror::Error;
 
 use crate::contents::{self, Contents};
 use crate::digest::Digest;
+#[cfg(feature = "http")]
+use crate::http;
 use crate::manifest::{ModuleEntry, Source};
+use download::Wanted;
 
 /// A module whose bytes are what the manifest promised.
 #[derive(Debug)]
@@ -36,8 +42,21 @@ pub(crate) enum Error {
     TooLarge { name: String, max: u64 },
     #[error("EXTISM_MAX_MODULE_BYTES: `{0}` is not a number of bytes")]
     BadLimit(String),
+    #[cfg(not(feature = "http"))]
     #[error("`{url}`: http is not built in")]
     NoHttp { url: String },
+    #[cfg(feature = "http")]
+    #[error(transparent)]
+    Http(#[from] http::Error),
+    #[cfg(feature = "http")]
+    #[error("{origin}: the server answered with status {status}, not with a module")]
+    Status { origin: String, status: u16 },
+    #[cfg(feature = "http")]
+    #[error("`{url}`: not on disk, and EXTISM_OFFLINE forbids to fetch it")]
+    Offline { url: String },
+    #[cfg(feature = "http")]
+    #[error("`{url}`: timeout while somebody else fetches it")]
+    Busy { url: String },
     #[error("hash of module `{name}`: `{given}` is not the 64 hex digits of a SHA-256")]
     BadHash { name: String, given: String },
     #[error("Hash mismatch, found {found} but expected {expected}")]
@@ -57,30 +76,33 @@ pub(crate) fn expected_hash(entry: &ModuleEntry<'_>) -> Result<Option<Digest>, E
     Digest::parse(given).ok_or_else(bad).map(Some)
 }
 
-/// Reads the module of `entry` and checks its hash.
+/// Gets the module of `entry`, until `deadline`, and checks its hash.
 ///
 /// # Errors
 /// The source cannot be read, is over the size limit, or does not have the hash.
-pub(crate) fn load<'a>(entry: ModuleEntry<'a>) -> Result<LoadedModule<'a>, Error> {
-    let expected = expected_hash(&entry)?;
-    let contents = fetch(&entry.name, entry.source)?;
-    if let Some(expected) = expected {
+pub(crate) fn load(entry: ModuleEntry<'_>, deadline: Option<Instant>) -> Result<LoadedModule<'_>, Error> {
+    let (sha256, max) = (expected_hash(&entry)?, max_module_bytes()?);
+    let contents = match entry.source {
+        Source::Path(path) => verified(file::open(&entry.name, &path, max)?, sha256)?,
+        Source::Data(bytes) if bytes.len() as u64 > max => return Err(Error::TooLarge { name: entry.name, max }),
+        Source::Data(bytes) => verified(Contents::of_bytes(bytes), sha256)?,
+        Source::Url(remote) => {
+            // Verified as it comes.
+            let wanted = Wanted { remote: &remote, expected: sha256, max, deadline };
+            Contents::of_bytes(wanted.load()?.into())
+        }
+    };
+    Ok(LoadedModule { name: entry.name, contents, sha256 })
+}
+
+fn verified(contents: Contents<'_>, sha256: Option<Digest>) -> Result<Contents<'_>, Error> {
+    if let Some(expected) = sha256 {
         let found = Digest::of(contents.bytes()?);
         if found != expected {
             return Err(Error::HashMismatch { found, expected });
         }
     }
-    Ok(LoadedModule { name: entry.name, contents, sha256: expected })
-}
-
-fn fetch<'a>(name: &str, source: Source<'a>) -> Result<Contents<'a>, Error> {
-    let max = max_module_bytes()?;
-    match source {
-        Source::Path(path) => file::open(name, &path, max),
-        Source::Data(bytes) if bytes.len() as u64 > max => Err(Error::TooLarge { name: name.to_owned(), max }),
-        Source::Data(bytes) => Ok(Contents::of_bytes(bytes)),
-        Source::Url(url) => Err(Error::NoHttp { url }),
-    }
+    Ok(contents)
 }
 
 /// The size limit for one module: 256 MiB unless the environment says otherwise.

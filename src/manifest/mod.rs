@@ -10,6 +10,7 @@ mod parse;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::time::{Duration, Instant};
 
 use thiserror::Error;
 
@@ -30,8 +31,17 @@ pub(crate) struct Manifest<'a> {
     pub(crate) compiler: Option<String>,
     /// How many instructions a call may execute in each module.
     pub(crate) fuel: Option<u64>,
+    /// How long making the plugin, and each call, may take.
+    pub(crate) timeout: Option<Duration>,
+    /// The hosts that the plugin may send requests to, as patterns.
+    pub(crate) allowed_hosts: Vec<String>,
     /// What the document says that has no effect, one sentence each, for the log.
     pub(crate) warnings: Vec<String>,
+}
+
+/// When what begins now has to be done; `None` also where that is too far away to say.
+pub(crate) fn deadline(timeout: Option<Duration>) -> Option<Instant> {
+    timeout.and_then(|timeout| Instant::now().checked_add(timeout))
 }
 
 /// One entry of the manifest's `wasm` array.
@@ -53,7 +63,18 @@ pub(crate) enum Source<'a> {
     /// The bytes themselves.
     Data(Cow<'a, [u8]>),
     /// An address to fetch from.
-    Url(String),
+    Url(Remote),
+}
+
+/// A module on a server.
+#[derive(Debug)]
+#[cfg_attr(not(feature = "http"), expect(dead_code, reason = "nothing is fetched"))]
+pub(crate) struct Remote {
+    /// As the manifest gives it.
+    pub(crate) url: String,
+    /// The method of HTTP.
+    pub(crate) method: String,
+    pub(crate) headers: BTreeMap<String, String>,
 }
 
 /// The manifest's `memory` object. Pages have 64 KiB.
@@ -65,6 +86,8 @@ pub(crate) struct MemoryLimits {
     pub(crate) max_pages: Option<u32>,
     /// Cap on the plugin's variables, in bytes; 0 disables them.
     pub(crate) max_var_bytes: Option<u64>,
+    /// Cap on the answer to one HTTP request, in bytes.
+    pub(crate) max_http_response_bytes: Option<u64>,
 }
 
 /// The name under which the plugin's own functions are looked up.

@@ -11,7 +11,7 @@ pub(super) fn default_name(source: &Source<'_>) -> String {
     let name = match source {
         Source::Path(path) => path.file_stem().map(|stem| stem.to_string_lossy().into_owned()),
         Source::Data(_) => None,
-        Source::Url(url) => url.rsplit('/').next().and_then(url_stem),
+        Source::Url(remote) => remote.url.rsplit('/').next().and_then(url_stem),
     };
     name.unwrap_or_else(|| MAIN.to_owned())
 }

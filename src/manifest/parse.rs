@@ -4,12 +4,13 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use serde::Deserialize;
 use serde::de::Deserializer;
 
 use super::fields::{Document, Entry};
-use super::{Error, MAIN, Manifest, MemoryLimits, ModuleEntry, Source, names};
+use super::{Error, MAIN, Manifest, MemoryLimits, ModuleEntry, Remote, Source, names};
 
 /// How many modules a manifest may link.
 const MAX_MODULES: usize = 256;
@@ -44,6 +45,8 @@ fn bare(module: &[u8]) -> Manifest<'_> {
         allowed_paths: BTreeMap::new(),
         compiler: None,
         fuel: None,
+        timeout: None,
+        allowed_hosts: Vec::new(),
         warnings: Vec::new(),
     }
 }
@@ -121,9 +124,10 @@ fn check(document: Document, mut warnings: Vec<String>) -> Result<Manifest<'stat
     }
     names::settle(&mut modules)?;
     if document.timeout_ms.is_some() {
-        warnings.push("manifest: `timeout_ms` is not enforced by this version".to_owned());
+        warnings.push("manifest: `timeout_ms` bounds only downloads and HTTP requests in this version".to_owned());
     }
-    if document.allowed_hosts.is_some_and(|hosts| !hosts.is_empty()) {
+    let allowed_hosts = document.allowed_hosts.unwrap_or_default();
+    if cfg!(not(feature = "http")) && !allowed_hosts.is_empty() {
         warnings.push("manifest: `allowed_hosts` has no effect, http is not built in".to_owned());
     }
     let memory = document.memory.unwrap_or_default();
@@ -133,11 +137,14 @@ fn check(document: Document, mut warnings: Vec<String>) -> Result<Manifest<'stat
             max_block_pages: memory.max,
             max_pages: memory.max_pages,
             max_var_bytes: memory.max_var_bytes,
+            max_http_response_bytes: memory.max_http_response_bytes,
         },
         config: document.config,
         allowed_paths: document.allowed_paths.unwrap_or_default(),
         compiler: document.compiler,
         fuel: document.fuel,
+        timeout: document.timeout_ms.map(Duration::from_millis),
+        allowed_hosts,
         warnings,
     })
 }
@@ -147,7 +154,10 @@ fn module_entry(index: usize, entry: Entry) -> Result<ModuleEntry<'static>, Erro
         (Some(path), _, _) if !names::has_file_name(&path) => return Err(Error::NoFileName(index, path)),
         (Some(path), _, _) => Source::Path(PathBuf::from(path)),
         (None, Some(data), _) => Source::Data(Cow::Owned(data.0)),
-        (None, None, Some(url)) => Source::Url(url),
+        (None, None, Some(url)) => {
+            let method = entry.method.unwrap_or_else(|| "GET".to_owned());
+            Source::Url(Remote { url, method, headers: entry.headers })
+        }
         (None, None, None) => return Err(Error::NoSource(index)),
     };
     let name = entry.name.unwrap_or_else(|| names::default_name(&source));

@@ -11,6 +11,7 @@ use super::{Error, Plugin, fuel, trap};
 use crate::error;
 use crate::guest::wasi;
 use crate::guest::{self, Fault};
+use crate::manifest;
 
 /// What a call came to.
 #[derive(Debug, PartialEq, Eq)]
@@ -100,7 +101,8 @@ impl Plugin {
 
     fn call_live(&mut self, name: &CStr, input: &[u8]) -> Outcome {
         let function = self.find(name);
-        let begun = self.live.with_guest(|guest, store| guest.begin(store, input));
+        let deadline = manifest::deadline(self.recipe.timeout);
+        let begun = self.live.with_guest(|guest, store| guest.begin(store, input, deadline));
         let begun = begun.map_err(|cause| CallError::Input { length: input.len(), cause });
         let result = begun.and(function).and_then(|function| self.run(&function));
         let guest_error = self.live.with_guest(|guest, _| guest.take_error());

@@ -1,5 +1,7 @@
 //! The code of a manifest's modules: loaded, and prepared if they have to be compiled.
 
+use std::time::Instant;
+
 use super::Error;
 use crate::engine::{self, Backend, CompiledPlugin, Input, Preparation};
 use crate::guest;
@@ -8,7 +10,8 @@ use crate::loader::{self, LoadedModule};
 use crate::manifest;
 use crate::manifest::ModuleEntry;
 
-/// Gets code of `backend` for `modules`, which counts its instructions if there is `fuel`.
+/// Gets code of `backend` for `modules`, which counts its instructions if there is `fuel`. Nothing is fetched after
+/// `deadline`.
 ///
 /// # Errors
 /// A module cannot be read, is not what the manifest says, or cannot be compiled.
@@ -16,8 +19,9 @@ pub(super) fn of(
     backend: Option<&'static Backend>,
     modules: Vec<ModuleEntry<'_>>,
     fuel: bool,
+    deadline: Option<Instant>,
 ) -> Result<CompiledPlugin, Error> {
-    with_inputs(modules, fuel, |inputs, preparation| engine::load(backend, inputs, preparation))
+    with_inputs(modules, fuel, deadline, |inputs, preparation| engine::load(backend, inputs, preparation))
 }
 
 /// The compiler that `input`, a module or a manifest, asks for, else the one in use.
@@ -45,7 +49,8 @@ pub(crate) fn precompile(
 ) -> Result<Vec<engine::Made>, Error> {
     let manifest = manifest::parse(input)?;
     let fuel = fuel || manifest.fuel.is_some();
-    with_inputs(manifest.modules, fuel, |inputs, preparation| {
+    let deadline = manifest::deadline(manifest.timeout);
+    with_inputs(manifest.modules, fuel, deadline, |inputs, preparation| {
         engine::precompile(backend, machine, store, inputs, preparation)
     })
 }
@@ -54,9 +59,10 @@ pub(crate) fn precompile(
 fn with_inputs<T>(
     modules: Vec<ModuleEntry<'_>>,
     fuel: bool,
+    deadline: Option<Instant>,
     work: impl FnOnce(&[Input<'_>], &Preparation<'_, Error>) -> Result<T, Error>,
 ) -> Result<T, Error> {
-    let sources = modules.into_iter().map(source).collect::<Result<Vec<_>, _>>()?;
+    let sources = modules.into_iter().map(|entry| source(entry, deadline)).collect::<Result<Vec<_>, _>>()?;
     let inputs: Vec<_> = sources.iter().map(Source::input).collect();
     let prepare = |index: usize, name: &str| prepare(&sources[index], name);
     work(&inputs, &Preparation { version: guest::REWRITE_VERSION, fuel, prepare: &prepare })
@@ -85,12 +91,12 @@ impl Source<'_> {
     }
 }
 
-fn source(entry: ModuleEntry<'_>) -> Result<Source<'_>, Error> {
+fn source(entry: ModuleEntry<'_>, deadline: Option<Instant>) -> Result<Source<'_>, Error> {
     #[cfg(not(feature = "compiler"))]
     if let Some(sha256) = loader::expected_hash(&entry)? {
         return Ok(Source::Hash { name: entry.name, sha256 });
     }
-    Ok(Source::Loaded(loader::load(entry)?))
+    Ok(Source::Loaded(loader::load(entry, deadline)?))
 }
 
 /// The module as it is compiled, with the name that it shall have.

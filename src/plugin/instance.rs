@@ -11,6 +11,7 @@ use super::{Error, Recipe, command, fuel, trap};
 use crate::engine;
 use crate::guest::wasi::Wasi;
 use crate::guest::{self, Capacity, Guest, SharedState};
+use crate::manifest;
 
 /// A plugin that can be called: the main module's instance and what it stands on.
 pub(super) struct Live {
@@ -50,7 +51,8 @@ pub(super) fn create(recipe: &Recipe, state: SharedState) -> Result<Live, Error>
         imported: plan.imports_io_memory,
         clear: engine::clear,
     };
-    let guest = Guest::new(&mut store, capacity, state).map_err(|error| Error::IoMemory(error.to_string()))?;
+    let guest = Guest::new(&mut store, capacity, manifest::deadline(recipe.timeout), state);
+    let guest = guest.map_err(|error| Error::IoMemory(error.to_string()))?;
     let (main, libraries) = instantiate_all(&mut store, &guest, recipe)?;
     let metered = match recipe.fuel {
         Some(_) => libraries.iter().filter_map(Library::instance).chain([&main]).cloned().collect(),

@@ -13,12 +13,13 @@ mod trap;
 
 use std::collections::BTreeMap;
 use std::ffi::CStr;
+use std::time::Duration;
 
 use log::Level;
 use thiserror::Error;
 
 use crate::engine::{self, CompiledPlugin, MemoryLimit};
-use crate::guest::{self, SharedState, State, Vars};
+use crate::guest::{self, Network, SharedState, State, Vars};
 use crate::loader;
 use crate::log as sink;
 use crate::manifest::{self, MAIN};
@@ -48,6 +49,8 @@ struct Recipe {
     memory_limit: Option<MemoryLimit>,
     /// How many instructions a call may execute in each module.
     fuel: Option<u64>,
+    /// How long a call may take.
+    timeout: Option<Duration>,
     /// Host directory, possibly with the prefix `ro:`, to guest path.
     allowed_paths: BTreeMap<String, String>,
 }
@@ -103,18 +106,21 @@ impl Plugin {
         for warning in &manifest.warnings {
             sink::record(Level::Warn, sink::TARGET, format_args!("{warning}"));
         }
+        let deadline = manifest::deadline(manifest.timeout);
         let backend = engine::select(manifest.compiler.as_deref())?;
         let names: Vec<_> = manifest.modules.iter().map(|entry| entry.name.clone()).collect();
-        let compiled = code::of(backend, manifest.modules, manifest.fuel.is_some())?;
+        let compiled = code::of(backend, manifest.modules, manifest.fuel.is_some(), deadline)?;
         let recipe = Recipe {
             plan: link::plan(&names, &compiled.modules, MAIN, with_wasi)?,
             compiled,
             max_block_pages: manifest.memory.max_block_pages,
             memory_limit: manifest.memory.max_pages.map(|max_pages| MemoryLimit { max_pages }),
             fuel: manifest.fuel,
+            timeout: manifest.timeout,
             allowed_paths: manifest.allowed_paths,
         };
-        let state = State::new(manifest.config, Vars::new(manifest.memory.max_var_bytes));
+        let network = Network::new(&manifest.allowed_hosts, manifest.memory.max_http_response_bytes);
+        let state = State::new(manifest.config, Vars::new(manifest.memory.max_var_bytes), network);
         let live = instance::create(&recipe, SharedState::clone(&state))?;
         Ok(Self { recipe, live: Box::new(live), state, spent: false, initialised: false })
     }

@@ -7,17 +7,12 @@ use std::path::PathBuf;
 use serde_json::json;
 
 use crate::child;
-use crate::host::{Compiler, Context, choose_compiler, fixture, root};
+use crate::host::{Compiler, Context, choose_compiler, fixture, root, sha256};
 use crate::log::LogFile;
 
 const DIR: &str = "EXTISM_CACHE_DIR";
 
 const INPUT: &str = "this is a test";
-
-fn sha256(bytes: &[u8]) -> String {
-    use sha2::Digest as _;
-    sha2::Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
-}
 
 /// A manifest with the hash of echo, and a file that is not there.
 fn by_hash() -> String {

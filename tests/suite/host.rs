@@ -188,6 +188,12 @@ pub(crate) fn manifest(module: impl AsRef<[u8]>, rest: &str) -> String {
     text
 }
 
+/// SHA-256 in hex.
+pub(crate) fn sha256(bytes: impl AsRef<[u8]>) -> String {
+    use sha2::Digest as _;
+    sha2::Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
 /// Appends standard base64 with padding.
 pub(crate) fn base64(bytes: &[u8], text: &mut String) {
     const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";

@@ -65,6 +65,13 @@ impl LogFile {
     }
 }
 
+/// The warnings of `work`.
+pub(crate) fn warnings(work: impl FnOnce()) -> Vec<String> {
+    let log = LogFile::new("warn");
+    work();
+    log.messages()
+}
+
 fn parse(line: &str) -> Line {
     let mut fields = line.splitn(5, ' ').map(str::to_owned);
     let mut field = || fields.next().unwrap_or_else(|| panic!("a line of the log: {line:?}"));

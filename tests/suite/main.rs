@@ -13,11 +13,15 @@ mod guest_abi;
 #[cfg(not(feature = "compiler"))]
 mod headless;
 mod host;
+#[cfg(feature = "http")]
+mod http;
 mod layers;
 mod linking;
 mod log;
 mod memory_use;
 mod official_plugins;
+#[cfg(feature = "http")]
+mod server;
 mod startup;
 #[cfg(feature = "compiler")]
 mod store;

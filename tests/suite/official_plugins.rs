@@ -8,6 +8,8 @@ use std::process::Command;
 use serde_json::{Value, json};
 
 use crate::host::{Context, manifest, root};
+#[cfg(feature = "http")]
+use crate::server::{Server, answer};
 
 const CONFIG: &str = r#""config": {"thing": "from the manifest"}"#;
 
@@ -112,6 +114,22 @@ fn a_missing_setting_is_a_panic_of_the_plugin() {
 }
 
 #[test]
+#[cfg(feature = "http")]
+fn http_get_gets() {
+    let server = Server::start(|seen| answer("200 OK", &[], format!("answer to {}", seen.path())));
+    with_plugins("http.wasm", |pdk, module| {
+        let context = Context::new();
+        let allowed = context.plugin(manifest(&module, r#""allowed_hosts": ["127.0.0.1"]"#));
+        let query = format!(r#"{{"url": "{}"}}"#, server.url("/path"));
+        assert_eq!(allowed.answer("http_get", &query), "answer to /path", "{}", pdk.version);
+        let refused = context.plugin(manifest(&module, "")).call("http_get", &query);
+        assert_eq!(refused.code, -1, "{}: {refused:?}", pdk.version);
+        assert!(refused.error().contains("is not allowed"), "{}: {refused:?}", pdk.version);
+    });
+}
+
+#[test]
+#[cfg(not(feature = "http"))]
 fn http_get_is_told_that_there_is_no_http() {
     with_plugins("http.wasm", |pdk, module| {
         let context = Context::new();

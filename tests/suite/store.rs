@@ -13,9 +13,9 @@ use serde_json::json;
 
 use crate::child;
 use crate::compilers::usable;
-use crate::host::{Compiler, Context, base64};
+use crate::host::{Compiler, Context, base64, sha256};
 use crate::linking::modules;
-use crate::log::LogFile;
+use crate::log::{LogFile, warnings};
 
 const DIR: &str = "EXTISM_CACHE_DIR";
 
@@ -55,18 +55,6 @@ fn disguise(store: &Path, disguised: &[u8], as_code_of: &str) {
     let ((wrong, wrong_blake3), (right, _)) = (hashes(disguised), hashes(as_code_of.as_bytes()));
     fs::rename(store.join("modules").join(right), store.join("modules").join(&wrong)).expect("it is there");
     symlink(wrong, store.join("by-blake3").join(wrong_blake3)).expect("writable");
-}
-
-fn sha256(bytes: &[u8]) -> String {
-    use sha2::Digest as _;
-    sha2::Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-/// The warnings of `work`.
-fn warnings(work: impl FnOnce()) -> Vec<String> {
-    let log = LogFile::new("warn");
-    work();
-    log.messages()
 }
 
 #[test]

@@ -14,14 +14,15 @@
 mod upkeep;
 
 use std::collections::BTreeSet;
-use std::env;
 use std::fmt;
 use std::io;
-use std::path::{Path, PathBuf};
+#[cfg(feature = "compiler")]
+use std::path::Path;
+use std::path::PathBuf;
 
 use log::Level;
-use parking_lot::Mutex;
 
+use crate::cache_dir;
 use crate::digest::Digest;
 use crate::engine::artifact::{Artifact, Header};
 use crate::engine::machine::Machine;
@@ -70,9 +71,6 @@ impl Wanted {
     }
 }
 
-/// The store that could not be opened last: that is said once, not for every plugin.
-static REFUSED: Mutex<Option<PathBuf>> = Mutex::new(None);
-
 /// An open store.
 #[derive(Debug)]
 pub(crate) struct Store {
@@ -81,38 +79,16 @@ pub(crate) struct Store {
 }
 
 impl Store {
-    /// The store that the environment names: `EXTISM_CACHE_DIR`, else `extism-wasmer` in the user's directory for
-    /// caches. `None` if `EXTISM_CACHE_DIR` is empty.
-    pub(crate) fn path() -> Option<PathBuf> {
-        use etcetera::BaseStrategy as _;
-        match env::var_os("EXTISM_CACHE_DIR") {
-            Some(path) if path.is_empty() => None,
-            // Without a slash at the end, which would have a link followed.
-            Some(path) => Some(Path::new(&path).components().collect()),
-            None => Some(etcetera::choose_base_strategy().ok()?.cache_dir().join("extism-wasmer")),
-        }
-    }
-
-    /// Opens the store that the environment names, and makes it if `create`.
+    /// Opens the store in the directory that the environment names, and makes it if `create`.
     pub(crate) fn of_environment(create: bool) -> Option<Self> {
-        let path = Self::path()?;
-        match Self::open(&path, create) {
-            Ok(store) => Some(store),
-            Err(error) => {
-                let mut refused = REFUSED.lock();
-                if refused.replace(path.clone()).as_ref() != Some(&path) {
-                    drop(refused);
-                    warn(format_args!("store `{}` is not used: {error}", path.display()));
-                }
-                None
-            }
-        }
+        cache_dir::open(create).map(|(root, path)| Self { root, path })
     }
 
     /// Opens the store at `path`, and makes it if `create`.
     ///
     /// # Errors
     /// It is not there, cannot be made, or others can write to it.
+    #[cfg(feature = "compiler")]
     pub(crate) fn open(path: &Path, create: bool) -> io::Result<Self> {
         let root = if create { PrivateDir::create(path) } else { PrivateDir::open(path) }?;
         Ok(Self { root, path: path.to_owned() })

@@ -1,6 +1,5 @@
 //! What goes into a store, and what has to go.
 
-use std::env;
 use std::io;
 use std::path::PathBuf;
 use std::time::SystemTime;
@@ -8,6 +7,7 @@ use std::time::SystemTime;
 use parking_lot::Mutex;
 
 use super::{BY_BLAKE3, MODULES, Store, Wanted, warn};
+use crate::cache_dir::max_bytes;
 use crate::digest::Digest;
 use crate::engine::artifact::{Artifact, Header};
 use crate::engine::machine::Machine;
@@ -15,9 +15,6 @@ use crate::private_dir::PrivateDir;
 
 /// Enough of an artifact to have its header.
 const FRONT: u64 = 4096;
-
-/// How large a store may become if `EXTISM_CACHE_MAX_BYTES` does not say.
-const MAX_BYTES: u64 = 1 << 30;
 
 /// An artifact in a store.
 #[derive(Debug)]
@@ -33,16 +30,6 @@ pub(crate) struct Stored {
 
 /// What this process has written to which store since it last looked how large that is.
 static WRITTEN: Mutex<Option<(PathBuf, u64)>> = Mutex::new(None);
-
-/// The bound on the store's size, in bytes.
-pub(super) fn max_bytes() -> u64 {
-    let Some(text) = env::var_os("EXTISM_CACHE_MAX_BYTES") else { return MAX_BYTES };
-    let max = text.to_str().and_then(|text| text.trim().parse().ok());
-    if max.is_none() {
-        warn(format_args!("EXTISM_CACHE_MAX_BYTES: {text:?} is not a number of bytes"));
-    }
-    max.unwrap_or(MAX_BYTES)
-}
 
 impl Store {
     /// Keeps the code of a module.

@@ -2,6 +2,10 @@
 //! differently; what they share stands beside them.
 
 pub(super) mod config;
+#[cfg_attr(not(feature = "http"), path = "fetch_absent.rs")]
+pub(super) mod fetch;
+#[cfg(feature = "http")]
+mod hosts;
 pub(super) mod http;
 pub(super) mod log;
 pub(super) mod memory;

@@ -1,0 +1,187 @@
+//! Modules from servers. What a `hash` is known of is asked for on the network only if it is not kept on disk; without
+//! one, the server is asked whether it has something newer. Many who want the same at once ask once.
+
+mod kept;
+
+use std::env;
+use std::thread;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use log::Level;
+use sha2::{Digest as _, Sha256};
+
+use super::Error;
+use crate::digest::Digest;
+use crate::http::{self, Host, Permission, Request, Response, Rules, Url};
+use crate::log as sink;
+use crate::manifest::Remote;
+use crate::private_dir::FileLock;
+use kept::{Entry, Kept};
+
+/// How long to wait for somebody else who fetches the same, where no deadline is closer.
+const PATIENCE: Duration = Duration::from_secs(600);
+
+/// A module that is wanted from a server.
+#[derive(Debug)]
+pub(super) struct Wanted<'a> {
+    pub(super) remote: &'a Remote,
+    pub(super) expected: Option<Digest>,
+    /// In bytes.
+    pub(super) max: u64,
+    pub(super) deadline: Option<Instant>,
+}
+
+/// A module as it came from its server.
+struct Fetched {
+    bytes: Vec<u8>,
+    sha256: Digest,
+    entry: Entry,
+    /// The server does not say otherwise.
+    may_be_kept: bool,
+}
+
+impl Wanted<'_> {
+    /// Its bytes, with the expected hash if there is one.
+    ///
+    /// # Errors
+    /// The server does not give it, it has another hash or is larger than allowed, or the deadline passes; or it is not
+    /// on disk, and `EXTISM_OFFLINE` forbids to ask.
+    pub(super) fn load(&self) -> Result<Vec<u8>, Error> {
+        // Before anything else: a wrong address is an error whether or not the network is needed.
+        let request = self.request()?;
+        match (Kept::open(), self.expected) {
+            (Some(kept), Some(sha256)) => self.with_hash(request, &kept, sha256),
+            (Some(kept), None) => self.without_hash(request, &kept),
+            (None, _) => Ok(self.fetch(request)?.bytes),
+        }
+    }
+
+    fn request(&self) -> Result<Request<'static>, Error> {
+        let Remote { url, method, headers } = self.remote;
+        let mut request = Request::new(method, url)?;
+        for (name, value) in headers {
+            if !request.header(name, value)? {
+                let line = format_args!("manifest: header `{name}` is the client's own, it is ignored");
+                sink::record(Level::Warn, sink::TARGET, line);
+            }
+        }
+        Ok(request)
+    }
+
+    fn with_hash(&self, request: Request<'_>, kept: &Kept, sha256: Digest) -> Result<Vec<u8>, Error> {
+        if let Some(bytes) = kept.module(sha256, self.max) {
+            return Ok(bytes);
+        }
+        let _alone = self.alone(kept, &sha256.to_string(), &request)?;
+        if let Some(bytes) = kept.module(sha256, self.max) {
+            return Ok(bytes);
+        }
+        let fetched = self.fetch(request)?;
+        kept.keep(sha256, &fetched.bytes);
+        Ok(fetched.bytes)
+    }
+
+    fn without_hash(&self, request: Request<'_>, kept: &Kept) -> Result<Vec<u8>, Error> {
+        let key = kept::key(self.remote);
+        let before = kept.entry(&key);
+        let module = |entry: &Entry| kept.module(Digest::parse(&entry.sha256)?, self.max);
+        if is_offline() {
+            return before.as_ref().and_then(module).ok_or_else(|| offline(&request));
+        }
+        let _alone = self.alone(kept, &key, &request)?;
+        let known = kept.entry(&key).and_then(|entry| Some((module(&entry)?, entry)));
+        let fetched = match known {
+            None => self.fetch(request)?,
+            // Who had the lock before has just asked the server.
+            Some((bytes, entry)) if before.as_ref() != Some(&entry) => return Ok(bytes),
+            Some((bytes, entry)) => {
+                let response = self.ask(conditional(request, &entry)?)?;
+                if response.status == 304 {
+                    kept.note(&key, &Entry { checked: nanoseconds(), ..entry });
+                    return Ok(bytes);
+                }
+                self.take(response)?
+            }
+        };
+        if fetched.may_be_kept && kept.keep(fetched.sha256, &fetched.bytes) {
+            kept.note(&key, &fetched.entry);
+        }
+        Ok(fetched.bytes)
+    }
+
+    /// The right to fetch `name`, once nobody else does; `None` where nothing can be locked.
+    fn alone<'k>(&self, kept: &'k Kept, name: &str, request: &Request<'_>) -> Result<Option<FileLock<'k>>, Error> {
+        if is_offline() {
+            return Err(offline(request));
+        }
+        let end = self.deadline.unwrap_or_else(|| Instant::now() + PATIENCE);
+        let mut pause = Duration::from_millis(1);
+        loop {
+            match kept.lock(name) {
+                Ok(Some(lock)) => return Ok(Some(lock)),
+                Ok(None) if Instant::now() >= end => return Err(Error::Busy { url: request.url().to_string() }),
+                Ok(None) => thread::sleep(pause),
+                Err(_) => return Ok(None),
+            }
+            pause = (pause * 2).min(Duration::from_millis(20));
+        }
+    }
+
+    fn fetch(&self, request: Request<'_>) -> Result<Fetched, Error> {
+        if is_offline() {
+            return Err(offline(&request));
+        }
+        self.take(self.ask(request)?)
+    }
+
+    fn ask(&self, request: Request<'_>) -> Result<Response, Error> {
+        // An address in the manifest itself is named; nothing that it leads to is.
+        let named = request.url().host().filter(|host| !matches!(host, Host::Domain(_))).map(|host| host.to_owned());
+        let permits = |url: &Url| match url.host() {
+            Some(host) if named.as_ref() == Some(&host.to_owned()) => Permission::Anywhere,
+            _ => Permission::NotLinkLocal,
+        };
+        Ok(http::send(request, &Rules { permits: &permits, deadline: self.deadline })?)
+    }
+
+    /// The module that is in an answer.
+    fn take(&self, mut response: Response) -> Result<Fetched, Error> {
+        if response.status != 200 {
+            return Err(Error::Status { origin: response.origin(), status: response.status });
+        }
+        let mut hasher = Sha256::new();
+        let bytes = response.read(self.max, "EXTISM_MAX_MODULE_BYTES", |piece| hasher.update(piece))?;
+        let sha256 = Digest::from_hasher(hasher);
+        if let Some(expected) = self.expected.filter(|expected| *expected != sha256) {
+            return Err(Error::HashMismatch { found: sha256, expected });
+        }
+        let header = |name: &str| response.header(name).map(str::to_owned);
+        let (etag, last_modified) = (header("etag"), header("last-modified"));
+        let forbidden = header("cache-control").is_some_and(|value| value.to_ascii_lowercase().contains("no-store"));
+        let entry = Entry { sha256: sha256.to_string(), etag, last_modified, checked: nanoseconds() };
+        Ok(Fetched { bytes, sha256, entry, may_be_kept: !forbidden })
+    }
+}
+
+/// `request`, to be answered with the module only if that is not what `entry` stands for.
+fn conditional<'a>(mut request: Request<'a>, entry: &Entry) -> Result<Request<'a>, Error> {
+    for (name, value) in [("if-none-match", &entry.etag), ("if-modified-since", &entry.last_modified)] {
+        if let Some(value) = value {
+            request.header(name, value)?;
+        }
+    }
+    Ok(request)
+}
+
+fn offline(request: &Request<'_>) -> Error {
+    Error::Offline { url: request.url().to_string() }
+}
+
+fn is_offline() -> bool {
+    env::var_os("EXTISM_OFFLINE").is_some_and(|value| !value.is_empty() && value != "0")
+}
+
+/// Since 1970.
+fn nanoseconds() -> u128 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos()
+}

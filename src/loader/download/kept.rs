@@ -1,0 +1,166 @@
+//! What was downloaded, on disk.
+//!
+//! ```text
+//! downloads/modules/SHA-256    the bytes
+//! downloads/addresses/KEY      what an address gave last, an `Entry`
+//! downloads/locks/NAME         locked by who fetches it
+//! ```
+//!
+//! Whatever is wrong with it is a line in the log and makes a download.
+
+use std::fmt;
+use std::io;
+use std::path::PathBuf;
+
+use log::Level;
+use serde::{Deserialize, Serialize};
+
+use crate::cache_dir;
+use crate::digest::Digest;
+use crate::log as sink;
+use crate::manifest::Remote;
+use crate::private_dir::{FileLock, PrivateDir};
+
+/// What an entry must not be larger than.
+const MAX_ENTRY: u64 = 64 << 10;
+
+/// How much the entries, and the locks, may take up, a block each.
+const MAX_SMALL: u64 = 64 << 20;
+
+/// What was at an address when the server was asked last.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Entry {
+    /// In hex.
+    pub(super) sha256: String,
+    pub(super) etag: Option<String>,
+    pub(super) last_modified: Option<String>,
+    /// When that was, in nanoseconds since 1970: no two are the same.
+    pub(super) checked: u128,
+}
+
+/// What the entry of an address is called: by all that is sent there.
+pub(super) fn key(remote: &Remote) -> String {
+    let mut hasher = blake3::Hasher::new();
+    let headers = remote.headers.iter().flat_map(|(name, value)| [name, value]);
+    for part in [&remote.method, &remote.url].into_iter().chain(headers) {
+        hasher.update(&(part.len() as u64).to_le_bytes()).update(part.as_bytes());
+    }
+    hasher.finalize().to_hex().to_string()
+}
+
+/// The open directories.
+#[derive(Debug)]
+pub(super) struct Kept {
+    modules: PrivateDir,
+    addresses: PrivateDir,
+    locks: PrivateDir,
+    path: PathBuf,
+}
+
+impl Kept {
+    /// Opens them, and makes them if they are not there.
+    pub(super) fn open() -> Option<Self> {
+        let (root, path) = cache_dir::open(true)?;
+        let path = path.join("downloads");
+        let open = || {
+            let downloads = root.create_directory("downloads")?;
+            let directory = |name| downloads.create_directory(name);
+            io::Result::Ok((directory("modules")?, directory("addresses")?, directory("locks")?))
+        };
+        match open() {
+            Ok((modules, addresses, locks)) => Some(Self { modules, addresses, locks, path }),
+            Err(error) => {
+                warn(format_args!("`{}` is not used: {error}", path.display()));
+                None
+            }
+        }
+    }
+
+    /// The bytes with this SHA-256, if they are there and no more than `max`.
+    pub(super) fn module(&self, sha256: Digest, max: u64) -> Option<Vec<u8>> {
+        let name = sha256.to_string();
+        match self.modules.read(&name, max) {
+            Ok(bytes) if Digest::of(&bytes) == sha256 => {
+                self.modules.touch(&name);
+                Some(bytes)
+            }
+            Ok(_) => {
+                warn(format_args!("`{}/modules/{name}` is damaged, it is fetched again", self.path.display()));
+                let _ = self.modules.remove(&name);
+                None
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+            Err(error) => {
+                warn(format_args!("`{}/modules/{name}`: {error}", self.path.display()));
+                None
+            }
+        }
+    }
+
+    /// Keeps bytes that have this SHA-256; returns whether it could be done.
+    pub(super) fn keep(&self, sha256: Digest, bytes: &[u8]) -> bool {
+        let (name, max) = (sha256.to_string(), cache_dir::max_bytes());
+        let kept = match bytes.len() as u64 {
+            length if length > max => Err(io::Error::other("larger than EXTISM_CACHE_MAX_BYTES")),
+            _ => self.modules.write(&name, &[bytes]).and_then(|()| trim(&self.modules, max)),
+        };
+        self.report(&format!("modules/{name}"), kept)
+    }
+
+    /// What the address of this key gave last.
+    pub(super) fn entry(&self, key: &str) -> Option<Entry> {
+        serde_json::from_slice(&self.addresses.read(key, MAX_ENTRY).ok()?).ok()
+    }
+
+    /// Notes what the address of this key has given.
+    pub(super) fn note(&self, key: &str, entry: &Entry) {
+        let text = serde_json::to_vec(entry).map_err(io::Error::other);
+        let noted = text.and_then(|text| self.addresses.write(key, &[&text]));
+        let noted = noted.and_then(|()| trim(&self.addresses, MAX_SMALL)).and_then(|()| trim(&self.locks, MAX_SMALL));
+        self.report(&format!("addresses/{key}"), noted);
+    }
+
+    /// The right to fetch `name`, unless somebody else has it.
+    ///
+    /// # Errors
+    /// Nothing can be locked here.
+    pub(super) fn lock(&self, name: &str) -> io::Result<Option<FileLock<'_>>> {
+        self.locks.lock_file(name)
+    }
+
+    fn report(&self, name: &str, result: io::Result<()>) -> bool {
+        if let Err(error) = &result {
+            warn(format_args!("`{}/{name}` could not be kept: {error}", self.path.display()));
+        }
+        result.is_ok()
+    }
+}
+
+/// Removes what was not used for longest until the rest takes up at most `max` bytes, and what is left of writes that
+/// were interrupted.
+fn trim(directory: &PrivateDir, max: u64) -> io::Result<()> {
+    /// What a file takes up at least.
+    const BLOCK: u64 = 4096;
+    let (abandoned, entries): (Vec<_>, Vec<_>) =
+        directory.entries()?.into_iter().partition(|entry| entry.is_abandoned());
+    for entry in abandoned {
+        let _ = directory.remove(&entry.name);
+    }
+    let mut files: Vec<_> = entries.into_iter().filter(|entry| !entry.is_dir && !entry.is_temporary()).collect();
+    let size = |bytes: u64| bytes.next_multiple_of(BLOCK).max(BLOCK);
+    let mut total: u64 = files.iter().map(|file| size(file.size)).sum();
+    files.sort_by_key(|file| file.modified);
+    for file in files {
+        if total <= max {
+            break;
+        }
+        if directory.remove(&file.name).is_ok() {
+            total -= size(file.size);
+        }
+    }
+    Ok(())
+}
+
+fn warn(line: fmt::Arguments<'_>) {
+    sink::record(Level::Warn, sink::TARGET, line);
+}

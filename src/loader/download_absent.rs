@@ -1,0 +1,22 @@
+//! Stands in the place of `download.rs` where there is no HTTP: nothing is fetched.
+
+use std::time::Instant;
+
+use super::Error;
+use crate::digest::Digest;
+use crate::manifest::Remote;
+
+#[derive(Debug)]
+#[expect(dead_code, reason = "nothing is fetched")]
+pub(super) struct Wanted<'a> {
+    pub(super) remote: &'a Remote,
+    pub(super) expected: Option<Digest>,
+    pub(super) max: u64,
+    pub(super) deadline: Option<Instant>,
+}
+
+impl Wanted<'_> {
+    pub(super) fn load(&self) -> Result<Vec<u8>, Error> {
+        Err(Error::NoHttp { url: self.remote.url.clone() })
+    }
+}

@@ -1,0 +1,6 @@
+//! The network: modules by `url`, requests of plugins, and servers that mean no good. Everything is on 127.0.0.1.
+
+#[cfg(feature = "compiler")]
+mod downloads;
+mod hostile;
+mod requests;

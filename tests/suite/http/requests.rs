@@ -1,0 +1,257 @@
+//! What plugins ask of servers that behave.
+
+use serde_json::{Value, json};
+
+use crate::host::{Answer, Context, Plugin, fixture, manifest};
+use crate::server::{Seen, Server, answer};
+
+/// The kitchen plugin of each guest ABI, with more keys of the manifest.
+pub(super) fn with_kitchens(rest: &str, mut each: impl FnMut(&str, Plugin<'_>)) {
+    for abi in ["v0", "v1"] {
+        let context = Context::new();
+        each(abi, context.plugin(manifest(fixture(&format!("kitchen.{abi}")), rest)));
+    }
+}
+
+/// Says what came back: all of the request that a test may want to see.
+fn mirror(seen: &Seen) -> String {
+    let body = String::from_utf8_lossy(&seen.body).into_owned();
+    json!({"head": seen.head, "body": body}).to_string()
+}
+
+fn mirroring() -> Server {
+    Server::start(|seen| answer("200 OK", &[], mirror(seen)))
+}
+
+/// What reached a server that mirrors it.
+fn seen(answer: &Answer) -> Seen {
+    assert_eq!((answer.code, answer.error.as_deref()), (0, None));
+    let value: Value = serde_json::from_slice(&answer.output).expect("JSON");
+    let text = |key: &str| value[key].as_str().expect("a string").to_owned();
+    Seen { head: text("head"), body: text("body").into_bytes() }
+}
+
+const ALL: &str = r#""allowed_hosts": ["*"]"#;
+
+#[test]
+fn a_request_arrives_as_the_plugin_wrote_it() {
+    let server = mirroring();
+    with_kitchens(ALL, |abi, plugin| {
+        let query =
+            json!({"url": server.url("/a/b?c=d#e"), "headers": {"X-One": "1", "accept": "text/plain"}, "other": 1});
+        let got = seen(&plugin.call("http", query.to_string()));
+        assert!(got.head.starts_with("GET /a/b?c=d HTTP/1.1\r\n"), "{abi}: {}", got.head);
+        let headers = ["x-one", "accept", "user-agent", "host", "content-length"].map(|name| got.header(name));
+        let (agent, host) =
+            (concat!("extism-wasmer/", env!("CARGO_PKG_VERSION")), format!("127.0.0.1:{}", server.port()));
+        assert_eq!(headers, [Some("1"), Some("text/plain"), Some(agent), Some(host.as_str()), None], "{abi}");
+    });
+}
+
+#[test]
+fn a_method_has_any_case_and_a_body_if_it_is_given_one() {
+    let server = mirroring();
+    with_kitchens(ALL, |abi, plugin| {
+        let cases =
+            [("post", Some("body"), "4"), ("PUT", Some(""), "0"), ("patch", None, "0"), ("PROPFIND", Some("x"), "1")];
+        for (method, body, length) in cases {
+            let mut query = json!({"url": server.url("/"), "method": method}).to_string();
+            if let Some(body) = body {
+                query.push('\0');
+                query.push_str(body);
+            }
+            let got = seen(&plugin.call("http", query));
+            assert!(got.head.starts_with(&format!("{} / HTTP/1.1", method.to_uppercase())), "{abi}: {}", got.head);
+            assert_eq!(got.body, body.unwrap_or_default().as_bytes(), "{abi} {method}");
+            assert_eq!(got.header("content-length"), Some(length), "{abi} {method}");
+        }
+    });
+}
+
+/// The name of the headers in Extism 0.1.0, and names that are the client's own.
+#[test]
+fn headers_by_their_old_name_and_headers_that_a_plugin_cannot_set() {
+    let server = mirroring();
+    with_kitchens(ALL, |abi, plugin| {
+        let headers = json!({"host": "evil.test", "Content-Length": "9", "transfer-encoding": "chunked", "x-two": "2"});
+        let got = seen(&plugin.call("http", json!({"url": server.url("/"), "header": headers}).to_string()));
+        assert_eq!(got.header("x-two"), Some("2"), "{abi}");
+        assert_eq!(got.header("host"), Some(format!("127.0.0.1:{}", server.port()).as_str()), "{abi}");
+        assert_eq!((got.header("content-length"), got.header("transfer-encoding")), (None, None), "{abi}");
+    });
+}
+
+#[test]
+fn user_and_password_of_an_address_are_a_header() {
+    let server = mirroring();
+    with_kitchens(ALL, |abi, plugin| {
+        let url = format!("http://us%40er:pass@127.0.0.1:{}/", server.port());
+        let got = seen(&plugin.call("http", json!({"url": url}).to_string()));
+        assert_eq!(got.header("authorization"), Some("Basic dXNAZXI6cGFzcw=="), "{abi}");
+    });
+}
+
+#[test]
+fn statuses_of_any_kind_are_answers_with_headers_and_a_body() {
+    let server = Server::start(|seen| {
+        let headers = [("X-One", "1"), ("set-cookie", "a=b"), ("set-cookie", "c=d")];
+        answer(&format!("{} Some Reason", &seen.path()[1..]), &headers, "the body")
+    });
+    with_kitchens(ALL, |abi, plugin| {
+        for status in ["200", "201", "300", "304", "400", "404", "500", "599"] {
+            let query = json!({"url": server.url(&format!("/{status}"))}).to_string();
+            assert_eq!(plugin.answer("http_status", &query), status, "{abi}");
+            let body = if status == "304" { "" } else { "the body" };
+            assert_eq!(plugin.answer("http", &query), body, "{abi} {status}");
+            assert_eq!(plugin.answer("http_status", ""), status, "{abi}: it is kept");
+            if abi == "v1" {
+                let headers: Value = serde_json::from_str(&plugin.answer("headers", "")).expect("JSON");
+                assert_eq!((&headers["x-one"], &headers["set-cookie"]), (&json!("1"), &json!("a=b, c=d")));
+            }
+        }
+    });
+}
+
+#[test]
+fn what_is_no_request_is_an_error_that_says_so() {
+    let cases = [
+        ("not json", "http request: expected"),
+        ("{}", "http request: missing field `url`"),
+        (r#"{"url": "no address"}"#, "Invalid URL: `no address`"),
+        (r#"{"url": "file:///etc/passwd"}"#, "only http and https"),
+        (r#"{"url": "http://"}"#, "Invalid URL"),
+        (r#"{"url": "http://127.0.0.1:1/", "method": "a b"}"#, "`A B` is not a method"),
+        (r#"{"url": "http://127.0.0.1:1/", "method": "CONNECT"}"#, "`CONNECT` is not a method"),
+        (r#"{"url": "http://127.0.0.1:1/", "headers": {"a b": "c"}}"#, "header `a b`"),
+        (r#"{"url": "http://127.0.0.1:1/", "headers": {"a": "b\r\nc: d"}}"#, "header `a`"),
+        (r#"{"url": "http://127.0.0.1:1/", "headers": {"a": 1}}"#, "the header `a` is not a string"),
+        (r#"{"url": "http://127.0.0.1:1/"}"#, "Connection refused"),
+    ];
+    with_kitchens(ALL, |abi, plugin| {
+        for (query, expected) in cases {
+            let failed = plugin.call("http", query);
+            assert_eq!(failed.code, -1, "{abi} {query}");
+            assert!(failed.error().contains(expected), "{abi} {query}: {}", failed.error());
+            assert_eq!(plugin.answer("http_status", ""), "0", "{abi}: the plugin can be used");
+        }
+    });
+}
+
+#[test]
+fn nothing_is_reached_that_is_not_allowed() {
+    let server = mirroring();
+    let here = format!("127.0.0.1:{}", server.port());
+    let cases = [
+        (String::new(), false),
+        (r#""allowed_hosts": null"#.to_owned(), false),
+        (r#""allowed_hosts": []"#.to_owned(), false),
+        (r#""allowed_hosts": ["example.com"]"#.to_owned(), false),
+        (r#""allowed_hosts": ["127.0.0.1:1"]"#.to_owned(), false),
+        (r#""allowed_hosts": ["127.0.0.1"]"#.to_owned(), true),
+        (r#""allowed_hosts": ["example.com", "127.*"]"#.to_owned(), true),
+        (format!(r#""allowed_hosts": ["{here}"]"#), true),
+    ];
+    for (hosts, is_allowed) in cases {
+        with_kitchens(&hosts, |abi, plugin| {
+            let result = plugin.call("http", json!({"url": server.url("/")}).to_string());
+            assert_eq!(result.code == 0, is_allowed, "{abi} {hosts}: {result:?}");
+            let expected = format!("HTTP request to {} is not allowed", server.url("/"));
+            assert!(is_allowed || result.error().contains(&expected), "{abi} {hosts}: {}", result.error());
+        });
+    }
+    assert_eq!(server.seen().len(), 6, "no other request has arrived");
+}
+
+#[test]
+fn surroundings_are_reached_only_by_their_address() {
+    for host in ["169.254.169.254", "[fe80::1]", "[::ffff:169.254.0.1]", "2852039166", "[fd00:ec2::254]"] {
+        with_kitchens(ALL, |abi, plugin| {
+            let failed = plugin.call("http", json!({"url": format!("http://{host}/")}).to_string());
+            assert_eq!(failed.code, -1, "{abi} {host}");
+            assert!(failed.error().contains("a link-local address"), "{abi} {host}: {}", failed.error());
+        });
+    }
+}
+
+#[test]
+fn an_answer_has_a_limit() {
+    let server = Server::start(|seen| answer("200 OK", &[], vec![b'x'; seen.path()[1..].parse().expect("a length")]));
+    with_kitchens(r#""allowed_hosts": ["*"], "memory": {"max_http_response_bytes": 1000}"#, |abi, plugin| {
+        let get = |length: usize| plugin.call("http", json!({"url": server.url(&format!("/{length}"))}).to_string());
+        assert_eq!(get(1000).output.len(), 1000, "{abi}");
+        let failed = get(1001);
+        assert_eq!(failed.code, -1, "{abi}");
+        assert!(failed.error().contains("limit of 1000 bytes (memory.max_http_response_bytes)"), "{}", failed.error());
+        assert_eq!(get(0).output.len(), 0, "{abi}");
+    });
+}
+
+/// Who is asked decides what is seen.
+#[test]
+fn secrets_do_not_follow_a_redirect_to_another_server() {
+    let other = mirroring();
+    let target = other.url("/there");
+    let server = Server::start(move |seen| match seen.path() {
+        "/away" => answer("302 Found", &[("location", &target)], ""),
+        "/near" => answer("302 Found", &[("location", "/here")], ""),
+        _ => answer("200 OK", &[], mirror(seen)),
+    });
+    with_kitchens(ALL, |abi, plugin| {
+        let headers =
+            json!({"Authorization": "secret", "Cookie": "secret", "X-Api-Key": "secret", "Accept": "text/plain"});
+        let get = |path: &str| {
+            let query = json!({"url": server.url(path), "headers": headers}).to_string();
+            seen(&plugin.call("http", query))
+        };
+        let secrets = |seen: &Seen| ["authorization", "cookie", "x-api-key"].map(|name| seen.header(name).is_some());
+        let (near, away) = (get("/near"), get("/away"));
+        assert_eq!((near.path(), secrets(&near)), ("/here", [true; 3]), "{abi}");
+        assert_eq!((away.path(), secrets(&away)), ("/there", [false; 3]), "{abi}");
+        assert_eq!(away.header("accept"), Some("text/plain"), "{abi}");
+    });
+}
+
+/// RFC 9110, section 15.4.
+#[test]
+fn redirects_keep_the_method_or_do_not_as_their_status_says() {
+    let server = Server::start(|seen| match seen.path() {
+        "/end" => answer("200 OK", &[], mirror(seen)),
+        status => answer(&format!("{} Elsewhere", &status[1..]), &[("location", "end")], ""),
+    });
+    let cases = [
+        ("POST", "301", "GET", ""),
+        ("POST", "302", "GET", ""),
+        ("POST", "303", "GET", ""),
+        ("POST", "307", "POST", "body"),
+        ("POST", "308", "POST", "body"),
+        ("PUT", "301", "PUT", "body"),
+        ("PUT", "303", "GET", ""),
+        ("GET", "303", "GET", "body"),
+    ];
+    with_kitchens(ALL, |abi, plugin| {
+        for (method, status, then, body) in cases {
+            let query = json!({"url": server.url(&format!("/{status}")), "method": method}).to_string();
+            let got = seen(&plugin.call("http", format!("{query}\0body")));
+            assert!(got.head.starts_with(&format!("{then} /end ")), "{abi} {method} {status}: {}", got.head);
+            assert_eq!(got.body, body.as_bytes(), "{abi} {method} {status}");
+        }
+    });
+}
+
+#[test]
+fn each_hop_of_a_redirect_is_asked_for() {
+    let other = mirroring();
+    let target = format!("http://localhost:{}/", other.port());
+    let server = Server::start(move |_| answer("302 Found", &[("location", &target)], ""));
+    with_kitchens(r#""allowed_hosts": ["127.0.0.1"]"#, |abi, plugin| {
+        let failed = plugin.call("http", json!({"url": server.url("/")}).to_string());
+        assert_eq!(failed.code, -1, "{abi}");
+        let expected = format!(
+            "HTTP request to http://localhost:{}/ is not allowed (redirected from `{}`)",
+            other.port(),
+            server.url("/")
+        );
+        assert!(failed.error().contains(&expected), "{abi}: {}", failed.error());
+    });
+    assert_eq!(other.seen().len(), 0);
+}
