@@ -50,8 +50,9 @@ tool: ## build the command-line tool into target/dist
 	@mkdir -p $(DIST)
 	cp target/release/extism-wasmer $(DIST)/
 
-example: build $(EXAMPLES) ## build the library and the C examples, and run one on a real plugin
+example: build $(EXAMPLES) ## build the library and the C examples, and run two on a real plugin
 	$(DIST)/count_vowels $(PLUGIN)
+	examples/c/manifest.sh $(DIST)/manifest $(PLUGIN)
 
 test: ## run every test; what an optional one needs and does not find is named
 	tests/run.sh rust c python install
@@ -83,7 +84,7 @@ lint: ## rustfmt and clippy
 deps-llvm: ## install LLVM 22 from Debian's packages, for the feature llvm
 	$(SUDO) apt-get install -y --no-install-recommends llvm-22-dev libpolly-22-dev zlib1g-dev libzstd-dev
 
-check-features: ## check that each compiler, all, and none build, with and without WASI
+check-features: ## check that each compiler, all, and none build, with and without WASI and HTTP
 	packaging/check-features.sh
 
 deny: target/tools/bin/cargo-deny ## check licences and sources of the dependencies
@@ -125,11 +126,11 @@ compare: $(COMPARED:%=target/compare/%/libextism.so) target/compare/driver fixtu
 	$(CARGO) run --release --locked -p extism-compare -- --libraries target/compare $(PEER:%=--peer %) $(COMPARE_FLAGS)
 
 target/compare/headless/libextism.so: $(SOURCES)
-	$(MAKE) build DIST=$(@D) NO_DEFAULT=1 FEATURES=wasi
+	$(MAKE) build DIST=$(@D) NO_DEFAULT=1 FEATURES=wasi,http
 
 target/compare/%/libextism.so: $(SOURCES)
 	@$(if $(findstring llvm,$*),$(llvm))
-	$(MAKE) build DIST=$(@D) NO_DEFAULT=1 FEATURES=$*,wasi
+	$(MAKE) build DIST=$(@D) NO_DEFAULT=1 FEATURES=$*,wasi,http
 
 target/compare/driver: compare/driver.c
 	@mkdir -p $(@D)

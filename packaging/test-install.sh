@@ -39,6 +39,7 @@ warnings="-Wall -Wextra -Wpedantic -Werror"
 build() { # CFLAGS LIBS
     ${CC:-cc} -std=c11 $warnings "$examples/count_vowels.c" -o "$work/count_vowels" $1 $2
     ${CC:-cc} -std=c11 $warnings "$examples/config.c" -o "$work/config" $1 $2
+    ${CC:-cc} -std=c11 $warnings "$examples/manifest.c" -o "$work/manifest" $1 $2
     ${CXX:-c++} -std=c++17 $warnings "$examples/example.cpp" -o "$work/example" $1 $2
 }
 

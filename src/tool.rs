@@ -7,6 +7,8 @@ use std::time::{Duration, SystemTime};
 use crate::cache_dir;
 use crate::engine::{self, Backend, Machine, Made, Store, Stored};
 use crate::error;
+#[cfg(feature = "http")]
+use crate::loader::Downloads;
 use crate::log as sink;
 use crate::plugin;
 
@@ -149,58 +151,68 @@ impl Plugin {
     }
 }
 
-/// A store, to be looked at and cleaned up.
+/// What is kept on disk, compiled code and downloads, to be looked at and cleaned up.
 #[derive(Debug)]
-pub struct Cache(Store);
+pub struct Cache {
+    code: Store,
+    #[cfg(feature = "http")]
+    downloads: Downloads,
+}
 
-/// An artifact in a store.
+/// A file that is kept.
 #[derive(Debug)]
-pub struct CacheEntry(Stored);
+pub struct CacheEntry {
+    file: File,
+    size: u64,
+    used: SystemTime,
+}
+
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum File {
+    /// Of a module with this SHA-256, under this name.
+    Code(String, String),
+    #[cfg(feature = "http")]
+    Download(String),
+}
 
 impl CacheEntry {
-    /// Its file, below the store.
+    /// The file, below the cache's directory.
     #[must_use]
     pub fn path(&self) -> String {
-        format!("modules/{}/{}", self.0.module, self.0.name)
-    }
-
-    /// SHA-256 of its module.
-    #[must_use]
-    pub fn module(&self) -> &str {
-        &self.0.module
+        match &self.file {
+            File::Code(module, name) => format!("modules/{module}/{name}"),
+            #[cfg(feature = "http")]
+            File::Download(name) => format!("downloads/modules/{name}"),
+        }
     }
 
     /// Its size in bytes.
     #[must_use]
     pub fn size(&self) -> u64 {
-        self.0.size
+        self.size
     }
 
     /// When it was made, or used, last.
     #[must_use]
     pub fn used(&self) -> SystemTime {
-        self.0.used
+        self.used
     }
 }
 
-/// What an artifact is, from its header.
-#[derive(Debug)]
-pub struct Contents {
-    /// What decided the code.
-    pub settings: String,
-    /// Architecture and operating system.
-    pub target: String,
-    /// The CPU features that it needs.
-    pub cpu: Vec<String>,
-}
-
 impl Cache {
-    /// Opens a store that is there.
+    /// Opens one that is there.
     ///
     /// # Errors
     /// It is not there, or others can write to it.
     pub fn open(path: &Path) -> Result<Self, Error> {
-        open(path, false).map(Self)
+        let code = open(path, false)?;
+        #[cfg(feature = "http")]
+        let downloads = Downloads::open_in(&code.root, path).map_err(failed)?;
+        Ok(Self {
+            code,
+            #[cfg(feature = "http")]
+            downloads,
+        })
     }
 
     /// All that is in it.
@@ -208,25 +220,49 @@ impl Cache {
     /// # Errors
     /// It cannot be read.
     pub fn entries(&self) -> Result<Vec<CacheEntry>, Error> {
-        let mut entries = self.0.list().map_err(failed)?;
-        entries.sort_by(|a, b| (&a.module, &a.name).cmp(&(&b.module, &b.name)));
-        Ok(entries.into_iter().map(CacheEntry).collect())
+        let mut entries: Vec<_> = self
+            .code
+            .list()
+            .map_err(failed)?
+            .into_iter()
+            .map(|stored| {
+                let Stored { module, name, size, used } = stored;
+                CacheEntry { file: File::Code(module, name), size, used }
+            })
+            .collect();
+        #[cfg(feature = "http")]
+        entries.extend(self.downloads.list().map_err(failed)?.into_iter().map(|entry| CacheEntry {
+            file: File::Download(entry.name),
+            size: entry.size,
+            used: entry.modified,
+        }));
+        entries.sort_by(|a, b| a.file.cmp(&b.file));
+        Ok(entries)
     }
 
-    /// What an artifact is, if it is whole.
+    /// Checks that a file is whole.
     ///
     /// # Errors
     /// It is not.
-    pub fn verify(&self, entry: &CacheEntry) -> Result<Contents, Error> {
-        let header = self.0.verify(&entry.0).map_err(failed)?;
-        Ok(Contents { settings: header.settings, target: header.target, cpu: header.cpu })
+    pub fn verify(&self, entry: &CacheEntry) -> Result<(), Error> {
+        match &entry.file {
+            File::Code(module, name) => self.code.verify(module, name).map(drop),
+            #[cfg(feature = "http")]
+            File::Download(name) => self.downloads.verify(name),
+        }
+        .map_err(failed)
     }
 
-    /// Removes an artifact.
+    /// Removes a file.
     ///
     /// # Errors
     /// It cannot be removed.
     pub fn remove(&self, entry: &CacheEntry) -> Result<(), Error> {
-        self.0.remove(&entry.0).map_err(failed)
+        match &entry.file {
+            File::Code(module, name) => self.code.remove(module, name),
+            #[cfg(feature = "http")]
+            File::Download(name) => self.downloads.remove(name),
+        }
+        .map_err(failed)
     }
 }

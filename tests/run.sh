@@ -94,7 +94,7 @@ compilers() {
     for compiler in cranelift llvm singlepass; do
         run "Rust without compilers, on code of $compiler" cargo_results \
             env EXTISM_COMPILER=$compiler EXTISM_CACHE_DIR="$stores/$compiler" \
-            "${CARGO:-cargo}" test --release --locked --no-default-features --features wasi --lib --test suite --no-fail-fast
+            "${CARGO:-cargo}" test --release --locked --no-default-features --features wasi,http --lib --test suite --no-fail-fast
     done
 
     "$make" --no-print-directory headless || exit 1

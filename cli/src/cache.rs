@@ -12,14 +12,14 @@ use crate::{Outcome, exit, text};
 pub(crate) struct Arguments {
     #[command(subcommand)]
     command: Command,
-    /// The store; EXTISM_CACHE_DIR or the user's cache if not given
+    /// The directory; EXTISM_CACHE_DIR or the user's cache if not given
     #[arg(long, value_name = "DIRECTORY", global = true)]
     store: Option<PathBuf>,
 }
 
 #[derive(Subcommand)]
 enum Command {
-    /// List what is in it: size, last use, file
+    /// List what is in it, code and downloads: size, last use, file
     List,
     /// Check that everything in it is whole
     Verify,
@@ -44,7 +44,7 @@ pub(crate) fn run(arguments: &Arguments) -> Outcome {
 
 fn total(entries: &[CacheEntry]) -> String {
     let size = entries.iter().map(CacheEntry::size).sum();
-    format!("{} artifacts, {}", entries.len(), text::bytes(size))
+    format!("{} files, {}", entries.len(), text::bytes(size))
 }
 
 fn list(entries: &[CacheEntry]) -> String {

@@ -110,7 +110,7 @@ fn a_store_is_filled_checked_and_emptied() {
     assert!(run(folder.path(), &["compile", &one], "").stdout.contains("was there"));
     assert!(!run(folder.path(), &["compile", "--cpu", "native", &one], "").stdout.contains("was there"));
     let list = run(folder.path(), &["cache", "list"], "").stdout;
-    assert!(list.lines().count() == 4 && list.contains("3 artifacts, "), "{list}");
+    assert!(list.lines().count() == 4 && list.contains("3 files, "), "{list}");
     assert_eq!(run(folder.path(), &["cache", "verify"], "").status, 0);
     // Portable code is what a call finds, under a manifest too.
     let store = folder.path().join("store");
@@ -121,8 +121,8 @@ fn a_store_is_filled_checked_and_emptied() {
     fs::write(&file, damaged).expect("writable");
     let ran = run(folder.path(), &["cache", "verify"], "");
     assert!(ran.status == 1 && ran.stderr.contains(": damaged"), "{}", ran.stderr);
-    assert!(run(folder.path(), &["cache", "clear"], "").stdout.starts_with("removed 3 artifacts"));
-    assert!(run(folder.path(), &["cache", "list"], "").stdout.starts_with("0 artifacts"));
+    assert!(run(folder.path(), &["cache", "clear"], "").stdout.starts_with("removed 3 files"));
+    assert!(run(folder.path(), &["cache", "list"], "").stdout.starts_with("0 files"));
     assert_eq!(fs::read_dir(store.join("by-blake3")).expect("there").count(), 0);
     let elsewhere = run(folder.path(), &["cache", "list", "--store", "elsewhere"], "");
     assert!(elsewhere.status == 0 && elsewhere.stdout.contains("is not there"), "{}", elsewhere.stdout);

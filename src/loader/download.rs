@@ -16,7 +16,8 @@ use crate::http::{self, Host, Permission, Request, Response, Rules, Url};
 use crate::log as sink;
 use crate::manifest::Remote;
 use crate::private_dir::FileLock;
-use kept::{Entry, Kept};
+use kept::Entry;
+pub(crate) use kept::Kept;
 
 /// How long to wait for somebody else who fetches the same, where no deadline is closer.
 const PATIENCE: Duration = Duration::from_secs(600);

@@ -19,6 +19,8 @@ use crate::digest::Digest;
 #[cfg(feature = "http")]
 use crate::http;
 use crate::manifest::{ModuleEntry, Source};
+#[cfg(all(feature = "compiler", feature = "http"))]
+pub(crate) use download::Kept as Downloads;
 use download::Wanted;
 
 /// A module whose bytes are what the manifest promised.

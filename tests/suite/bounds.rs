@@ -214,3 +214,38 @@ fn what_stands_beside_the_host_functions_is_there() {
     );
     assert_eq!(plugin.call_only("test", b""), 1);
 }
+
+/// As modules, only regular files are read; nothing waits for what is none.
+#[test]
+fn modules_are_regular_files() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let at = |name: &str| folder.path().join(name).to_str().expect("UTF-8").to_owned();
+    assert!(std::process::Command::new("mkfifo").arg(at("fifo")).status().expect("coreutils").success());
+    std::os::unix::net::UnixListener::bind(at("socket")).expect("a socket");
+    fs::create_dir(at("directory")).expect("writable");
+    std::os::unix::fs::symlink("/dev/zero", at("link")).expect("writable");
+    std::os::unix::fs::symlink("loop", at("loop")).expect("writable");
+    let cases = [
+        (at("fifo"), "is not a regular file"),
+        (at("socket"), "No such device or address"),
+        (at("directory"), "is not a regular file"),
+        (at("link"), "is not a regular file"),
+        (at("loop"), "Too many levels of symbolic links"),
+        (at("nothing"), "No such file or directory"),
+        ("/dev/zero".to_owned(), "is not a regular file"),
+        ("/dev/tty".to_owned(), ""),
+        // What is in these is more than they say, or cannot be read.
+        ("/proc/self/mem".to_owned(), "Input/output error"),
+        ("/proc/kmsg".to_owned(), ""),
+    ];
+    let context = Context::new();
+    for (path, expected) in cases {
+        for hash in ["", &format!(r#", "hash": "{}""#, "0".repeat(64))] {
+            let start = std::time::Instant::now();
+            let error = context.refusal(format!(r#"{{"wasm": [{{"path": "{path}"{hash}}}]}}"#));
+            assert!(start.elapsed().as_secs() < 5, "{path}");
+            let is_headless = cfg!(not(feature = "compiler")) && !hash.is_empty();
+            assert!(is_headless || error.contains(&path) && error.contains(expected), "{path}: {error}");
+        }
+    }
+}

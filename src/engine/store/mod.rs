@@ -74,7 +74,7 @@ impl Wanted {
 /// An open store.
 #[derive(Debug)]
 pub(crate) struct Store {
-    root: PrivateDir,
+    pub(crate) root: PrivateDir,
     pub(crate) path: PathBuf,
 }
 

@@ -97,7 +97,7 @@ impl Store {
             if total <= max - max / 8 {
                 break;
             }
-            match self.remove(&stored) {
+            match self.remove(&stored.module, &stored.name) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => continue,
                 _ => total -= stored.size,
             }
@@ -125,10 +125,10 @@ impl Store {
     }
 
     /// Whether an artifact is whole and can be used by somebody.
-    pub(crate) fn verify(&self, stored: &Stored) -> io::Result<Header> {
-        let module = self.root.directory(MODULES)?.directory(&stored.module)?;
-        match Artifact::unseal(module.read(&stored.name, super::MAX_ARTIFACT)?) {
-            Some((header, _)) if header.module == stored.module => Ok(header),
+    pub(crate) fn verify(&self, module: &str, name: &str) -> io::Result<Header> {
+        let directory = self.root.directory(MODULES)?.directory(module)?;
+        match Artifact::unseal(directory.read(name, super::MAX_ARTIFACT)?) {
+            Some((header, _)) if header.module == module => Ok(header),
             Some(_) => Err(io::Error::other("the code of another module")),
             None => Err(io::Error::other("damaged")),
         }
@@ -138,17 +138,16 @@ impl Store {
     ///
     /// # Errors
     /// It cannot be removed.
-    pub(crate) fn remove(&self, stored: &Stored) -> io::Result<()> {
+    pub(crate) fn remove(&self, sha256: &str, name: &str) -> io::Result<()> {
         let modules = self.root.directory(MODULES)?;
-        let module = modules.directory(&stored.module)?;
-        let blake3 = module.read_front(&stored.name, FRONT).ok().and_then(|front| Header::peek(&front)?.blake3.into());
-        module.remove(&stored.name)?;
-        if modules.remove_directory(&stored.module).is_ok()
+        let module = modules.directory(sha256)?;
+        let blake3 = module.read_front(name, FRONT).ok().and_then(|front| Header::peek(&front)?.blake3.into());
+        module.remove(name)?;
+        if modules.remove_directory(sha256).is_ok()
             && let Ok(links) = self.root.directory(BY_BLAKE3)
         {
             // What is damaged does not say what it is linked by.
-            let of_module =
-                |link: &str| links.read_link(link).is_ok_and(|text| text.as_bytes() == stored.module.as_bytes());
+            let of_module = |link: &str| links.read_link(link).is_ok_and(|text| text.as_bytes() == sha256.as_bytes());
             let linked: Vec<String> = match blake3 {
                 Some(blake3) if of_module(&blake3) => vec![blake3],
                 _ => links.entries()?.into_iter().map(|entry| entry.name).filter(|link| of_module(link)).collect(),

@@ -10,7 +10,7 @@
 
 use std::fmt;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use log::Level;
 use serde::{Deserialize, Serialize};
@@ -19,6 +19,8 @@ use crate::cache_dir;
 use crate::digest::Digest;
 use crate::log as sink;
 use crate::manifest::Remote;
+#[cfg(feature = "compiler")]
+use crate::private_dir;
 use crate::private_dir::{FileLock, PrivateDir};
 
 /// What an entry must not be larger than.
@@ -50,7 +52,7 @@ pub(super) fn key(remote: &Remote) -> String {
 
 /// The open directories.
 #[derive(Debug)]
-pub(super) struct Kept {
+pub(crate) struct Kept {
     modules: PrivateDir,
     addresses: PrivateDir,
     locks: PrivateDir,
@@ -61,19 +63,19 @@ impl Kept {
     /// Opens them, and makes them if they are not there.
     pub(super) fn open() -> Option<Self> {
         let (root, path) = cache_dir::open(true)?;
-        let path = path.join("downloads");
-        let open = || {
-            let downloads = root.create_directory("downloads")?;
-            let directory = |name| downloads.create_directory(name);
-            io::Result::Ok((directory("modules")?, directory("addresses")?, directory("locks")?))
-        };
-        match open() {
-            Ok((modules, addresses, locks)) => Some(Self { modules, addresses, locks, path }),
-            Err(error) => {
-                warn(format_args!("`{}` is not used: {error}", path.display()));
-                None
-            }
-        }
+        let opened = Self::open_in(&root, &path);
+        opened.inspect_err(|error| warn(format_args!("`{}/downloads` is not used: {error}", path.display()))).ok()
+    }
+
+    /// As [`open`](Self::open), in the directory `root`, which is at `path`.
+    ///
+    /// # Errors
+    /// They cannot be made, or others can write to them.
+    pub(crate) fn open_in(root: &PrivateDir, path: &Path) -> io::Result<Self> {
+        let downloads = root.create_directory("downloads")?;
+        let directory = |name| downloads.create_directory(name);
+        let (modules, addresses, locks) = (directory("modules")?, directory("addresses")?, directory("locks")?);
+        Ok(Self { modules, addresses, locks, path: path.join("downloads") })
     }
 
     /// The bytes with this SHA-256, if they are there and no more than `max`.
@@ -126,6 +128,34 @@ impl Kept {
     /// Nothing can be locked here.
     pub(super) fn lock(&self, name: &str) -> io::Result<Option<FileLock<'_>>> {
         self.locks.lock_file(name)
+    }
+
+    /// The files of all modules, which are called by their SHA-256.
+    ///
+    /// # Errors
+    /// The directory cannot be read.
+    #[cfg(feature = "compiler")]
+    pub(crate) fn list(&self) -> io::Result<Vec<private_dir::Entry>> {
+        Ok(self.modules.entries()?.into_iter().filter(|entry| !entry.is_temporary()).collect())
+    }
+
+    /// Checks that the file of this name is what it is called.
+    ///
+    /// # Errors
+    /// It is not, or cannot be read.
+    #[cfg(feature = "compiler")]
+    pub(crate) fn verify(&self, name: &str) -> io::Result<()> {
+        let bytes = self.modules.read(name, u64::MAX)?;
+        if Digest::of(&bytes).to_string() == name { Ok(()) } else { Err(io::Error::other("damaged")) }
+    }
+
+    /// Removes the file of this name. What its address gave is asked for anew.
+    ///
+    /// # Errors
+    /// It cannot be removed.
+    #[cfg(feature = "compiler")]
+    pub(crate) fn remove(&self, name: &str) -> io::Result<()> {
+        self.modules.remove(name)
     }
 
     fn report(&self, name: &str, result: io::Result<()>) -> bool {

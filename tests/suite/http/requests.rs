@@ -1,9 +1,12 @@
 //! What plugins ask of servers that behave.
 
+use std::ffi::OsStr;
+
 use serde_json::{Value, json};
 
+use crate::child;
 use crate::host::{Answer, Context, Plugin, fixture, manifest};
-use crate::server::{Seen, Server, answer};
+use crate::server::{Seen, Server, Step, answer};
 
 /// The kitchen plugin of each guest ABI, with more keys of the manifest.
 pub(super) fn with_kitchens(rest: &str, mut each: impl FnMut(&str, Plugin<'_>)) {
@@ -254,4 +257,45 @@ fn each_hop_of_a_redirect_is_asked_for() {
         assert!(failed.error().contains(&expected), "{abi}: {}", failed.error());
     });
     assert_eq!(other.seen().len(), 0);
+}
+
+/// Variables of the environment, one a case, and whether the proxy is used.
+#[test]
+fn proxies_are_those_of_the_environment() {
+    const TEST: &str = "http::requests::proxies_are_those_of_the_environment";
+    if child::case().is_some() {
+        with_kitchens(ALL, |abi, plugin| {
+            let result =
+                plugin.call("http", json!({"url": std::env::var("URL").expect("the parent sets it")}).to_string());
+            println!("{abi} {} {}", result.code, result.text());
+        });
+        return;
+    }
+    let proxy = Server::start(|seen| match seen.head.starts_with("CONNECT ") {
+        true => vec![
+            Step::Send(b"HTTP/1.1 200 OK\r\n\r\n".to_vec()),
+            Step::Send(b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nproxy".to_vec()),
+        ],
+        false => answer("200 OK", &[], "proxy"),
+    });
+    let direct = Server::start(|_| answer("200 OK", &[], "direct"));
+    let address = proxy.url("");
+    let cases: [(&[(&str, &str)], &str); 6] = [
+        (&[("HTTP_PROXY", &address)], "proxy"),
+        (&[("http_proxy", &address)], "proxy"),
+        (&[("ALL_PROXY", &address)], "proxy"),
+        (&[("HTTP_PROXY", &address), ("NO_PROXY", "127.0.0.1")], "direct"),
+        (&[("HTTP_PROXY", &address), ("NO_PROXY", "example.com")], "proxy"),
+        // What a client of a CGI program has sent.
+        (&[("HTTP_PROXY", &address), ("REQUEST_METHOD", "GET")], "direct"),
+    ];
+    for (variables, expected) in cases {
+        let url = direct.url("/");
+        let none = [("NO_PROXY", ""), ("URL", url.as_str())];
+        let all: Vec<_> = none.iter().chain(variables).map(|(name, value)| (*name, OsStr::new(*value))).collect();
+        let ended = child::run(TEST, "ask", &all);
+        for abi in ["v0", "v1"] {
+            assert!(ended.stdout.contains(&format!("{abi} 0 {expected}\n")), "{variables:?}: {}", ended.stdout);
+        }
+    }
 }
