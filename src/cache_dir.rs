@@ -1,6 +1,7 @@
 //! The directory in which things are kept from one process to the next: compiled code and downloaded modules.
 
 use std::env;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use log::Level;
@@ -9,8 +10,18 @@ use parking_lot::Mutex;
 use crate::log as sink;
 use crate::private_dir::PrivateDir;
 
-/// The directory that could not be opened last: that is said once, not for every plugin.
+/// The directory that could not be used last: that is said once, not for every plugin.
 static REFUSED: Mutex<Option<PathBuf>> = Mutex::new(None);
+
+/// Says that `path` is not used.
+pub(crate) fn refuse(path: &Path, error: &io::Error) {
+    let mut refused = REFUSED.lock();
+    if refused.replace(path.to_owned()).as_deref() != Some(path) {
+        drop(refused);
+        let line = format_args!("store `{}` is not used: {error}", path.display());
+        sink::record(Level::Warn, sink::TARGET, line);
+    }
+}
 
 /// Where it is: `EXTISM_CACHE_DIR`, else `extism-wasmer` in the user's directory for caches. `None` if
 /// `EXTISM_CACHE_DIR` is empty.
@@ -30,12 +41,7 @@ pub(crate) fn open(create: bool) -> Option<(PrivateDir, PathBuf)> {
     match if create { PrivateDir::create(&path) } else { PrivateDir::open(&path) } {
         Ok(directory) => Some((directory, path)),
         Err(error) => {
-            let mut refused = REFUSED.lock();
-            if refused.replace(path.clone()).as_ref() != Some(&path) {
-                drop(refused);
-                let line = format_args!("store `{}` is not used: {error}", path.display());
-                sink::record(Level::Warn, sink::TARGET, line);
-            }
+            refuse(&path, &error);
             None
         }
     }

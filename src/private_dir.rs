@@ -36,17 +36,19 @@ pub(crate) struct Lock {
 /// A locked file, which goes with the lock.
 #[cfg(feature = "http")]
 #[derive(Debug)]
-pub(crate) struct FileLock<'a> {
-    directory: &'a PrivateDir,
+pub(crate) struct FileLock {
+    directory: PrivateDir,
     name: String,
     /// Closing it gives the lock back.
-    _file: OwnedFd,
+    file: OwnedFd,
 }
 
 #[cfg(feature = "http")]
-impl Drop for FileLock<'_> {
+impl Drop for FileLock {
     fn drop(&mut self) {
-        let _ = self.directory.remove(&self.name);
+        if self.directory.has(&self.name, &self.file) {
+            let _ = self.directory.remove(&self.name);
+        }
     }
 }
 
@@ -70,7 +72,12 @@ impl Entry {
     /// Whether it is what a write left behind that was interrupted, so long ago that it is none that goes on.
     pub(crate) fn is_abandoned(&self) -> bool {
         const LONG: Duration = Duration::from_secs(3600);
-        self.is_temporary() && self.modified.elapsed().is_ok_and(|age| age > LONG)
+        self.is_temporary() && self.is_older_than(LONG)
+    }
+
+    /// Whether it was written, or used, longer ago than `age`.
+    pub(crate) fn is_older_than(&self, age: Duration) -> bool {
+        self.modified.elapsed().is_ok_and(|elapsed| elapsed > age)
     }
 }
 
@@ -178,7 +185,7 @@ impl PrivateDir {
     /// # Errors
     /// Where it lies, nothing can be made or locked.
     #[cfg(feature = "http")]
-    pub(crate) fn lock_file(&self, name: &str) -> io::Result<Option<FileLock<'_>>> {
+    pub(crate) fn lock_file(self, name: &str) -> io::Result<Option<FileLock>> {
         let flags = OFlags::RDWR | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
         loop {
             let file = rustix::fs::openat(&self.0, name, flags, Mode::RUSR | Mode::WUSR)?;
@@ -187,12 +194,17 @@ impl PrivateDir {
                 other => other?,
             }
             // Who had the lock before may have removed the file in the meantime: then it locks nothing.
-            let locked = rustix::fs::fstat(&file)?;
-            let named = rustix::fs::statat(&self.0, name, AtFlags::SYMLINK_NOFOLLOW);
-            if named.is_ok_and(|named| (named.st_dev, named.st_ino) == (locked.st_dev, locked.st_ino)) {
-                return Ok(Some(FileLock { directory: self, name: name.to_owned(), _file: file }));
+            if self.has(name, &file) {
+                return Ok(Some(FileLock { directory: self, name: name.to_owned(), file }));
             }
         }
+    }
+
+    /// Whether `file` is what is called `name` now.
+    #[cfg(feature = "http")]
+    fn has(&self, name: &str, file: &OwnedFd) -> bool {
+        let (file, named) = (rustix::fs::fstat(file), rustix::fs::statat(&self.0, name, AtFlags::SYMLINK_NOFOLLOW));
+        file.is_ok_and(|file| named.is_ok_and(|named| (named.st_dev, named.st_ino) == (file.st_dev, file.st_ino)))
     }
 
     /// Puts a file of the given parts under `name`, all of it or nothing; a reader sees the old or the new one.

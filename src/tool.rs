@@ -1,6 +1,8 @@
 //! What the command-line tool does, for it alone: this is not an interface for programs.
 
 use std::ffi::CString;
+#[cfg(feature = "http")]
+use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
@@ -156,7 +158,7 @@ impl Plugin {
 pub struct Cache {
     code: Store,
     #[cfg(feature = "http")]
-    downloads: Downloads,
+    downloads: Option<Downloads>,
 }
 
 /// A file that is kept.
@@ -231,13 +233,21 @@ impl Cache {
             })
             .collect();
         #[cfg(feature = "http")]
-        entries.extend(self.downloads.list().map_err(failed)?.into_iter().map(|entry| CacheEntry {
-            file: File::Download(entry.name),
-            size: entry.size,
-            used: entry.modified,
-        }));
+        entries.extend(
+            self.downloads
+                .as_ref()
+                .map_or(Ok(Vec::new()), Downloads::list)
+                .map_err(failed)?
+                .into_iter()
+                .map(|entry| CacheEntry { file: File::Download(entry.name), size: entry.size, used: entry.modified }),
+        );
         entries.sort_by(|a, b| a.file.cmp(&b.file));
         Ok(entries)
+    }
+
+    #[cfg(feature = "http")]
+    fn downloads(&self) -> io::Result<&Downloads> {
+        self.downloads.as_ref().ok_or_else(|| io::ErrorKind::NotFound.into())
     }
 
     /// Checks that a file is whole.
@@ -248,7 +258,7 @@ impl Cache {
         match &entry.file {
             File::Code(module, name) => self.code.verify(module, name).map(drop),
             #[cfg(feature = "http")]
-            File::Download(name) => self.downloads.verify(name),
+            File::Download(name) => self.downloads().and_then(|downloads| downloads.verify(name)),
         }
         .map_err(failed)
     }
@@ -261,7 +271,7 @@ impl Cache {
         match &entry.file {
             File::Code(module, name) => self.code.remove(module, name),
             #[cfg(feature = "http")]
-            File::Download(name) => self.downloads.remove(name),
+            File::Download(name) => self.downloads().and_then(|downloads| downloads.remove(name)),
         }
         .map_err(failed)
     }

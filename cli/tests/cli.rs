@@ -112,6 +112,7 @@ fn a_store_is_filled_checked_and_emptied() {
     let list = run(folder.path(), &["cache", "list"], "").stdout;
     assert!(list.lines().count() == 4 && list.contains("3 files, "), "{list}");
     assert_eq!(run(folder.path(), &["cache", "verify"], "").status, 0);
+    assert!(!folder.path().join("store/downloads").exists(), "looking at it leaves it as it is");
     // Portable code is what a call finds, under a manifest too.
     let store = folder.path().join("store");
     let file = list.lines().find(|line| !line.contains("avx")).and_then(|line| line.rsplit(' ').next());
@@ -124,6 +125,14 @@ fn a_store_is_filled_checked_and_emptied() {
     assert!(run(folder.path(), &["cache", "clear"], "").stdout.starts_with("removed 3 files"));
     assert!(run(folder.path(), &["cache", "list"], "").stdout.starts_with("0 files"));
     assert_eq!(fs::read_dir(store.join("by-blake3")).expect("there").count(), 0);
+    // Downloads are files like others; what they are called is what they are.
+    let downloads = store.join("downloads/modules");
+    fs::create_dir_all(&downloads).expect("writable");
+    fs::write(downloads.join("0".repeat(64)), "not that").expect("writable");
+    assert!(run(folder.path(), &["cache", "list"], "").stdout.contains("  downloads/modules/000"));
+    let ran = run(folder.path(), &["cache", "verify"], "");
+    assert!(ran.status == 1 && ran.stderr.contains("downloads/modules/000"), "{}", ran.stderr);
+    assert!(run(folder.path(), &["cache", "clear"], "").stdout.starts_with("removed 1 files"));
     let elsewhere = run(folder.path(), &["cache", "list", "--store", "elsewhere"], "");
     assert!(elsewhere.status == 0 && elsewhere.stdout.contains("is not there"), "{}", elsewhere.stdout);
 }

@@ -2,10 +2,13 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-/// Addresses at which clouds tell a machine its secrets and that are not link-local: Amazon's on IPv6, Alibaba's,
-/// Oracle's, and Azure's.
-const METADATA: [IpAddr; 4] = [
+/// Addresses at which clouds tell a machine its secrets and that are not link-local: Amazon's on IPv6 (instances, and
+/// containers), Google's and Scaleway's on IPv6, Alibaba's, Oracle's, and Azure's.
+const METADATA: [IpAddr; 7] = [
     IpAddr::V6(Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254)),
+    IpAddr::V6(Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x23)),
+    IpAddr::V6(Ipv6Addr::new(0xfd20, 0xce, 0, 0, 0, 0, 0, 0x254)),
+    IpAddr::V6(Ipv6Addr::new(0xfd00, 0x42, 0, 0, 0, 0, 0, 0x42)),
     IpAddr::V4(Ipv4Addr::new(100, 100, 100, 200)),
     IpAddr::V4(Ipv4Addr::new(192, 0, 0, 192)),
     IpAddr::V4(Ipv4Addr::new(168, 63, 129, 16)),
@@ -21,13 +24,14 @@ pub(super) fn is_link_local(address: IpAddr) -> bool {
     is_unicast || METADATA.contains(&address)
 }
 
-/// The IPv4 address that an IPv6 address stands for: mapped and compatible ones (RFC 4291), those of NAT64 (RFC 6052)
-/// and of 6to4 (RFC 3056).
+/// The IPv4 address that an IPv6 address stands for: mapped and compatible ones (RFC 4291), translated ones (RFC 2765),
+/// those of NAT64 (RFC 6052, RFC 8215) and of 6to4 (RFC 3056).
 fn embedded(address: Ipv6Addr) -> Option<Ipv4Addr> {
     let [a, b, c, d, e, f, high, low] = address.segments();
     let bits = |high: u16, low: u16| Some(Ipv4Addr::from_bits(u32::from(high) << 16 | u32::from(low)));
     match [a, b, c, d, e, f] {
-        [0, 0, 0, 0, 0, 0 | 0xffff] | [0x64, 0xff9b, 0, 0, 0, 0] => bits(high, low),
+        [0, 0, 0, 0, 0, 0 | 0xffff] | [0, 0, 0, 0, 0xffff, 0] | [0x64, 0xff9b, 0, 0, 0, 0] => bits(high, low),
+        [0x64, 0xff9b, 1, ..] => bits(high, low),
         [0x2002, high, low, ..] => bits(high, low),
         _ => None,
     }
@@ -50,6 +54,10 @@ mod tests {
             "64:ff9b::169.254.169.254",
             "2002:a9fe:a9fe::",
             "fd00:ec2::254",
+            "fd00:ec2::23",
+            "fd20:ce::254",
+            "::ffff:0:169.254.169.254",
+            "64:ff9b:1::169.254.169.254",
             "100.100.100.200",
             "::ffff:100.100.100.200",
             "192.0.0.192",

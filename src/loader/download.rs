@@ -41,6 +41,21 @@ struct Fetched {
     may_be_kept: bool,
 }
 
+/// What it came to that only one may fetch at a time.
+struct Turn {
+    /// None where nothing can be locked.
+    lock: Option<FileLock>,
+    waited: Duration,
+}
+
+impl Turn {
+    /// The lock, if others have something from waiting for it. Who has waited longer than `most`, and still does not find
+    /// what is wanted, has waited for somebody who could not fetch it, or not keep it: nobody else should have to.
+    fn alone(self, most: Duration) -> Option<FileLock> {
+        self.lock.filter(|_| self.waited <= most)
+    }
+}
+
 impl Wanted<'_> {
     /// Its bytes, with the expected hash if there is one.
     ///
@@ -73,31 +88,41 @@ impl Wanted<'_> {
         if let Some(bytes) = kept.module(sha256, self.max) {
             return Ok(bytes);
         }
-        let _alone = self.alone(kept, &sha256.to_string(), &request)?;
+        let turn = self.turn(kept, &sha256.to_string(), &request)?;
         if let Some(bytes) = kept.module(sha256, self.max) {
             return Ok(bytes);
         }
+        let _alone = turn.alone(Duration::ZERO);
         let fetched = self.fetch(request)?;
         kept.keep(sha256, &fetched.bytes);
         Ok(fetched.bytes)
     }
 
-    fn without_hash(&self, request: Request<'_>, kept: &Kept) -> Result<Vec<u8>, Error> {
+    fn without_hash(&self, mut request: Request<'_>, kept: &Kept) -> Result<Vec<u8>, Error> {
         let key = kept::key(self.remote);
         let before = kept.entry(&key);
         let module = |entry: &Entry| kept.module(Digest::parse(&entry.sha256)?, self.max);
         if is_offline() {
             return before.as_ref().and_then(module).ok_or_else(|| offline(&request));
         }
-        let _alone = self.alone(kept, &key, &request)?;
+        let turn = self.turn(kept, &key, &request)?;
         let known = kept.entry(&key).and_then(|entry| Some((module(&entry)?, entry)));
         let fetched = match known {
-            None => self.fetch(request)?,
             // Who had the lock before has just asked the server.
             Some((bytes, entry)) if before.as_ref() != Some(&entry) => return Ok(bytes),
+            None => {
+                let _alone = turn.alone(Duration::ZERO);
+                self.fetch(request)?
+            }
             Some((bytes, entry)) => {
-                let response = self.ask(conditional(request, &entry)?)?;
-                if response.status == 304 {
+                // Many may have been before who did no more than read.
+                let _alone = turn.alone(Duration::from_secs(5));
+                let validators = [("if-none-match", &entry.etag), ("if-modified-since", &entry.last_modified)];
+                let validators: Vec<_> =
+                    validators.into_iter().filter_map(|(name, value)| Some((name, value.as_deref()?))).collect();
+                request.unless(&entry.url, &validators)?;
+                let response = self.ask(request)?;
+                if response.status == 304 && !validators.is_empty() && response.url() == entry.url {
                     kept.note(&key, &Entry { checked: nanoseconds(), ..entry });
                     return Ok(bytes);
                 }
@@ -110,20 +135,22 @@ impl Wanted<'_> {
         Ok(fetched.bytes)
     }
 
-    /// The right to fetch `name`, once nobody else does; `None` where nothing can be locked.
-    fn alone<'k>(&self, kept: &'k Kept, name: &str, request: &Request<'_>) -> Result<Option<FileLock<'k>>, Error> {
+    /// Waits until nobody else fetches `name`.
+    fn turn(&self, kept: &Kept, name: &str, request: &Request<'_>) -> Result<Turn, Error> {
         if is_offline() {
             return Err(offline(request));
         }
-        let end = self.deadline.unwrap_or_else(|| Instant::now() + PATIENCE);
-        let mut pause = Duration::from_millis(1);
+        let start = Instant::now();
+        let end = self.deadline.unwrap_or_else(|| start + PATIENCE);
+        let (mut pause, mut waited) = (Duration::from_millis(1), Duration::ZERO);
         loop {
             match kept.lock(name) {
-                Ok(Some(lock)) => return Ok(Some(lock)),
-                Ok(None) if Instant::now() >= end => return Err(Error::Busy { url: request.url().to_string() }),
+                Ok(Some(lock)) => return Ok(Turn { lock: Some(lock), waited }),
+                Ok(None) if Instant::now() >= end => return Err(Error::Busy { url: request.shown() }),
                 Ok(None) => thread::sleep(pause),
-                Err(_) => return Ok(None),
+                Err(_) => return Ok(Turn { lock: None, waited }),
             }
+            waited = start.elapsed();
             pause = (pause * 2).min(Duration::from_millis(20));
         }
     }
@@ -159,23 +186,14 @@ impl Wanted<'_> {
         let header = |name: &str| response.header(name).map(str::to_owned);
         let (etag, last_modified) = (header("etag"), header("last-modified"));
         let forbidden = header("cache-control").is_some_and(|value| value.to_ascii_lowercase().contains("no-store"));
-        let entry = Entry { sha256: sha256.to_string(), etag, last_modified, checked: nanoseconds() };
+        let url = response.url().to_owned();
+        let entry = Entry { sha256: sha256.to_string(), url, etag, last_modified, checked: nanoseconds() };
         Ok(Fetched { bytes, sha256, entry, may_be_kept: !forbidden })
     }
 }
 
-/// `request`, to be answered with the module only if that is not what `entry` stands for.
-fn conditional<'a>(mut request: Request<'a>, entry: &Entry) -> Result<Request<'a>, Error> {
-    for (name, value) in [("if-none-match", &entry.etag), ("if-modified-since", &entry.last_modified)] {
-        if let Some(value) = value {
-            request.header(name, value)?;
-        }
-    }
-    Ok(request)
-}
-
 fn offline(request: &Request<'_>) -> Error {
-    Error::Offline { url: request.url().to_string() }
+    Error::Offline { url: request.shown() }
 }
 
 fn is_offline() -> bool {

@@ -15,6 +15,8 @@ mod headless;
 mod host;
 #[cfg(feature = "http")]
 mod http;
+#[cfg(not(feature = "http"))]
+mod http_absent;
 mod layers;
 mod linking;
 mod log;

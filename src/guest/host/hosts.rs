@@ -26,6 +26,8 @@ enum HostPattern {
     Address(IpAddr),
     /// Without the dot that may end it, as URLs have it: in lower case, in Punycode.
     Domain(String),
+    /// Of IPv4 addresses alone: `10.*` is not `10.example.com`.
+    Numbers(Pattern),
     Glob(Pattern),
 }
 
@@ -49,7 +51,7 @@ impl Hosts {
     pub(super) fn permit(&self, url: &Url) -> Permission {
         let permissions = self.0.iter().filter(|allowed| allowed.matches(url)).map(|allowed| match allowed.host {
             HostPattern::Address(_) => Permission::Anywhere,
-            HostPattern::Domain(_) | HostPattern::Glob(_) => Permission::NotLinkLocal,
+            HostPattern::Domain(_) | HostPattern::Numbers(_) | HostPattern::Glob(_) => Permission::NotLinkLocal,
         });
         permissions.max().unwrap_or(Permission::Denied)
     }
@@ -99,8 +101,14 @@ impl HostPattern {
 
     /// Labels that are not ASCII are converted as in a URL, one by one: those with wildcards are nothing to convert.
     fn glob(text: &str) -> Option<Self> {
-        if text.contains(['/', '@', '#', '\\', '%']) || text.contains(char::is_whitespace) {
+        // Brackets of a class, not of an address: in those, no wildcards are read.
+        let is_address = text.starts_with('[') && text.contains(':');
+        if is_address || text.contains(['/', '@', '#', '\\', '%']) || text.contains(char::is_whitespace) {
             return None;
+        }
+        let numeric = |character: char| character.is_ascii_digit() || ".*?[]!-".contains(character);
+        if text.chars().all(numeric) && text.contains(|character: char| character.is_ascii_digit()) {
+            return Pattern::new(text).ok().map(Self::Numbers);
         }
         let label = |label: &str| match Host::parse(label) {
             Ok(Host::Domain(domain)) if !label.is_ascii() => domain,
@@ -125,6 +133,8 @@ impl HostPattern {
             (Self::Address(named), _) => address == Some(*named),
             (Self::Domain(named), Host::Domain(domain)) => named == without_dot(domain),
             (Self::Domain(_), _) => false,
+            (Self::Numbers(pattern), Host::Ipv4(address)) => pattern.matches(&address.to_string()),
+            (Self::Numbers(_), _) => false,
             (Self::Glob(pattern), Host::Domain(domain)) => pattern.matches_with(without_dot(domain), OPTIONS),
             (Self::Glob(pattern), _) => {
                 address.is_some_and(|address| pattern.matches_with(&address.to_string(), OPTIONS))
@@ -149,7 +159,7 @@ mod tests {
     }
 
     /// Pattern, address, whether it is matched.
-    const CASES: [(&str, &str, bool); 56] = [
+    const CASES: [(&str, &str, bool); 61] = [
         ("*", "http://example.com/", true),
         ("*", "http://127.0.0.1/", true),
         ("*", "http://[::1]/", true),
@@ -196,6 +206,11 @@ mod tests {
         ("127.0.0.1", "http://0x7f.1/", true),
         ("127.0.0.1", "http://[::ffff:127.0.0.1]/", false),
         ("127.0.0.*", "http://127.0.0.9/", true),
+        ("127.0.0.*", "http://127.0.0.evil.test/", false),
+        ("10.*", "http://10.evil.test/", false),
+        ("1[0-9].*:80", "http://12.3.4.5/", true),
+        ("10.*.test", "http://10.0.test/", true),
+        ("[2001:db8::*]:443", "https://[2001:db8::1]/", false),
         ("127.0.0.1:80", "http://127.0.0.1:81/", false),
         ("::1", "http://[::1]/", true),
         ("[::1]", "http://[0:0:0:0:0:0:0:1]/", true),

@@ -10,7 +10,10 @@
 
 use std::fmt;
 use std::io;
-use std::path::{Path, PathBuf};
+#[cfg(feature = "compiler")]
+use std::path::Path;
+use std::path::PathBuf;
+use std::time::Duration;
 
 use log::Level;
 use serde::{Deserialize, Serialize};
@@ -26,14 +29,19 @@ use crate::private_dir::{FileLock, PrivateDir};
 /// What an entry must not be larger than.
 const MAX_ENTRY: u64 = 64 << 10;
 
-/// How much the entries, and the locks, may take up, a block each.
-const MAX_SMALL: u64 = 64 << 20;
+/// How much the entries may take up, a block each.
+const MAX_ENTRIES: u64 = 64 << 20;
+
+/// How old a lock is that nobody can have any more: nothing is waited for so long.
+const LEFT: Duration = Duration::from_secs(3600);
 
 /// What was at an address when the server was asked last.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Entry {
     /// In hex.
     pub(super) sha256: String,
+    /// Where it came from in the end: what follows is that server's.
+    pub(super) url: String,
     pub(super) etag: Option<String>,
     pub(super) last_modified: Option<String>,
     /// When that was, in nanoseconds since 1970: no two are the same.
@@ -50,45 +58,60 @@ pub(super) fn key(remote: &Remote) -> String {
     hasher.finalize().to_hex().to_string()
 }
 
-/// The open directories.
+/// The open directory. What is in it is opened when it is needed: one that can only be read need not have all of it.
 #[derive(Debug)]
 pub(crate) struct Kept {
-    modules: PrivateDir,
-    addresses: PrivateDir,
-    locks: PrivateDir,
+    downloads: PrivateDir,
     path: PathBuf,
 }
 
+const MODULES: &str = "modules";
+const ADDRESSES: &str = "addresses";
+const LOCKS: &str = "locks";
+
 impl Kept {
-    /// Opens them, and makes them if they are not there.
+    /// Opens it, and makes it if it is not there.
     pub(super) fn open() -> Option<Self> {
         let (root, path) = cache_dir::open(true)?;
-        let opened = Self::open_in(&root, &path);
-        opened.inspect_err(|error| warn(format_args!("`{}/downloads` is not used: {error}", path.display()))).ok()
+        let path = path.join("downloads");
+        match root.create_directory("downloads") {
+            Ok(downloads) => Some(Self { downloads, path }),
+            Err(error) => {
+                cache_dir::refuse(&path, &error);
+                None
+            }
+        }
     }
 
-    /// As [`open`](Self::open), in the directory `root`, which is at `path`.
+    /// As [`open`](Self::open), in the directory `root`, which is at `path`; `None` if there is nothing.
     ///
     /// # Errors
-    /// They cannot be made, or others can write to them.
-    pub(crate) fn open_in(root: &PrivateDir, path: &Path) -> io::Result<Self> {
-        let downloads = root.create_directory("downloads")?;
-        let directory = |name| downloads.create_directory(name);
-        let (modules, addresses, locks) = (directory("modules")?, directory("addresses")?, directory("locks")?);
-        Ok(Self { modules, addresses, locks, path: path.join("downloads") })
+    /// Others can write to it.
+    #[cfg(feature = "compiler")]
+    pub(crate) fn open_in(root: &PrivateDir, path: &Path) -> io::Result<Option<Self>> {
+        match root.directory("downloads") {
+            Ok(downloads) => Ok(Some(Self { downloads, path: path.join("downloads") })),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
     /// The bytes with this SHA-256, if they are there and no more than `max`.
     pub(super) fn module(&self, sha256: Digest, max: u64) -> Option<Vec<u8>> {
         let name = sha256.to_string();
-        match self.modules.read(&name, max) {
-            Ok(bytes) if Digest::of(&bytes) == sha256 => {
-                self.modules.touch(&name);
+        let read = || {
+            let modules = self.downloads.directory(MODULES)?;
+            let bytes = modules.read(&name, max)?;
+            io::Result::Ok((modules, bytes))
+        };
+        match read() {
+            Ok((modules, bytes)) if Digest::of(&bytes) == sha256 => {
+                modules.touch(&name);
                 Some(bytes)
             }
-            Ok(_) => {
+            Ok((modules, _)) => {
                 warn(format_args!("`{}/modules/{name}` is damaged, it is fetched again", self.path.display()));
-                let _ = self.modules.remove(&name);
+                let _ = modules.remove(&name);
                 None
             }
             Err(error) if error.kind() == io::ErrorKind::NotFound => None,
@@ -104,30 +127,41 @@ impl Kept {
         let (name, max) = (sha256.to_string(), cache_dir::max_bytes());
         let kept = match bytes.len() as u64 {
             length if length > max => Err(io::Error::other("larger than EXTISM_CACHE_MAX_BYTES")),
-            _ => self.modules.write(&name, &[bytes]).and_then(|()| trim(&self.modules, max)),
+            _ => self.place(MODULES, &name, bytes, max),
         };
         self.report(&format!("modules/{name}"), kept)
     }
 
     /// What the address of this key gave last.
     pub(super) fn entry(&self, key: &str) -> Option<Entry> {
-        serde_json::from_slice(&self.addresses.read(key, MAX_ENTRY).ok()?).ok()
+        serde_json::from_slice(&self.downloads.directory(ADDRESSES).ok()?.read(key, MAX_ENTRY).ok()?).ok()
     }
 
     /// Notes what the address of this key has given.
     pub(super) fn note(&self, key: &str, entry: &Entry) {
         let text = serde_json::to_vec(entry).map_err(io::Error::other);
-        let noted = text.and_then(|text| self.addresses.write(key, &[&text]));
-        let noted = noted.and_then(|()| trim(&self.addresses, MAX_SMALL)).and_then(|()| trim(&self.locks, MAX_SMALL));
+        let noted = text.and_then(|text| self.place(ADDRESSES, key, &text, MAX_ENTRIES));
         self.report(&format!("addresses/{key}"), noted);
+    }
+
+    /// Puts a file into a directory, and makes room for it.
+    fn place(&self, directory: &str, name: &str, bytes: &[u8], max: u64) -> io::Result<()> {
+        let directory = self.downloads.create_directory(directory)?;
+        directory.write(name, &[bytes])?;
+        trim(&directory, max, name)
     }
 
     /// The right to fetch `name`, unless somebody else has it.
     ///
     /// # Errors
     /// Nothing can be locked here.
-    pub(super) fn lock(&self, name: &str) -> io::Result<Option<FileLock<'_>>> {
-        self.locks.lock_file(name)
+    pub(super) fn lock(&self, name: &str) -> io::Result<Option<FileLock>> {
+        let locks = self.downloads.create_directory(LOCKS)?;
+        // Those of processes that were killed, and that nobody has wanted since.
+        for left in locks.entries()?.iter().filter(|lock| lock.is_older_than(LEFT)) {
+            let _ = locks.remove(&left.name);
+        }
+        locks.lock_file(name)
     }
 
     /// The files of all modules, which are called by their SHA-256.
@@ -136,7 +170,11 @@ impl Kept {
     /// The directory cannot be read.
     #[cfg(feature = "compiler")]
     pub(crate) fn list(&self) -> io::Result<Vec<private_dir::Entry>> {
-        Ok(self.modules.entries()?.into_iter().filter(|entry| !entry.is_temporary()).collect())
+        let entries = match self.downloads.directory(MODULES) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
+            modules => modules?.entries()?,
+        };
+        Ok(entries.into_iter().filter(|entry| !entry.is_temporary()).collect())
     }
 
     /// Checks that the file of this name is what it is called.
@@ -145,7 +183,7 @@ impl Kept {
     /// It is not, or cannot be read.
     #[cfg(feature = "compiler")]
     pub(crate) fn verify(&self, name: &str) -> io::Result<()> {
-        let bytes = self.modules.read(name, u64::MAX)?;
+        let bytes = self.downloads.directory(MODULES)?.read(name, u64::MAX)?;
         if Digest::of(&bytes).to_string() == name { Ok(()) } else { Err(io::Error::other("damaged")) }
     }
 
@@ -155,7 +193,7 @@ impl Kept {
     /// It cannot be removed.
     #[cfg(feature = "compiler")]
     pub(crate) fn remove(&self, name: &str) -> io::Result<()> {
-        self.modules.remove(name)
+        self.downloads.directory(MODULES)?.remove(name)
     }
 
     fn report(&self, name: &str, result: io::Result<()>) -> bool {
@@ -166,9 +204,9 @@ impl Kept {
     }
 }
 
-/// Removes what was not used for longest until the rest takes up at most `max` bytes, and what is left of writes that
-/// were interrupted.
-fn trim(directory: &PrivateDir, max: u64) -> io::Result<()> {
+/// Removes what was not used for longest, but not `newest`, until the rest takes up at most `max` bytes, and what is left
+/// of writes that were interrupted.
+fn trim(directory: &PrivateDir, max: u64, newest: &str) -> io::Result<()> {
     /// What a file takes up at least.
     const BLOCK: u64 = 4096;
     let (abandoned, entries): (Vec<_>, Vec<_>) =
@@ -180,7 +218,7 @@ fn trim(directory: &PrivateDir, max: u64) -> io::Result<()> {
     let size = |bytes: u64| bytes.next_multiple_of(BLOCK).max(BLOCK);
     let mut total: u64 = files.iter().map(|file| size(file.size)).sum();
     files.sort_by_key(|file| file.modified);
-    for file in files {
+    for file in files.into_iter().filter(|file| file.name != newest) {
         if total <= max {
             break;
         }

@@ -244,6 +244,50 @@ fn without_a_hash_the_server_says_whether_there_is_something_newer() {
     });
 }
 
+/// What a server says of one address says nothing of another that it sends to now, and is nobody else's business.
+#[test]
+fn validators_are_those_of_one_address() {
+    alone("downloads::validators_are_those_of_one_address", &[], |_| {
+        for (name, value) in [("last-modified", "Tue, 01 Jan 1980 00:00:00 GMT"), ("etag", "\"1\"")] {
+            let target = Arc::new(Mutex::new("/v1"));
+            let server = Server::start({
+                let target = Arc::clone(&target);
+                move |seen| match seen.path() {
+                    "/latest" => {
+                        answer("302 Found", &[("location", *target.lock().unwrap_or_else(PoisonError::into_inner))], "")
+                    }
+                    _ if seen.head.contains("\r\nif-") => answer("304 Not Modified", &[], ""),
+                    path => answer("200 OK", &[(name, value)], if path == "/v1" { ONE } else { TWO }),
+                }
+            });
+            let entry = by_url(&server.url("/latest"));
+            assert_eq!((load(&entry), load(&entry)), (Ok(1), Ok(1)), "{name}");
+            let conditional = |path: &str| {
+                let seen = server.seen();
+                seen.iter().filter(|seen| seen.path() == path && seen.head.contains("\r\nif-")).count()
+            };
+            assert_eq!((conditional("/latest"), conditional("/v1")), (0, 1), "{name}");
+            *target.lock().unwrap_or_else(PoisonError::into_inner) = "/v2";
+            assert_eq!(load(&entry), Ok(2), "{name}");
+            assert_eq!((conditional("/latest"), conditional("/v2")), (0, 0), "{name}");
+        }
+    });
+}
+
+#[test]
+fn a_module_may_be_elsewhere_but_the_manifests_headers_stay() {
+    alone("downloads::a_module_may_be_elsewhere_but_the_manifests_headers_stay", &[], |_| {
+        let other = serving(ONE);
+        let target = format!("http://localhost:{}/", other.port());
+        let server = Server::start(move |_| answer("307 Elsewhere", &[("location", &target)], ""));
+        let headers = json!({"authorization": "secret", "x-token": "secret", "accept": "application/wasm"});
+        assert_eq!(load(&json!({"url": server.url("/"), "headers": headers, "hash": sha256(ONE)})), Ok(1));
+        let names = ["authorization", "x-token", "accept"];
+        assert_eq!(names.map(|name| server.seen()[0].header(name).is_some()), [true; 3]);
+        assert_eq!(names.map(|name| other.seen()[0].header(name).is_some()), [false, false, true]);
+    });
+}
+
 #[test]
 fn what_is_not_to_be_kept_is_not() {
     alone("downloads::what_is_not_to_be_kept_is_not", &[], |cache| {
@@ -367,7 +411,8 @@ fn many_who_want_the_same_at_once_ask_once() {
                 while started.load(Ordering::SeqCst) < 16 && Instant::now() < patience {
                     thread::sleep(Duration::from_millis(5));
                 }
-                thread::sleep(Duration::from_millis(500));
+                // And have looked what is kept.
+                thread::sleep(Duration::from_millis(1500));
                 answer("200 OK", &[], ONE)
             }
         });
@@ -484,6 +529,51 @@ fn on_a_full_disk_the_module_is_used_and_not_kept() {
     assert_eq!(server.seen().len(), 2);
 }
 
+/// Runs the test of this name again on a file system of its own, mounted so; false where that is not allowed.
+fn in_mount(test: &str, options: &str, variables: &[(&str, &OsStr)]) -> bool {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mount = |then: &[&OsStr]| {
+        let script = format!("mount -t tmpfs -o {options} none \"$1\" && shift && exec \"$@\"");
+        let mut command = std::process::Command::new("unshare");
+        command.args(["-m", "sh", "-c", &script, "sh"]).arg(folder.path()).args(then);
+        command
+    };
+    if !mount(&["true".as_ref()]).stderr(std::process::Stdio::null()).status().is_ok_and(|status| status.success()) {
+        println!("skipped: nothing can be mounted here");
+        return false;
+    }
+    let child = child::command(test, "mounted");
+    let all: Vec<_> = [child.get_program()].into_iter().chain(child.get_args()).collect();
+    let mut command = mount(&all);
+    command.envs(child.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    command.env(DIR, folder.path()).envs(variables.iter().copied());
+    assert!(command.status().expect("it was there").success(), "{options}");
+    true
+}
+
+/// A file system of one block, and one that cannot be written to at all: the module is fetched each time, and runs.
+#[test]
+fn where_nothing_can_be_written_modules_are_fetched() {
+    const TEST: &str = "http::downloads::where_nothing_can_be_written_modules_are_fetched";
+    if child::case().is_some() {
+        let url = std::env::var("URL").expect("the parent sets it");
+        let warned = warnings(|| assert_eq!((load(&by_url(&url)), load(&with_hash(&url, ONE))), (Ok(1), Ok(1))));
+        let expected = std::env::var("EXPECTED").expect("the parent sets it");
+        assert!(warned.iter().any(|line| line.contains(&expected)), "{warned:?}");
+        return;
+    }
+    for (options, expected) in [
+        ("mode=700,size=4k,nr_inodes=2", "No space left on device"),
+        ("mode=700,size=4k,nr_inodes=4", "No space left on device"),
+        ("mode=700,ro", "Read-only file system"),
+    ] {
+        let server = serving(ONE);
+        let url = server.url("/");
+        let ran = in_mount(TEST, options, &[("URL", url.as_ref()), ("EXPECTED", expected.as_ref())]);
+        assert_eq!(server.seen().len(), if ran { 2 } else { 0 }, "{options}");
+    }
+}
+
 /// Directories that cannot be used: the module is fetched all the same, and nothing is written.
 #[test]
 fn places_that_are_not_used() {
@@ -557,8 +647,7 @@ fn a_read_only_cache_serves() {
     let url = server.url("/");
     let variables = [(DIR, folder.path().as_os_str()), ("URL", url.as_ref())];
     child::run(TEST, "fill", &variables);
-    let all = ["", "downloads", "downloads/modules", "downloads/addresses", "downloads/locks"]
-        .map(|name| folder.path().join(name));
+    let all = ["", "downloads", "downloads/modules", "downloads/locks"].map(|name| folder.path().join(name));
     let mode =
         |mode| all.iter().for_each(|path| fs::set_permissions(path, fs::Permissions::from_mode(mode)).expect("ours"));
     mode(0o555);

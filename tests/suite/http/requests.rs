@@ -280,12 +280,13 @@ fn proxies_are_those_of_the_environment() {
     });
     let direct = Server::start(|_| answer("200 OK", &[], "direct"));
     let address = proxy.url("");
-    let cases: [(&[(&str, &str)], &str); 6] = [
+    let cases: [(&[(&str, &str)], &str); 7] = [
         (&[("HTTP_PROXY", &address)], "proxy"),
         (&[("http_proxy", &address)], "proxy"),
         (&[("ALL_PROXY", &address)], "proxy"),
         (&[("HTTP_PROXY", &address), ("NO_PROXY", "127.0.0.1")], "direct"),
         (&[("HTTP_PROXY", &address), ("NO_PROXY", "example.com")], "proxy"),
+        (&[("HTTPS_PROXY", &address)], "direct"),
         // What a client of a CGI program has sent.
         (&[("HTTP_PROXY", &address), ("REQUEST_METHOD", "GET")], "direct"),
     ];
@@ -298,4 +299,79 @@ fn proxies_are_those_of_the_environment() {
             assert!(ended.stdout.contains(&format!("{abi} 0 {expected}\n")), "{variables:?}: {}", ended.stdout);
         }
     }
+}
+
+/// Headers are of what would be there.
+#[test]
+fn answers_without_a_body_may_say_how_it_would_be_encoded() {
+    let server = Server::start(|seen| {
+        let status = if seen.head.starts_with("HEAD") { "200 OK" } else { &format!("{} Reason", &seen.path()[1..]) };
+        vec![Step::Send(format!("HTTP/1.1 {status}\r\ncontent-encoding: gzip\r\n\r\n").into())]
+    });
+    with_kitchens(ALL, |abi, plugin| {
+        for (method, path) in [("HEAD", "/"), ("GET", "/304"), ("GET", "/204")] {
+            let query = json!({"url": server.url(path), "method": method}).to_string();
+            let got = plugin.call("http", query);
+            assert_eq!((got.code, got.error.as_deref()), (0, None), "{abi} {method} {path}");
+        }
+    });
+}
+
+/// Stalls that a server which answers in the clear has no part in.
+#[test]
+fn a_request_that_nobody_reads_and_a_greeting_that_nobody_returns_end_at_the_deadline() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port is free");
+    let address = listener.local_addr().expect("it is bound");
+    with_kitchens(r#""allowed_hosts": ["*"], "timeout_ms": 300"#, |abi, plugin| {
+        for (scheme, body) in [("http", vec![b'x'; 32 << 20]), ("https", Vec::new())] {
+            let mut query = json!({"url": format!("{scheme}://{address}/"), "method": "POST"}).to_string().into_bytes();
+            query.push(0);
+            query.extend(body);
+            let start = std::time::Instant::now();
+            let failed = plugin.call("http", query);
+            assert!(start.elapsed().as_millis() < 3000, "{abi} {scheme}: {:?}", start.elapsed());
+            assert_eq!(failed.code, -1, "{abi} {scheme}");
+            assert!(failed.error().contains("timeout"), "{abi} {scheme}: {}", failed.error());
+        }
+    });
+}
+
+#[test]
+fn a_server_that_does_not_speak_tls_is_an_error() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port is free");
+    let url = format!("https://{}/", listener.local_addr().expect("it is bound"));
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let _ = std::io::Write::write_all(&mut stream.expect("a connection"), b"HTTP/1.1 400 Bad Request\r\n\r\n");
+        }
+    });
+    with_kitchens(ALL, |abi, plugin| {
+        let failed = plugin.call("http", json!({"url": url}).to_string());
+        assert_eq!(failed.code, -1, "{abi}");
+        assert!(failed.error().contains(&url), "{abi}: {}", failed.error());
+    });
+}
+
+/// The host's time and memory are not for what a plugin writes into a request.
+#[test]
+fn a_request_of_too_much_is_refused_at_once() {
+    let headers: serde_json::Map<String, Value> = (0..200_000).map(|n| (format!("x-{n}"), json!("value"))).collect();
+    let long = "x".repeat(10 << 20);
+    let cases = [
+        json!({"url": "http://127.0.0.1:1/", "headers": headers}),
+        json!({"url": "http://127.0.0.1:1/", "headers": {"x": long}}),
+        json!({"url": format!("http://127.0.0.1:1/{long}")}),
+        json!({"url": format!("http://user:secret@ho st/{}", &long[..60_000])}),
+        json!({"url": "http://127.0.0.1:1/", "method": long}),
+        json!({"url": "http://127.0.0.1:1/", "headers": {&long[..60_000]: "\n"}}),
+    ];
+    with_kitchens(r#""allowed_hosts": ["*"], "timeout_ms": 5000"#, |abi, plugin| {
+        for query in &cases {
+            let start = std::time::Instant::now();
+            let failed = plugin.call("http", query.to_string());
+            assert_eq!(failed.code, -1, "{abi}");
+            assert!(start.elapsed().as_secs() < 3, "{abi}: {:?}", start.elapsed());
+            assert!(failed.error().len() < 3000 && !failed.error().contains("secret"), "{abi}: {}", failed.error());
+        }
+    });
 }
