@@ -16,7 +16,7 @@ const INPUT: &str = "this is a test";
 
 /// A manifest with the hash of echo, and a file that is not there.
 fn by_hash() -> String {
-    let hash = sha256(&fixture("echo.v0"));
+    let hash = sha256(fixture("echo.v0"));
     json!({"wasm": [{"path": "/not/there/echo.wasm", "hash": hash}]}).to_string()
 }
 
@@ -88,7 +88,7 @@ fn without_a_store() {
             let log = LogFile::new("warn");
             let error = Context::new().refusal(by_hash());
             assert!(error.contains("is not in a store, for there is none (EXTISM_CACHE_DIR)"), "{error}");
-            assert!(error.contains(&sha256(&fixture("echo.v0"))), "{error}");
+            assert!(error.contains(&sha256(fixture("echo.v0"))), "{error}");
             assert_eq!(log.messages().len(), usize::from(case == "missing"), "{:?}", log.messages());
         }
     }
@@ -105,7 +105,7 @@ fn damaged_code_is_not_run() {
         assert!(log.messages().iter().all(|line| line.ends_with("damaged, not used")) && log.messages().len() == 1);
         return;
     }
-    let hash = sha256(&fixture("echo.v0"));
+    let hash = sha256(fixture("echo.v0"));
     let from = PathBuf::from(std::env::var_os(DIR).expect("the tests run on a store")).join("modules").join(&hash);
     let compiler = Compiler::in_use();
     let found = fs::read_dir(from).expect("there").map(|entry| entry.expect("readable").path());

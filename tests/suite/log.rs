@@ -66,6 +66,7 @@ impl LogFile {
 }
 
 /// The warnings of `work`.
+#[cfg(feature = "compiler")]
 pub(crate) fn warnings(work: impl FnOnce()) -> Vec<String> {
     let log = LogFile::new("warn");
     work();
