@@ -107,16 +107,13 @@ impl Wanted<'_> {
         }
         let turn = self.turn(kept, &key, &request)?;
         let known = kept.entry(&key).and_then(|entry| Some((module(&entry)?, entry)));
+        // Until what was fetched is kept. Many may have been before who did no more than read what there is.
+        let _alone = turn.alone(if known.is_some() { Duration::from_secs(5) } else { Duration::ZERO });
         let fetched = match known {
             // Who had the lock before has just asked the server.
             Some((bytes, entry)) if before.as_ref() != Some(&entry) => return Ok(bytes),
-            None => {
-                let _alone = turn.alone(Duration::ZERO);
-                self.fetch(request)?
-            }
+            None => self.fetch(request)?,
             Some((bytes, entry)) => {
-                // Many may have been before who did no more than read.
-                let _alone = turn.alone(Duration::from_secs(5));
                 let validators = [("if-none-match", &entry.etag), ("if-modified-since", &entry.last_modified)];
                 let validators: Vec<_> =
                     validators.into_iter().filter_map(|(name, value)| Some((name, value.as_deref()?))).collect();

@@ -27,8 +27,8 @@ const PRIVATE_CRATES: [(&str, &[&str]); 10] = [
     ("cap_fs_ext::", &["guest/wasi"]),
     ("getrandom::", &["guest/wasi"]),
     ("fern::", &["log.rs"]),
-    ("ureq::", &["http.rs"]),
-    ("url::", &["http.rs"]),
+    ("ureq::", &["http.rs", "http/"]),
+    ("url::", &["http.rs", "http/"]),
     ("glob::", &["guest/host/hosts.rs"]),
 ];
 
