@@ -40,7 +40,7 @@ pub(super) type MakeConfig = std::convert::Infallible;
 static BACKENDS: [Backend; 3] = [cranelift::BACKEND, llvm::BACKEND, singlepass::BACKEND];
 
 /// Changes whenever `compile.rs` or `limits.rs` ask the compilers for something else.
-const COMPILE_VERSION: u32 = 1;
+const COMPILE_VERSION: u32 = 2;
 
 /// What the program has chosen.
 static CHOSEN: RwLock<Option<&'static Backend>> = RwLock::new(None);
@@ -58,10 +58,10 @@ impl Backend {
     /// others, that was prepared in the way of this version, and that counts its instructions if there is `fuel`.
     pub(super) fn settings(&self, linked: bool, fuel: bool, version: u32) -> String {
         let fuel = if fuel { ", fuel" } else { "" };
-        let memories = if linked && self.linked_memories_move {
-            format!("memories move before {DYNAMIC_GUARD} bytes")
-        } else {
-            "memories stay".to_owned()
+        let memories = match (linked, self.linked_memories_move) {
+            (true, true) => format!("linked, memories move before {DYNAMIC_GUARD} bytes"),
+            (true, false) => "linked".to_owned(),
+            (false, _) => format!("alone, moving memories before {DYNAMIC_GUARD} bytes"),
         };
         format!(
             "extism-wasmer {}, wasmer {}, {} {}, compile {COMPILE_VERSION}, rewrite {version}, {memories}{fuel}",
@@ -158,9 +158,7 @@ mod tests {
             for (fuel, version) in [(false, 1), (true, 1), (false, 2)] {
                 all.push(backend.settings(false, fuel, version));
             }
-            if backend.linked_memories_move {
-                all.push(backend.settings(true, false, 1));
-            }
+            all.push(backend.settings(true, false, 1));
         }
         let count = all.len();
         all.sort_unstable();

@@ -19,6 +19,8 @@ pub(super) struct How {
     pub(super) linked: bool,
     /// The code counts its instructions.
     pub(super) fuel: bool,
+    /// Memories of one page with this maximum, in pages, move when they grow, in modules that nobody else is linked with.
+    pub(super) moving: u32,
 }
 
 /// Compiles `wasm` with an engine that is thrown away afterwards.
@@ -40,7 +42,7 @@ pub(super) fn compile(how: How, name: &str, wasm: &[u8], machine: &Machine) -> R
 
 /// An engine that compiles with the backend, for the proposals that are safe to offer.
 fn engine(how: How, machine: &Machine) -> Option<Engine> {
-    let How { backend, linked, fuel } = how;
+    let How { backend, linked, fuel, moving } = how;
     let mut config = backend.config?();
     if fuel {
         // Nothing runs before the host has said how much may.
@@ -56,7 +58,7 @@ fn engine(how: How, machine: &Machine) -> Option<Engine> {
     features.exceptions(false);
     let builder = EngineBuilder::new(config).set_target(Some(target)).set_features(Some(features));
     let mut engine: Engine = builder.engine().into();
-    engine.set_tunables(limits::compile_time(linked && backend.linked_memories_move));
+    engine.set_tunables(limits::compile_time(linked && backend.linked_memories_move, (!linked).then_some(moving)));
     Some(engine)
 }
 

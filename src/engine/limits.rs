@@ -61,6 +61,7 @@ pub(crate) fn store(plugin: &CompiledPlugin, limit: Option<MemoryLimit>, imports
         base: BaseTunables::new(),
         budget: limit.map(|limit| Arc::new(Budget { used: AtomicU64::new(0), limit })),
         memories_move: plugin.memories_move || !imports_memory,
+        moving: None,
         table_share: MAX_TABLE_ELEMENTS / plugin.tables().max(1),
         table_elements_left: AtomicU32::new(MAX_TABLE_ELEMENTS),
     };
@@ -69,13 +70,15 @@ pub(crate) fn store(plugin: &CompiledPlugin, limit: Option<MemoryLimit>, imports
     Store::new(engine)
 }
 
-/// What the compilers are told: whether memories are reservations or blocks that move when they grow.
+/// What the compilers are told: whether memories are reservations or blocks that move when they grow, and which maximum
+/// those have that move in any case.
 #[cfg(feature = "compiler")]
-pub(super) fn compile_time(memories_move: bool) -> impl Tunables + Send + Sync {
+pub(super) fn compile_time(memories_move: bool, moving: Option<u32>) -> impl Tunables + Send + Sync {
     PluginTunables {
         base: BaseTunables::new(),
         budget: None,
         memories_move,
+        moving: moving.map(Pages),
         table_share: MAX_TABLE_ELEMENTS,
         table_elements_left: AtomicU32::new(MAX_TABLE_ELEMENTS),
     }
@@ -88,6 +91,8 @@ struct PluginTunables {
     base: BaseTunables,
     budget: Option<Arc<Budget>>,
     memories_move: bool,
+    /// The maximum of memories that move in any case.
+    moving: Option<Pages>,
     /// What a table may grow to that does not say. Wasmer bounds a table by its declared maximum only.
     table_share: u32,
     table_elements_left: AtomicU32,
@@ -131,7 +136,8 @@ impl Tunables for PluginTunables {
     /// Modules carry the styles of their own memories from when they were compiled; once they run, this one is asked
     /// for memories of the host only.
     fn memory_style(&self, memory: &MemoryType) -> MemoryStyle {
-        if self.memories_move {
+        let is_marked = self.moving.is_some() && memory.maximum == self.moving && memory.minimum == Pages(1);
+        if self.memories_move || is_marked {
             MemoryStyle::Dynamic { offset_guard_size: DYNAMIC_GUARD }
         } else {
             self.base.memory_style(memory)
@@ -245,25 +251,31 @@ impl LinearMemory for LimitedMemory {
     }
 }
 
-/// Zeroes the first `end` bytes of a memory. What is large is given back to the system, which has it zero again when
-/// it is used.
+/// Zeroes the first `end` bytes of a memory.
 pub(crate) fn clear(memory: &MemoryView<'_>, end: u64) {
-    /// From this size on, letting go of pages costs less than writing them, and frees them besides.
-    const LARGE: u64 = 1 << 20;
-    let discarded = if end >= LARGE { discard(memory, end) } else { 0 };
-    let zeros = [0; 1 << 12];
-    let mut offset = discarded;
-    while offset < end {
-        let length = (end - offset).min(zeros.len() as u64);
-        // Cannot fail: callers pass no more than the memory has.
-        let _ = memory.write(offset, &zeros[..length as usize]);
-        offset += length;
+    zero(memory, 0, end);
+}
+
+/// As [`clear`], by giving the pages back to the system, which has them zero again when they are used.
+pub(crate) fn discard(memory: &MemoryView<'_>, end: u64) {
+    zero(memory, drop_pages(memory, end), end);
+}
+
+fn zero(memory: &MemoryView<'_>, start: u64, end: u64) {
+    let end = end.min(memory.data_size());
+    if start >= end {
+        return;
     }
+    let (Ok(start), Ok(length)) = (usize::try_from(start), usize::try_from(end.saturating_sub(start))) else { return };
+    let from = memory.data_ptr().wrapping_add(start);
+    // SAFETY: the bytes are inside the memory, which is mapped and writable to its size; nothing in Rust refers to them,
+    // and no code of the plugin runs, as its store is borrowed for the view.
+    unsafe { from.write_bytes(0, length) };
 }
 
 /// Makes the system drop whole pages at the start of a memory; returns how many bytes that were.
 #[cfg(target_os = "linux")]
-fn discard(memory: &MemoryView<'_>, end: u64) -> u64 {
+fn drop_pages(memory: &MemoryView<'_>, end: u64) -> u64 {
     use rustix::mm::{Advice, madvise};
     /// WebAssembly's page: no system's own are larger.
     const PAGE: usize = 1 << 16;
@@ -278,6 +290,6 @@ fn discard(memory: &MemoryView<'_>, end: u64) -> u64 {
 }
 
 #[cfg(not(target_os = "linux"))]
-fn discard(_: &MemoryView<'_>, _: u64) -> u64 {
+fn drop_pages(_: &MemoryView<'_>, _: u64) -> u64 {
     0
 }

@@ -22,7 +22,8 @@ pub(super) fn make<E: From<Error>>(
     let blake3 = contents.bytes().and_then(|_| contents.blake3());
     let blake3 = blake3.map_err(|error| Failure::Other(Error::from(error).into()))?;
     let wasm = (preparation.prepare)(index, &blake3.to_hex()).map_err(Failure::Other)?;
-    let how = How { backend: request.backend, linked: request.linked, fuel: preparation.fuel };
+    let how =
+        How { backend: request.backend, linked: request.linked, fuel: preparation.fuel, moving: preparation.moving };
     compile::compile(how, input.name, &wasm, &request.machine).map_err(|error| Failure::Other(error.into()))
 }
 

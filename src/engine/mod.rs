@@ -28,7 +28,7 @@ use crate::digest::Digest;
 pub(crate) use backend::{Backend, choose, find, select};
 #[cfg(feature = "compiler")]
 pub(crate) use backend::{backends, named};
-pub(crate) use limits::{MemoryLimit, clear, store};
+pub(crate) use limits::{MemoryLimit, clear, discard, store};
 pub(crate) use machine::Machine;
 #[cfg(feature = "compiler")]
 pub(crate) use make::{Made, precompile};
@@ -124,6 +124,10 @@ pub(crate) struct Preparation<'a, E> {
     pub(crate) version: u32,
     /// Whether the code is to count its instructions.
     pub(crate) fuel: bool,
+    /// Memories that begin with a page and have this maximum, in pages, are blocks that move when they grow, not
+    /// reservations of 8 GiB, in a module that is alone.
+    #[cfg_attr(not(feature = "compiler"), expect(dead_code, reason = "asked when compiling"))]
+    pub(crate) moving: u32,
     #[cfg_attr(not(feature = "compiler"), expect(dead_code, reason = "asked when compiling"))]
     pub(crate) prepare: &'a Prepare<'a, E>,
 }

@@ -11,7 +11,7 @@ use super::blocks::START;
 use super::host::{config, http, log, memory, vars};
 
 /// The import module of 0.x plugins. Libraries of the manifest may add names of their own to it.
-const ENV: &str = "env";
+pub(super) const ENV: &str = "env";
 
 /// The import module of 1.x plugins, which belongs to the host alone.
 pub(crate) const HOST_MODULE: &str = "extism:host/env";
@@ -121,7 +121,7 @@ pub(crate) fn import(
 /// begins, which is where blocks begin here, and a place for a reference of the host, which is null here.
 fn host_object(store: &mut impl AsStoreMut, guest: &FunctionEnv<Guest>, name: &str) -> Option<Extern> {
     match name {
-        "memory" => Some(guest.as_ref(store).io.memory().clone().into()),
+        "memory" => Some(guest.as_ref(store).io.memory()?.clone().into()),
         "__data_end" | "__heap_base" => Some(Global::new(store, Value::I32(START as i32)).into()),
         "extism_context" => Some(Global::new_mut(store, Value::ExternRef(None)).into()),
         _ => None,

@@ -1,15 +1,20 @@
 //! The I/O memory: a WebAssembly memory that the plugin does not name, with the input and the blocks in it.
 //!
-//! A plugin may load and store anywhere in it and nowhere else, and finds zeros wherever this call has not written.
+//! A plugin may load and store anywhere in it and nowhere else, and finds zeros wherever this call has not written. It is
+//! the module's own, where calls are inlined in that (`rewrite/inline.rs`), else one that the host has made.
 
 use std::ops::Range;
 
-use wasmer::{AsStoreMut, AsStoreRef, Memory, MemoryError, MemoryType, MemoryView, Pages};
+use wasmer::{AsStoreMut, AsStoreRef, Global, Instance, Memory, MemoryError, MemoryType, MemoryView, Pages, Value};
 
 use super::Fault;
 use super::blocks::{Blocks, START};
+use super::reserved::{IO_MEMORY_EXPORT, REGISTER_EXPORTS};
 
 const PAGE: u64 = 1 << 16;
+
+/// The most bytes that inlined code moves at once.
+const WORD: u64 = 8;
 
 /// The sizes that an I/O memory is made with.
 #[derive(Debug, Clone, Copy)]
@@ -22,39 +27,135 @@ pub(crate) struct Capacity {
     pub(crate) imported: bool,
     /// Zeroes the first so many bytes of a memory.
     pub(crate) clear: fn(&MemoryView<'_>, u64),
+    /// The same, by giving them back to the system.
+    pub(crate) discard: fn(&MemoryView<'_>, u64),
+}
+
+/// How much of the memory the calls of late have used. Bytes that are used again soon are zeroed, which is cheaper than to
+/// have the system find new pages; those that are not are given back.
+#[derive(Debug, Default)]
+struct Usage {
+    /// What a call uses, in bytes; one that uses less lowers it slowly.
+    usual: u64,
+    /// Bytes up to here may be in memory.
+    resident: u64,
+}
+
+impl Usage {
+    /// Whether the memory is to be given back, after a call that has used the first `used` bytes; then, how much of it.
+    fn note(&mut self, used: u64) -> Option<u64> {
+        /// Below this, there is nothing to gain.
+        const LARGE: u64 = 1 << 20;
+        /// From this on, to zero it takes longer than new pages do.
+        const HUGE: u64 = 64 << 20;
+        let is_unusual = used / 4 > self.usual;
+        self.usual = used.max(self.usual - self.usual / 8);
+        self.resident = self.resident.max(used);
+        let is_left = self.resident / 8 > self.usual;
+        let gives_back = self.resident >= LARGE && (is_unusual || is_left || used >= HUGE);
+        gives_back.then(|| std::mem::take(&mut self.resident))
+    }
 }
 
 /// The memory and who has which part of it.
 #[derive(Debug)]
 pub(crate) struct IoMemory {
-    memory: Memory,
+    /// None before the module is there that owns it.
+    memory: Option<Memory>,
+    /// What inlined code goes by, if there is such code.
+    registers: Option<Registers>,
     capacity: Capacity,
     blocks: Blocks,
     input: Range<u64>,
+    /// Where there are no registers.
     output: Range<u64>,
     /// See `copy_output`; mostly empty.
     output_copy: Vec<u8>,
-    /// Bytes from here on are zero.
+    /// Inlined code moves bytes below this, and so up to a word behind it.
+    bound: u64,
+    /// Bytes from here on are zero, but for that.
     dirty_end: u64,
+    usage: Usage,
+}
+
+/// Globals that the module and the host share, in the order of their exports.
+#[derive(Debug)]
+struct Registers {
+    input_offset: Global,
+    input_length: Global,
+    /// At how many offsets a word of the input begins.
+    input_words: Global,
+    bound: Global,
+    output_offset: Global,
+    output_length: Global,
+}
+
+impl Registers {
+    fn of(instance: &Instance) -> Option<Self> {
+        let globals = REGISTER_EXPORTS.map(|name| instance.exports.get_global(name).ok().cloned());
+        let [input_offset, input_length, input_words, bound, output_offset, output_length] = globals;
+        Some(Self {
+            input_offset: input_offset?,
+            input_length: input_length?,
+            input_words: input_words?,
+            bound: bound?,
+            output_offset: output_offset?,
+            output_length: output_length?,
+        })
+    }
+}
+
+fn set(global: &Global, store: &mut impl AsStoreMut, value: u64) {
+    // Cannot fail: they are mutable 64-bit integers of this store.
+    let _ = global.set(store, Value::I64(value.cast_signed()));
+}
+
+fn get(global: &Global, store: &mut impl AsStoreMut) -> u64 {
+    match global.get(store) {
+        Value::I64(value) => value.cast_unsigned(),
+        _ => 0,
+    }
 }
 
 impl IoMemory {
-    pub(super) fn new(store: &mut impl AsStoreMut, capacity: Capacity) -> Result<Self, MemoryError> {
-        let ty = MemoryType::new(Pages(capacity.initial_pages.max(1)), None, false);
-        Ok(Self {
-            memory: Memory::new(store, ty)?,
+    /// Without a memory, which nothing can be done with before it has one.
+    pub(super) fn new(capacity: Capacity) -> Self {
+        Self {
+            memory: None,
+            registers: None,
             capacity,
             blocks: Blocks::default(),
             input: 0..0,
             output: 0..0,
             output_copy: Vec::new(),
+            bound: 0,
             dirty_end: 0,
-        })
+            usage: Usage::default(),
+        }
+    }
+
+    /// Makes a memory for modules that have none of their own for it.
+    pub(super) fn make(&mut self, store: &mut impl AsStoreMut) -> Result<(), MemoryError> {
+        let ty = MemoryType::new(Pages(self.capacity.initial_pages.max(1)), None, false);
+        self.memory = Some(Memory::new(store, ty)?);
+        Ok(())
+    }
+
+    /// Takes the memory that `instance` has for it, and what goes with that, if it has one.
+    pub(super) fn attach(&mut self, instance: &Instance) {
+        if let Ok(memory) = instance.exports.get_memory(IO_MEMORY_EXPORT) {
+            self.memory = Some(memory.clone());
+            self.registers = Registers::of(instance);
+        }
     }
 
     /// The memory itself, for a module that imports it.
-    pub(crate) fn memory(&self) -> &Memory {
-        &self.memory
+    pub(crate) fn memory(&self) -> Option<&Memory> {
+        self.memory.as_ref()
+    }
+
+    fn view<'a>(&self, store: &'a (impl AsStoreRef + ?Sized)) -> Option<MemoryView<'a>> {
+        Some(self.memory.as_ref()?.view(store))
     }
 
     /// Clears what the previous call left and copies `input` in as the first block. No block for an empty input: its
@@ -75,26 +176,41 @@ impl IoMemory {
         let length = input.len() as u64;
         let offset = self.alloc_below(store, length, u64::MAX).ok_or(Fault::OutOfMemory(length))?;
         self.write(store, offset, input)?;
-        self.input = offset..offset + length;
+        self.place_input(store, offset..offset + length);
         Ok(())
     }
 
     /// True if `bytes` lie in this memory, or in the copy of its output.
     fn contains(&self, store: &impl AsStoreRef, bytes: &[u8]) -> bool {
-        let view = self.memory.view(store);
+        let Some(view) = self.view(store) else { return false };
         let distance = bytes.as_ptr().addr().wrapping_sub(view.data_ptr().addr());
         (distance as u64) < view.data_size() || self.output_copy.as_ptr_range().contains(&bytes.as_ptr())
     }
 
     /// Forgets input, output and blocks, and clears every byte that was written.
     pub(super) fn reset(&mut self, store: &mut impl AsStoreMut) {
-        self.input = 0..0;
-        self.forget_output();
+        self.place_input(store, 0..0);
+        self.forget_output(store);
         self.blocks.clear();
-        let view = self.memory.view(store);
-        let dirty_end = if self.capacity.imported { view.data_size() } else { self.dirty_end };
-        (self.capacity.clear)(&view, dirty_end.min(view.data_size()));
+        if let Some(view) = self.view(store) {
+            let inlined = if self.bound == 0 { 0 } else { self.bound + WORD };
+            let written = if self.capacity.imported { view.data_size() } else { self.dirty_end.max(inlined) };
+            match self.usage.note(written) {
+                None => (self.capacity.clear)(&view, written),
+                Some(resident) => (self.capacity.discard)(&view, resident),
+            }
+        }
         self.dirty_end = 0;
+        self.set_bound(store, 0);
+    }
+
+    fn set_bound(&mut self, store: &mut impl AsStoreMut, bound: u64) {
+        if self.bound != bound
+            && let Some(registers) = &self.registers
+        {
+            set(&registers.bound, store, bound);
+            self.bound = bound;
+        }
     }
 
     /// The input's place; `0..0` if it is empty.
@@ -102,50 +218,80 @@ impl IoMemory {
         self.input.clone()
     }
 
-    pub(super) fn set_input(&mut self, store: &impl AsStoreRef, offset: u64, length: u64) -> Option<()> {
-        self.input = self.checked_range(store, offset, length)?;
+    pub(super) fn set_input(&mut self, store: &mut impl AsStoreMut, offset: u64, length: u64) -> Option<()> {
+        let input = self.checked_range(store, offset, length)?;
+        self.place_input(store, input);
         Some(())
+    }
+
+    fn place_input(&mut self, store: &mut impl AsStoreMut, input: Range<u64>) {
+        if self.input != input
+            && let Some(registers) = &self.registers
+        {
+            let length = input.end - input.start;
+            set(&registers.input_offset, store, input.start);
+            set(&registers.input_length, store, length);
+            set(&registers.input_words, store, length.saturating_sub(WORD - 1));
+        }
+        self.input = input;
     }
 
     /// The output's place; `0..0` if there is none.
-    pub(super) fn output(&self) -> Range<u64> {
-        self.output.clone()
+    pub(super) fn output(&self, store: &mut impl AsStoreMut) -> Range<u64> {
+        let Some(registers) = &self.registers else { return self.output.clone() };
+        let (offset, length) = (get(&registers.output_offset, store), get(&registers.output_length, store));
+        // They are the module's: what they say is checked like what any plugin says.
+        self.checked_range(store, offset, length).unwrap_or(0..0)
     }
 
     /// Makes `length` bytes from `offset` on the output, if they are in the memory.
-    pub(super) fn set_output(&mut self, store: &impl AsStoreRef, offset: u64, length: u64) -> Option<()> {
-        self.output = self.checked_range(store, offset, length)?;
+    pub(super) fn set_output(&mut self, store: &mut impl AsStoreMut, offset: u64, length: u64) -> Option<()> {
+        let output = self.checked_range(store, offset, length)?;
+        self.place_output(store, output);
         Some(())
     }
 
+    fn place_output(&mut self, store: &mut impl AsStoreMut, output: Range<u64>) {
+        if let Some(registers) = &self.registers {
+            set(&registers.output_offset, store, output.start);
+            set(&registers.output_length, store, output.end - output.start);
+        } else {
+            self.output = output;
+        }
+    }
+
     /// Empties the output.
-    pub(crate) fn forget_output(&mut self) {
-        self.output = 0..0;
+    pub(crate) fn forget_output(&mut self, store: &mut impl AsStoreMut) {
+        self.place_output(store, 0..0);
         self.output_copy = Vec::new();
     }
 
     /// The address of the output, which the C caller reads in place, and its length. The byte after it is readable.
     pub(crate) fn output_address(&mut self, store: &mut impl AsStoreMut) -> (*const u8, u64) {
-        let length = self.output.end - self.output.start;
-        if self.output.end == self.size(store) {
+        let output = self.output(store);
+        let length = output.end - output.start;
+        if output.end >= self.size(store) {
             return (self.copy_output(store), length);
         }
-        let base = self.memory.view(store).data_ptr().cast_const();
-        let offset = usize::try_from(self.output.start).unwrap_or(0);
+        let base = self.view(store).map_or(std::ptr::null(), |view| view.data_ptr().cast_const());
+        let offset = usize::try_from(output.start).unwrap_or(0);
         (base.wrapping_add(offset), length)
     }
 
     /// A copy of the output.
     #[cfg(feature = "compiler")]
-    pub(crate) fn output_bytes(&self, store: &impl AsStoreRef) -> Vec<u8> {
-        self.memory.view(store).copy_range_to_vec(self.output()).unwrap_or_default()
+    pub(crate) fn output_bytes(&self, store: &mut impl AsStoreMut) -> Vec<u8> {
+        let output = self.output(store);
+        self.view(store).and_then(|view| view.copy_range_to_vec(output).ok()).unwrap_or_default()
     }
 
     /// The output with a byte after it, outside the memory: for output that ends where the memory does, which no block
     /// does.
-    fn copy_output(&mut self, store: &impl AsStoreRef) -> *const u8 {
+    fn copy_output(&mut self, store: &mut impl AsStoreMut) -> *const u8 {
         if self.output_copy.is_empty() {
-            self.output_copy = self.memory.view(store).copy_range_to_vec(self.output()).unwrap_or_default();
+            let output = self.output(store);
+            let copy = self.view(store).and_then(|view| view.copy_range_to_vec(output).ok());
+            self.output_copy = copy.unwrap_or_default();
             self.output_copy.push(0);
         }
         self.output_copy.as_ptr()
@@ -168,27 +314,28 @@ impl IoMemory {
     }
 
     /// Frees the block at `offset`. The input is gone with its block; the output's block stays.
-    pub(super) fn free(&mut self, offset: u64) {
-        if self.is_output(offset) {
+    pub(super) fn free(&mut self, store: &mut impl AsStoreMut, offset: u64) {
+        if self.is_output(store, offset) {
             return;
         }
         if offset == self.input.start {
-            self.input = 0..0;
+            self.place_input(store, 0..0);
         }
         self.blocks.free(offset);
     }
 
     /// Takes over a handle that the plugin has passed on, as Extism does since 1.7.
-    pub(super) fn release(&mut self, offset: u64) {
-        if offset != self.input.start && !self.is_output(offset) {
+    pub(super) fn release(&mut self, store: &mut impl AsStoreMut, offset: u64) {
+        if offset != self.input.start && !self.is_output(store, offset) {
             self.blocks.release(offset);
         }
     }
 
     /// True if the output lies in the block at `offset`.
-    fn is_output(&self, offset: u64) -> bool {
+    fn is_output(&self, store: &mut impl AsStoreMut, offset: u64) -> bool {
+        let output = self.output(store);
         let end = offset.saturating_add(self.blocks.length(offset).unwrap_or(0));
-        offset < self.output.end && self.output.start < end
+        offset < output.end && output.start < end
     }
 
     /// The length of the block that begins at `offset`.
@@ -199,34 +346,35 @@ impl IoMemory {
     /// The bytes of the block that begins at `offset`.
     pub(super) fn block(&self, store: &impl AsStoreRef, offset: u64) -> Option<Vec<u8>> {
         let end = offset + self.blocks.length(offset)?;
-        self.memory.view(store).copy_range_to_vec(offset..end).ok()
+        self.view(store)?.copy_range_to_vec(offset..end).ok()
     }
 
     /// Up to `most` bytes of the block that begins at `offset`, and how many it has besides.
     pub(super) fn block_start(&self, store: &impl AsStoreRef, offset: u64, most: u64) -> Option<(Vec<u8>, u64)> {
         let length = self.blocks.length(offset)?;
         let taken = length.min(most);
-        let bytes = self.memory.view(store).copy_range_to_vec(offset..offset + taken).ok()?;
+        let bytes = self.view(store)?.copy_range_to_vec(offset..offset + taken).ok()?;
         Some((bytes, length - taken))
     }
 
     /// `N` bytes at `offset`, anywhere in the memory.
     pub(super) fn load<const N: usize>(&self, store: &impl AsStoreRef, offset: u64) -> Option<[u8; N]> {
         let mut bytes = [0; N];
-        self.memory.view(store).read(offset, &mut bytes).ok()?;
+        self.view(store)?.read(offset, &mut bytes).ok()?;
         Some(bytes)
     }
 
     /// Stores `bytes` at `offset`, anywhere in the memory.
     pub(super) fn write(&mut self, store: &impl AsStoreRef, offset: u64, bytes: &[u8]) -> Result<(), Fault> {
-        self.memory.view(store).write(offset, bytes).map_err(|_| Fault::OutOfBounds)?;
+        let view = self.view(store).ok_or(Fault::OutOfBounds)?;
+        view.write(offset, bytes).map_err(|_| Fault::OutOfBounds)?;
         self.dirty_end = self.dirty_end.max(offset + bytes.len() as u64);
         Ok(())
     }
 
     /// The memory's size in bytes.
     pub(super) fn size(&self, store: &impl AsStoreRef) -> u64 {
-        self.memory.view(store).data_size()
+        self.view(store).map_or(0, |view| view.data_size())
     }
 
     fn checked_range(&self, store: &impl AsStoreRef, offset: u64, length: u64) -> Option<Range<u64>> {
@@ -234,19 +382,20 @@ impl IoMemory {
         (end <= self.size(store)).then_some(offset..end)
     }
 
-    /// Allocates below `limit`, growing the memory if it must. The memory's last byte is never part of a block, so
-    /// that there is always a readable one after the output.
+    /// Allocates below `limit`, growing the memory if it must. The memory's last word is never part of a block: there is
+    /// always a readable byte after the output, and inlined code moves a word that begins in the last block.
     fn alloc_below(&mut self, store: &mut impl AsStoreMut, length: u64, limit: u64) -> Option<u64> {
-        let end = limit.min(self.size(store) - 1);
-        if let Some(offset) = self.blocks.alloc(length, end) {
-            return Some(offset);
-        }
-        let needed = self.blocks.end_needed(length)?;
-        if needed > limit || self.blocks.is_full() {
-            return None;
-        }
-        self.grow(store, needed + 1)?;
-        self.blocks.alloc(length, needed)
+        let end = limit.min(self.size(store).saturating_sub(WORD));
+        let offset = self.blocks.alloc(length, end).or_else(|| {
+            let needed = self.blocks.end_needed(length)?;
+            if needed > limit || self.blocks.is_full() {
+                return None;
+            }
+            self.grow(store, needed.checked_add(WORD)?)?;
+            self.blocks.alloc(length, needed)
+        })?;
+        self.set_bound(store, self.bound.max(self.blocks.top()));
+        Some(offset)
     }
 
     /// Grows to at least `needed` bytes, to twice the size where that is allowed: a block at a time would be slow.
@@ -255,7 +404,43 @@ impl IoMemory {
         let missing = |target: u64| u32::try_from(target.saturating_sub(size).div_ceil(PAGE)).ok();
         let least = missing(needed)?;
         let ample = missing(size * 2)?.max(least);
-        self.memory.grow(store, Pages(ample)).or_else(|_| self.memory.grow(store, Pages(least))).ok()?;
+        let memory = self.memory.as_ref()?;
+        memory.grow(store, Pages(ample)).or_else(|_| memory.grow(store, Pages(least))).ok()?;
         Some(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Usage;
+
+    const MIB: u64 = 1 << 20;
+
+    #[test]
+    fn what_is_used_again_is_kept() {
+        let mut usage = Usage::default();
+        assert_eq!(usage.note(100), None);
+        assert_eq!(usage.note(4 * MIB), Some(4 * MIB), "one large call among small ones");
+        assert_eq!((0..100).filter(|_| usage.note(4 * MIB).is_some()).count(), 0, "the next are not unusual");
+        assert_eq!((0..100).filter(|_| usage.note(2 * MIB).is_some()).count(), 0, "nor are somewhat smaller ones");
+    }
+
+    #[test]
+    fn what_is_no_longer_used_is_given_back_once() {
+        let mut usage = Usage::default();
+        for _ in 0..3 {
+            usage.note(8 * MIB);
+        }
+        let given: Vec<_> = (0..100).filter_map(|call| Some((call, usage.note(100)?))).collect();
+        assert_eq!(given.len(), 1, "{given:?}");
+        assert!((5..30).contains(&given[0].0) && given[0].1 == 8 * MIB, "{given:?}");
+    }
+
+    #[test]
+    fn what_is_huge_is_always_given_back_and_what_is_small_never() {
+        let mut usage = Usage::default();
+        assert_eq!((0..10).filter(|_| usage.note(100 * MIB) == Some(100 * MIB)).count(), 10);
+        let mut usage = Usage::default();
+        assert_eq!((0..1000).filter(|call| usage.note(call % 7 * 100_000).is_some()).count(), 0);
     }
 }

@@ -20,7 +20,7 @@ use std::time::Instant;
 
 use parking_lot::Mutex;
 use thiserror::Error;
-use wasmer::{AsStoreMut, FunctionEnv, MemoryError};
+use wasmer::{AsStoreMut, FunctionEnv, Instance, MemoryError};
 
 #[cfg(feature = "http")]
 use crate::http;
@@ -28,7 +28,10 @@ pub(crate) use abi::{HOST_MODULE, import, is_known};
 pub(crate) use host::fetch::Network;
 pub(crate) use host::vars::Vars;
 pub(crate) use io_memory::{Capacity, IoMemory};
-pub(crate) use reserved::{FUEL_GONE_EXPORT, FUEL_LEFT_EXPORT, REWRITE_VERSION, START_EXPORT, is_reserved};
+pub(crate) use reserved::{
+    FUEL_GONE_EXPORT, FUEL_LEFT_EXPORT, IO_MEMORY_EXPORT, IO_MEMORY_MAX_PAGES, REWRITE_VERSION, START_EXPORT,
+    is_reserved,
+};
 #[cfg(feature = "compiler")]
 pub(crate) use rewrite::{Error as RewriteError, rewrite};
 
@@ -102,18 +105,28 @@ impl State {
 }
 
 impl Guest {
-    /// A guest with an I/O memory in `store`.
+    /// A guest in `store`. If `own_memory`, its I/O memory will be that of a module, which has to be
+    /// [attached](Self::attach).
     ///
     /// # Errors
     /// The memory does not fit into the plugin's limits or the process's address space.
     pub(crate) fn new(
         store: &mut impl AsStoreMut,
         capacity: Capacity,
+        own_memory: bool,
         deadline: Option<Instant>,
         state: SharedState,
     ) -> Result<FunctionEnv<Self>, MemoryError> {
-        let io = IoMemory::new(store, capacity)?;
+        let mut io = IoMemory::new(capacity);
+        if !own_memory {
+            io.make(store)?;
+        }
         Ok(FunctionEnv::new(store, Self { io, error: None, deadline, state }))
+    }
+
+    /// Takes the I/O memory of `instance`, if it has one.
+    pub(crate) fn attach(&mut self, instance: &Instance) {
+        self.io.attach(instance);
     }
 
     /// Makes ready for a call with `input`, which has until `deadline`: no block, output or error of the previous call is left.

@@ -1,13 +1,31 @@
 //! What the rewrite adds to modules. It is not the plugin's.
 
 /// Changes whenever a module comes out differently than before: compiled code that was kept is for one version.
-pub(crate) const REWRITE_VERSION: u32 = 1;
+pub(crate) const REWRITE_VERSION: u32 = 2;
 
 /// The start function, where the module has one.
 pub(crate) const START_EXPORT: &str = "extism-wasmer:start";
 
 /// Memory 0, where the module has one.
 pub(super) const MEMORY_EXPORT: &str = "extism-wasmer:memory";
+
+/// The I/O memory, where it is the module's own, and what that may grow to in pages: no memory of a plugin's has that
+/// maximum but by chance.
+pub(crate) const IO_MEMORY_EXPORT: &str = "extism-wasmer:io";
+pub(crate) const IO_MEMORY_MAX_PAGES: u32 = 65_521;
+
+// Wasmer's LLVM backend takes the length of a memory that moves for 32 bits: at 4 GiB, it would be 0.
+const _: () = assert!(IO_MEMORY_MAX_PAGES < 1 << 16);
+
+/// The globals that go with it, in their order.
+pub(in crate::guest) const REGISTER_EXPORTS: [&str; 6] = [
+    "extism-wasmer:input-offset",
+    "extism-wasmer:input-length",
+    "extism-wasmer:input-words",
+    "extism-wasmer:bound",
+    "extism-wasmer:output-offset",
+    "extism-wasmer:output-length",
+];
 
 /// In code that counts its instructions: how many more it may execute, and whether it has wanted to execute more. The
 /// names are those of wasmer-middlewares.
@@ -16,5 +34,6 @@ pub(crate) const FUEL_GONE_EXPORT: &str = "wasmer_metering_points_exhausted";
 
 /// True for the names above.
 pub(crate) fn is_reserved(export: &str) -> bool {
-    [START_EXPORT, MEMORY_EXPORT, FUEL_LEFT_EXPORT, FUEL_GONE_EXPORT].contains(&export)
+    const OTHERS: [&str; 5] = [START_EXPORT, MEMORY_EXPORT, IO_MEMORY_EXPORT, FUEL_LEFT_EXPORT, FUEL_GONE_EXPORT];
+    OTHERS.contains(&export) || REGISTER_EXPORTS.contains(&export)
 }

@@ -64,8 +64,15 @@ fn with_inputs<T>(
 ) -> Result<T, Error> {
     let sources = modules.into_iter().map(|entry| source(entry, deadline)).collect::<Result<Vec<_>, _>>()?;
     let inputs: Vec<_> = sources.iter().map(Source::input).collect();
-    let prepare = |index: usize, name: &str| prepare(&sources[index], name);
-    work(&inputs, &Preparation { version: guest::REWRITE_VERSION, fuel, prepare: &prepare })
+    let prepare = |index: usize, name: &str| {
+        // Where instructions are counted, they are the plugin's own.
+        let alone = sources.len() == 1 && !fuel;
+        prepare(&sources[index], name, alone)
+    };
+    work(
+        &inputs,
+        &Preparation { version: guest::REWRITE_VERSION, fuel, moving: guest::IO_MEMORY_MAX_PAGES, prepare: &prepare },
+    )
 }
 
 /// What there is of a module.
@@ -99,16 +106,16 @@ fn source(entry: ModuleEntry<'_>, deadline: Option<Instant>) -> Result<Source<'_
     Ok(Source::Loaded(loader::load(entry, deadline)?))
 }
 
-/// The module as it is compiled, with the name that it shall have.
+/// The module as it is compiled, with the name that it shall have, `alone` or with others.
 #[cfg(feature = "compiler")]
-fn prepare(source: &Source<'_>, name: &str) -> Result<Vec<u8>, Error> {
+fn prepare(source: &Source<'_>, name: &str, alone: bool) -> Result<Vec<u8>, Error> {
     let Source::Loaded(module) = source;
-    let rewritten = guest::rewrite(name, &module.to_binary()?);
+    let rewritten = guest::rewrite(name, &module.to_binary()?, alone);
     rewritten.map_err(|cause| Error::Rewrite { module: module.name.clone(), cause })
 }
 
 /// Nobody compiles.
 #[cfg(not(feature = "compiler"))]
-fn prepare(_: &Source<'_>, _: &str) -> Result<Vec<u8>, Error> {
+fn prepare(_: &Source<'_>, _: &str, _: bool) -> Result<Vec<u8>, Error> {
     Err(engine::Error::NoCompiler.into())
 }

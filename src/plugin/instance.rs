@@ -50,8 +50,9 @@ pub(super) fn create(recipe: &Recipe, state: SharedState) -> Result<Live, Error>
         max_block_pages: recipe.max_block_pages,
         imported: plan.imports_io_memory,
         clear: engine::clear,
+        discard: engine::discard,
     };
-    let guest = Guest::new(&mut store, capacity, manifest::deadline(recipe.timeout), state);
+    let guest = Guest::new(&mut store, capacity, plan.owns_io_memory, manifest::deadline(recipe.timeout), state);
     let guest = guest.map_err(|error| Error::IoMemory(error.to_string()))?;
     let (main, libraries) = instantiate_all(&mut store, &guest, recipe)?;
     let metered = match recipe.fuel {
@@ -186,6 +187,9 @@ impl<'a> Imports<'a> {
     ) -> Result<Instance, Error> {
         let instance = Instance::new_by_index(store, &linked.module, externs)
             .map_err(|error| explain(linked, self.recipe, error))?;
+        if self.recipe.plan.owns_io_memory {
+            self.guest.as_mut(store).attach(&instance);
+        }
         if let Some(wasi) = self.wasi.take() {
             wasi.attach(store, &instance)?;
         }

@@ -46,6 +46,8 @@ pub(super) struct Plan {
     pub(super) modules: Vec<Linked>,
     /// Whether a module imports the I/O memory.
     pub(super) imports_io_memory: bool,
+    /// Whether a module has it for its own.
+    pub(super) owns_io_memory: bool,
 }
 
 /// Finds a provider for each import of each module.
@@ -57,7 +59,7 @@ pub(super) fn plan(names: &[String], modules: &[Module], main: &str, with_wasi: 
     let order = resolver.order()?;
     // Providers are found by the manifest's numbering first, then renumbered to the order of instantiation.
     let place = |index: usize| order.iter().position(|other| *other == index).unwrap_or(usize::MAX);
-    let mut plan = Plan { modules: Vec::with_capacity(order.len()), imports_io_memory: false };
+    let mut plan = Plan { modules: Vec::with_capacity(order.len()), imports_io_memory: false, owns_io_memory: false };
     for &index in &order {
         let module = &modules[index];
         let mut providers = Vec::new();
@@ -69,6 +71,7 @@ pub(super) fn plan(names: &[String], modules: &[Module], main: &str, with_wasi: 
                 other => other,
             });
         }
+        plan.owns_io_memory |= module.exports().memories().any(|export| export.name() == guest::IO_MEMORY_EXPORT);
         let kind = resolver.kind(index)?;
         plan.modules.push(Linked { name: names[index].clone(), module: module.clone(), kind, providers });
     }

@@ -164,7 +164,7 @@ impl Plugin {
 
     /// Empties the output of the last call.
     pub(crate) fn forget_output(&mut self) {
-        self.live.with_guest(|guest, _| guest.io.forget_output());
+        self.live.with_guest(|guest, store| guest.io.forget_output(store));
     }
 
     /// A new instance in the place of the old one; configuration and variables stay. If that fails, the plugin is as

@@ -66,6 +66,25 @@ fn fuel_is_counted_exactly() {
     assert!(!enough(0) && enough(u64::MAX));
 }
 
+/// Instructions are the plugin's own, whatever becomes of its calls of the host.
+#[test]
+fn a_plugin_needs_as_much_beside_another() {
+    let main = r#"(module (import "env" "extism_input_load_u8" (func $load (param i64) (result i32)))
+        (func (export "run") (drop (call $load (i64.const 0))) (drop (call $load (i64.const 1)))))"#;
+    let entry = |name: &str, module: &str| {
+        let mut data = String::new();
+        crate::host::base64(module.as_bytes(), &mut data);
+        format!(r#"{{"name": "{name}", "data": "{data}"}}"#)
+    };
+    let alone = format!(r#"{{"wasm": [{}]}}"#, entry("main", main));
+    let beside = format!(r#"{{"wasm": [{}, {}]}}"#, entry("main", main), entry("beside", "(module)"));
+    let least = |manifest: &str| {
+        let enough = |fuel: &u64| Context::new().plugin(with_fuel(manifest, *fuel)).call_only("run", b"ab") == 0;
+        (1..100).find(enough).expect("some are enough")
+    };
+    assert_eq!(least(&alone), least(&beside));
+}
+
 #[test]
 fn what_runs_before_the_first_call_is_counted_too() {
     let forever = "(func $forever (loop (br 0)))";

@@ -279,3 +279,25 @@ fn duplicate_names() {
     let unnamed = json!({"wasm": [{"data": encoded("(module)")}, {"data": encoded("(module)")}]}).to_string();
     assert_eq!(Context::new().refusal(unnamed), "Duplicate module name found in Extism manifest: main");
 }
+
+/// The host's own memory has this maximum; one of a plugin's with it is a memory as any.
+#[test]
+fn a_memory_of_any_maximum_can_be_shared() {
+    for maximum in [65_520, 65_521, 65_536] {
+        let library = format!("(module (memory (export \"m\") 1 {maximum}) (data (i32.const 7) \"\\2a\"))");
+        for minimum in [0, 1] {
+            let main = format!(
+                "(module (import \"lib\" \"m\" (memory {minimum}))
+                    (func (export \"run\") (result i32) (i32.load8_u (i32.const 7))))"
+            );
+            assert_eq!(status(&modules([("lib", library.as_str()), ("main", &main)])), 42, "{maximum}");
+        }
+        let alone = format!(
+            "(module (import \"env\" \"extism_input_length\" (func $length (result i64)))
+                (memory 1 {maximum}) (data (i32.const 7) \"\\2a\")
+                (func (export \"run\") (result i32)
+                    (drop (call $length)) (drop (memory.grow (i32.const 1))) (i32.load8_u (i32.const 7))))"
+        );
+        assert_eq!(status(&crate::host::manifest(alone, "")), 42, "{maximum}");
+    }
+}

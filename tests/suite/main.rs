@@ -17,6 +17,8 @@ mod host;
 mod http;
 #[cfg(not(feature = "http"))]
 mod http_absent;
+#[cfg(feature = "compiler")]
+mod inline;
 mod layers;
 mod linking;
 mod log;

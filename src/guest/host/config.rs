@@ -27,7 +27,8 @@ pub(in crate::guest) mod v1 {
     pub(in crate::guest) fn config_get(mut env: Env<'_>, key: u64) -> HostResult<u64> {
         let name = utf8(handle_bytes(&mut env, key, "config key")?)?;
         let value = super::get(&mut env, &name);
-        env.data_mut().io.release(key);
+        let (guest, mut store) = env.data_and_store_mut();
+        guest.io.release(&mut store, key);
         Ok(value?)
     }
 }

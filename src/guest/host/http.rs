@@ -60,9 +60,9 @@ pub(in crate::guest) mod v1 {
             0 => None,
             handle => Some(handle_bytes(&mut env, handle, "http body")?),
         };
-        let guest = env.data_mut();
-        guest.io.release(query);
-        guest.io.release(body);
+        let (guest, mut store) = env.data_and_store_mut();
+        guest.io.release(&mut store, query);
+        guest.io.release(&mut store, body);
         let mut state = guest.state.lock();
         state.http_status = 0;
         state.http_headers.clear();

@@ -53,7 +53,8 @@ pub(in crate::guest) mod v1 {
             return Ok(());
         }
         super::log(&mut env, level, handle).ok_or(Fault::InvalidHandle("log message"))?;
-        env.data_mut().io.release(handle);
+        let (guest, mut store) = env.data_and_store_mut();
+        guest.io.release(&mut store, handle);
         Ok(())
     }
 

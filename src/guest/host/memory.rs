@@ -15,7 +15,8 @@ pub(in crate::guest) fn input_offset(env: Env<'_>) -> u64 {
 
 /// Frees the block that begins at `offset`. What is no such block, or was freed before, is ignored.
 pub(in crate::guest) fn free(mut env: Env<'_>, offset: u64) {
-    env.data_mut().io.free(offset);
+    let (guest, mut store) = env.data_and_store_mut();
+    guest.io.free(&mut store, offset);
 }
 
 /// `N` bytes at `offset`, if they are inside the memory.
@@ -46,8 +47,8 @@ fn alloc(env: &mut Env<'_>, length: u64) -> Option<u64> {
 }
 
 fn set_output(env: &mut Env<'_>, offset: u64, length: u64) -> Option<()> {
-    let (guest, store) = env.data_and_store_mut();
-    guest.io.set_output(&store, offset, length)
+    let (guest, mut store) = env.data_and_store_mut();
+    guest.io.set_output(&mut store, offset, length)
 }
 
 /// The text of an error that the plugin sets.
@@ -159,9 +160,9 @@ pub(in crate::guest) mod v1 {
     }
 
     pub(in crate::guest) fn input_set(mut env: Env<'_>, offset: u64, length: u64) {
-        let (guest, store) = env.data_and_store_mut();
+        let (guest, mut store) = env.data_and_store_mut();
         // Out of bounds is ignored.
-        let _ = guest.io.set_input(&store, offset, length);
+        let _ = guest.io.set_input(&mut store, offset, length);
     }
 
     pub(in crate::guest) fn output_set(mut env: Env<'_>, offset: u64, length: u64) {
@@ -169,12 +170,14 @@ pub(in crate::guest) mod v1 {
         let _ = super::set_output(&mut env, offset, length);
     }
 
-    pub(in crate::guest) fn output_offset(env: Env<'_>) -> u64 {
-        env.data().io.output().start
+    pub(in crate::guest) fn output_offset(mut env: Env<'_>) -> u64 {
+        let (guest, mut store) = env.data_and_store_mut();
+        guest.io.output(&mut store).start
     }
 
-    pub(in crate::guest) fn output_length(env: Env<'_>) -> u64 {
-        let output = env.data().io.output();
+    pub(in crate::guest) fn output_length(mut env: Env<'_>) -> u64 {
+        let (guest, mut store) = env.data_and_store_mut();
+        let output = guest.io.output(&mut store);
         output.end - output.start
     }
 

@@ -93,7 +93,8 @@ pub(in crate::guest) mod v1 {
     pub(in crate::guest) fn var_get(mut env: Env<'_>, key: u64) -> HostResult<u64> {
         let name = utf8(handle_bytes(&mut env, key, "var key")?)?;
         let value = super::get(&mut env, &name);
-        env.data_mut().io.release(key);
+        let (guest, mut store) = env.data_and_store_mut();
+        guest.io.release(&mut store, key);
         Ok(value?)
     }
 
@@ -104,9 +105,9 @@ pub(in crate::guest) mod v1 {
             0 => None,
             handle => Some(handle_bytes(&mut env, handle, "var value")?),
         };
-        let guest = env.data_mut();
-        guest.io.release(key);
-        guest.io.release(value);
+        let (guest, mut store) = env.data_and_store_mut();
+        guest.io.release(&mut store, key);
+        guest.io.release(&mut store, value);
         match bytes {
             Some(bytes) => guest.state.lock().vars.set(name, bytes)?,
             None => guest.state.lock().vars.remove(&name),

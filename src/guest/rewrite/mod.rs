@@ -3,22 +3,33 @@
 //! - The start function is no longer run by the engine but exported under a reserved name, and called once the host
 //!   functions can serve it: WASI, for one, needs the instance's memory first.
 //! - Memory 0 is exported under a reserved name, for WASI, whatever the module exports itself.
+//! - Calls of host functions that move bytes become loads and stores of a memory that the module gets; `inline.rs`.
 //! - References to imported functions lead to functions of the module; `wrappers.rs` says why.
 //! - The module gets the name it is asked to have; backtraces show that and the functions' names.
 //! - Custom sections are dropped otherwise: debug data is most of many plugins and nobody reads it here.
 
+mod code;
+mod inline;
+mod own;
 mod survey;
 mod wrappers;
 
 use std::convert::Infallible;
 
 use thiserror::Error;
+use wasm_encoder::reencode::{self, Reencode as _, RoundtripReencoder};
 use wasm_encoder::{
-    CustomSection, ExportKind, ExportSection, Module, NameMap, NameSection, RawSection, SectionId, reencode,
+    ConstExpr, CustomSection, ExportKind, ExportSection, GlobalSection, GlobalType, MemorySection, MemoryType, Module,
+    NameMap, NameSection, RawSection, SectionId, ValType,
 };
 use wasmparser::{BinaryReaderError, ExternalKind, Name};
 
-use super::reserved::{MEMORY_EXPORT, START_EXPORT, is_reserved};
+use super::reserved::{
+    IO_MEMORY_EXPORT, IO_MEMORY_MAX_PAGES, MEMORY_EXPORT, REGISTER_EXPORTS, START_EXPORT, is_reserved,
+};
+use code::Code;
+use inline::Inliner;
+use own::Own;
 use survey::Survey;
 use wrappers::Wrappers;
 
@@ -31,6 +42,8 @@ pub(crate) enum Error {
     Unknown(#[from] reencode::Error<Infallible>),
     #[error("this is a WebAssembly component; a core module is needed")]
     Component,
+    #[error("unknown {what} {index}: the module has {count}")]
+    Beyond { what: &'static str, index: u32, count: u32 },
     #[error("the export name `{0}` is reserved")]
     ReservedExport(String),
 }
@@ -53,20 +66,30 @@ const ORDER: [SectionId; 12] = [
 
 /// Rewrites `wasm` and names it `name`. The module is not validated here; the compiler does that with the result.
 ///
+/// A module that is `alone`, not linked with others, gets the I/O memory for its own.
+///
 /// # Errors
 /// The bytes are not a module that can be taken apart.
-pub(crate) fn rewrite(name: &str, wasm: &[u8]) -> Result<Vec<u8>, Error> {
+pub(crate) fn rewrite(name: &str, wasm: &[u8], alone: bool) -> Result<Vec<u8>, Error> {
     let survey = Survey::of(wasm)?;
-    let mut wrappers = Wrappers::of(&survey)?;
+    let wrappers = Wrappers::of(&survey);
+    let inliner = alone.then(|| Inliner::of(&survey)).flatten();
+    let (has_wrappers, inlines) = (!wrappers.is_empty(), inliner.is_some());
+    let own = Own::of(&survey);
+    if inlines || has_wrappers {
+        own.module(&survey)?;
+    }
+    let code = Code { own, wrappers: &wrappers, inliner: inliner.as_ref() };
     let mut module = Module::new();
     for id in ORDER {
-        match (id, &mut wrappers) {
-            (SectionId::Export, _) => add_exports(&mut module, &survey),
-            (SectionId::Function, Some(wrappers)) => wrappers.add_functions(&mut module, &survey)?,
-            (SectionId::Table, Some(wrappers)) => wrappers.add_tables(&mut module, &survey)?,
-            (SectionId::Global, Some(wrappers)) => wrappers.add_globals(&mut module, &survey)?,
-            (SectionId::Element, Some(wrappers)) => wrappers.add_elements(&mut module, &survey)?,
-            (SectionId::Code, Some(wrappers)) => wrappers.add_code(&mut module, &survey)?,
+        match id {
+            SectionId::Export => add_exports(&mut module, &survey, inliner.as_ref()),
+            SectionId::Memory if inlines => add_memory(&mut module, &survey)?,
+            SectionId::Global if inlines || has_wrappers => add_globals(&mut module, &survey, &wrappers, inlines)?,
+            SectionId::Code if inlines || has_wrappers => drop(module.section(&code.section(&survey)?)),
+            SectionId::Function if has_wrappers => wrappers.add_functions(&mut module, &survey)?,
+            SectionId::Table if has_wrappers => wrappers.add_tables(&mut module, &survey)?,
+            SectionId::Element if has_wrappers => wrappers.add_elements(&mut module, &survey)?,
             _ => {
                 if let Some(data) = survey.section(id) {
                     module.section(&RawSection { id: id as u8, data });
@@ -77,11 +100,11 @@ pub(crate) fn rewrite(name: &str, wasm: &[u8]) -> Result<Vec<u8>, Error> {
     if let Some(data) = survey.producers {
         module.section(&CustomSection { name: "producers".into(), data: data.into() });
     }
-    module.section(&names(name, &survey, wrappers.as_ref()));
+    module.section(&names(name, &survey, &wrappers));
     Ok(module.finish())
 }
 
-fn add_exports(module: &mut Module, survey: &Survey<'_>) {
+fn add_exports(module: &mut Module, survey: &Survey<'_>, inliner: Option<&Inliner>) {
     let mut exports = ExportSection::new();
     for export in &survey.exports {
         exports.export(export.name, kind(export.kind), export.index);
@@ -89,12 +112,53 @@ fn add_exports(module: &mut Module, survey: &Survey<'_>) {
     if let Some(function) = survey.start {
         exports.export(START_EXPORT, ExportKind::Func, function);
     }
-    if survey.has_memory {
+    if survey.memory_count() > 0 {
         exports.export(MEMORY_EXPORT, ExportKind::Memory, 0);
+    }
+    if let Some(inliner) = inliner {
+        exports.export(IO_MEMORY_EXPORT, ExportKind::Memory, inliner.memory);
+        for (name, index) in REGISTER_EXPORTS.iter().zip(inliner.globals..) {
+            exports.export(name, ExportKind::Global, index);
+        }
     }
     if !exports.is_empty() {
         module.section(&exports);
     }
+}
+
+/// The module's memories, and the I/O memory.
+fn add_memory(module: &mut Module, survey: &Survey<'_>) -> Result<(), Error> {
+    let mut memories = MemorySection::new();
+    if let Some(section) = survey.memories.clone() {
+        RoundtripReencoder.parse_memory_section(&mut memories, section)?;
+    }
+    memories.memory(MemoryType {
+        minimum: 1,
+        maximum: Some(u64::from(IO_MEMORY_MAX_PAGES)),
+        memory64: false,
+        shared: false,
+        page_size_log2: None,
+    });
+    module.section(&memories);
+    Ok(())
+}
+
+/// The module's globals, with references that lead to wrappers, and those that go with the I/O memory.
+fn add_globals(module: &mut Module, survey: &Survey<'_>, wrappers: &Wrappers, registers: bool) -> Result<(), Error> {
+    let mut globals = GlobalSection::new();
+    if let Some(section) = survey.globals.clone() {
+        wrappers.redirected().parse_global_section(&mut globals, section)?;
+    }
+    if registers {
+        for _ in REGISTER_EXPORTS {
+            let ty = GlobalType { val_type: ValType::I64, mutable: true, shared: false };
+            globals.global(ty, &ConstExpr::i64_const(0));
+        }
+    }
+    if !globals.is_empty() {
+        module.section(&globals);
+    }
+    Ok(())
 }
 
 fn kind(kind: ExternalKind) -> ExportKind {
@@ -108,7 +172,7 @@ fn kind(kind: ExternalKind) -> ExportKind {
 }
 
 /// The module's name, and the functions' as far as they can be read: what is malformed there does no harm.
-fn names(module: &str, survey: &Survey<'_>, wrappers: Option<&Wrappers>) -> NameSection {
+fn names(module: &str, survey: &Survey<'_>, wrappers: &Wrappers) -> NameSection {
     let mut functions = NameMap::new();
     for subsection in survey.names.clone().into_iter().flatten() {
         if let Ok(Name::Function(names)) = subsection {
@@ -118,7 +182,7 @@ fn names(module: &str, survey: &Survey<'_>, wrappers: Option<&Wrappers>) -> Name
             }
         }
     }
-    for (index, wrapper) in wrappers.into_iter().flat_map(Wrappers::iter) {
+    for (index, wrapper) in wrappers.iter() {
         if let Some(function) = survey.imported_functions.get(wrapper.import as usize) {
             functions.append(index, shortened(function.name));
         }
@@ -137,12 +201,12 @@ fn shortened(name: &str) -> &str {
 
 #[cfg(test)]
 mod tests {
-    use super::{Error, MEMORY_EXPORT, START_EXPORT, rewrite};
+    use super::{Error, IO_MEMORY_EXPORT, MEMORY_EXPORT, START_EXPORT, rewrite};
     use crate::guest::REWRITE_VERSION;
-    use wasmparser::{Parser, Payload, Validator};
+    use wasmparser::{Operator, Parser, Payload, Validator};
 
     fn rewritten(wat: &str) -> Vec<u8> {
-        let wasm = rewrite("main", &wat::parse_str(wat).expect("WAT")).expect("a module");
+        let wasm = rewrite("main", &wat::parse_str(wat).expect("WAT"), true).expect("a module");
         Validator::new().validate_all(&wasm).expect("still valid");
         wasm
     }
@@ -195,20 +259,145 @@ mod tests {
     /// Compiled code that is kept is that of rewritten modules.
     #[test]
     fn what_comes_out_differently_has_another_version() {
-        let wasm = rewritten(
-            r#"(module $m (import "a" "b" (func $host (param i32))) (memory 1) (table 2 funcref) (start $own)
-                (elem (i32.const 0) $host $own) (func $own (drop (ref.func $host))) (export "f" (func $own))
-                (@custom "producers" "\00") (data (i32.const 0) "x"))"#,
-        );
-        let found = (REWRITE_VERSION, blake3::hash(&wasm).to_hex()[..16].to_owned());
-        assert_eq!(found, (1, "e623192aee178c5f".to_owned()), "if this changes, so must REWRITE_VERSION");
+        let wrapped = r#"(module $m (import "a" "b" (func $host (param i32))) (memory 1) (table 2 funcref) (start $own)
+            (elem (i32.const 0) $host $own) (func $own (drop (ref.func $host))) (export "f" (func $own))
+            (@custom "producers" "\00") (data (i32.const 0) "x"))"#;
+        let hashes = [wrapped, INLINED].map(|wat| blake3::hash(&rewritten(wat)).to_hex()[..16].to_owned());
+        let found = (REWRITE_VERSION, hashes.each_ref().map(String::as_str));
+        assert_eq!(found, (2, ["e623192aee178c5f", "03f62c4c5eb4332e"]), "if this changes, so must REWRITE_VERSION");
+    }
+
+    /// Every function that is inlined, called.
+    const INLINED: &str = r#"(module
+        (import "env" "extism_load_u8" (func $load_u8 (param i64) (result i32)))
+        (import "env" "extism_load_u64" (func $load_u64 (param i64) (result i64)))
+        (import "env" "extism_store_u8" (func $store_u8 (param i64 i32)))
+        (import "env" "extism_store_u64" (func $store_u64 (param i64 i64)))
+        (import "env" "extism_input_load_u8" (func $input_load_u8 (param i64) (result i32)))
+        (import "extism:host/env" "input_load_u64" (func $input_load_u64 (param i64) (result i64)))
+        (import "extism:host/env" "input_length" (func $input_length (result i64)))
+        (import "extism:host/env" "input_offset" (func $input_offset (result i64)))
+        (import "extism:host/env" "output_set" (func $output_set (param i64 i64)))
+        (import "extism:host/env" "output_offset" (func $output_offset (result i64)))
+        (import "extism:host/env" "output_length" (func $output_length (result i64)))
+        (memory 1) (global (mut i32) (i32.const 1)) (table funcref (elem $load_u8))
+        (func (export "run") (param f32) (local f64 i32)
+            (call $store_u64 (call $load_u64 (i64.const 1)) (i64.extend_i32_u (call $load_u8 (i64.const 2))))
+            (call $store_u8 (call $input_load_u64 (i64.const 3)) (call $input_load_u8 (i64.const 4)))
+            (call $output_set (call $input_offset) (call $input_length))
+            (drop (i64.add (call $output_offset) (call $output_length)))
+            (drop (ref.func $load_u8)) (nop)))"#;
+
+    #[test]
+    fn inlined_functions_are_called_only_where_they_have_to_be() {
+        let calls = |wasm: &[u8]| {
+            let mut calls = 0;
+            for payload in Parser::new(0).parse_all(wasm) {
+                if let Payload::CodeSectionEntry(body) = payload.expect("valid") {
+                    let mut depth = 0;
+                    for operator in body.get_operators_reader().expect("valid") {
+                        match operator.expect("valid") {
+                            Operator::If { .. } => depth += 1,
+                            Operator::End => depth -= 1,
+                            Operator::Call { .. } => calls += usize::from(depth == 0),
+                            _ => {}
+                        }
+                    }
+                }
+            }
+            calls
+        };
+        assert_eq!(calls(&wat::parse_str(INLINED).expect("WAT")), 11);
+        assert_eq!(calls(&rewritten(INLINED)), 0);
+        let linked = rewrite("main", &wat::parse_str(INLINED).expect("WAT"), false).expect("a module");
+        Validator::new().validate_all(&linked).expect("still valid");
+        assert_eq!(calls(&linked), 12, "and the wrapper");
+    }
+
+    #[test]
+    fn a_function_of_another_type_is_not_inlined() {
+        for wat in [
+            r#"(module (import "env" "extism_load_u8" (func $f (param i32) (result i32))) (func (drop (call $f (i32.const 0)))))"#,
+            r#"(module (import "env" "extism_input_length" (func $f (param i64))) (func (call $f (i64.const 0))))"#,
+            r#"(module (import "env" "input_length" (func $f (result i64))) (func (drop (call $f))))"#,
+            r#"(module (import "extism:host/env" "memory" (memory 1))
+                (import "env" "extism_input_length" (func $f (result i64))) (func (drop (call $f))))"#,
+        ] {
+            assert!(!export_names(&rewritten(wat)).iter().any(|name| name == IO_MEMORY_EXPORT), "{wat}");
+        }
+    }
+
+    #[test]
+    fn what_is_added_is_not_for_the_plugin() {
+        // By number, as text could not name what is not there: the module has two functions, no memory and no global.
+        let body = |instructions: &[u8]| {
+            let mut module = wat::parse_str(
+                r#"(module (import "env" "extism_input_length" (func $f (result i64))) (table funcref (elem $f))
+                    (func (export "run") (nop) (nop) (nop) (nop) (nop) (nop)))"#,
+            )
+            .expect("WAT");
+            let at = module.windows(6).position(|bytes| bytes == [1; 6]).expect("the body");
+            module[at..at + instructions.len()].copy_from_slice(instructions);
+            rewrite("main", &module, true)
+        };
+        body(&[0x10, 0, 0x1a]).expect("call of the import, drop");
+        for (instructions, what) in [
+            (&[0x10, 2][..], "function 2"),
+            (&[0xd2, 2, 0x1a], "function 2"),
+            (&[0x23, 0, 0x1a], "global 0"),
+            (&[0x23, 3, 0x1a], "global 3"),
+            (&[0x42, 0, 0x24, 5], "global 5"),
+            (&[0x41, 0, 0x28, 0, 0, 0x1a], "memory 0"),
+            (&[0x41, 0, 0x28, 0x40, 1, 0], "memory 1"),
+            (&[0x3f, 0, 0x1a], "memory 0"),
+            (&[0x41, 0, 0x40, 0, 0x1a], "memory 0"),
+            (&[0xfc, 10, 0, 0], "memory 0"),
+            (&[0xfc, 11, 0], "memory 0"),
+            (&[0x23, 0x80, 0], "global 0"),
+            (&[0x12, 2], "function 2"),
+            (&[0xfd, 0, 0, 0], "memory 0"),
+        ] {
+            let error = body(instructions).expect_err(what).to_string();
+            assert!(error.starts_with(&format!("unknown {what}:")), "{instructions:?}: {error}");
+        }
+    }
+
+    #[test]
+    fn neither_exports_nor_data_reach_what_is_added() {
+        let import = r#"(import "env" "extism_input_length" (func $f (result i64)))"#;
+        let module = |wat: &str, from: &[u8], to: &[u8]| {
+            let mut module = wat::parse_str(wat.replace("$I", import)).expect("WAT");
+            let at = module.windows(from.len()).position(|bytes| bytes == from).expect("it is there");
+            module[at..at + to.len()].copy_from_slice(to);
+            rewrite("main", &module, true).expect_err("beyond").to_string()
+        };
+        let global = "(module $I (global (mut i32) (i32.const 0)) (export \"gg\" (global 0)))";
+        assert!(module(global, b"\x02gg\x03\x00", b"\x02gg\x03\x01").starts_with("unknown global 1:"));
+        let memory = "(module $I (memory 1) (export \"mm\" (memory 0)))";
+        assert!(module(memory, b"\x02mm\x02\x00", b"\x02mm\x02\x01").starts_with("unknown memory 1:"));
+        let data = "(module $I (memory 1) (memory 1) (data (memory 1) (i32.const 7) \"dd\"))";
+        assert!(module(data, b"\x02\x01\x41\x07", b"\x02\x02\x41\x07").starts_with("unknown memory 2:"));
+    }
+
+    /// The limits are those that engines agreed on: a module within them stays so.
+    #[test]
+    fn modules_at_the_limits_stay_within_them() {
+        let import = r#"(import "env" "extism_load_u8" (func $f (param i64) (result i32)))"#;
+        let call = "(drop (call $f (i64.const 0)))";
+        for locals in [49_996, 49_997, 49_998, 50_000] {
+            let locals = "i32 ".repeat(locals);
+            rewritten(&format!("(module {import} (func (local {locals}) {call}))"));
+        }
+        rewritten(&format!("(module {import} {} (func {call}))", "(memory 0)".repeat(100)));
+        let many = rewritten(&format!("(module {import} (func {}))", call.repeat(100_000)));
+        assert!(many.len() < 1_000_000, "{}", many.len());
     }
 
     #[test]
     fn what_cannot_be_taken_apart_is_an_error() {
-        assert!(matches!(rewrite("main", b"\0asm"), Err(Error::Malformed(_))));
-        assert!(matches!(rewrite("main", b"\0asm\x0d\0\x01\0"), Err(Error::Component)));
+        assert!(matches!(rewrite("main", b"\0asm", true), Err(Error::Malformed(_))));
+        assert!(matches!(rewrite("main", b"\0asm\x0d\0\x01\0", true), Err(Error::Component)));
         let reserved = wat::parse_str(format!("(module (func (export \"{START_EXPORT}\")))")).expect("WAT");
-        assert!(matches!(rewrite("main", &reserved), Err(Error::ReservedExport(_))));
+        assert!(matches!(rewrite("main", &reserved, true), Err(Error::ReservedExport(_))));
     }
 }

@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 
 use wasm_encoder::SectionId;
 use wasmparser::{
-    CodeSectionReader, ConstExpr, ElementItems, ElementSectionReader, Encoding, Export, ExternalKind,
-    FunctionSectionReader, GlobalSectionReader, KnownCustom, NameSectionReader, Operator, Parser, Payload, TableInit,
-    TableSectionReader, TypeRef, TypeSectionReader,
+    CodeSectionReader, ConstExpr, DataSectionReader, ElementItems, ElementSectionReader, Encoding, Export,
+    ExternalKind, FuncType, FunctionSectionReader, GlobalSectionReader, KnownCustom, MemorySectionReader,
+    NameSectionReader, Operator, Parser, Payload, TableInit, TableSectionReader, TypeRef,
 };
 
 use super::Error;
@@ -17,24 +17,30 @@ use super::is_reserved;
 pub(super) struct Survey<'a> {
     /// The sections' contents, as far as they are kept.
     sections: Vec<(u8, &'a [u8])>,
-    pub(super) types: Option<TypeSectionReader<'a>>,
+    pub(super) types: Vec<FuncType>,
     pub(super) functions: Option<FunctionSectionReader<'a>>,
+    pub(super) memories: Option<MemorySectionReader<'a>>,
     pub(super) tables: Option<TableSectionReader<'a>>,
     pub(super) globals: Option<GlobalSectionReader<'a>>,
     pub(super) elements: Option<ElementSectionReader<'a>>,
     pub(super) code: Option<CodeSectionReader<'a>>,
     pub(super) exports: Vec<Export<'a>>,
     pub(super) start: Option<u32>,
-    pub(super) has_memory: bool,
+    pub(super) imported_memories: u32,
+    imported_globals: u32,
     pub(super) producers: Option<&'a [u8]>,
     pub(super) names: Option<NameSectionReader<'a>>,
     pub(super) imported_functions: Vec<ImportedFunction<'a>>,
     /// Imported functions that the module may have references to: WebAssembly allows `ref.func` in code only for
     /// functions that stand in an element segment, an initialiser or an export.
     pub(super) referable_imports: BTreeSet<u32>,
+    /// The highest function that is referred to outside of functions.
+    pub(super) referred: Option<u32>,
+    pub(super) data: Option<DataSectionReader<'a>>,
 }
 
 pub(super) struct ImportedFunction<'a> {
+    pub(super) module: &'a str,
     pub(super) name: &'a str,
     /// The index of its type.
     pub(super) ty: u32,
@@ -69,19 +75,36 @@ impl<'a> Survey<'a> {
         own.saturating_add(u32::try_from(self.imported_functions.len()).unwrap_or(u32::MAX))
     }
 
+    /// How many memories there are, imported ones first.
+    pub(super) fn memory_count(&self) -> u32 {
+        self.imported_memories.saturating_add(self.memories.as_ref().map_or(0, wasmparser::SectionLimited::count))
+    }
+
+    /// How many globals there are, imported ones first.
+    pub(super) fn global_count(&self) -> u32 {
+        self.imported_globals.saturating_add(self.globals.as_ref().map_or(0, wasmparser::SectionLimited::count))
+    }
+
     fn read(&mut self, payload: Payload<'a>) -> Result<(), Error> {
         match payload {
             Payload::Version { encoding: Encoding::Component, .. } => return Err(Error::Component),
-            Payload::TypeSection(types) => self.types = Some(types),
+            Payload::TypeSection(types) => {
+                self.types = types.into_iter_err_on_gc_types().collect::<Result<_, _>>()?;
+            }
             Payload::ImportSection(imports) => {
                 for import in imports.into_imports() {
                     let import = import?;
                     match import.ty {
                         TypeRef::Func(ty) | TypeRef::FuncExact(ty) => {
-                            self.imported_functions.push(ImportedFunction { name: import.name, ty });
+                            self.imported_functions.push(ImportedFunction {
+                                module: import.module,
+                                name: import.name,
+                                ty,
+                            });
                         }
-                        TypeRef::Memory(_) => self.has_memory = true,
-                        TypeRef::Table(_) | TypeRef::Global(_) | TypeRef::Tag(_) => {}
+                        TypeRef::Memory(_) => self.imported_memories += 1,
+                        TypeRef::Global(_) => self.imported_globals += 1,
+                        TypeRef::Table(_) | TypeRef::Tag(_) => {}
                     }
                 }
             }
@@ -94,7 +117,7 @@ impl<'a> Survey<'a> {
                 }
                 self.tables = Some(tables);
             }
-            Payload::MemorySection(memories) => self.has_memory |= memories.count() > 0,
+            Payload::MemorySection(memories) => self.memories = Some(memories),
             Payload::GlobalSection(globals) => {
                 for global in globals.clone() {
                     self.refers_in(&global?.init_expr)?;
@@ -135,6 +158,7 @@ impl<'a> Survey<'a> {
                 }
                 self.elements = Some(elements);
             }
+            Payload::DataSection(data) => self.data = Some(data),
             Payload::CodeSectionStart { count, range, .. } => {
                 let contents = self.section(SectionId::Code).unwrap_or_default();
                 let reader = wasmparser::BinaryReader::new(contents, range.start);
@@ -153,6 +177,7 @@ impl<'a> Survey<'a> {
     }
 
     fn refers_to(&mut self, function: u32) {
+        self.referred = self.referred.max(Some(function));
         if (function as usize) < self.imported_functions.len() {
             self.referable_imports.insert(function);
         }

@@ -17,8 +17,10 @@ use crate::host::base64;
 /// By which way the calls reach the host.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum How {
-    /// The module calls what it imports.
+    /// The module calls what it imports. It is alone, so what moves bytes is inlined.
     Direct,
+    /// The same, beside another module: nothing is inlined.
+    Beside,
     /// The module calls what it imports through a table.
     Table,
     /// The module calls what a library imports and exports again.
@@ -43,7 +45,9 @@ pub(super) fn manifest<'a>(abi: Abi, how: How, calls: impl Iterator<Item = &'a s
         let main = parse(&format!("(module {from_library} {body} {})", common(abi)));
         entries(&[("library", library), ("main", main)], rest)
     } else {
-        entries(&[("main", parse(&format!("(module {from_host} {body} {})", common(abi))))], rest)
+        let main = parse(&format!("(module {from_host} {body} {})", common(abi)));
+        let beside = (how == How::Beside).then(|| ("beside", parse("(module)")));
+        entries(&beside.into_iter().chain([("main", main)]).collect::<Vec<_>>(), rest)
     }
 }
 
@@ -194,7 +198,7 @@ impl<'a> Writer<'a> {
 
     fn call_by_name(&self, name: &str, arguments: &str) -> String {
         match self.how {
-            How::Direct | How::Library => format!("(call ${name} {arguments})"),
+            How::Direct | How::Beside | How::Library => format!("(call ${name} {arguments})"),
             How::Table => {
                 let place = self.abi.functions().position(|function| function.name == name);
                 let place = place.unwrap_or_else(|| panic!("{:?} has no `{name}`", self.abi));

@@ -1,0 +1,126 @@
+//! The code section: bodies are copied as they are, but for the instructions that come out otherwise.
+
+use wasm_encoder::{CodeSection, Encode, Function, Instruction as I};
+use wasmparser::{BinaryReaderError, FunctionBody, Operator};
+
+use super::Error;
+use super::inline::{Inliner, SCRATCH};
+use super::own::Own;
+use super::survey::Survey;
+use super::wrappers::Wrappers;
+
+/// How many calls are inlined in one function: each takes several times the room, and a compiler's patience is not
+/// without end. The others stay calls.
+const MAX_INLINED: u32 = 2000;
+
+/// What a function may have of locals, parameters included, by what WebAssembly engines agreed on, and of bytes, with
+/// what is left for the additions: <https://webassembly.github.io/spec/js-api/#limits>.
+const MAX_LOCALS: u32 = 50_000;
+const MAX_BODY: usize = 7_000_000;
+
+/// What becomes of references to imported functions, and of calls.
+#[derive(Clone, Copy)]
+pub(super) struct Code<'a> {
+    pub(super) own: Own,
+    pub(super) wrappers: &'a Wrappers,
+    pub(super) inliner: Option<&'a Inliner>,
+}
+
+impl Code<'_> {
+    /// All functions of the module, and the wrappers.
+    pub(super) fn section(self, survey: &Survey<'_>) -> Result<CodeSection, Error> {
+        let mut code = CodeSection::new();
+        let mut types = survey.functions.clone().into_iter().flatten();
+        for body in survey.code.clone().into_iter().flatten() {
+            let body = body?;
+            // A function without a type makes the module invalid, which is the compiler's to say.
+            let ty = types.next().transpose()?.and_then(|ty| survey.types.get(ty as usize));
+            let parameters = ty.map_or(0, |ty| u32::try_from(ty.params().len()).unwrap_or(u32::MAX));
+            match self.spliced(&body, parameters)? {
+                Some(changed) => code.raw(&changed),
+                None => code.raw(body.as_bytes()),
+            };
+        }
+        for (_, wrapper) in self.wrappers.iter() {
+            let scratch = if self.inlines(wrapper.import) { SCRATCH.as_slice() } else { &[] };
+            let mut function = Function::new(scratch.iter().map(|ty| (1, *ty)));
+            let mut bytes = Vec::new();
+            (0..wrapper.parameters).for_each(|parameter| I::LocalGet(parameter).encode(&mut bytes));
+            self.call(wrapper.import, wrapper.parameters, &mut bytes);
+            I::End.encode(&mut bytes);
+            function.raw(bytes);
+            code.function(&function);
+        }
+        Ok(code)
+    }
+
+    /// The body of a function with so many parameters; `None` if it stays as it is.
+    fn spliced(self, body: &FunctionBody<'_>, parameters: u32) -> Result<Option<Vec<u8>>, Error> {
+        let bytes = body.as_bytes();
+        let place = |position: u64| usize::try_from(position - body.range().start).unwrap_or(usize::MAX);
+        let between = |from: usize, to: usize| bytes.get(from..to).unwrap_or_default();
+        let mut operators = body.get_operators_reader()?;
+        let start = place(operators.original_position());
+        let (mut changed, mut copied) = (Vec::new(), start);
+        let first = parameters.saturating_add(locals(body)?);
+        let has_room = first.saturating_add(SCRATCH.len() as u32) <= MAX_LOCALS && bytes.len() <= MAX_BODY;
+        let mut left = if has_room { MAX_INLINED } else { 0 };
+        while !operators.eof() {
+            let from = place(operators.original_position());
+            let operator = operators.read()?;
+            self.own.operator(&operator)?;
+            let new_reference = match operator {
+                Operator::Call { function_index } if left > 0 && self.inlines(function_index) => Err(function_index),
+                Operator::RefFunc { function_index } if self.wrappers.function(function_index) != function_index => {
+                    Ok(self.wrappers.function(function_index))
+                }
+                _ => continue,
+            };
+            changed.extend(between(copied, from));
+            copied = place(operators.original_position());
+            match new_reference {
+                Ok(wrapper) => I::RefFunc(wrapper).encode(&mut changed),
+                Err(import) => {
+                    left -= 1;
+                    self.call(import, first, &mut changed);
+                }
+            }
+        }
+        if copied == start {
+            return Ok(None);
+        }
+        let mut whole = Vec::with_capacity(bytes.len() + changed.len());
+        let groups = body.get_locals_reader()?;
+        let more = if has_room && left < MAX_INLINED { SCRATCH.as_slice() } else { &[] };
+        groups.get_count().saturating_add(u32::try_from(more.len()).unwrap_or(0)).encode(&mut whole);
+        whole.extend(between(place(groups.original_position()), start));
+        more.iter().for_each(|ty| {
+            1_u32.encode(&mut whole);
+            ty.encode(&mut whole);
+        });
+        whole.extend(changed);
+        whole.extend(between(copied, bytes.len()));
+        Ok(Some(whole))
+    }
+
+    fn inlines(self, function: u32) -> bool {
+        self.inliner.is_some_and(|inliner| inliner.inlines(function))
+    }
+
+    /// What stands for a call of an imported function; `scratch` is the first of the locals for it.
+    fn call(self, function: u32, scratch: u32, sink: &mut Vec<u8>) {
+        match self.inliner {
+            Some(inliner) => inliner.emit(function, scratch, sink),
+            None => I::Call(function).encode(sink),
+        }
+    }
+}
+
+/// How many locals a function declares.
+fn locals(body: &FunctionBody<'_>) -> Result<u32, BinaryReaderError> {
+    let mut count = 0_u32;
+    for group in body.get_locals_reader()? {
+        count = count.saturating_add(group?.0);
+    }
+    Ok(count)
+}

@@ -1,0 +1,192 @@
+//! Calls of the host functions that move bytes become the loads and stores that they stand for: a plugin moves its data a
+//! byte or a word a call, and each call of a host function costs some twenty times what the move does.
+//!
+//! The module gets the I/O memory as one of its own, and globals that say where input and output are; both are appended,
+//! so that nothing of the plugin's has another index than before. What is inlined is the path within a bound that the
+//! host keeps in a global: the end of the blocks, with a word of the memory behind it. Whatever is not within it is left
+//! to the host function, which knows what its ABI says of it, and that there is more to clear afterwards.
+
+use std::collections::BTreeMap;
+
+use wasm_encoder::{BlockType, Encode, Instruction as I, MemArg, ValType};
+
+use super::survey::{ImportedFunction, Survey};
+use crate::guest::abi::{ENV, HOST_MODULE};
+use crate::guest::reserved::REGISTER_EXPORTS;
+
+/// A module with more is left as it is: with the additions it would have more than WebAssembly engines agreed to take
+/// (<https://webassembly.github.io/spec/js-api/#limits>).
+const MAX_MEMORIES: u32 = 100;
+const MAX_GLOBALS: u32 = 1_000_000 - REGISTER_EXPORTS.len() as u32;
+
+/// What a call becomes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Op {
+    LoadByte,
+    LoadWord,
+    StoreByte,
+    StoreWord,
+    InputByte,
+    InputWord,
+    InputLength,
+    InputOffset,
+    SetOutput,
+    OutputOffset,
+    OutputLength,
+}
+
+/// The functions of both ABIs that are inlined.
+const INLINED: [(&str, &str, Op); 20] = [
+    (ENV, "extism_load_u8", Op::LoadByte),
+    (ENV, "extism_load_u64", Op::LoadWord),
+    (ENV, "extism_store_u8", Op::StoreByte),
+    (ENV, "extism_store_u64", Op::StoreWord),
+    (ENV, "extism_input_load_u8", Op::InputByte),
+    (ENV, "extism_input_load_u64", Op::InputWord),
+    (ENV, "extism_input_length", Op::InputLength),
+    (ENV, "extism_input_offset", Op::InputOffset),
+    (ENV, "extism_output_set", Op::SetOutput),
+    (HOST_MODULE, "load_u8", Op::LoadByte),
+    (HOST_MODULE, "load_u64", Op::LoadWord),
+    (HOST_MODULE, "store_u8", Op::StoreByte),
+    (HOST_MODULE, "store_u64", Op::StoreWord),
+    (HOST_MODULE, "input_load_u8", Op::InputByte),
+    (HOST_MODULE, "input_load_u64", Op::InputWord),
+    (HOST_MODULE, "input_length", Op::InputLength),
+    (HOST_MODULE, "input_offset", Op::InputOffset),
+    (HOST_MODULE, "output_set", Op::SetOutput),
+    (HOST_MODULE, "output_offset", Op::OutputOffset),
+    (HOST_MODULE, "output_length", Op::OutputLength),
+];
+
+impl Op {
+    /// Parameters and results of the function.
+    fn signature(self) -> (&'static [wasmparser::ValType], &'static [wasmparser::ValType]) {
+        use wasmparser::ValType::{I32, I64};
+        match self {
+            Self::LoadByte | Self::InputByte => (&[I64], &[I32]),
+            Self::LoadWord | Self::InputWord => (&[I64], &[I64]),
+            Self::StoreByte => (&[I64, I32], &[]),
+            Self::StoreWord | Self::SetOutput => (&[I64, I64], &[]),
+            Self::InputLength | Self::InputOffset | Self::OutputOffset | Self::OutputLength => (&[], &[I64]),
+        }
+    }
+}
+
+/// The globals that the host and the inlined code share, in the order of their indices. All are 64-bit integers, zero in
+/// the beginning.
+#[derive(Debug, Clone, Copy)]
+enum Register {
+    /// Where the input is.
+    InputOffset,
+    /// How many bytes it has.
+    InputLength,
+    /// At how many offsets a word of it begins.
+    InputWords,
+    /// Below this, bytes and words may be moved.
+    Bound,
+    OutputOffset,
+    OutputLength,
+}
+
+/// The locals that inlined code uses. They are declared behind a function's own.
+pub(super) const SCRATCH: [ValType; 3] = [ValType::I64, ValType::I64, ValType::I32];
+
+/// What to inline in one module, and what it refers to.
+#[derive(Debug)]
+pub(super) struct Inliner {
+    by_import: BTreeMap<u32, Op>,
+    /// The index of the I/O memory.
+    pub(super) memory: u32,
+    /// The index of the first of the globals.
+    pub(super) globals: u32,
+}
+
+impl Inliner {
+    /// `None` if there is nothing to inline, or the module imports a memory: that may be the I/O memory itself.
+    pub(super) fn of(survey: &Survey<'_>) -> Option<Self> {
+        let op = |import: &ImportedFunction<'_>| {
+            let (_, _, op) =
+                INLINED.iter().find(|(module, name, _)| (*module, *name) == (import.module, import.name))?;
+            // With another type it is an error, which is said when the module is linked.
+            let ty = survey.types.get(import.ty as usize)?;
+            ((ty.params(), ty.results()) == op.signature()).then_some(*op)
+        };
+        let ops = survey.imported_functions.iter().zip(0..).filter_map(|(import, index)| Some((index, op(import)?)));
+        let by_import: BTreeMap<_, _> = ops.collect();
+        // What cannot be is for the linker to say.
+        let imports_memory = |import: &ImportedFunction<'_>| (import.module, import.name) == (HOST_MODULE, "memory");
+        if by_import.is_empty()
+            || survey.imported_memories > 0
+            || survey.memory_count() >= MAX_MEMORIES
+            || survey.global_count() >= MAX_GLOBALS
+            || survey.imported_functions.iter().any(imports_memory)
+        {
+            return None;
+        }
+        Some(Self { by_import, memory: survey.memory_count(), globals: survey.global_count() })
+    }
+
+    /// Whether calls of `function` are inlined.
+    pub(super) fn inlines(&self, function: u32) -> bool {
+        self.by_import.contains_key(&function)
+    }
+
+    /// Writes what stands for a call of `function`; `scratch` is the first of the locals for it.
+    pub(super) fn emit(&self, function: u32, scratch: u32, sink: &mut Vec<u8>) {
+        let Some(op) = self.by_import.get(&function) else { return I::Call(function).encode(sink) };
+        let (offset, word, byte) = (scratch, scratch + 1, scratch + 2);
+        let read = |register: Register| I::GlobalGet(self.globals + register as u32);
+        let write = |register: Register| I::GlobalSet(self.globals + register as u32);
+        let place = MemArg { offset: 0, align: 0, memory_index: self.memory };
+        let below = |register: Register| [I::LocalTee(offset), read(register), I::I64LtU];
+        let address = [I::LocalGet(offset), I::I32WrapI64];
+        let input = [I::LocalGet(offset), read(Register::InputOffset), I::I64Add, I::I32WrapI64];
+        let load = |ty: ValType, condition: [I<'static>; 3], address: &[I<'static>], load: I<'static>| {
+            let start = condition.into_iter().chain([I::If(BlockType::Result(ty))]);
+            let middle = address.iter().cloned().chain([load, I::Else, I::LocalGet(offset), I::Call(function), I::End]);
+            start.chain(middle).collect::<Vec<_>>()
+        };
+        let store = |value: u32, store: I<'static>| {
+            let start = [I::LocalSet(value)].into_iter().chain(below(Register::Bound)).chain([I::If(BlockType::Empty)]);
+            let middle = address.iter().cloned().chain([I::LocalGet(value), store, I::Else]);
+            let end = [I::LocalGet(offset), I::LocalGet(value), I::Call(function), I::End];
+            start.chain(middle).chain(end).collect::<Vec<_>>()
+        };
+        let code = match op {
+            Op::LoadByte => load(ValType::I32, below(Register::Bound), &address, I::I32Load8U(place)),
+            Op::LoadWord => load(ValType::I64, below(Register::Bound), &address, I::I64Load(place)),
+            Op::StoreByte => store(byte, I::I32Store8(place)),
+            Op::StoreWord => store(word, I::I64Store(place)),
+            Op::InputByte => load(ValType::I32, below(Register::InputLength), &input, I::I32Load8U(place)),
+            Op::InputWord => load(ValType::I64, below(Register::InputWords), &input, I::I64Load(place)),
+            Op::InputLength => vec![read(Register::InputLength)],
+            Op::InputOffset => vec![read(Register::InputOffset)],
+            Op::OutputOffset => vec![read(Register::OutputOffset)],
+            Op::OutputLength => vec![read(Register::OutputLength)],
+            Op::SetOutput => vec![
+                I::LocalSet(word),
+                I::LocalTee(offset),
+                read(Register::Bound),
+                I::I64LeU,
+                I::LocalGet(word),
+                read(Register::Bound),
+                I::LocalGet(offset),
+                I::I64Sub,
+                I::I64LeU,
+                I::I32And,
+                I::If(BlockType::Empty),
+                I::LocalGet(offset),
+                write(Register::OutputOffset),
+                I::LocalGet(word),
+                write(Register::OutputLength),
+                I::Else,
+                I::LocalGet(offset),
+                I::LocalGet(word),
+                I::Call(function),
+                I::End,
+            ],
+        };
+        code.iter().for_each(|instruction| instruction.encode(sink));
+    }
+}
