@@ -5,28 +5,26 @@
 //! when that is sent, and nobody could say whether it has arrived.
 
 mod address;
+mod guard;
 mod proxy;
+mod request;
 
-use std::borrow::Cow;
 use std::fmt;
 use std::io::{self, Read};
 use std::net::IpAddr;
-use std::net::{SocketAddr, ToSocketAddrs};
 use std::sync::LazyLock;
-use std::sync::mpsc;
-use std::thread;
 use std::time::{Duration, Instant};
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use thiserror::Error;
-use ureq::http::{self, HeaderMap, HeaderName, HeaderValue, Method, Uri, header};
-use ureq::unversioned::resolver::{ResolvedSocketAddrs, Resolver};
-use ureq::unversioned::transport::{DefaultConnector, NextTimeout};
+use ureq::http::{self, Method};
+use ureq::unversioned::transport::DefaultConnector;
 use ureq::{Agent, AsSendBody, Body};
 pub(crate) use url::{Host, Url};
 
 use address::is_link_local;
+use guard::{Guard, LinkLocal};
+use request::MAX_HEAD;
+pub(crate) use request::Request;
 
 /// How often an answer may send the request elsewhere.
 const MAX_REDIRECTS: usize = 10;
@@ -39,28 +37,6 @@ const STALL: Duration = Duration::from_secs(30);
 
 /// How long a request may take in all, where its deadline is not closer.
 const TOTAL: Duration = Duration::from_secs(600);
-
-/// What the URL of a request may have, and all its headers together, in bytes.
-const MAX_HEAD: usize = 64 << 10;
-
-/// What is asked for.
-#[derive(Debug, Clone)]
-pub(crate) struct Request<'a> {
-    method: Method,
-    url: Url,
-    headers: HeaderMap,
-    /// What the headers have, in bytes.
-    head: usize,
-    condition: Option<Condition>,
-    body: Option<Cow<'a, [u8]>>,
-}
-
-/// What is known of the answer of one address.
-#[derive(Debug, Clone)]
-struct Condition {
-    url: String,
-    headers: HeaderMap,
-}
 
 /// Where a request may go.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -144,139 +120,6 @@ pub(crate) struct Response {
     /// Such an answer has a body.
     has_body: bool,
     body: Body,
-}
-
-/// Headers that say how a message is framed and where it goes. The client's own; another `Host` than the URL's would
-/// reach another server than the one that was asked for.
-const FRAMING: [HeaderName; 9] = [
-    header::CONNECTION,
-    header::CONTENT_LENGTH,
-    header::EXPECT,
-    header::HOST,
-    header::PROXY_AUTHORIZATION,
-    header::TE,
-    header::TRAILER,
-    header::TRANSFER_ENCODING,
-    header::UPGRADE,
-];
-
-/// Headers that a server which was not asked may see. Any other may be a secret that is meant for the one that was.
-const PUBLIC: [HeaderName; 7] = [
-    header::ACCEPT,
-    header::ACCEPT_CHARSET,
-    header::ACCEPT_ENCODING,
-    header::ACCEPT_LANGUAGE,
-    header::CONTENT_LANGUAGE,
-    header::CONTENT_TYPE,
-    header::USER_AGENT,
-];
-
-impl<'a> Request<'a> {
-    /// A request for `url` by `method`, in whichever case. User and password of the URL become a header.
-    ///
-    /// # Errors
-    /// The URL or the method is none, or one that cannot be used.
-    pub(crate) fn new(method: &str, url: &str) -> Result<Self, Error> {
-        if url.len() > MAX_HEAD {
-            return Err(Error::TooMuch("the URL"));
-        }
-        let mut url = Url::parse(url).map_err(|cause| Error::BadUrl { url: shown(url), cause })?;
-        let name = method.to_ascii_uppercase();
-        let method = Method::from_bytes(name.as_bytes()).ok();
-        let method = method.filter(|method| method != Method::CONNECT && method != Method::TRACE);
-        let method = method.ok_or_else(|| Error::Method(shown(&name)))?;
-        let headers = take_credentials(&mut url)?.into_iter().collect();
-        Ok(Self { method, url, headers, head: 0, condition: None, body: None })
-    }
-
-    /// Adds a header, in the place of one that has the same name. Those that are the client's own are not sent; returns
-    /// whether it is one of the others.
-    ///
-    /// # Errors
-    /// It is not a header of HTTP.
-    pub(crate) fn header(&mut self, name: &str, value: &str) -> Result<bool, Error> {
-        self.head = self.head.saturating_add(name.len() + value.len() + ": \r\n".len());
-        if self.head > MAX_HEAD {
-            return Err(Error::TooMuch("the headers of the request"));
-        }
-        let (name, value) = parse_header(name, value)?;
-        if FRAMING.contains(&name) {
-            return Ok(false);
-        }
-        self.headers.insert(name, value);
-        Ok(true)
-    }
-
-    /// Asks for an answer only if that is not what `url` gave before, which these headers stand for. Nobody else is told
-    /// of them.
-    ///
-    /// # Errors
-    /// They are not headers of HTTP.
-    pub(crate) fn unless(&mut self, url: &str, headers: &[(&'static str, &str)]) -> Result<(), Error> {
-        let headers = headers.iter().map(|(name, value)| parse_header(name, value)).collect::<Result<_, _>>()?;
-        self.condition = Some(Condition { url: url.to_owned(), headers });
-        Ok(())
-    }
-
-    /// Sends `body` with it.
-    pub(crate) fn body(&mut self, body: Cow<'a, [u8]>) {
-        self.body = Some(body);
-    }
-
-    /// What it asks for.
-    pub(crate) fn url(&self) -> &Url {
-        &self.url
-    }
-
-    /// The same, for errors.
-    pub(crate) fn shown(&self) -> String {
-        shown(self.url.as_str())
-    }
-
-    /// Makes it the request that a redirect asks for, by RFC 9110, section 15.4.
-    fn redirect(&mut self, status: u16, next: Url) -> Result<(), Error> {
-        let is_safe = self.method == Method::GET || self.method == Method::HEAD;
-        if (status == 303 && !is_safe) || ((status == 301 || status == 302) && self.method == Method::POST) {
-            self.method = Method::GET;
-            self.body = None;
-            self.keep_headers(|name| !name.as_str().starts_with("content-"));
-        }
-        if next.origin() != self.url.origin() {
-            self.keep_headers(|name| PUBLIC.contains(name));
-        }
-        self.url = next;
-        self.headers.extend(take_credentials(&mut self.url)?);
-        Ok(())
-    }
-
-    fn keep_headers(&mut self, keep: impl Fn(&HeaderName) -> bool) {
-        let headers = std::mem::take(&mut self.headers);
-        self.headers =
-            headers.iter().filter(|(name, _)| keep(name)).map(|(name, value)| (name.clone(), value.clone())).collect();
-    }
-}
-
-fn parse_header(name: &str, value: &str) -> Result<(HeaderName, HeaderValue), Error> {
-    let bad = || Error::Header(shown(name));
-    let parsed = HeaderName::from_bytes(name.as_bytes()).map_err(|_| bad())?;
-    Ok((parsed, HeaderValue::from_str(value).map_err(|_| bad())?))
-}
-
-/// Takes user and password out of `url`, as a header of the basic scheme, RFC 7617.
-fn take_credentials(url: &mut Url) -> Result<Option<(HeaderName, HeaderValue)>, Error> {
-    if url.username().is_empty() && url.password().is_none() {
-        return Ok(None);
-    }
-    let decoded = |text: &str| percent_encoding::percent_decode_str(text).collect::<Vec<u8>>();
-    let mut pair = decoded(url.username());
-    pair.push(b':');
-    pair.extend(decoded(url.password().unwrap_or_default()));
-    // Neither fails for a URL with a host; one without has neither.
-    let _ = (url.set_username(""), url.set_password(None));
-    let value = HeaderValue::from_str(&format!("Basic {}", STANDARD.encode(pair)));
-    let mut value = value.map_err(|_| Error::Header(header::AUTHORIZATION.to_string()))?;
-    value.set_sensitive(true);
-    Ok(Some((header::AUTHORIZATION, value)))
 }
 
 /// Sends a request, and follows redirects as far as `rules` permit.
@@ -475,86 +318,9 @@ fn agent(resolver: Guard) -> Agent {
     Agent::with_parts(config, DefaultConnector::default(), resolver)
 }
 
-/// Finds addresses, and keeps only those that may be connected to.
-#[derive(Debug)]
-struct Guard {
-    /// They are not looked at.
-    open: bool,
-}
-
-/// All addresses of a host are link-local; the first of them.
-#[derive(Debug, Error)]
-#[error("{0} is a link-local address")]
-struct LinkLocal(IpAddr);
-
-impl Resolver for Guard {
-    fn resolve(
-        &self,
-        uri: &Uri,
-        config: &ureq::config::Config,
-        timeout: NextTimeout,
-    ) -> Result<ResolvedSocketAddrs, ureq::Error> {
-        /// No more are tried; the type has room for 16.
-        const MOST: usize = 16;
-        let found = look_up(uri, timeout)?;
-        // The proxy is the environment's choice, wherever it is.
-        let is_proxy = config.proxy().is_some_and(|proxy| proxy.uri() == uri);
-        let mut addresses = self.empty();
-        allowed(found, self.open || is_proxy)?.into_iter().take(MOST).for_each(|address| addresses.push(address));
-        Ok(addresses)
-    }
-}
-
-/// Those of a host's addresses that may be connected to: if not `open`, those that are not link-local.
-fn allowed(found: Vec<SocketAddr>, open: bool) -> Result<Vec<SocketAddr>, ureq::Error> {
-    let Some(first) = found.first().copied() else { return Err(ureq::Error::HostNotFound) };
-    let allowed: Vec<_> = found.into_iter().filter(|address| open || !is_link_local(address.ip())).collect();
-    if allowed.is_empty() { Err(ureq::Error::Other(Box::new(LinkLocal(first.ip())))) } else { Ok(allowed) }
-}
-
-/// The addresses of the host of `uri`. The system cannot be told to stop looking: a thread waits for it, and is left
-/// alone when time is up.
-fn look_up(uri: &Uri, timeout: NextTimeout) -> Result<Vec<SocketAddr>, ureq::Error> {
-    let host = uri.host().unwrap_or_default().trim_start_matches('[').trim_end_matches(']').to_owned();
-    let port = uri.port_u16().unwrap_or(if uri.scheme_str() == Some("https") { 443 } else { 80 });
-    if let Ok(address) = host.parse::<IpAddr>() {
-        return Ok(vec![SocketAddr::new(address, port)]);
-    }
-    let (sender, receiver) = mpsc::sync_channel(1);
-    let look = move || {
-        let found = (host, port).to_socket_addrs().map(Iterator::collect::<Vec<_>>);
-        // Nobody is there any more if it took too long.
-        let _ = sender.send(found);
-    };
-    thread::Builder::new().name("extism-dns".to_owned()).spawn(look)?;
-    match receiver.recv_timeout(*timeout.after) {
-        Ok(found) => Ok(found?),
-        Err(_) => Err(ureq::Error::Timeout(timeout.reason)),
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use super::{Error, MAX_HEAD, Request, allowed, shown};
-    use std::net::SocketAddr;
-
-    fn addresses(texts: &[&str]) -> Vec<SocketAddr> {
-        texts.iter().map(|text| SocketAddr::new(text.parse().expect(text), 80)).collect()
-    }
-
-    #[test]
-    fn a_name_that_leads_to_the_surroundings_is_not_followed_there() {
-        let near = ["169.254.169.254", "fe80::1", "::ffff:169.254.0.1"];
-        for address in near {
-            let error = allowed(addresses(&[address]), false).expect_err(address).to_string();
-            assert!(error.contains("link-local"), "{error}");
-            assert_eq!(allowed(addresses(&[address]), true).expect("open"), addresses(&[address]));
-        }
-        let mixed = allowed(addresses(&["169.254.169.254", "192.0.2.1", "fe80::1", "::1"]), false);
-        assert_eq!(mixed.expect("two may"), addresses(&["192.0.2.1", "::1"]));
-        assert!(allowed(addresses(&near), false).is_err());
-        assert!(allowed(Vec::new(), true).is_err());
-    }
+    use super::shown;
 
     #[test]
     fn errors_show_neither_passwords_nor_everything() {
@@ -567,17 +333,5 @@ mod tests {
         let long = shown(&format!("http://host/{}", "é".repeat(5000)));
         assert!(long.len() < 1100 && long.ends_with("é..."), "{long}");
         assert!(shown(&"x".repeat(1 << 20)).len() < 2100);
-    }
-
-    #[test]
-    fn the_head_of_a_request_has_a_limit() {
-        assert!(matches!(
-            Request::new("GET", &format!("http://host/{}", "x".repeat(MAX_HEAD))),
-            Err(Error::TooMuch(_))
-        ));
-        let mut request = Request::new("GET", "http://host/").expect("a request");
-        let added =
-            (0..).map(|number| request.header(&format!("x-{number}"), "value")).take_while(Result::is_ok).count();
-        assert!((4000..MAX_HEAD / 10).contains(&added), "{added}");
     }
 }

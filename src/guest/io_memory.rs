@@ -5,16 +5,15 @@
 
 use std::ops::Range;
 
-use wasmer::{AsStoreMut, AsStoreRef, Global, Instance, Memory, MemoryError, MemoryType, MemoryView, Pages, Value};
+use wasmer::{AsStoreMut, AsStoreRef, Instance, Memory, MemoryError, MemoryType, MemoryView, Pages};
 
 use super::Fault;
 use super::blocks::{Blocks, START};
-use super::reserved::{IO_MEMORY_EXPORT, REGISTER_EXPORTS};
+use super::registers::{Registers, WORD};
+use super::reserved::IO_MEMORY_EXPORT;
+use super::usage::Usage;
 
 const PAGE: u64 = 1 << 16;
-
-/// The most bytes that inlined code moves at once.
-const WORD: u64 = 8;
 
 /// The sizes that an I/O memory is made with.
 #[derive(Debug, Clone, Copy)]
@@ -29,32 +28,6 @@ pub(crate) struct Capacity {
     pub(crate) clear: fn(&MemoryView<'_>, u64),
     /// The same, by giving them back to the system.
     pub(crate) discard: fn(&MemoryView<'_>, u64),
-}
-
-/// How much of the memory the calls of late have used. Bytes that are used again soon are zeroed, which is cheaper than to
-/// have the system find new pages; those that are not are given back.
-#[derive(Debug, Default)]
-struct Usage {
-    /// What a call uses, in bytes; one that uses less lowers it slowly.
-    usual: u64,
-    /// Bytes up to here may be in memory.
-    resident: u64,
-}
-
-impl Usage {
-    /// Whether the memory is to be given back, after a call that has used the first `used` bytes; then, how much of it.
-    fn note(&mut self, used: u64) -> Option<u64> {
-        /// Below this, there is nothing to gain.
-        const LARGE: u64 = 1 << 20;
-        /// From this on, to zero it takes longer than new pages do.
-        const HUGE: u64 = 64 << 20;
-        let is_unusual = used / 4 > self.usual;
-        self.usual = used.max(self.usual - self.usual / 8);
-        self.resident = self.resident.max(used);
-        let is_left = self.resident / 8 > self.usual;
-        let gives_back = self.resident >= LARGE && (is_unusual || is_left || used >= HUGE);
-        gives_back.then(|| std::mem::take(&mut self.resident))
-    }
 }
 
 /// The memory and who has which part of it.
@@ -76,45 +49,6 @@ pub(crate) struct IoMemory {
     /// Bytes from here on are zero, but for that.
     dirty_end: u64,
     usage: Usage,
-}
-
-/// Globals that the module and the host share, in the order of their exports.
-#[derive(Debug)]
-struct Registers {
-    input_offset: Global,
-    input_length: Global,
-    /// At how many offsets a word of the input begins.
-    input_words: Global,
-    bound: Global,
-    output_offset: Global,
-    output_length: Global,
-}
-
-impl Registers {
-    fn of(instance: &Instance) -> Option<Self> {
-        let globals = REGISTER_EXPORTS.map(|name| instance.exports.get_global(name).ok().cloned());
-        let [input_offset, input_length, input_words, bound, output_offset, output_length] = globals;
-        Some(Self {
-            input_offset: input_offset?,
-            input_length: input_length?,
-            input_words: input_words?,
-            bound: bound?,
-            output_offset: output_offset?,
-            output_length: output_length?,
-        })
-    }
-}
-
-fn set(global: &Global, store: &mut impl AsStoreMut, value: u64) {
-    // Cannot fail: they are mutable 64-bit integers of this store.
-    let _ = global.set(store, Value::I64(value.cast_signed()));
-}
-
-fn get(global: &Global, store: &mut impl AsStoreMut) -> u64 {
-    match global.get(store) {
-        Value::I64(value) => value.cast_unsigned(),
-        _ => 0,
-    }
 }
 
 impl IoMemory {
@@ -208,7 +142,7 @@ impl IoMemory {
         if self.bound != bound
             && let Some(registers) = &self.registers
         {
-            set(&registers.bound, store, bound);
+            registers.set_bound(store, bound);
             self.bound = bound;
         }
     }
@@ -228,10 +162,7 @@ impl IoMemory {
         if self.input != input
             && let Some(registers) = &self.registers
         {
-            let length = input.end - input.start;
-            set(&registers.input_offset, store, input.start);
-            set(&registers.input_length, store, length);
-            set(&registers.input_words, store, length.saturating_sub(WORD - 1));
+            registers.set_input(store, &input);
         }
         self.input = input;
     }
@@ -239,7 +170,7 @@ impl IoMemory {
     /// The output's place; `0..0` if there is none.
     pub(super) fn output(&self, store: &mut impl AsStoreMut) -> Range<u64> {
         let Some(registers) = &self.registers else { return self.output.clone() };
-        let (offset, length) = (get(&registers.output_offset, store), get(&registers.output_length, store));
+        let (offset, length) = registers.output(store);
         // They are the module's: what they say is checked like what any plugin says.
         self.checked_range(store, offset, length).unwrap_or(0..0)
     }
@@ -253,8 +184,7 @@ impl IoMemory {
 
     fn place_output(&mut self, store: &mut impl AsStoreMut, output: Range<u64>) {
         if let Some(registers) = &self.registers {
-            set(&registers.output_offset, store, output.start);
-            set(&registers.output_length, store, output.end - output.start);
+            registers.set_output(store, &output);
         } else {
             self.output = output;
         }
@@ -407,40 +337,5 @@ impl IoMemory {
         let memory = self.memory.as_ref()?;
         memory.grow(store, Pages(ample)).or_else(|_| memory.grow(store, Pages(least))).ok()?;
         Some(())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::Usage;
-
-    const MIB: u64 = 1 << 20;
-
-    #[test]
-    fn what_is_used_again_is_kept() {
-        let mut usage = Usage::default();
-        assert_eq!(usage.note(100), None);
-        assert_eq!(usage.note(4 * MIB), Some(4 * MIB), "one large call among small ones");
-        assert_eq!((0..100).filter(|_| usage.note(4 * MIB).is_some()).count(), 0, "the next are not unusual");
-        assert_eq!((0..100).filter(|_| usage.note(2 * MIB).is_some()).count(), 0, "nor are somewhat smaller ones");
-    }
-
-    #[test]
-    fn what_is_no_longer_used_is_given_back_once() {
-        let mut usage = Usage::default();
-        for _ in 0..3 {
-            usage.note(8 * MIB);
-        }
-        let given: Vec<_> = (0..100).filter_map(|call| Some((call, usage.note(100)?))).collect();
-        assert_eq!(given.len(), 1, "{given:?}");
-        assert!((5..30).contains(&given[0].0) && given[0].1 == 8 * MIB, "{given:?}");
-    }
-
-    #[test]
-    fn what_is_huge_is_always_given_back_and_what_is_small_never() {
-        let mut usage = Usage::default();
-        assert_eq!((0..10).filter(|_| usage.note(100 * MIB) == Some(100 * MIB)).count(), 10);
-        let mut usage = Usage::default();
-        assert_eq!((0..1000).filter(|call| usage.note(call % 7 * 100_000).is_some()).count(), 0);
     }
 }

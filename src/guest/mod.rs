@@ -8,9 +8,11 @@ mod abi;
 mod blocks;
 mod host;
 mod io_memory;
+mod registers;
 mod reserved;
 #[cfg(feature = "compiler")]
 mod rewrite;
+mod usage;
 #[cfg_attr(not(feature = "wasi"), path = "wasi_absent.rs")]
 pub(crate) mod wasi;
 

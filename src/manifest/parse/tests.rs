@@ -1,5 +1,5 @@
-use super::super::{Manifest, Source};
 use super::parse;
+use crate::manifest::{Manifest, Source};
 
 fn ok(text: &str) -> Manifest<'_> {
     parse(text.as_bytes()).unwrap_or_else(|error| panic!("{text}: {error}"))
