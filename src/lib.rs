@@ -4,7 +4,6 @@
 //! floors below and the rule that each uses only those beneath it.
 
 mod cache_dir;
-mod contents;
 mod context;
 mod digest;
 mod engine;
@@ -16,8 +15,10 @@ mod http;
 mod loader;
 mod log;
 mod manifest;
+mod module_bytes;
 mod plugin;
 mod private_dir;
 mod read;
+mod recent;
 #[cfg(feature = "compiler")]
 pub mod tool;

@@ -3,18 +3,22 @@
 //! Every method may be called from any thread. Calls on different plugins run side by side; on one plugin they queue,
 //! and who frees or replaces it queues too. The registry's own lock is never held while a plugin runs.
 
+mod error_text;
 mod ids;
 mod slot;
 
 use std::collections::BTreeMap;
 use std::ffi::CStr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use parking_lot::Mutex;
 use thiserror::Error;
 
 use crate::error;
 use crate::plugin::{self, Outcome, Plugin};
+use crate::recent::{Lease, Passing, Recent, recent};
+use error_text::ErrorText;
 use ids::Ids;
 pub(crate) use ids::PluginId;
 use slot::Slot;
@@ -23,7 +27,25 @@ use slot::Slot;
 #[derive(Default)]
 pub(crate) struct Context {
     registry: Mutex<Registry>,
-    error: Mutex<Option<String>>,
+    /// Its caller has freed it.
+    closed: AtomicBool,
+    error: ErrorText,
+}
+
+impl Passing for Context {
+    fn is_over(&self) -> bool {
+        self.closed.load(Ordering::Acquire)
+    }
+}
+
+/// How many plugins a thread finds again without the registry.
+const RECENT: usize = 64;
+
+/// A plugin's id and where its context is. An id is given again, and a context's place, only when the plugin is gone.
+type Address = (PluginId, usize);
+
+thread_local! {
+    static SLOTS: Recent<Address, Slot, RECENT> = const { Recent::new() };
 }
 
 #[derive(Default)]
@@ -39,6 +61,8 @@ pub(crate) enum Error {
     NoSuchPlugin(PluginId),
     #[error("Plugin index does not exist")]
     NoSuchIndex,
+    #[error("the context has been freed meanwhile")]
+    Closed,
     #[error("All plugin descriptors are in use, unable to allocate a new plugin")]
     NoIdLeft,
     #[error("plugin {0} is running on this very thread and cannot be used from inside its own call")]
@@ -55,6 +79,9 @@ impl Context {
     pub(crate) fn create(&self, input: &[u8], with_wasi: bool) -> Result<PluginId, Error> {
         let plugin = Plugin::new(input, with_wasi)?;
         let mut registry = self.registry.lock();
+        if self.is_over() {
+            return Err(Error::Closed);
+        }
         let id = registry.ids.take().ok_or(Error::NoIdLeft)?;
         registry.plugins.insert(id, Arc::new(Slot::new(id, plugin)));
         Ok(id)
@@ -67,7 +94,7 @@ impl Context {
     pub(crate) fn update(&self, id: PluginId, input: &[u8], with_wasi: bool) -> Result<(), Error> {
         let plugin = Plugin::new(input, with_wasi)?;
         let slot = self.find(id).ok_or(Error::NoSuchIndex)?;
-        let old = slot.replace(Some(plugin)).map_err(|error| match error {
+        let old = slot.replace(plugin).map_err(|error| match error {
             Error::NoSuchPlugin(_) => Error::NoSuchIndex,
             other => other,
         })?;
@@ -82,7 +109,7 @@ impl Context {
     /// The plugin is running on this very thread.
     pub(crate) fn free(&self, id: PluginId) -> Result<(), Error> {
         let Some(slot) = self.find(id) else { return Ok(()) };
-        let old = match slot.replace(None) {
+        let old = match slot.free() {
             Ok(old) => old,
             // Another thread was faster.
             Err(Error::NoSuchPlugin(_)) => return Ok(()),
@@ -105,11 +132,19 @@ impl Context {
         let plugins = std::mem::take(&mut self.registry.lock().plugins);
         let mut result = Ok(());
         for (_, slot) in plugins {
-            if let Err(error @ Error::Reentered(_)) = slot.replace(None) {
-                result = Err(error);
-            }
+            result = slot.close().and(result);
         }
         result
+    }
+
+    /// Frees all plugins, and takes no more.
+    ///
+    /// # Errors
+    /// As for [`reset`](Self::reset): the one that is running is freed when its call returns.
+    pub(crate) fn close(&self) -> Result<(), Error> {
+        // Who makes a plugin at this moment has put it into the registry, or will see that it is over.
+        self.closed.store(true, Ordering::Release);
+        self.reset()
     }
 
     /// Merges a JSON object into the configuration of plugin `id`. Clears errors first.
@@ -165,7 +200,7 @@ impl Context {
     pub(crate) fn error(&self, id: PluginId) -> Option<String> {
         match self.find(id) {
             Some(slot) => slot.error(),
-            None => self.error.lock().clone(),
+            None => self.error.get(),
         }
     }
 
@@ -180,19 +215,20 @@ impl Context {
     pub(crate) fn report_text(&self, id: Option<PluginId>, text: String) {
         match id.and_then(|id| self.find(id)) {
             Some(slot) => slot.set_error(Some(text)),
-            None => *self.error.lock() = Some(text),
+            None => self.error.set(Some(text)),
         }
     }
 
-    fn find(&self, id: PluginId) -> Option<Arc<Slot>> {
-        self.registry.lock().plugins.get(&id).cloned()
+    fn find(&self, id: PluginId) -> Option<Lease<Address, Slot, RECENT>> {
+        let address = (id, std::ptr::from_ref(self).addr());
+        recent(&SLOTS, id.cast_unsigned() as usize, address, || self.registry.lock().plugins.get(&id).cloned())
     }
 
     /// Waits for plugin `id`, clears the errors of it and of the context, and gives it to `work`.
     fn use_plugin<T>(&self, id: PluginId, work: impl FnOnce(&mut Plugin, &Slot) -> T) -> Result<T, Error> {
         let slot = self.find(id).ok_or(Error::NoSuchPlugin(id))?;
         slot.with(|plugin| {
-            *self.error.lock() = None;
+            self.error.set(None);
             slot.set_error(None);
             work(plugin, &slot)
         })

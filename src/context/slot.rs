@@ -1,24 +1,37 @@
 //! One plugin's place in a context: the plugin behind its lock, and its error, which can be read while the plugin runs.
 
 use std::cell::{RefCell, RefMut};
+use std::sync::atomic::{AtomicBool, Ordering};
 
-use parking_lot::{Mutex, ReentrantMutex};
+use parking_lot::ReentrantMutex;
 
+use super::error_text::ErrorText;
 use super::{Error, PluginId};
 use crate::plugin::Plugin;
+use crate::recent::Passing;
 
-/// Shared by the context and the threads that use the plugin.
+/// Shared by the context and the threads that use the plugin. Two of them do not share a cache line.
+#[repr(align(128))]
 pub(super) struct Slot {
     id: PluginId,
+    /// The plugin has been freed, or is to be once it does not run any more.
+    gone: AtomicBool,
     /// `None` once the plugin has been freed. The lock lets a thread in that has it already, such as a logger of the
     /// host that calls the library; the cell then tells that the plugin is busy.
     plugin: ReentrantMutex<RefCell<Option<Plugin>>>,
-    error: Mutex<Option<String>>,
+    error: ErrorText,
+}
+
+impl Passing for Slot {
+    fn is_over(&self) -> bool {
+        self.gone.load(Ordering::Acquire)
+    }
 }
 
 impl Slot {
     pub(super) fn new(id: PluginId, plugin: Plugin) -> Self {
-        Self { id, plugin: ReentrantMutex::new(RefCell::new(Some(plugin))), error: Mutex::new(None) }
+        let plugin = ReentrantMutex::new(RefCell::new(Some(plugin)));
+        Self { id, gone: AtomicBool::new(false), plugin, error: ErrorText::default() }
     }
 
     /// Waits for the plugin and gives it to `work`.
@@ -26,24 +39,49 @@ impl Slot {
         let lock = self.plugin.lock();
         let plugin = lock.try_borrow_mut().map_err(|_| Error::Reentered(self.id))?;
         let mut plugin = RefMut::filter_map(plugin, Option::as_mut).map_err(|_| Error::NoSuchPlugin(self.id))?;
-        Ok(work(&mut plugin))
+        let result = work(&mut plugin);
+        drop(plugin);
+        if self.is_over() {
+            drop(lock.take());
+        }
+        Ok(result)
     }
 
     /// Waits for the plugin and puts `plugin` in its place; returns the one before.
-    pub(super) fn replace(&self, plugin: Option<Plugin>) -> Result<Option<Plugin>, Error> {
+    pub(super) fn replace(&self, plugin: Plugin) -> Result<Plugin, Error> {
+        self.exchange(Some(plugin))
+    }
+
+    /// Waits for the plugin and frees it.
+    pub(super) fn free(&self) -> Result<Plugin, Error> {
+        let plugin = self.exchange(None)?;
+        self.gone.store(true, Ordering::Release);
+        Ok(plugin)
+    }
+
+    /// As [`free`](Self::free); a plugin that is running on this very thread is freed when its call returns, which is an
+    /// error all the same.
+    pub(super) fn close(&self) -> Result<(), Error> {
+        self.gone.store(true, Ordering::Release);
+        match self.exchange(None) {
+            Ok(_) | Err(Error::NoSuchPlugin(_)) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn exchange(&self, plugin: Option<Plugin>) -> Result<Plugin, Error> {
         let lock = self.plugin.lock();
         let mut place = lock.try_borrow_mut().map_err(|_| Error::Reentered(self.id))?;
-        if place.is_none() {
-            return Err(Error::NoSuchPlugin(self.id));
-        }
-        Ok(std::mem::replace(&mut *place, plugin))
+        let old = place.take().ok_or(Error::NoSuchPlugin(self.id))?;
+        *place = plugin;
+        Ok(old)
     }
 
     pub(super) fn set_error(&self, text: Option<String>) {
-        *self.error.lock() = text;
+        self.error.set(text);
     }
 
     pub(super) fn error(&self) -> Option<String> {
-        self.error.lock().clone()
+        self.error.get()
     }
 }

@@ -55,7 +55,6 @@ impl Artifact {
     }
 
     /// In bytes.
-    #[cfg(feature = "compiler")]
     pub(super) fn size(&self) -> usize {
         self.0.len()
     }

@@ -1,5 +1,4 @@
-//! What a plugin may take: the pages of its memories and the elements of its tables, counted together. And how a memory is
-//! cleared.
+//! What a plugin may take: the pages of its memories and the elements of its tables, counted together.
 #![expect(unsafe_code, reason = "Wasmer's Tunables and LinearMemory traits have unsafe methods to forward")]
 
 use std::ptr::NonNull;
@@ -12,7 +11,7 @@ use wasmer::sys::vm::{
     VMSharedMemory, VMTable, VMTableDefinition, WaiterError,
 };
 use wasmer::sys::{BaseTunables, NativeEngineExt, Tunables};
-use wasmer::{MemoryError, MemoryType, MemoryView, Pages, Store, TableType};
+use wasmer::{MemoryError, MemoryType, Pages, Store, TableType};
 
 use super::CompiledPlugin;
 
@@ -249,47 +248,4 @@ impl LinearMemory for LimitedMemory {
     fn thread_conditions(&self) -> Option<&ThreadConditions> {
         self.memory.thread_conditions()
     }
-}
-
-/// Zeroes the first `end` bytes of a memory.
-pub(crate) fn clear(memory: &MemoryView<'_>, end: u64) {
-    zero(memory, 0, end);
-}
-
-/// As [`clear`], by giving the pages back to the system, which has them zero again when they are used.
-pub(crate) fn discard(memory: &MemoryView<'_>, end: u64) {
-    zero(memory, drop_pages(memory, end), end);
-}
-
-fn zero(memory: &MemoryView<'_>, start: u64, end: u64) {
-    let end = end.min(memory.data_size());
-    if start >= end {
-        return;
-    }
-    let (Ok(start), Ok(length)) = (usize::try_from(start), usize::try_from(end.saturating_sub(start))) else { return };
-    let from = memory.data_ptr().wrapping_add(start);
-    // SAFETY: the bytes are inside the memory, which is mapped and writable to its size; nothing in Rust refers to them,
-    // and no code of the plugin runs, as its store is borrowed for the view.
-    unsafe { from.write_bytes(0, length) };
-}
-
-/// Makes the system drop whole pages at the start of a memory; returns how many bytes that were.
-#[cfg(target_os = "linux")]
-fn drop_pages(memory: &MemoryView<'_>, end: u64) -> u64 {
-    use rustix::mm::{Advice, madvise};
-    /// WebAssembly's page: no system's own are larger.
-    const PAGE: usize = 1 << 16;
-    let length = usize::try_from(end.min(memory.data_size())).map_or(0, |length| length / PAGE * PAGE);
-    let start = memory.data_ptr().cast();
-    // SAFETY: the range is the start of a WebAssembly memory, which Wasmer maps privately and anonymously at a page's
-    // boundary, so that dropped pages read as zeros; it is inside the memory, and nothing in Rust refers to its bytes.
-    match unsafe { madvise(start, length, Advice::LinuxDontNeed) } {
-        Ok(()) => length as u64,
-        Err(_) => 0,
-    }
-}
-
-#[cfg(not(target_os = "linux"))]
-fn drop_pages(_: &MemoryView<'_>, _: u64) -> u64 {
-    0
 }

@@ -14,21 +14,23 @@ mod machine;
 #[cfg_attr(not(feature = "compiler"), path = "make_absent.rs")]
 mod make;
 mod request;
+mod shared;
 mod singlepass;
 mod store;
 
 use std::io;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use thiserror::Error;
 use wasmer::{Engine, Module};
 
-use crate::contents::{self, Contents};
 use crate::digest::Digest;
+use crate::module_bytes::ModuleBytes;
 pub(crate) use backend::{Backend, choose, find, select};
 #[cfg(feature = "compiler")]
 pub(crate) use backend::{backends, named};
-pub(crate) use limits::{MemoryLimit, clear, discard, store};
+pub(crate) use limits::{MemoryLimit, store};
 pub(crate) use machine::Machine;
 #[cfg(feature = "compiler")]
 pub(crate) use make::{Made, precompile};
@@ -46,6 +48,8 @@ pub(crate) struct CompiledPlugin {
     pub(crate) modules: Vec<Module>,
     /// The code expects memories that can move.
     memories_move: bool,
+    /// How much memory the code takes up, in bytes, about.
+    size: usize,
 }
 
 impl CompiledPlugin {
@@ -71,8 +75,6 @@ pub(crate) enum Error {
     NotKept { module: String, store: PathBuf, cause: io::Error },
     #[error("module `{module}`: its code could not be loaded: {cause}")]
     Load { module: String, cause: String },
-    #[error(transparent)]
-    Contents(#[from] contents::Error),
     #[error(transparent)]
     NoCode(#[from] Box<NoCode>),
 }
@@ -105,16 +107,13 @@ pub(crate) struct Input<'a> {
     /// Its SHA-256, if that is known.
     pub(crate) sha256: Option<Digest>,
     /// Its bytes: not needed where the SHA-256 is known and there is no compiler.
-    pub(crate) contents: Option<&'a Contents<'a>>,
+    pub(crate) bytes: Option<&'a Arc<ModuleBytes>>,
 }
 
 impl Input<'_> {
     /// The module's SHA-256, calculated if it is not known.
-    fn sha256(&self) -> Result<Option<Digest>, Error> {
-        match (self.sha256, self.contents) {
-            (None, Some(contents)) => Ok(Some(Digest::of(contents.bytes()?))),
-            (known, _) => Ok(known),
-        }
+    fn sha256(&self) -> Option<Digest> {
+        self.sha256.or_else(|| Some(self.bytes?.sha256()))
     }
 }
 
@@ -135,8 +134,8 @@ pub(crate) struct Preparation<'a, E> {
 /// Gets the place of a module among the inputs, and the name that it shall have.
 type Prepare<'a, E> = dyn Fn(usize, &str) -> Result<Vec<u8>, E> + 'a;
 
-/// Gets the code of all modules of a manifest, from the store or else from the compiler `backend`, and loads it into
-/// one engine.
+/// Gets the code of all modules of a manifest: that which another plugin uses or has used, else from the store, else from
+/// the compiler `backend`.
 ///
 /// The modules' names in the code are not those of the manifest, under which they may be used elsewhere too, but
 /// hashes.
@@ -148,10 +147,21 @@ pub(crate) fn load<E: From<Error>>(
     backend: Option<&'static Backend>,
     inputs: &[Input<'_>],
     preparation: &Preparation<'_, E>,
+) -> Result<Arc<CompiledPlugin>, E> {
+    let modules: Option<_> = inputs.iter().map(shared::Identity::of).collect();
+    let modules = modules.ok_or(Error::NoCompiler)?;
+    let key = shared::Key { backend: backend.map(Backend::name), fuel: preparation.fuel, modules };
+    shared::get_or_make(key, || load_unshared(backend, inputs, preparation))
+}
+
+/// Gets the code and loads it into one engine.
+fn load_unshared<E: From<Error>>(
+    backend: Option<&'static Backend>,
+    inputs: &[Input<'_>],
+    preparation: &Preparation<'_, E>,
 ) -> Result<CompiledPlugin, E> {
     let store = Store::of_environment(cfg!(feature = "compiler"));
-    let identities: Vec<_> =
-        inputs.iter().map(|input| request::identify(input, store.as_ref())).collect::<Result<_, _>>()?;
+    let identities: Vec<_> = inputs.iter().map(|input| request::identify(input, store.as_ref())).collect();
     let mut missing = None;
     // Without a compiler, the first is taken that all modules have code of; one that is built in always has it.
     for backend in backend.map_or_else(backend::by_speed, |backend| vec![backend]) {

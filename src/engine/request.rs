@@ -9,19 +9,13 @@ use super::store::{self, Identity, Store, Wanted};
 use super::{Backend, CompiledPlugin, Error, Input, NoCode, Preparation, make};
 
 /// What is known of a module without compiling it. What costs time is found out only where it is needed.
-///
-/// # Errors
-/// The module cannot be read.
-pub(super) fn identify(input: &Input<'_>, store: Option<&Store>) -> Result<Identity, Error> {
-    let (None, Some(contents), Some(store)) = (input.sha256, input.contents, store) else {
-        return Ok(Identity { sha256: input.sha256, blake3: None });
+pub(super) fn identify(input: &Input<'_>, store: Option<&Store>) -> Identity {
+    let (None, Some(bytes), Some(store)) = (input.sha256, input.bytes, store) else {
+        return Identity { sha256: input.sha256, blake3: None };
     };
-    let blake3 = contents.blake3()?.to_hex().to_string();
-    let sha256 = match store.sha256_of(&blake3) {
-        Some(sha256) => Some(sha256),
-        None => input.sha256()?,
-    };
-    Ok(Identity { sha256, blake3: Some(blake3) })
+    let blake3 = bytes.blake3().to_hex().to_string();
+    let sha256 = store.sha256_of(&blake3).or_else(|| input.sha256());
+    Identity { sha256, blake3: Some(blake3) }
 }
 
 pub(super) struct Request<'a> {
@@ -62,28 +56,35 @@ impl<'a> Request<'a> {
         preparation: &Preparation<'_, E>,
     ) -> Result<CompiledPlugin, Failure<E>> {
         let engine: Engine = EngineBuilder::headless().engine().into();
-        let each = inputs.iter().zip(identities).enumerate();
-        let modules = each.map(|(index, (input, identity))| {
-            if let Some(module) = self.found(&engine, input, identity) {
-                return Ok(module);
-            }
-            let artifact = make::make(self, index, input, preparation)?;
-            make::keep(self, input, &artifact).unwrap_or_else(|error| store::warn(format_args!("{error}")));
-            artifact.load(input.name, &engine).map_err(|error| Failure::Other(error.into()))
-        });
-        let modules = modules.collect::<Result<_, _>>()?;
-        Ok(CompiledPlugin { engine, modules, memories_move: self.linked && self.backend.linked_memories_move })
+        let (mut modules, mut size) = (Vec::with_capacity(inputs.len()), 0);
+        for (index, (input, identity)) in inputs.iter().zip(identities).enumerate() {
+            let (module, its_size) = match self.found(&engine, input, identity) {
+                Some(found) => found,
+                None => {
+                    let artifact = make::make(self, index, input, preparation)?;
+                    make::keep(self, input, &artifact).unwrap_or_else(|error| store::warn(format_args!("{error}")));
+                    let size = artifact.size();
+                    (artifact.load(input.name, &engine).map_err(|error| Failure::Other(error.into()))?, size)
+                }
+            };
+            modules.push(module);
+            size += its_size;
+        }
+        Ok(CompiledPlugin { engine, modules, memories_move: self.linked && self.backend.linked_memories_move, size })
     }
 
-    /// A module from the store. What is whole there and still cannot be loaded is as good as missing.
-    fn found(&self, engine: &Engine, input: &Input<'_>, identity: &Identity) -> Option<Module> {
+    /// A module from the store, and the size of its code. What is whole there and still cannot be loaded is as good as
+    /// missing.
+    fn found(&self, engine: &Engine, input: &Input<'_>, identity: &Identity) -> Option<(Module, usize)> {
         let artifact: Artifact = self.store?.find(identity, &self.wanted, &self.machine)?;
+        let size = artifact.size();
         let module = artifact.load(input.name, engine);
-        module.inspect_err(|error| store::warn(format_args!("{error}; it is not used"))).ok()
+        let module = module.inspect_err(|error| store::warn(format_args!("{error}; it is not used"))).ok()?;
+        Some((module, size))
     }
 
     pub(super) fn no_code(&self, asked: Option<&Backend>, input: &Input<'_>, identity: &Identity) -> Error {
-        let sha256 = identity.sha256.or_else(|| input.sha256().ok().flatten());
+        let sha256 = identity.sha256.or_else(|| input.sha256());
         let misfit = sha256.and_then(|sha256| self.store?.misfit(sha256));
         let compiler = asked.map_or_else(String::new, |backend| format!("--compiler {} ", backend.name()));
         let fuel = if self.fuel { "--fuel " } else { "" };

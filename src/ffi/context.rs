@@ -8,6 +8,7 @@ use parking_lot::{Mutex, RwLock};
 
 use super::guard::{guard, with_context};
 use crate::context::Context;
+use crate::recent::{Lease, Recent, recent};
 
 /// A set of plugins. Made by `extism_context_new`, freed by `extism_context_free`; its contents are private.
 ///
@@ -44,9 +45,17 @@ impl Tokens {
     }
 }
 
+/// How many contexts a thread finds again without the table.
+const RECENT: usize = 4;
+
+thread_local! {
+    static RECENTLY: Recent<usize, Context, RECENT> = const { Recent::new() };
+}
+
 /// The context behind a token.
-pub(super) fn find(token: *const ExtismContext) -> Option<Arc<Context>> {
-    CONTEXTS.read().get(&token.addr()).cloned()
+pub(super) fn find(token: *const ExtismContext) -> Option<Lease<usize, Context, RECENT>> {
+    let token = token.addr();
+    recent(&RECENTLY, token, token, || CONTEXTS.read().get(&token).cloned())
 }
 
 /// Makes a context without plugins.
@@ -72,7 +81,7 @@ pub extern "C" fn extism_context_free(ctx: *mut ExtismContext) {
         let context = CONTEXTS.write().remove(&ctx.addr());
         if let Some(context) = context {
             // A plugin that runs on this very thread is freed when its call returns.
-            let _ = context.reset();
+            let _ = context.close();
         }
     });
 }

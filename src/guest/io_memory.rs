@@ -5,15 +5,14 @@
 
 use std::ops::Range;
 
-use wasmer::{AsStoreMut, AsStoreRef, Instance, Memory, MemoryError, MemoryType, MemoryView, Pages};
+use wasmer::{AsStoreMut, Instance, Memory, MemoryError, MemoryType, Pages};
 
 use super::Fault;
 use super::blocks::{Blocks, START};
+use super::direct::{DirectMemory, PAGE};
 use super::registers::{Registers, WORD};
 use super::reserved::IO_MEMORY_EXPORT;
 use super::usage::Usage;
-
-const PAGE: u64 = 1 << 16;
 
 /// The sizes that an I/O memory is made with.
 #[derive(Debug, Clone, Copy)]
@@ -24,17 +23,13 @@ pub(crate) struct Capacity {
     pub(crate) max_block_pages: Option<u32>,
     /// Whether a module imports the memory itself and may write to it unseen.
     pub(crate) imported: bool,
-    /// Zeroes the first so many bytes of a memory.
-    pub(crate) clear: fn(&MemoryView<'_>, u64),
-    /// The same, by giving them back to the system.
-    pub(crate) discard: fn(&MemoryView<'_>, u64),
 }
 
 /// The memory and who has which part of it.
 #[derive(Debug)]
 pub(crate) struct IoMemory {
     /// None before the module is there that owns it.
-    memory: Option<Memory>,
+    memory: Option<DirectMemory>,
     /// What inlined code goes by, if there is such code.
     registers: Option<Registers>,
     capacity: Capacity,
@@ -71,25 +66,22 @@ impl IoMemory {
     /// Makes a memory for modules that have none of their own for it.
     pub(super) fn make(&mut self, store: &mut impl AsStoreMut) -> Result<(), MemoryError> {
         let ty = MemoryType::new(Pages(self.capacity.initial_pages.max(1)), None, false);
-        self.memory = Some(Memory::new(store, ty)?);
+        let memory = Memory::new(store, ty)?;
+        self.memory = DirectMemory::of(store, memory);
         Ok(())
     }
 
     /// Takes the memory that `instance` has for it, and what goes with that, if it has one.
-    pub(super) fn attach(&mut self, instance: &Instance) {
+    pub(super) fn attach(&mut self, store: &mut impl AsStoreMut, instance: &Instance) {
         if let Ok(memory) = instance.exports.get_memory(IO_MEMORY_EXPORT) {
-            self.memory = Some(memory.clone());
-            self.registers = Registers::of(instance);
+            self.memory = DirectMemory::of(store, memory.clone());
+            self.registers = Registers::of(store, instance);
         }
     }
 
     /// The memory itself, for a module that imports it.
     pub(crate) fn memory(&self) -> Option<&Memory> {
-        self.memory.as_ref()
-    }
-
-    fn view<'a>(&self, store: &'a (impl AsStoreRef + ?Sized)) -> Option<MemoryView<'a>> {
-        Some(self.memory.as_ref()?.view(store))
+        self.memory.as_ref().map(DirectMemory::memory)
     }
 
     /// Clears what the previous call left and copies `input` in as the first block. No block for an empty input: its
@@ -97,52 +89,52 @@ impl IoMemory {
     pub(super) fn begin(&mut self, store: &mut impl AsStoreMut, input: &[u8]) -> Result<(), Fault> {
         // The output of the previous call may be the input of this one; it is about to be cleared.
         let output;
-        let input = if self.contains(store, input) {
+        let input = if self.contains(input) {
             output = input.to_vec();
             output.as_slice()
         } else {
             input
         };
-        self.reset(store);
+        self.reset();
         if input.is_empty() {
             return Ok(());
         }
         let length = input.len() as u64;
         let offset = self.alloc_below(store, length, u64::MAX).ok_or(Fault::OutOfMemory(length))?;
-        self.write(store, offset, input)?;
-        self.place_input(store, offset..offset + length);
+        self.write(offset, input)?;
+        self.place_input(offset..offset + length);
         Ok(())
     }
 
     /// True if `bytes` lie in this memory, or in the copy of its output.
-    fn contains(&self, store: &impl AsStoreRef, bytes: &[u8]) -> bool {
-        let Some(view) = self.view(store) else { return false };
-        let distance = bytes.as_ptr().addr().wrapping_sub(view.data_ptr().addr());
-        (distance as u64) < view.data_size() || self.output_copy.as_ptr_range().contains(&bytes.as_ptr())
+    fn contains(&self, bytes: &[u8]) -> bool {
+        let Some(memory) = &self.memory else { return false };
+        let distance = bytes.as_ptr().addr().wrapping_sub(memory.base().addr());
+        (distance as u64) < memory.size() || self.output_copy.as_ptr_range().contains(&bytes.as_ptr())
     }
 
     /// Forgets input, output and blocks, and clears every byte that was written.
-    pub(super) fn reset(&mut self, store: &mut impl AsStoreMut) {
-        self.place_input(store, 0..0);
-        self.forget_output(store);
+    pub(super) fn reset(&mut self) {
+        self.place_input(0..0);
+        self.forget_output();
         self.blocks.clear();
-        if let Some(view) = self.view(store) {
+        if let Some(memory) = &mut self.memory {
             let inlined = if self.bound == 0 { 0 } else { self.bound + WORD };
-            let written = if self.capacity.imported { view.data_size() } else { self.dirty_end.max(inlined) };
+            let written = if self.capacity.imported { memory.size() } else { self.dirty_end.max(inlined) };
             match self.usage.note(written) {
-                None => (self.capacity.clear)(&view, written),
-                Some(resident) => (self.capacity.discard)(&view, resident),
+                None => memory.clear(written),
+                Some(resident) => memory.discard(resident),
             }
         }
         self.dirty_end = 0;
-        self.set_bound(store, 0);
+        self.set_bound(0);
     }
 
-    fn set_bound(&mut self, store: &mut impl AsStoreMut, bound: u64) {
+    fn set_bound(&mut self, bound: u64) {
         if self.bound != bound
-            && let Some(registers) = &self.registers
+            && let Some(registers) = &mut self.registers
         {
-            registers.set_bound(store, bound);
+            registers.set_bound(bound);
             self.bound = bound;
         }
     }
@@ -152,76 +144,74 @@ impl IoMemory {
         self.input.clone()
     }
 
-    pub(super) fn set_input(&mut self, store: &mut impl AsStoreMut, offset: u64, length: u64) -> Option<()> {
-        let input = self.checked_range(store, offset, length)?;
-        self.place_input(store, input);
+    pub(super) fn set_input(&mut self, offset: u64, length: u64) -> Option<()> {
+        let input = self.checked_range(offset, length)?;
+        self.place_input(input);
         Some(())
     }
 
-    fn place_input(&mut self, store: &mut impl AsStoreMut, input: Range<u64>) {
+    fn place_input(&mut self, input: Range<u64>) {
         if self.input != input
-            && let Some(registers) = &self.registers
+            && let Some(registers) = &mut self.registers
         {
-            registers.set_input(store, &input);
+            registers.set_input(&input);
         }
         self.input = input;
     }
 
     /// The output's place; `0..0` if there is none.
-    pub(super) fn output(&self, store: &mut impl AsStoreMut) -> Range<u64> {
+    pub(super) fn output(&self) -> Range<u64> {
         let Some(registers) = &self.registers else { return self.output.clone() };
-        let (offset, length) = registers.output(store);
+        let (offset, length) = registers.output();
         // They are the module's: what they say is checked like what any plugin says.
-        self.checked_range(store, offset, length).unwrap_or(0..0)
+        self.checked_range(offset, length).unwrap_or(0..0)
     }
 
     /// Makes `length` bytes from `offset` on the output, if they are in the memory.
-    pub(super) fn set_output(&mut self, store: &mut impl AsStoreMut, offset: u64, length: u64) -> Option<()> {
-        let output = self.checked_range(store, offset, length)?;
-        self.place_output(store, output);
+    pub(super) fn set_output(&mut self, offset: u64, length: u64) -> Option<()> {
+        let output = self.checked_range(offset, length)?;
+        self.place_output(output);
         Some(())
     }
 
-    fn place_output(&mut self, store: &mut impl AsStoreMut, output: Range<u64>) {
-        if let Some(registers) = &self.registers {
-            registers.set_output(store, &output);
+    fn place_output(&mut self, output: Range<u64>) {
+        if let Some(registers) = &mut self.registers {
+            registers.set_output(&output);
         } else {
             self.output = output;
         }
     }
 
     /// Empties the output.
-    pub(crate) fn forget_output(&mut self, store: &mut impl AsStoreMut) {
-        self.place_output(store, 0..0);
+    pub(crate) fn forget_output(&mut self) {
+        self.place_output(0..0);
         self.output_copy = Vec::new();
     }
 
     /// The address of the output, which the C caller reads in place, and its length. The byte after it is readable.
-    pub(crate) fn output_address(&mut self, store: &mut impl AsStoreMut) -> (*const u8, u64) {
-        let output = self.output(store);
+    pub(crate) fn output_address(&mut self) -> (*const u8, u64) {
+        let output = self.output();
         let length = output.end - output.start;
-        if output.end >= self.size(store) {
-            return (self.copy_output(store), length);
+        match &self.memory {
+            Some(memory) if output.end < memory.size() => {
+                let offset = usize::try_from(output.start).unwrap_or(0);
+                (memory.base().wrapping_add(offset), length)
+            }
+            _ => (self.copy_output(), length),
         }
-        let base = self.view(store).map_or(std::ptr::null(), |view| view.data_ptr().cast_const());
-        let offset = usize::try_from(output.start).unwrap_or(0);
-        (base.wrapping_add(offset), length)
     }
 
     /// A copy of the output.
     #[cfg(feature = "compiler")]
-    pub(crate) fn output_bytes(&self, store: &mut impl AsStoreMut) -> Vec<u8> {
-        let output = self.output(store);
-        self.view(store).and_then(|view| view.copy_range_to_vec(output).ok()).unwrap_or_default()
+    pub(crate) fn output_bytes(&self) -> Vec<u8> {
+        self.get(self.output()).unwrap_or_default().to_vec()
     }
 
     /// The output with a byte after it, outside the memory: for output that ends where the memory does, which no block
     /// does.
-    fn copy_output(&mut self, store: &mut impl AsStoreMut) -> *const u8 {
+    fn copy_output(&mut self) -> *const u8 {
         if self.output_copy.is_empty() {
-            let output = self.output(store);
-            let copy = self.view(store).and_then(|view| view.copy_range_to_vec(output).ok());
-            self.output_copy = copy.unwrap_or_default();
+            self.output_copy = self.get(self.output()).unwrap_or_default().to_vec();
             self.output_copy.push(0);
         }
         self.output_copy.as_ptr()
@@ -239,31 +229,31 @@ impl IoMemory {
     /// A new block that holds `bytes`.
     pub(super) fn alloc_with(&mut self, store: &mut impl AsStoreMut, bytes: &[u8]) -> Option<u64> {
         let offset = self.alloc(store, bytes.len() as u64)?;
-        self.write(store, offset, bytes).ok()?;
+        self.write(offset, bytes).ok()?;
         Some(offset)
     }
 
     /// Frees the block at `offset`. The input is gone with its block; the output's block stays.
-    pub(super) fn free(&mut self, store: &mut impl AsStoreMut, offset: u64) {
-        if self.is_output(store, offset) {
+    pub(super) fn free(&mut self, offset: u64) {
+        if self.is_output(offset) {
             return;
         }
         if offset == self.input.start {
-            self.place_input(store, 0..0);
+            self.place_input(0..0);
         }
         self.blocks.free(offset);
     }
 
     /// Takes over a handle that the plugin has passed on, as Extism does since 1.7.
-    pub(super) fn release(&mut self, store: &mut impl AsStoreMut, offset: u64) {
-        if offset != self.input.start && !self.is_output(store, offset) {
+    pub(super) fn release(&mut self, offset: u64) {
+        if offset != self.input.start && !self.is_output(offset) {
             self.blocks.release(offset);
         }
     }
 
     /// True if the output lies in the block at `offset`.
-    fn is_output(&self, store: &mut impl AsStoreMut, offset: u64) -> bool {
-        let output = self.output(store);
+    fn is_output(&self, offset: u64) -> bool {
+        let output = self.output();
         let end = offset.saturating_add(self.blocks.length(offset).unwrap_or(0));
         offset < output.end && output.start < end
     }
@@ -274,48 +264,50 @@ impl IoMemory {
     }
 
     /// The bytes of the block that begins at `offset`.
-    pub(super) fn block(&self, store: &impl AsStoreRef, offset: u64) -> Option<Vec<u8>> {
+    pub(super) fn block(&self, offset: u64) -> Option<&[u8]> {
         let end = offset + self.blocks.length(offset)?;
-        self.view(store)?.copy_range_to_vec(offset..end).ok()
+        self.get(offset..end)
     }
 
     /// Up to `most` bytes of the block that begins at `offset`, and how many it has besides.
-    pub(super) fn block_start(&self, store: &impl AsStoreRef, offset: u64, most: u64) -> Option<(Vec<u8>, u64)> {
+    pub(super) fn block_start(&self, offset: u64, most: u64) -> Option<(&[u8], u64)> {
         let length = self.blocks.length(offset)?;
         let taken = length.min(most);
-        let bytes = self.view(store)?.copy_range_to_vec(offset..offset + taken).ok()?;
-        Some((bytes, length - taken))
+        Some((self.get(offset..offset + taken)?, length - taken))
     }
 
     /// `N` bytes at `offset`, anywhere in the memory.
-    pub(super) fn load<const N: usize>(&self, store: &impl AsStoreRef, offset: u64) -> Option<[u8; N]> {
-        let mut bytes = [0; N];
-        self.view(store)?.read(offset, &mut bytes).ok()?;
-        Some(bytes)
+    pub(super) fn load<const N: usize>(&self, offset: u64) -> Option<[u8; N]> {
+        self.get(offset..offset.checked_add(N as u64)?)?.try_into().ok()
     }
 
     /// Stores `bytes` at `offset`, anywhere in the memory.
-    pub(super) fn write(&mut self, store: &impl AsStoreRef, offset: u64, bytes: &[u8]) -> Result<(), Fault> {
-        let view = self.view(store).ok_or(Fault::OutOfBounds)?;
-        view.write(offset, bytes).map_err(|_| Fault::OutOfBounds)?;
-        self.dirty_end = self.dirty_end.max(offset + bytes.len() as u64);
+    pub(super) fn write(&mut self, offset: u64, bytes: &[u8]) -> Result<(), Fault> {
+        let end = offset.checked_add(bytes.len() as u64).ok_or(Fault::OutOfBounds)?;
+        let place = self.memory.as_mut().and_then(|memory| memory.get_mut(offset..end));
+        place.ok_or(Fault::OutOfBounds)?.copy_from_slice(bytes);
+        self.dirty_end = self.dirty_end.max(end);
         Ok(())
     }
 
-    /// The memory's size in bytes.
-    pub(super) fn size(&self, store: &impl AsStoreRef) -> u64 {
-        self.view(store).map_or(0, |view| view.data_size())
+    fn get(&self, range: Range<u64>) -> Option<&[u8]> {
+        self.memory.as_ref()?.get(range)
     }
 
-    fn checked_range(&self, store: &impl AsStoreRef, offset: u64, length: u64) -> Option<Range<u64>> {
+    /// The memory's size in bytes.
+    pub(super) fn size(&self) -> u64 {
+        self.memory.as_ref().map_or(0, DirectMemory::size)
+    }
+
+    fn checked_range(&self, offset: u64, length: u64) -> Option<Range<u64>> {
         let end = offset.checked_add(length)?;
-        (end <= self.size(store)).then_some(offset..end)
+        (end <= self.size()).then_some(offset..end)
     }
 
     /// Allocates below `limit`, growing the memory if it must. The memory's last word is never part of a block: there is
     /// always a readable byte after the output, and inlined code moves a word that begins in the last block.
     fn alloc_below(&mut self, store: &mut impl AsStoreMut, length: u64, limit: u64) -> Option<u64> {
-        let end = limit.min(self.size(store).saturating_sub(WORD));
+        let end = limit.min(self.size().saturating_sub(WORD));
         let offset = self.blocks.alloc(length, end).or_else(|| {
             let needed = self.blocks.end_needed(length)?;
             if needed > limit || self.blocks.is_full() {
@@ -324,18 +316,17 @@ impl IoMemory {
             self.grow(store, needed.checked_add(WORD)?)?;
             self.blocks.alloc(length, needed)
         })?;
-        self.set_bound(store, self.bound.max(self.blocks.top()));
+        self.set_bound(self.bound.max(self.blocks.top()));
         Some(offset)
     }
 
     /// Grows to at least `needed` bytes, to twice the size where that is allowed: a block at a time would be slow.
-    fn grow(&self, store: &mut impl AsStoreMut, needed: u64) -> Option<()> {
-        let size = self.size(store);
+    fn grow(&mut self, store: &mut impl AsStoreMut, needed: u64) -> Option<()> {
+        let size = self.size();
         let missing = |target: u64| u32::try_from(target.saturating_sub(size).div_ceil(PAGE)).ok();
         let least = missing(needed)?;
         let ample = missing(size * 2)?.max(least);
-        let memory = self.memory.as_ref()?;
-        memory.grow(store, Pages(ample)).or_else(|_| memory.grow(store, Pages(least))).ok()?;
-        Some(())
+        let memory = self.memory.as_mut()?;
+        memory.grow(store, ample).or_else(|| memory.grow(store, least))
     }
 }

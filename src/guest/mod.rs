@@ -6,6 +6,7 @@
 
 mod abi;
 mod blocks;
+mod direct;
 mod host;
 mod io_memory;
 mod registers;
@@ -126,9 +127,9 @@ impl Guest {
         Ok(FunctionEnv::new(store, Self { io, error: None, deadline, state }))
     }
 
-    /// Takes the I/O memory of `instance`, if it has one.
-    pub(crate) fn attach(&mut self, instance: &Instance) {
-        self.io.attach(instance);
+    /// Takes the I/O memory of `instance`, which is in `store`, if it has one.
+    pub(crate) fn attach(&mut self, store: &mut impl AsStoreMut, instance: &Instance) {
+        self.io.attach(store, instance);
     }
 
     /// Makes ready for a call with `input`, which has until `deadline`: no block, output or error of the previous call is left.

@@ -3,8 +3,9 @@
 
 use std::ops::Range;
 
-use wasmer::{AsStoreMut, Global, Instance, Value};
+use wasmer::{AsStoreMut, Instance};
 
+use super::direct::DirectGlobal;
 use super::reserved::REGISTER_EXPORTS;
 
 /// The most bytes that inlined code moves at once.
@@ -13,19 +14,19 @@ pub(super) const WORD: u64 = 8;
 /// In the order of their exports.
 #[derive(Debug)]
 pub(super) struct Registers {
-    input_offset: Global,
-    input_length: Global,
+    input_offset: DirectGlobal,
+    input_length: DirectGlobal,
     /// At how many offsets a word of the input begins.
-    input_words: Global,
-    bound: Global,
-    output_offset: Global,
-    output_length: Global,
+    input_words: DirectGlobal,
+    bound: DirectGlobal,
+    output_offset: DirectGlobal,
+    output_length: DirectGlobal,
 }
 
 impl Registers {
     /// Those of `instance`, if it has them.
-    pub(super) fn of(instance: &Instance) -> Option<Self> {
-        let globals = REGISTER_EXPORTS.map(|name| instance.exports.get_global(name).ok().cloned());
+    pub(super) fn of(store: &mut impl AsStoreMut, instance: &Instance) -> Option<Self> {
+        let globals = REGISTER_EXPORTS.map(|name| DirectGlobal::of(store, instance.exports.get_global(name).ok()?));
         let [input_offset, input_length, input_words, bound, output_offset, output_length] = globals;
         Some(Self {
             input_offset: input_offset?,
@@ -37,36 +38,24 @@ impl Registers {
         })
     }
 
-    pub(super) fn set_input(&self, store: &mut impl AsStoreMut, input: &Range<u64>) {
+    pub(super) fn set_input(&mut self, input: &Range<u64>) {
         let length = input.end - input.start;
-        set(&self.input_offset, store, input.start);
-        set(&self.input_length, store, length);
-        set(&self.input_words, store, length.saturating_sub(WORD - 1));
+        self.input_offset.set(input.start);
+        self.input_length.set(length);
+        self.input_words.set(length.saturating_sub(WORD - 1));
     }
 
-    pub(super) fn set_bound(&self, store: &mut impl AsStoreMut, bound: u64) {
-        set(&self.bound, store, bound);
+    pub(super) fn set_bound(&mut self, bound: u64) {
+        self.bound.set(bound);
     }
 
-    pub(super) fn set_output(&self, store: &mut impl AsStoreMut, output: &Range<u64>) {
-        set(&self.output_offset, store, output.start);
-        set(&self.output_length, store, output.end - output.start);
+    pub(super) fn set_output(&mut self, output: &Range<u64>) {
+        self.output_offset.set(output.start);
+        self.output_length.set(output.end - output.start);
     }
 
     /// Offset and length.
-    pub(super) fn output(&self, store: &mut impl AsStoreMut) -> (u64, u64) {
-        (get(&self.output_offset, store), get(&self.output_length, store))
-    }
-}
-
-fn set(global: &Global, store: &mut impl AsStoreMut, value: u64) {
-    // Cannot fail: they are mutable 64-bit integers of this store.
-    let _ = global.set(store, Value::I64(value.cast_signed()));
-}
-
-fn get(global: &Global, store: &mut impl AsStoreMut) -> u64 {
-    match global.get(store) {
-        Value::I64(value) => value.cast_unsigned(),
-        _ => 0,
+    pub(super) fn output(&self) -> (u64, u64) {
+        (self.output_offset.get(), self.output_length.get())
     }
 }

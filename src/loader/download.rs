@@ -4,6 +4,7 @@
 mod kept;
 
 use std::env;
+use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -15,6 +16,7 @@ use crate::digest::Digest;
 use crate::http::{self, Host, Permission, Request, Response, Rules, Url};
 use crate::log as sink;
 use crate::manifest::Remote;
+use crate::module_bytes::ModuleBytes;
 use crate::private_dir::FileLock;
 use kept::Entry;
 pub(crate) use kept::Kept;
@@ -34,7 +36,7 @@ pub(super) struct Wanted<'a> {
 
 /// A module as it came from its server.
 struct Fetched {
-    bytes: Vec<u8>,
+    bytes: Arc<ModuleBytes>,
     sha256: Digest,
     entry: Entry,
     /// The server does not say otherwise.
@@ -62,7 +64,7 @@ impl Wanted<'_> {
     /// # Errors
     /// The server does not give it, it has another hash or is larger than allowed, or the deadline passes; or it is not
     /// on disk, and `EXTISM_OFFLINE` forbids to ask.
-    pub(super) fn load(&self) -> Result<Vec<u8>, Error> {
+    pub(super) fn load(&self) -> Result<Arc<ModuleBytes>, Error> {
         // Before anything else: a wrong address is an error whether or not the network is needed.
         let request = self.request()?;
         match (Kept::open(), self.expected) {
@@ -84,7 +86,7 @@ impl Wanted<'_> {
         Ok(request)
     }
 
-    fn with_hash(&self, request: Request<'_>, kept: &Kept, sha256: Digest) -> Result<Vec<u8>, Error> {
+    fn with_hash(&self, request: Request<'_>, kept: &Kept, sha256: Digest) -> Result<Arc<ModuleBytes>, Error> {
         if let Some(bytes) = kept.module(sha256, self.max) {
             return Ok(bytes);
         }
@@ -94,11 +96,11 @@ impl Wanted<'_> {
         }
         let _alone = turn.alone(Duration::ZERO);
         let fetched = self.fetch(request)?;
-        kept.keep(sha256, &fetched.bytes);
+        kept.keep(sha256, fetched.bytes.as_slice());
         Ok(fetched.bytes)
     }
 
-    fn without_hash(&self, mut request: Request<'_>, kept: &Kept) -> Result<Vec<u8>, Error> {
+    fn without_hash(&self, mut request: Request<'_>, kept: &Kept) -> Result<Arc<ModuleBytes>, Error> {
         let key = kept::key(self.remote);
         let before = kept.entry(&key);
         let module = |entry: &Entry| kept.module(Digest::parse(&entry.sha256)?, self.max);
@@ -126,7 +128,7 @@ impl Wanted<'_> {
                 self.take(response)?
             }
         };
-        if fetched.may_be_kept && kept.keep(fetched.sha256, &fetched.bytes) {
+        if fetched.may_be_kept && kept.keep(fetched.sha256, fetched.bytes.as_slice()) {
             kept.note(&key, &fetched.entry);
         }
         Ok(fetched.bytes)
@@ -180,6 +182,7 @@ impl Wanted<'_> {
         if let Some(expected) = self.expected.filter(|expected| *expected != sha256) {
             return Err(Error::HashMismatch { found: sha256, expected });
         }
+        let bytes = ModuleBytes::hashed(bytes, sha256);
         let header = |name: &str| response.header(name).map(str::to_owned);
         let (etag, last_modified) = (header("etag"), header("last-modified"));
         let forbidden = header("cache-control").is_some_and(|value| value.to_ascii_lowercase().contains("no-store"));

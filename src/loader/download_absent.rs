@@ -1,10 +1,12 @@
 //! Stands in the place of `download.rs` where there is no HTTP: nothing is fetched.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use super::Error;
 use crate::digest::Digest;
 use crate::manifest::Remote;
+use crate::module_bytes::ModuleBytes;
 
 #[derive(Debug)]
 #[expect(dead_code, reason = "nothing is fetched")]
@@ -16,7 +18,7 @@ pub(super) struct Wanted<'a> {
 }
 
 impl Wanted<'_> {
-    pub(super) fn load(&self) -> Result<Vec<u8>, Error> {
+    pub(super) fn load(&self) -> Result<Arc<ModuleBytes>, Error> {
         Err(Error::NoHttp { url: self.remote.url.clone() })
     }
 }

@@ -1,6 +1,7 @@
 //! One call of one function.
 
-use std::ffi::CStr;
+use std::collections::HashMap;
+use std::ffi::{CStr, CString};
 
 use thiserror::Error as ThisError;
 use wasmer::{ExternType, FunctionType, Instance, RuntimeError, Store, Type, TypedFunction};
@@ -105,7 +106,7 @@ impl Plugin {
         let begun = self.live.with_guest(|guest, store| guest.begin(store, input, deadline));
         let begun = begun.map_err(|cause| CallError::Input { length: input.len(), cause });
         let result = begun.and(function).and_then(|function| self.run(&function));
-        let guest_error = self.live.with_guest(|guest, _| guest.take_error());
+        let guest_error = self.live.guest_mut().take_error();
         outcome(result, guest_error, &self.recipe.plan.modules)
     }
 
@@ -141,13 +142,36 @@ impl Plugin {
 
     /// Looks `name` up, once per instance.
     fn find(&mut self, name: &CStr) -> Result<Function, CallError> {
-        let name = name.to_str().map_err(|error| CallError::BadName(error.valid_up_to()))?;
         if let Some(function) = self.live.functions.get(name) {
-            return Ok(function.clone());
+            return Ok(function);
         }
-        let function = Function { entry: find(&self.live.store, &self.live.main, name)?, role: Role::of(name) };
-        self.live.functions.insert(name.to_owned(), function.clone());
+        let text = name.to_str().map_err(|error| CallError::BadName(error.valid_up_to()))?;
+        let function = Function { entry: find(&self.live.store, &self.live.main, text)?, role: Role::of(text) };
+        self.live.functions.insert(name, function.clone());
         Ok(function)
+    }
+}
+
+/// The functions of an instance that have been called. Mostly it is the same one again.
+#[derive(Default)]
+pub(super) struct Functions {
+    all: Vec<(CString, Function)>,
+    by_name: HashMap<CString, usize>,
+    last: usize,
+}
+
+impl Functions {
+    fn get(&mut self, name: &CStr) -> Option<Function> {
+        match self.all.get(self.last) {
+            Some((last, function)) if last.as_c_str() == name => return Some(function.clone()),
+            _ => self.last = *self.by_name.get(name)?,
+        }
+        self.all.get(self.last).map(|(_, function)| function.clone())
+    }
+
+    fn insert(&mut self, name: &CStr, function: Function) {
+        self.by_name.insert(name.to_owned(), self.all.len());
+        self.all.push((name.to_owned(), function));
     }
 }
 

@@ -1,5 +1,6 @@
 //! The code of a manifest's modules: loaded, and prepared if they have to be compiled.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use super::Error;
@@ -20,7 +21,7 @@ pub(super) fn of(
     modules: Vec<ModuleEntry<'_>>,
     fuel: bool,
     deadline: Option<Instant>,
-) -> Result<CompiledPlugin, Error> {
+) -> Result<Arc<CompiledPlugin>, Error> {
     with_inputs(modules, fuel, deadline, |inputs, preparation| engine::load(backend, inputs, preparation))
 }
 
@@ -76,8 +77,8 @@ fn with_inputs<T>(
 }
 
 /// What there is of a module.
-enum Source<'a> {
-    Loaded(LoadedModule<'a>),
+enum Source {
+    Loaded(LoadedModule),
     /// Nothing but its hash, which is enough where there is no compiler.
     #[cfg(not(feature = "compiler"))]
     Hash {
@@ -86,19 +87,19 @@ enum Source<'a> {
     },
 }
 
-impl Source<'_> {
+impl Source {
     fn input(&self) -> Input<'_> {
         match self {
             Self::Loaded(module) => {
-                Input { name: &module.name, sha256: module.sha256, contents: Some(&module.contents) }
+                Input { name: &module.name, sha256: module.sha256, bytes: Some(&module.bytes) }
             }
             #[cfg(not(feature = "compiler"))]
-            Self::Hash { name, sha256 } => Input { name, sha256: Some(*sha256), contents: None },
+            Self::Hash { name, sha256 } => Input { name, sha256: Some(*sha256), bytes: None },
         }
     }
 }
 
-fn source(entry: ModuleEntry<'_>, deadline: Option<Instant>) -> Result<Source<'_>, Error> {
+fn source(entry: ModuleEntry<'_>, deadline: Option<Instant>) -> Result<Source, Error> {
     #[cfg(not(feature = "compiler"))]
     if let Some(sha256) = loader::expected_hash(&entry)? {
         return Ok(Source::Hash { name: entry.name, sha256 });
@@ -108,7 +109,7 @@ fn source(entry: ModuleEntry<'_>, deadline: Option<Instant>) -> Result<Source<'_
 
 /// The module as it is compiled, with the name that it shall have, `alone` or with others.
 #[cfg(feature = "compiler")]
-fn prepare(source: &Source<'_>, name: &str, alone: bool) -> Result<Vec<u8>, Error> {
+fn prepare(source: &Source, name: &str, alone: bool) -> Result<Vec<u8>, Error> {
     let Source::Loaded(module) = source;
     let rewritten = guest::rewrite(name, &module.to_binary()?, alone);
     rewritten.map_err(|cause| Error::Rewrite { module: module.name.clone(), cause })
@@ -116,6 +117,6 @@ fn prepare(source: &Source<'_>, name: &str, alone: bool) -> Result<Vec<u8>, Erro
 
 /// Nobody compiles.
 #[cfg(not(feature = "compiler"))]
-fn prepare(_: &Source<'_>, _: &str, _: bool) -> Result<Vec<u8>, Error> {
+fn prepare(_: &Source, _: &str, _: bool) -> Result<Vec<u8>, Error> {
     Err(engine::Error::NoCompiler.into())
 }

@@ -1,11 +1,9 @@
 //! A store, the imports and the modules put together: a live instance of a plugin.
 #![expect(unsafe_code, reason = "a store may move between threads, which Wasmer does not say")]
 
-use std::collections::HashMap;
-
 use wasmer::{AsStoreMut, Extern, ExternType, FunctionEnv, Instance, InstantiationError, Store, StoreMut, Type, Value};
 
-use super::call::Function;
+use super::call::Functions;
 use super::link::{Kind, Linked, Plan, Provider};
 use super::{Error, Recipe, command, fuel, trap};
 use crate::engine;
@@ -20,8 +18,7 @@ pub(super) struct Live {
     pub(super) main: Instance,
     /// All instances that count their instructions.
     pub(super) metered: Vec<Instance>,
-    /// The functions that have been called, by name.
-    pub(super) functions: HashMap<String, Function>,
+    pub(super) functions: Functions,
 }
 
 // SAFETY: a store has no ties to the thread that made it; Wasmer took `Send` away only for a callback that can be put
@@ -30,6 +27,11 @@ pub(super) struct Live {
 unsafe impl Send for Live {}
 
 impl Live {
+    /// What the host functions see.
+    pub(super) fn guest_mut(&mut self) -> &mut Guest {
+        self.guest.as_mut(&mut self.store)
+    }
+
     /// Gives `work` what the host functions see, and the store.
     pub(super) fn with_guest<T>(&mut self, work: impl FnOnce(&mut Guest, &mut StoreMut<'_>) -> T) -> T {
         let mut env = self.guest.clone().into_mut(&mut self.store);
@@ -49,8 +51,6 @@ pub(super) fn create(recipe: &Recipe, state: SharedState) -> Result<Live, Error>
         initial_pages: io_memory_pages(plan),
         max_block_pages: recipe.max_block_pages,
         imported: plan.imports_io_memory,
-        clear: engine::clear,
-        discard: engine::discard,
     };
     let guest = Guest::new(&mut store, capacity, plan.owns_io_memory, manifest::deadline(recipe.timeout), state);
     let guest = guest.map_err(|error| Error::IoMemory(error.to_string()))?;
@@ -59,7 +59,7 @@ pub(super) fn create(recipe: &Recipe, state: SharedState) -> Result<Live, Error>
         Some(_) => libraries.iter().filter_map(Library::instance).chain([&main]).cloned().collect(),
         None => Vec::new(),
     };
-    Ok(Live { store, guest, main, metered, functions: HashMap::new() })
+    Ok(Live { store, guest, main, metered, functions: Functions::default() })
 }
 
 /// Instantiates the plan's modules in order and returns the last, the main module, and the others.
@@ -188,7 +188,9 @@ impl<'a> Imports<'a> {
         let instance = Instance::new_by_index(store, &linked.module, externs)
             .map_err(|error| explain(linked, self.recipe, error))?;
         if self.recipe.plan.owns_io_memory {
-            self.guest.as_mut(store).attach(&instance);
+            let mut env = self.guest.clone().into_mut(store);
+            let (guest, mut store) = env.data_and_store_mut();
+            guest.attach(&mut store, &instance);
         }
         if let Some(wasi) = self.wasi.take() {
             wasi.attach(store, &instance)?;

@@ -13,6 +13,7 @@ mod trap;
 
 use std::collections::BTreeMap;
 use std::ffi::CStr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use log::Level;
@@ -43,7 +44,7 @@ pub(crate) struct Plugin {
 
 /// All that is needed to make an instance.
 struct Recipe {
-    compiled: CompiledPlugin,
+    compiled: Arc<CompiledPlugin>,
     plan: Plan,
     max_block_pages: Option<u32>,
     memory_limit: Option<MemoryLimit>,
@@ -153,18 +154,18 @@ impl Plugin {
 
     /// Address and length of the last call's output, valid until the next call or the end of the plugin.
     pub(crate) fn output(&mut self) -> (*const u8, u64) {
-        self.live.with_guest(|guest, store| guest.io.output_address(store))
+        self.live.guest_mut().io.output_address()
     }
 
     /// A copy of the last call's output.
     #[cfg(feature = "compiler")]
     pub(crate) fn output_bytes(&mut self) -> Vec<u8> {
-        self.live.with_guest(|guest, store| guest.io.output_bytes(store))
+        self.live.guest_mut().io.output_bytes()
     }
 
     /// Empties the output of the last call.
     pub(crate) fn forget_output(&mut self) {
-        self.live.with_guest(|guest, store| guest.io.forget_output(store));
+        self.live.guest_mut().io.forget_output();
     }
 
     /// A new instance in the place of the old one; configuration and variables stay. If that fails, the plugin is as

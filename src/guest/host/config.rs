@@ -14,8 +14,7 @@ pub(in crate::guest) mod v0 {
     use super::{Env, HostResult, live_block, utf8};
 
     pub(in crate::guest) fn config_get(mut env: Env<'_>, key: u64) -> HostResult<u64> {
-        let (guest, store) = env.data_and_store_mut();
-        let key = utf8(live_block(guest, &store, key)?)?;
+        let key = utf8(live_block(env.data(), key)?)?;
         Ok(super::get(&mut env, &key)?)
     }
 }
@@ -25,10 +24,9 @@ pub(in crate::guest) mod v1 {
     use crate::guest::host::handle_bytes;
 
     pub(in crate::guest) fn config_get(mut env: Env<'_>, key: u64) -> HostResult<u64> {
-        let name = utf8(handle_bytes(&mut env, key, "config key")?)?;
+        let name = utf8(handle_bytes(env.data(), key, "config key")?)?;
         let value = super::get(&mut env, &name);
-        let (guest, mut store) = env.data_and_store_mut();
-        guest.io.release(&mut store, key);
+        env.data_mut().io.release(key);
         Ok(value?)
     }
 }

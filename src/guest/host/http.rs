@@ -38,11 +38,11 @@ pub(in crate::guest) mod v0 {
 
     /// A body of 0 is none.
     pub(in crate::guest) fn http_request(mut env: Env<'_>, query: u64, body: u64) -> HostResult<u64> {
-        let (guest, store) = env.data_and_store_mut();
-        let query = live_block(guest, &store, query)?;
+        let guest = env.data();
+        let query = live_block(guest, query)?;
         let body = match body {
             0 => None,
-            offset => Some(live_block(guest, &store, offset)?),
+            offset => Some(live_block(guest, offset)?),
         };
         Ok(super::request(&mut env, &query, body)?)
     }
@@ -55,14 +55,14 @@ pub(in crate::guest) mod v1 {
 
     /// A body of 0 is none.
     pub(in crate::guest) fn http_request(mut env: Env<'_>, query: u64, body: u64) -> HostResult<u64> {
-        let text = handle_bytes(&mut env, query, "http request")?;
+        let guest = env.data_mut();
+        let text = handle_bytes(guest, query, "http request")?;
         let content = match body {
             0 => None,
-            handle => Some(handle_bytes(&mut env, handle, "http body")?),
+            handle => Some(handle_bytes(guest, handle, "http body")?),
         };
-        let (guest, mut store) = env.data_and_store_mut();
-        guest.io.release(&mut store, query);
-        guest.io.release(&mut store, body);
+        guest.io.release(query);
+        guest.io.release(body);
         let mut state = guest.state.lock();
         state.http_status = 0;
         state.http_headers.clear();

@@ -2,18 +2,17 @@
 
 use log::Level;
 
-use super::{Env, Fault, HostResult, bounded_text};
+use super::{Env, Fault, Guest, HostResult, bounded_text};
 use crate::log as sink;
 
 /// More of a message is not logged.
 const MOST: u64 = 64 << 10;
 
 /// Logs the message behind `handle`; `None` if there is no such block, whether the level is logged or not.
-fn log(env: &mut Env<'_>, level: Level, handle: u64) -> Option<()> {
-    let (guest, store) = env.data_and_store_mut();
+fn log(guest: &Guest, level: Level, handle: u64) -> Option<()> {
     guest.io.length(handle)?;
     if level <= sink::max_level() {
-        let text = bounded_text(guest, &store, handle, MOST)?;
+        let text = bounded_text(guest, handle, MOST)?;
         sink::record(level, sink::PLUGIN_TARGET, format_args!("{}", text.show()));
     }
     Some(())
@@ -22,8 +21,8 @@ fn log(env: &mut Env<'_>, level: Level, handle: u64) -> Option<()> {
 pub(in crate::guest) mod v0 {
     use super::{Env, Fault, HostResult, Level};
 
-    fn log(mut env: Env<'_>, level: Level, handle: u64) -> HostResult<()> {
-        Ok(super::log(&mut env, level, handle).ok_or(Fault::InvalidOffset(handle))?)
+    fn log(env: Env<'_>, level: Level, handle: u64) -> HostResult<()> {
+        Ok(super::log(env.data(), level, handle).ok_or(Fault::InvalidOffset(handle))?)
     }
 
     pub(in crate::guest) fn error(env: Env<'_>, handle: u64) -> HostResult<()> {
@@ -52,9 +51,8 @@ pub(in crate::guest) mod v1 {
             sink::record(level, sink::PLUGIN_TARGET, format_args!(""));
             return Ok(());
         }
-        super::log(&mut env, level, handle).ok_or(Fault::InvalidHandle("log message"))?;
-        let (guest, mut store) = env.data_and_store_mut();
-        guest.io.release(&mut store, handle);
+        super::log(env.data(), level, handle).ok_or(Fault::InvalidHandle("log message"))?;
+        env.data_mut().io.release(handle);
         Ok(())
     }
 

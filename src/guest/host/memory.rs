@@ -15,18 +15,16 @@ pub(in crate::guest) fn input_offset(env: Env<'_>) -> u64 {
 
 /// Frees the block that begins at `offset`. What is no such block, or was freed before, is ignored.
 pub(in crate::guest) fn free(mut env: Env<'_>, offset: u64) {
-    let (guest, mut store) = env.data_and_store_mut();
-    guest.io.free(&mut store, offset);
+    env.data_mut().io.free(offset);
 }
 
 /// `N` bytes at `offset`, if they are inside the memory.
-fn load<const N: usize>(env: &mut Env<'_>, offset: u64) -> Option<[u8; N]> {
-    let (guest, store) = env.data_and_store_mut();
-    guest.io.load(&store, offset)
+fn load<const N: usize>(env: &Env<'_>, offset: u64) -> Option<[u8; N]> {
+    env.data().io.load(offset)
 }
 
 /// `N` bytes at `offset` of the input, if they are inside it.
-fn load_input<const N: usize>(env: &mut Env<'_>, offset: u64) -> Option<[u8; N]> {
+fn load_input<const N: usize>(env: &Env<'_>, offset: u64) -> Option<[u8; N]> {
     let input = env.data().io.input();
     let start = input.start.checked_add(offset)?;
     let end = start.checked_add(N as u64)?;
@@ -37,8 +35,7 @@ fn load_input<const N: usize>(env: &mut Env<'_>, offset: u64) -> Option<[u8; N]>
 }
 
 fn store<const N: usize>(env: &mut Env<'_>, offset: u64, bytes: [u8; N]) -> Result<(), Fault> {
-    let (guest, store) = env.data_and_store_mut();
-    guest.io.write(&store, offset, &bytes)
+    env.data_mut().io.write(offset, &bytes)
 }
 
 fn alloc(env: &mut Env<'_>, length: u64) -> Option<u64> {
@@ -47,16 +44,14 @@ fn alloc(env: &mut Env<'_>, length: u64) -> Option<u64> {
 }
 
 fn set_output(env: &mut Env<'_>, offset: u64, length: u64) -> Option<()> {
-    let (guest, mut store) = env.data_and_store_mut();
-    guest.io.set_output(&mut store, offset, length)
+    env.data_mut().io.set_output(offset, length)
 }
 
 /// The text of an error that the plugin sets.
-fn error_text(env: &mut Env<'_>, handle: u64) -> Option<BoundedText> {
+fn error_text(env: &Env<'_>, handle: u64) -> Option<BoundedText> {
     /// More is not kept.
     const MOST: u64 = 1 << 20;
-    let (guest, store) = env.data_and_store_mut();
-    bounded_text(guest, &store, handle, MOST)
+    bounded_text(env.data(), handle, MOST)
 }
 
 /// 0.x: what cannot be done stops the plugin.
@@ -74,13 +69,13 @@ pub(in crate::guest) mod v0 {
         Ok(env.data().io.length(offset).ok_or(Fault::UnknownLength(offset))?)
     }
 
-    pub(in crate::guest) fn load_u8(mut env: Env<'_>, offset: u64) -> HostResult<u32> {
-        let [byte] = super::load(&mut env, offset).ok_or(Fault::OutOfBounds)?;
+    pub(in crate::guest) fn load_u8(env: Env<'_>, offset: u64) -> HostResult<u32> {
+        let [byte] = super::load(&env, offset).ok_or(Fault::OutOfBounds)?;
         Ok(u32::from(byte))
     }
 
-    pub(in crate::guest) fn load_u64(mut env: Env<'_>, offset: u64) -> HostResult<u64> {
-        Ok(super::load(&mut env, offset).map(u64::from_le_bytes).ok_or(Fault::OutOfBounds)?)
+    pub(in crate::guest) fn load_u64(env: Env<'_>, offset: u64) -> HostResult<u64> {
+        Ok(super::load(&env, offset).map(u64::from_le_bytes).ok_or(Fault::OutOfBounds)?)
     }
 
     pub(in crate::guest) fn store_u8(mut env: Env<'_>, offset: u64, value: u32) -> HostResult<()> {
@@ -91,13 +86,13 @@ pub(in crate::guest) mod v0 {
         Ok(super::store(&mut env, offset, value.to_le_bytes())?)
     }
 
-    pub(in crate::guest) fn input_load_u8(mut env: Env<'_>, offset: u64) -> HostResult<u32> {
-        let [byte] = super::load_input(&mut env, offset).ok_or(Fault::OutOfBounds)?;
+    pub(in crate::guest) fn input_load_u8(env: Env<'_>, offset: u64) -> HostResult<u32> {
+        let [byte] = super::load_input(&env, offset).ok_or(Fault::OutOfBounds)?;
         Ok(u32::from(byte))
     }
 
-    pub(in crate::guest) fn input_load_u64(mut env: Env<'_>, offset: u64) -> HostResult<u64> {
-        Ok(super::load_input(&mut env, offset).map(u64::from_le_bytes).ok_or(Fault::OutOfBounds)?)
+    pub(in crate::guest) fn input_load_u64(env: Env<'_>, offset: u64) -> HostResult<u64> {
+        Ok(super::load_input(&env, offset).map(u64::from_le_bytes).ok_or(Fault::OutOfBounds)?)
     }
 
     pub(in crate::guest) fn output_set(mut env: Env<'_>, offset: u64, length: u64) -> HostResult<()> {
@@ -109,7 +104,7 @@ pub(in crate::guest) mod v0 {
             env.data_mut().error = None;
             return Ok(());
         }
-        let text = super::error_text(&mut env, handle).ok_or(Fault::InvalidOffset(handle))?;
+        let text = super::error_text(&env, handle).ok_or(Fault::InvalidOffset(handle))?;
         if let Some(at) = text.invalid_from() {
             return Err(Fault::InvalidUtf8(at).into());
         }
@@ -133,12 +128,12 @@ pub(in crate::guest) mod v1 {
         env.data().io.length(offset).unwrap_or(0)
     }
 
-    pub(in crate::guest) fn load_u8(mut env: Env<'_>, offset: u64) -> u32 {
-        super::load(&mut env, offset).map_or(0, |[byte]| u32::from(byte))
+    pub(in crate::guest) fn load_u8(env: Env<'_>, offset: u64) -> u32 {
+        super::load(&env, offset).map_or(0, |[byte]| u32::from(byte))
     }
 
-    pub(in crate::guest) fn load_u64(mut env: Env<'_>, offset: u64) -> u64 {
-        super::load(&mut env, offset).map_or(0, u64::from_le_bytes)
+    pub(in crate::guest) fn load_u64(env: Env<'_>, offset: u64) -> u64 {
+        super::load(&env, offset).map_or(0, u64::from_le_bytes)
     }
 
     pub(in crate::guest) fn store_u8(mut env: Env<'_>, offset: u64, value: u32) {
@@ -151,18 +146,17 @@ pub(in crate::guest) mod v1 {
         let _ = super::store(&mut env, offset, value.to_le_bytes());
     }
 
-    pub(in crate::guest) fn input_load_u8(mut env: Env<'_>, offset: u64) -> u32 {
-        super::load_input(&mut env, offset).map_or(0, |[byte]| u32::from(byte))
+    pub(in crate::guest) fn input_load_u8(env: Env<'_>, offset: u64) -> u32 {
+        super::load_input(&env, offset).map_or(0, |[byte]| u32::from(byte))
     }
 
-    pub(in crate::guest) fn input_load_u64(mut env: Env<'_>, offset: u64) -> u64 {
-        super::load_input(&mut env, offset).map_or(0, u64::from_le_bytes)
+    pub(in crate::guest) fn input_load_u64(env: Env<'_>, offset: u64) -> u64 {
+        super::load_input(&env, offset).map_or(0, u64::from_le_bytes)
     }
 
     pub(in crate::guest) fn input_set(mut env: Env<'_>, offset: u64, length: u64) {
-        let (guest, mut store) = env.data_and_store_mut();
         // Out of bounds is ignored.
-        let _ = guest.io.set_input(&mut store, offset, length);
+        let _ = env.data_mut().io.set_input(offset, length);
     }
 
     pub(in crate::guest) fn output_set(mut env: Env<'_>, offset: u64, length: u64) {
@@ -170,14 +164,12 @@ pub(in crate::guest) mod v1 {
         let _ = super::set_output(&mut env, offset, length);
     }
 
-    pub(in crate::guest) fn output_offset(mut env: Env<'_>) -> u64 {
-        let (guest, mut store) = env.data_and_store_mut();
-        guest.io.output(&mut store).start
+    pub(in crate::guest) fn output_offset(env: Env<'_>) -> u64 {
+        env.data().io.output().start
     }
 
-    pub(in crate::guest) fn output_length(mut env: Env<'_>) -> u64 {
-        let (guest, mut store) = env.data_and_store_mut();
-        let output = guest.io.output(&mut store);
+    pub(in crate::guest) fn output_length(env: Env<'_>) -> u64 {
+        let output = env.data().io.output();
         output.end - output.start
     }
 
@@ -185,7 +177,7 @@ pub(in crate::guest) mod v1 {
     pub(in crate::guest) fn error_set(mut env: Env<'_>, handle: u64) {
         if handle == 0 {
             env.data_mut().error = None;
-        } else if let Some(text) = super::error_text(&mut env, handle) {
+        } else if let Some(text) = super::error_text(&env, handle) {
             env.data_mut().error = Some(GuestError { handle, text: text.show() });
         }
     }
@@ -195,13 +187,12 @@ pub(in crate::guest) mod v1 {
     }
 
     pub(in crate::guest) fn reset(mut env: Env<'_>) {
-        let (guest, mut store) = env.data_and_store_mut();
+        let guest = env.data_mut();
         guest.error = None;
-        guest.io.reset(&mut store);
+        guest.io.reset();
     }
 
-    pub(in crate::guest) fn memory_bytes(mut env: Env<'_>) -> u64 {
-        let (guest, store) = env.data_and_store_mut();
-        guest.io.size(&store)
+    pub(in crate::guest) fn memory_bytes(env: Env<'_>) -> u64 {
+        env.data().io.size()
     }
 }

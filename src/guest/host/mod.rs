@@ -11,7 +11,7 @@ pub(super) mod log;
 pub(super) mod memory;
 pub(super) mod vars;
 
-use wasmer::{AsStoreRef, FunctionEnvMut, RuntimeError};
+use wasmer::{FunctionEnvMut, RuntimeError};
 
 use super::{Fault, Guest};
 
@@ -29,15 +29,15 @@ impl From<Fault> for RuntimeError {
 }
 
 /// The bytes of the live block at `offset`, by the rule of 0.x: anything else stops the plugin.
-fn live_block(guest: &Guest, store: &impl AsStoreRef, offset: u64) -> Result<Vec<u8>, Fault> {
-    guest.io.block(store, offset).ok_or(Fault::InvalidOffset(offset))
+fn live_block(guest: &Guest, offset: u64) -> Result<Vec<u8>, Fault> {
+    guest.io.block(offset).map(<[u8]>::to_vec).ok_or(Fault::InvalidOffset(offset))
 }
 
 /// The start of the text in the block at `offset`, with a note of how much is left out. What the host keeps of a
 /// plugin's words is bounded.
-fn bounded_text(guest: &Guest, store: &impl AsStoreRef, offset: u64, most: u64) -> Option<BoundedText> {
-    let (bytes, left_out) = guest.io.block_start(store, offset, most)?;
-    Some(BoundedText { bytes, left_out })
+fn bounded_text(guest: &Guest, offset: u64, most: u64) -> Option<BoundedText> {
+    let (bytes, left_out) = guest.io.block_start(offset, most)?;
+    Some(BoundedText { bytes: bytes.to_vec(), left_out })
 }
 
 /// See [`bounded_text`].
@@ -69,10 +69,9 @@ fn utf8(bytes: Vec<u8>) -> Result<String, Fault> {
 }
 
 /// The bytes behind a handle by the rule of 1.x: 0 is the empty text, what is no live block stops the plugin.
-fn handle_bytes(env: &mut Env<'_>, handle: u64, what: &'static str) -> Result<Vec<u8>, Fault> {
+fn handle_bytes(guest: &Guest, handle: u64, what: &'static str) -> Result<Vec<u8>, Fault> {
     if handle == 0 {
         return Ok(Vec::new());
     }
-    let (guest, store) = env.data_and_store_mut();
-    guest.io.block(&store, handle).ok_or(Fault::InvalidHandle(what))
+    guest.io.block(handle).map(<[u8]>::to_vec).ok_or(Fault::InvalidHandle(what))
 }

@@ -67,20 +67,19 @@ pub(in crate::guest) mod v0 {
     use super::{Env, HostResult, live_block, utf8};
 
     pub(in crate::guest) fn var_get(mut env: Env<'_>, key: u64) -> HostResult<u64> {
-        let (guest, store) = env.data_and_store_mut();
-        let key = utf8(live_block(guest, &store, key)?)?;
+        let key = utf8(live_block(env.data(), key)?)?;
         Ok(super::get(&mut env, &key)?)
     }
 
     /// A value of 0 removes the variable.
-    pub(in crate::guest) fn var_set(mut env: Env<'_>, key: u64, value: u64) -> HostResult<()> {
-        let (guest, store) = env.data_and_store_mut();
-        let key = utf8(live_block(guest, &store, key)?)?;
+    pub(in crate::guest) fn var_set(env: Env<'_>, key: u64, value: u64) -> HostResult<()> {
+        let guest = env.data();
+        let key = utf8(live_block(guest, key)?)?;
         if value == 0 {
             guest.state.lock().vars.remove(&key);
             return Ok(());
         }
-        let value = live_block(guest, &store, value)?;
+        let value = live_block(guest, value)?;
         Ok(guest.state.lock().vars.set(key, value)?)
     }
 }
@@ -91,23 +90,22 @@ pub(in crate::guest) mod v1 {
     use crate::guest::host::handle_bytes;
 
     pub(in crate::guest) fn var_get(mut env: Env<'_>, key: u64) -> HostResult<u64> {
-        let name = utf8(handle_bytes(&mut env, key, "var key")?)?;
+        let name = utf8(handle_bytes(env.data(), key, "var key")?)?;
         let value = super::get(&mut env, &name);
-        let (guest, mut store) = env.data_and_store_mut();
-        guest.io.release(&mut store, key);
+        env.data_mut().io.release(key);
         Ok(value?)
     }
 
     /// A value of 0 removes the variable.
     pub(in crate::guest) fn var_set(mut env: Env<'_>, key: u64, value: u64) -> HostResult<()> {
-        let name = utf8(handle_bytes(&mut env, key, "var key")?)?;
+        let guest = env.data_mut();
+        let name = utf8(handle_bytes(guest, key, "var key")?)?;
         let bytes = match value {
             0 => None,
-            handle => Some(handle_bytes(&mut env, handle, "var value")?),
+            handle => Some(handle_bytes(guest, handle, "var value")?),
         };
-        let (guest, mut store) = env.data_and_store_mut();
-        guest.io.release(&mut store, key);
-        guest.io.release(&mut store, value);
+        guest.io.release(key);
+        guest.io.release(value);
         match bytes {
             Some(bytes) => guest.state.lock().vars.set(name, bytes)?,
             None => guest.state.lock().vars.remove(&name),

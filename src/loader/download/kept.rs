@@ -13,6 +13,7 @@ use std::io;
 #[cfg(feature = "compiler")]
 use std::path::Path;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use log::Level;
@@ -22,6 +23,7 @@ use crate::cache_dir;
 use crate::digest::Digest;
 use crate::log as sink;
 use crate::manifest::Remote;
+use crate::module_bytes::ModuleBytes;
 #[cfg(feature = "compiler")]
 use crate::private_dir;
 use crate::private_dir::{FileLock, PrivateDir};
@@ -97,8 +99,12 @@ impl Kept {
     }
 
     /// The bytes with this SHA-256, if they are there and no more than `max`.
-    pub(super) fn module(&self, sha256: Digest, max: u64) -> Option<Vec<u8>> {
+    pub(super) fn module(&self, sha256: Digest, max: u64) -> Option<Arc<ModuleBytes>> {
         let name = sha256.to_string();
+        let known = ModuleBytes::with_sha256(sha256).filter(|known| known.as_slice().len() as u64 <= max);
+        if let Some(known) = known {
+            return Some(known);
+        }
         let read = || {
             let modules = self.downloads.directory(MODULES)?;
             let bytes = modules.read(&name, max)?;
@@ -107,7 +113,7 @@ impl Kept {
         match read() {
             Ok((modules, bytes)) if Digest::of(&bytes) == sha256 => {
                 modules.touch(&name);
-                Some(bytes)
+                Some(ModuleBytes::hashed(bytes, sha256))
             }
             Ok((modules, _)) => {
                 warn(format_args!("`{}/modules/{name}` is damaged, it is fetched again", self.path.display()));

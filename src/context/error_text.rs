@@ -1,0 +1,31 @@
+//! An error that somebody may ask for. There mostly is none, and to see that costs a look at a flag: each call forgets the
+//! error before.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use parking_lot::Mutex;
+
+/// Does not share a cache line with what is written more often.
+#[derive(Debug, Default)]
+#[repr(align(64))]
+pub(super) struct ErrorText {
+    /// Whether there may be one. Changed by who has the lock only.
+    is_set: AtomicBool,
+    text: Mutex<Option<String>>,
+}
+
+impl ErrorText {
+    /// Keeps `text`; `None` forgets the one before.
+    pub(super) fn set(&self, text: Option<String>) {
+        if text.is_none() && !self.is_set.load(Ordering::Acquire) {
+            return;
+        }
+        let mut place = self.text.lock();
+        self.is_set.store(text.is_some(), Ordering::Release);
+        *place = text;
+    }
+
+    pub(super) fn get(&self) -> Option<String> {
+        self.text.lock().clone()
+    }
+}
