@@ -210,7 +210,9 @@ mod tests {
             let mut changed = bytes.clone();
             changed[place] ^= 1;
             fs::write(&path, &changed).expect("writable");
-            for other in [ModuleBytes::of_bytes(changed.as_slice().into()), open(&path, 2 * CHUNK, u64::MAX).expect("read")] {
+            for other in
+                [ModuleBytes::of_bytes(changed.as_slice().into()), open(&path, 2 * CHUNK, u64::MAX).expect("read")]
+            {
                 assert!(!Arc::ptr_eq(&first, &other) && other.as_slice() == changed, "{place}");
                 assert_eq!(other.sha256(), Digest::of(&changed));
             }

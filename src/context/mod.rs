@@ -17,7 +17,7 @@ use thiserror::Error;
 
 use crate::error;
 use crate::plugin::{self, Outcome, Plugin};
-use crate::recent::{Lease, Passing, Recent, recent};
+use crate::recent::{Passing, Recent, with_recent};
 use error_text::ErrorText;
 use ids::Ids;
 pub(crate) use ids::PluginId;
@@ -93,14 +93,16 @@ impl Context {
     /// The plugin cannot be made, or there is no plugin `id`.
     pub(crate) fn update(&self, id: PluginId, input: &[u8], with_wasi: bool) -> Result<(), Error> {
         let plugin = Plugin::new(input, with_wasi)?;
-        let slot = self.find(id).ok_or(Error::NoSuchIndex)?;
-        let old = slot.replace(plugin).map_err(|error| match error {
-            Error::NoSuchPlugin(_) => Error::NoSuchIndex,
-            other => other,
-        })?;
-        slot.set_error(None);
-        drop(old);
-        Ok(())
+        let replaced = self.with_slot(id, |slot| {
+            let old = slot.replace(plugin)?;
+            slot.set_error(None);
+            drop(old);
+            Ok(())
+        });
+        match replaced {
+            None | Some(Err(Error::NoSuchPlugin(_))) => Err(Error::NoSuchIndex),
+            Some(result) => result,
+        }
     }
 
     /// Frees the plugin `id`, once it is not running; unknown ids are ignored.
@@ -108,12 +110,11 @@ impl Context {
     /// # Errors
     /// The plugin is running on this very thread.
     pub(crate) fn free(&self, id: PluginId) -> Result<(), Error> {
-        let Some(slot) = self.find(id) else { return Ok(()) };
-        let old = match slot.free() {
-            Ok(old) => old,
-            // Another thread was faster.
-            Err(Error::NoSuchPlugin(_)) => return Ok(()),
-            Err(error) => return Err(error),
+        let old = match self.with_slot(id, Slot::free) {
+            Some(Ok(old)) => old,
+            // There is none, or another thread was faster.
+            None | Some(Err(Error::NoSuchPlugin(_))) => return Ok(()),
+            Some(Err(error)) => return Err(error),
         };
         {
             let mut registry = self.registry.lock();
@@ -198,10 +199,7 @@ impl Context {
 
     /// The error of plugin `id`, or of the context if there is no such plugin. Does not wait for a running call.
     pub(crate) fn error(&self, id: PluginId) -> Option<String> {
-        match self.find(id) {
-            Some(slot) => slot.error(),
-            None => self.error.get(),
-        }
+        self.with_slot(id, Slot::error).unwrap_or_else(|| self.error.get())
     }
 
     /// Keeps `error` for [`Context::error`]: with plugin `id` if it exists and `error` is about what it did, else with
@@ -213,24 +211,29 @@ impl Context {
 
     /// Keeps `text` for [`Context::error`], with plugin `id` if it exists, else with the context.
     pub(crate) fn report_text(&self, id: Option<PluginId>, text: String) {
-        match id.and_then(|id| self.find(id)) {
-            Some(slot) => slot.set_error(Some(text)),
-            None => self.error.set(Some(text)),
+        let mut text = Some(text);
+        let kept = id.and_then(|id| self.with_slot(id, |slot| slot.set_error(text.take())));
+        if kept.is_none() {
+            self.error.set(text);
         }
     }
 
-    fn find(&self, id: PluginId) -> Option<Lease<Address, Slot, RECENT>> {
+    /// Gives `work` the slot of plugin `id`, if there is one.
+    fn with_slot<T>(&self, id: PluginId, work: impl FnOnce(&Slot) -> T) -> Option<T> {
         let address = (id, std::ptr::from_ref(self).addr());
-        recent(&SLOTS, id.cast_unsigned() as usize, address, || self.registry.lock().plugins.get(&id).cloned())
+        let find = || self.registry.lock().plugins.get(&id).cloned();
+        with_recent(&SLOTS, id.cast_unsigned() as usize, address, find, work)
     }
 
     /// Waits for plugin `id`, clears the errors of it and of the context, and gives it to `work`.
     fn use_plugin<T>(&self, id: PluginId, work: impl FnOnce(&mut Plugin, &Slot) -> T) -> Result<T, Error> {
-        let slot = self.find(id).ok_or(Error::NoSuchPlugin(id))?;
-        slot.with(|plugin| {
-            self.error.set(None);
-            slot.set_error(None);
-            work(plugin, &slot)
-        })
+        let used = self.with_slot(id, |slot| {
+            slot.with(|plugin| {
+                self.error.set(None);
+                slot.set_error(None);
+                work(plugin, slot)
+            })
+        });
+        used.unwrap_or(Err(Error::NoSuchPlugin(id)))
     }
 }

@@ -7,13 +7,17 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
 use wasmer::sys::vm::{
-    ExpectedValue, LinearMemory, MemoryStyle, TableStyle, ThreadConditions, Trap, VMMemory, VMMemoryDefinition,
-    VMSharedMemory, VMTable, VMTableDefinition, WaiterError,
+    ExpectedValue, InternalStoreHandle, LinearMemory, MemoryStyle, StoreObjects, TableStyle, ThreadConditions, Trap,
+    VMMemory, VMMemoryDefinition, VMSharedMemory, VMTable, VMTableDefinition, WaiterError,
 };
 use wasmer::sys::{BaseTunables, NativeEngineExt, Tunables};
 use wasmer::{MemoryError, MemoryType, Pages, Store, TableType};
+use wasmer_compiler::LinkError;
+use wasmer_types::entity::PrimaryMap;
+use wasmer_types::{LocalMemoryIndex, MemoryIndex, ModuleInfo};
 
 use super::CompiledPlugin;
+use super::image::{Data, Image};
 
 /// The cap on all memories of one plugin together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,6 +65,7 @@ pub(crate) fn store(plugin: &CompiledPlugin, limit: Option<MemoryLimit>, imports
         budget: limit.map(|limit| Arc::new(Budget { used: AtomicU64::new(0), limit })),
         memories_move: plugin.memories_move || !imports_memory,
         moving: None,
+        data: Arc::clone(&plugin.data),
         table_share: MAX_TABLE_ELEMENTS / plugin.tables().max(1),
         table_elements_left: AtomicU32::new(MAX_TABLE_ELEMENTS),
     };
@@ -78,6 +83,7 @@ pub(super) fn compile_time(memories_move: bool, moving: Option<u32>) -> impl Tun
         budget: None,
         memories_move,
         moving: moving.map(Pages),
+        data: Arc::new([]),
         table_share: MAX_TABLE_ELEMENTS,
         table_elements_left: AtomicU32::new(MAX_TABLE_ELEMENTS),
     }
@@ -92,6 +98,8 @@ struct PluginTunables {
     memories_move: bool,
     /// The maximum of memories that move in any case.
     moving: Option<Pages>,
+    /// What the modules' memories begin with.
+    data: Arc<[Data]>,
     /// What a table may grow to that does not say. Wasmer bounds a table by its declared maximum only.
     table_share: u32,
     table_elements_left: AtomicU32,
@@ -113,22 +121,45 @@ impl PluginTunables {
         }
     }
 
-    /// Counts a new memory, and its growth from then on.
-    fn limited(
+    /// Counts a new memory, and its growth from then on; maps what it begins with, if that is in an image.
+    fn make(
         &self,
         ty: &MemoryType,
+        image: Option<(&Image, u64)>,
         make: impl FnOnce() -> Result<VMMemory, MemoryError>,
     ) -> Result<VMMemory, MemoryError> {
-        let Some(budget) = &self.budget else { return make() };
-        budget.take(ty.minimum.0)?;
-        match make() {
-            Ok(memory) => Ok(VMMemory(Box::new(LimitedMemory { memory, budget: Arc::clone(budget) }))),
+        let budget = self.budget.clone();
+        if let Some(budget) = &budget {
+            budget.take(ty.minimum.0)?;
+        }
+        let made = make().and_then(|memory| match image {
+            Some((image, segments)) if fill(&memory, image)? => Ok((memory, segments)),
+            _ => Ok((memory, 0)),
+        });
+        match made {
+            Ok((memory, 0)) if budget.is_none() => Ok(memory),
+            Ok((memory, filled)) => {
+                Ok(VMMemory(Box::new(PluginMemory { memory, budget, filled: AtomicU64::new(filled) })))
+            }
             Err(error) => {
-                budget.give_back(ty.minimum.0);
+                budget.inspect(|budget| budget.give_back(ty.minimum.0));
                 Err(error)
             }
         }
     }
+
+    /// The image for memory 0 of a module, if that is the module's own, and how many segments are in it.
+    fn image_for(&self, module: &ModuleInfo) -> Option<(&Image, u64)> {
+        let data = self.data.iter().find(|data| data.is_of(module))?;
+        data.image().filter(|_| module.num_imported_memories == 0)
+    }
+}
+
+/// Puts an image into a new memory; false if nothing has changed.
+fn fill(memory: &VMMemory, image: &Image) -> Result<bool, MemoryError> {
+    // SAFETY: the definition is that of a memory that has just been made, and which nobody else has yet.
+    let definition = unsafe { memory.vmmemory().read() };
+    image.map(&definition).map_err(|error| MemoryError::Region(format!("its data could not be mapped: {error}")))
 }
 
 impl Tunables for PluginTunables {
@@ -143,12 +174,33 @@ impl Tunables for PluginTunables {
         }
     }
 
+    unsafe fn create_memories(
+        &self,
+        context: &mut StoreObjects,
+        module: &ModuleInfo,
+        styles: &PrimaryMap<MemoryIndex, MemoryStyle>,
+        definitions: &[NonNull<VMMemoryDefinition>],
+    ) -> Result<PrimaryMap<LocalMemoryIndex, InternalStoreHandle<VMMemory>>, LinkError> {
+        let mut image = self.image_for(module);
+        let mut memories = PrimaryMap::with_capacity(definitions.len());
+        let own = module.memories.iter().skip(module.num_imported_memories);
+        for ((index, ty), definition) in own.zip(definitions) {
+            let memory = self.make(ty, image.take(), || {
+                // SAFETY: the caller promises of each definition what the contract of that method asks for.
+                unsafe { self.base.create_vm_memory(ty, &styles[index], *definition) }
+            });
+            let memory = memory.map_err(|error| LinkError::Resource(format!("Failed to create memory: {error}")))?;
+            memories.push(InternalStoreHandle::new(context, memory));
+        }
+        Ok(memories)
+    }
+
     fn table_style(&self, table: &TableType) -> TableStyle {
         self.base.table_style(table)
     }
 
     fn create_host_memory(&self, ty: &MemoryType, style: &MemoryStyle) -> Result<VMMemory, MemoryError> {
-        self.limited(ty, || self.base.create_host_memory(ty, style))
+        self.make(ty, None, || self.base.create_host_memory(ty, style))
     }
 
     unsafe fn create_vm_memory(
@@ -157,7 +209,7 @@ impl Tunables for PluginTunables {
         style: &MemoryStyle,
         definition: NonNull<VMMemoryDefinition>,
     ) -> Result<VMMemory, MemoryError> {
-        self.limited(ty, || {
+        self.make(ty, None, || {
             // SAFETY: the caller promises what this method's contract, the same one, asks for.
             unsafe { self.base.create_vm_memory(ty, style, definition) }
         })
@@ -179,20 +231,24 @@ impl Tunables for PluginTunables {
     }
 }
 
-/// A memory that asks the plugin's budget before it grows.
+/// A memory that asks the plugin's budget before it grows, and that may have its data from the start.
 #[derive(Debug)]
-struct LimitedMemory {
+struct PluginMemory {
     memory: VMMemory,
-    budget: Arc<Budget>,
+    budget: Option<Arc<Budget>>,
+    /// How many segments of its data it has already. They are the first that are written to it.
+    filled: AtomicU64,
 }
 
-impl Drop for LimitedMemory {
+impl Drop for PluginMemory {
     fn drop(&mut self) {
-        self.budget.give_back(self.memory.size().0);
+        if let Some(budget) = &self.budget {
+            budget.give_back(self.memory.size().0);
+        }
     }
 }
 
-impl LinearMemory for LimitedMemory {
+impl LinearMemory for PluginMemory {
     fn ty(&self) -> MemoryType {
         self.memory.ty()
     }
@@ -206,8 +262,9 @@ impl LinearMemory for LimitedMemory {
     }
 
     fn grow(&mut self, delta: Pages) -> Result<Pages, MemoryError> {
-        self.budget.take(delta.0)?;
-        self.memory.grow(delta).inspect_err(|_| self.budget.give_back(delta.0))
+        let Some(budget) = &self.budget else { return self.memory.grow(delta) };
+        budget.take(delta.0)?;
+        self.memory.grow(delta).inspect_err(|_| budget.give_back(delta.0))
     }
 
     fn vmmemory(&self) -> NonNull<VMMemoryDefinition> {
@@ -219,6 +276,10 @@ impl LinearMemory for LimitedMemory {
     }
 
     unsafe fn initialize_with_data(&self, start: usize, data: &[u8]) -> Result<(), Trap> {
+        // Whether it fits has been found out by who calls.
+        if self.filled.try_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1)).is_ok() {
+            return Ok(());
+        }
         // SAFETY: the caller promises what this method's contract, the same one, asks for.
         unsafe { self.memory.initialize_with_data(start, data) }
     }

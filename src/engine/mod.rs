@@ -8,6 +8,7 @@ mod backend;
 #[cfg(feature = "compiler")]
 mod compile;
 mod cranelift;
+mod image;
 mod limits;
 mod llvm;
 mod machine;
@@ -23,13 +24,14 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use thiserror::Error;
-use wasmer::{Engine, Module};
+use wasmer::{AsStoreRef, Engine, Instance, Module};
 
 use crate::digest::Digest;
 use crate::module_bytes::ModuleBytes;
 pub(crate) use backend::{Backend, choose, find, select};
 #[cfg(feature = "compiler")]
 pub(crate) use backend::{backends, named};
+use image::Data;
 pub(crate) use limits::{MemoryLimit, store};
 pub(crate) use machine::Machine;
 #[cfg(feature = "compiler")]
@@ -48,11 +50,21 @@ pub(crate) struct CompiledPlugin {
     pub(crate) modules: Vec<Module>,
     /// The code expects memories that can move.
     memories_move: bool,
+    /// What each module's memory begins with.
+    data: Arc<[Data]>,
     /// How much memory the code takes up, in bytes, about.
     size: usize,
 }
 
 impl CompiledPlugin {
+    /// Takes note of what memory 0 of `instance`, an instance of `module` in which nothing has run yet, has in it: instances to
+    /// come need not copy it. Its name there is `export`.
+    pub(crate) fn note_data(&self, store: &impl AsStoreRef, module: &Module, instance: &Instance, export: &str) {
+        if let Some(data) = self.data.iter().find(|data| data.is_of(module.info())) {
+            data.keep(store, instance, export);
+        }
+    }
+
     /// How many tables the modules have together.
     fn tables(&self) -> u32 {
         let own = |module: &Module| module.info().tables.len() - module.info().num_imported_tables;
@@ -127,6 +139,9 @@ pub(crate) struct Preparation<'a, E> {
     /// reservations of 8 GiB, in a module that is alone.
     #[cfg_attr(not(feature = "compiler"), expect(dead_code, reason = "asked when compiling"))]
     pub(crate) moving: u32,
+    /// The custom section in which `prepare` says where the data of memory 0 begins, where it ends, and in how many segments
+    /// it is, in three numbers of 64 bits.
+    pub(crate) data: &'static str,
     #[cfg_attr(not(feature = "compiler"), expect(dead_code, reason = "asked when compiling"))]
     pub(crate) prepare: &'a Prepare<'a, E>,
 }

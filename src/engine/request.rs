@@ -4,6 +4,7 @@ use wasmer::sys::EngineBuilder;
 use wasmer::{Engine, Module};
 
 use super::artifact::Artifact;
+use super::image::Data;
 use super::machine::Machine;
 use super::store::{self, Identity, Store, Wanted};
 use super::{Backend, CompiledPlugin, Error, Input, NoCode, Preparation, make};
@@ -70,7 +71,9 @@ impl<'a> Request<'a> {
             modules.push(module);
             size += its_size;
         }
-        Ok(CompiledPlugin { engine, modules, memories_move: self.linked && self.backend.linked_memories_move, size })
+        let data = modules.iter().map(|module| Data::of(module, preparation.data)).collect();
+        let memories_move = self.linked && self.backend.linked_memories_move;
+        Ok(CompiledPlugin { engine, modules, memories_move, data, size })
     }
 
     /// A module from the store, and the size of its code. What is whole there and still cannot be loaded is as good as

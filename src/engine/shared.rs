@@ -173,3 +173,92 @@ fn max_bytes() -> usize {
     let given = env::var("EXTISM_CACHE_MEMORY_BYTES").ok();
     given.and_then(|given| given.trim().parse().ok()).unwrap_or(DEFAULT)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{Arc, CompiledPlugin, Identity, Key, MAX_ENTRIES, ModuleBytes, Table, get_or_make};
+    use std::sync::Barrier;
+    use std::sync::atomic::{AtomicU32, Ordering};
+    use std::thread;
+    use wasmer::sys::EngineBuilder;
+
+    fn key(text: &str) -> Key {
+        let bytes = ModuleBytes::of_bytes(text.as_bytes().into());
+        Key { backend: None, fuel: false, modules: vec![Identity::Bytes(bytes)] }
+    }
+
+    fn code(size: usize) -> CompiledPlugin {
+        let engine = EngineBuilder::headless().engine().into();
+        CompiledPlugin { engine, modules: Vec::new(), memories_move: false, data: Arc::new([]), size }
+    }
+
+    #[test]
+    fn what_many_want_at_once_is_made_once() {
+        let (made, barrier) = (AtomicU32::new(0), Barrier::new(16));
+        let get = || {
+            barrier.wait();
+            get_or_make(key("wanted by many"), || {
+                made.fetch_add(1, Ordering::Relaxed);
+                thread::yield_now();
+                Ok::<_, ()>(code(1))
+            })
+        };
+        let all: Vec<_> = thread::scope(|scope| {
+            let threads: Vec<_> = (0..16).map(|_| scope.spawn(get)).collect();
+            threads.into_iter().map(|thread| thread.join().expect("no panic").expect("made")).collect()
+        });
+        assert!(all.iter().all(|code| Arc::ptr_eq(code, &all[0])));
+        assert_eq!(made.load(Ordering::Relaxed), 1);
+        let other = get_or_make(Key { fuel: true, ..key("wanted by many") }, || Ok::<_, ()>(code(1))).expect("made");
+        assert!(!Arc::ptr_eq(&other, &all[0]), "with other settings");
+    }
+
+    #[test]
+    fn a_failure_is_not_kept() {
+        assert_eq!(get_or_make(key("fails once"), || Err("failed")).expect_err("as it says"), "failed");
+        get_or_make(key("fails once"), || Ok::<_, ()>(code(1))).expect("made");
+    }
+
+    #[test]
+    fn who_is_making_it_may_ask_for_it() {
+        let outer = get_or_make(key("asked for inside"), || {
+            let inner = get_or_make(key("asked for inside"), || Ok::<_, ()>(code(1))).expect("made");
+            assert_eq!(Arc::strong_count(&inner), 1, "for itself");
+            Ok::<_, ()>(code(2))
+        });
+        assert_eq!(outer.expect("made").size, 2);
+    }
+
+    #[test]
+    fn entries_are_bounded_and_those_in_use_stay_longest() {
+        const BOUND: usize = 10_000;
+        let mut table = Table::default();
+        let add = |table: &mut Table, name: &str| {
+            let code = Arc::new(code(1000 - name.len()));
+            table.place(&key(name));
+            let gone = table.note(&key(name), &code, BOUND);
+            (code, gone.len())
+        };
+        let has = |table: &Table, name: &str| table.entries.contains_key(&key(name));
+        // Their places hold nothing in this test, so one count is that of the plugin that uses it.
+        let used = add(&mut table, "used");
+        let _uses = Arc::clone(&used.0);
+        for number in 0..9 {
+            assert_eq!(add(&mut table, &format!("idle {number}")).1, 0);
+        }
+        table.place(&key("idle 0"));
+        assert_eq!(add(&mut table, "one more").1, 1);
+        assert!(has(&table, "used") && has(&table, "idle 0") && !has(&table, "idle 1"));
+        assert_eq!(table.size, BOUND);
+        for number in 0..MAX_ENTRIES {
+            let code = Arc::new(code(1));
+            table.place(&key(&format!("{number} small")));
+            table.note(&key(&format!("{number} small")), &code, usize::MAX);
+        }
+        assert_eq!(table.entries.len(), MAX_ENTRIES);
+        let last = Arc::new(code(1));
+        table.place(&key("none"));
+        assert_eq!(table.note(&key("none"), &last, 0).len(), MAX_ENTRIES + 1, "itself too");
+        assert_eq!((table.entries.len(), table.size), (0, 0));
+    }
+}

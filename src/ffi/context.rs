@@ -8,7 +8,7 @@ use parking_lot::{Mutex, RwLock};
 
 use super::guard::{guard, with_context};
 use crate::context::Context;
-use crate::recent::{Lease, Recent, recent};
+use crate::recent::{Recent, with_recent};
 
 /// A set of plugins. Made by `extism_context_new`, freed by `extism_context_free`; its contents are private.
 ///
@@ -52,10 +52,10 @@ thread_local! {
     static RECENTLY: Recent<usize, Context, RECENT> = const { Recent::new() };
 }
 
-/// The context behind a token.
-pub(super) fn find(token: *const ExtismContext) -> Option<Lease<usize, Context, RECENT>> {
+/// Gives `work` the context behind a token, if there is one.
+pub(super) fn with<T>(token: *const ExtismContext, work: impl FnOnce(&Context) -> T) -> Option<T> {
     let token = token.addr();
-    recent(&RECENTLY, token, token, || CONTEXTS.read().get(&token).cloned())
+    with_recent(&RECENTLY, token, token, || CONTEXTS.read().get(&token).cloned(), work)
 }
 
 /// Makes a context without plugins.

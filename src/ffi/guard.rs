@@ -3,7 +3,7 @@
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use super::context::{ExtismContext, find};
+use super::context::{self, ExtismContext};
 use crate::context::{Context, Error, PluginId};
 
 /// Runs `work`; a panic in it becomes `fallback`.
@@ -23,14 +23,16 @@ pub(super) fn with_context<T: Copy>(
     work: impl FnOnce(&Context) -> Result<T, Failure>,
 ) -> T {
     guard(fallback, || {
-        let Some(context) = find(context) else { return fallback };
-        match catch_unwind(AssertUnwindSafe(|| work(&context))) {
-            Ok(Ok(value)) => return value,
-            Ok(Err(Failure::Context(error))) => context.report(id, &error),
-            Ok(Err(Failure::Argument(error))) => context.report_text(id, error.to_string()),
-            Err(panic) => context.report_text(id, format!("internal error: {}", message(&*panic))),
-        }
-        fallback
+        let result = context::with(context, |context| {
+            match catch_unwind(AssertUnwindSafe(|| work(context))) {
+                Ok(Ok(value)) => return value,
+                Ok(Err(Failure::Context(error))) => context.report(id, &error),
+                Ok(Err(Failure::Argument(error))) => context.report_text(id, error.to_string()),
+                Err(panic) => context.report_text(id, format!("internal error: {}", message(&*panic))),
+            }
+            fallback
+        });
+        result.unwrap_or(fallback)
     })
 }
 

@@ -5,7 +5,7 @@ use std::ffi::{CString, c_char};
 use std::ptr;
 
 use super::arg;
-use super::context::{ExtismContext, find};
+use super::context::{self, ExtismContext};
 use super::guard::{guard, with_context};
 use crate::error;
 
@@ -188,10 +188,8 @@ pub unsafe extern "C" fn extism_plugin_call(
 #[unsafe(no_mangle)]
 pub extern "C" fn extism_error(ctx: *mut ExtismContext, plugin: ExtismPlugin) -> *const c_char {
     guard(ptr::null(), || {
-        let text = match find(ctx) {
-            Some(context) => context.error(plugin),
-            None => Some(NO_CONTEXT.to_owned()),
-        };
+        let text = context::with(ctx, |context| context.error(plugin));
+        let text = text.unwrap_or_else(|| Some(NO_CONTEXT.to_owned()));
         LAST_ERROR.with_borrow_mut(|last| {
             *last = text.map(|text| error::to_c_string(&text));
             last.as_ref().map_or(ptr::null(), |text| text.as_ptr())

@@ -32,8 +32,8 @@ pub(crate) use host::fetch::Network;
 pub(crate) use host::vars::Vars;
 pub(crate) use io_memory::{Capacity, IoMemory};
 pub(crate) use reserved::{
-    FUEL_GONE_EXPORT, FUEL_LEFT_EXPORT, IO_MEMORY_EXPORT, IO_MEMORY_MAX_PAGES, REWRITE_VERSION, START_EXPORT,
-    is_reserved,
+    DATA_SECTION, FUEL_GONE_EXPORT, FUEL_LEFT_EXPORT, IO_MEMORY_EXPORT, IO_MEMORY_MAX_PAGES, MEMORY_EXPORT,
+    REWRITE_VERSION, START_EXPORT, is_reserved,
 };
 #[cfg(feature = "compiler")]
 pub(crate) use rewrite::{Error as RewriteError, rewrite};

@@ -1,13 +1,13 @@
 //! What the rewrite adds to modules. It is not the plugin's.
 
 /// Changes whenever a module comes out differently than before: compiled code that was kept is for one version.
-pub(crate) const REWRITE_VERSION: u32 = 2;
+pub(crate) const REWRITE_VERSION: u32 = 3;
 
 /// The start function, where the module has one.
 pub(crate) const START_EXPORT: &str = "extism-wasmer:start";
 
 /// Memory 0, where the module has one.
-pub(super) const MEMORY_EXPORT: &str = "extism-wasmer:memory";
+pub(crate) const MEMORY_EXPORT: &str = "extism-wasmer:memory";
 
 /// The I/O memory, where it is the module's own, and what that may grow to in pages: no memory of a plugin's has that
 /// maximum but by chance.
@@ -26,6 +26,10 @@ pub(in crate::guest) const REGISTER_EXPORTS: [&str; 6] = [
     "extism-wasmer:output-offset",
     "extism-wasmer:output-length",
 ];
+
+/// The custom section that says where the data of memory 0 begins, where it ends, and in how many segments it is, if that is
+/// known: three numbers of 64 bits, the lowest byte first.
+pub(crate) const DATA_SECTION: &str = "extism-wasmer:data";
 
 /// In code that counts its instructions: how many more it may execute, and whether it has wanted to execute more. The
 /// names are those of wasmer-middlewares.

@@ -56,6 +56,9 @@ impl Role {
     }
 }
 
+/// What a call came to so far. An error is rare, and large.
+type CallResult<T> = Result<T, Box<CallError>>;
+
 /// Why there is no status to return.
 #[derive(Debug, ThisError)]
 enum CallError {
@@ -95,7 +98,7 @@ impl Plugin {
             Ok(()) => self.call_live(&name, &input),
             Err(error) => {
                 self.forget_output();
-                outcome(Err(CallError::Renew(error)), None, &self.recipe.plan.modules)
+                outcome(Err(CallError::Renew(error).into()), None, &self.recipe.plan.modules)
             }
         }
     }
@@ -103,14 +106,17 @@ impl Plugin {
     fn call_live(&mut self, name: &CStr, input: &[u8]) -> Outcome {
         let function = self.find(name);
         let deadline = manifest::deadline(self.recipe.timeout);
-        let begun = self.live.with_guest(|guest, store| guest.begin(store, input, deadline));
-        let begun = begun.map_err(|cause| CallError::Input { length: input.len(), cause });
-        let result = begun.and(function).and_then(|function| self.run(&function));
+        let result = match self.live.with_guest(|guest, store| guest.begin(store, input, deadline)) {
+            Ok(()) => function.and_then(|function| self.run(function)),
+            Err(cause) => Err(CallError::Input { length: input.len(), cause }.into()),
+        };
         let guest_error = self.live.guest_mut().take_error();
         outcome(result, guest_error, &self.recipe.plan.modules)
     }
 
-    fn run(&mut self, function: &Function) -> Result<i32, CallError> {
+    /// Calls the function in this place.
+    fn run(&mut self, place: Place) -> CallResult<i32> {
+        let function = self.live.functions.all[place].1.clone();
         // Should the host panic below, the instance is in an unknown state and must not be used again.
         self.spent = true;
         if let Some(fuel) = self.recipe.fuel {
@@ -132,23 +138,23 @@ impl Plugin {
     }
 
     /// Why a call has ended before its end.
-    fn failure(&mut self, trap: RuntimeError) -> CallError {
+    fn failure(&mut self, trap: RuntimeError) -> Box<CallError> {
         let Live { store, metered, .. } = self.live.as_mut();
-        match self.recipe.fuel {
+        let error = match self.recipe.fuel {
             Some(fuel) if metered.iter().any(|instance| fuel::is_gone(store, instance)) => CallError::OutOfFuel(fuel),
             _ => CallError::Trap(trap),
-        }
+        };
+        error.into()
     }
 
-    /// Looks `name` up, once per instance.
-    fn find(&mut self, name: &CStr) -> Result<Function, CallError> {
-        if let Some(function) = self.live.functions.get(name) {
-            return Ok(function);
+    /// The place of the function `name`, which is looked up once per instance.
+    fn find(&mut self, name: &CStr) -> CallResult<Place> {
+        if let Some(place) = self.live.functions.place(name) {
+            return Ok(place);
         }
         let text = name.to_str().map_err(|error| CallError::BadName(error.valid_up_to()))?;
         let function = Function { entry: find(&self.live.store, &self.live.main, text)?, role: Role::of(text) };
-        self.live.functions.insert(name, function.clone());
-        Ok(function)
+        Ok(self.live.functions.add(name, function))
     }
 }
 
@@ -156,22 +162,27 @@ impl Plugin {
 #[derive(Default)]
 pub(super) struct Functions {
     all: Vec<(CString, Function)>,
-    by_name: HashMap<CString, usize>,
-    last: usize,
+    by_name: HashMap<CString, Place>,
+    last: Place,
 }
 
+/// An index.
+type Place = usize;
+
 impl Functions {
-    fn get(&mut self, name: &CStr) -> Option<Function> {
-        match self.all.get(self.last) {
-            Some((last, function)) if last.as_c_str() == name => return Some(function.clone()),
-            _ => self.last = *self.by_name.get(name)?,
+    fn place(&mut self, name: &CStr) -> Option<Place> {
+        let is_last = self.all.get(self.last).is_some_and(|(last, _)| last.as_c_str() == name);
+        if !is_last {
+            self.last = *self.by_name.get(name)?;
         }
-        self.all.get(self.last).map(|(_, function)| function.clone())
+        Some(self.last)
     }
 
-    fn insert(&mut self, name: &CStr, function: Function) {
-        self.by_name.insert(name.to_owned(), self.all.len());
+    fn add(&mut self, name: &CStr, function: Function) -> Place {
+        self.last = self.all.len();
+        self.by_name.insert(name.to_owned(), self.last);
         self.all.push((name.to_owned(), function));
+        self.last
     }
 }
 
@@ -219,8 +230,8 @@ fn initialiser(store: &Store, main: &Instance, name: &str, parameters: &[Type]) 
 }
 
 /// What the caller gets: a plugin's own words come first, what the host has to say follows.
-fn outcome(result: Result<i32, CallError>, guest_error: Option<String>, modules: &[Linked]) -> Outcome {
-    let (code, host_error) = match result {
+fn outcome(result: CallResult<i32>, guest_error: Option<String>, modules: &[Linked]) -> Outcome {
+    let (code, host_error) = match result.map_err(|error| *error) {
         Ok(code) => (code, None),
         Err(CallError::Trap(trap)) => match wasi::exit_code(&trap) {
             Some(0) => (0, None),

@@ -72,7 +72,13 @@ fn with_inputs<T>(
     };
     work(
         &inputs,
-        &Preparation { version: guest::REWRITE_VERSION, fuel, moving: guest::IO_MEMORY_MAX_PAGES, prepare: &prepare },
+        &Preparation {
+            version: guest::REWRITE_VERSION,
+            fuel,
+            moving: guest::IO_MEMORY_MAX_PAGES,
+            data: guest::DATA_SECTION,
+            prepare: &prepare,
+        },
     )
 }
 
@@ -90,9 +96,7 @@ enum Source {
 impl Source {
     fn input(&self) -> Input<'_> {
         match self {
-            Self::Loaded(module) => {
-                Input { name: &module.name, sha256: module.sha256, bytes: Some(&module.bytes) }
-            }
+            Self::Loaded(module) => Input { name: &module.name, sha256: module.sha256, bytes: Some(&module.bytes) },
             #[cfg(not(feature = "compiler"))]
             Self::Hash { name, sha256 } => Input { name, sha256: Some(*sha256), bytes: None },
         }

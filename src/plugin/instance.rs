@@ -187,6 +187,7 @@ impl<'a> Imports<'a> {
     ) -> Result<Instance, Error> {
         let instance = Instance::new_by_index(store, &linked.module, externs)
             .map_err(|error| explain(linked, self.recipe, error))?;
+        self.recipe.compiled.note_data(store, &linked.module, &instance, guest::MEMORY_EXPORT);
         if self.recipe.plan.owns_io_memory {
             let mut env = self.guest.clone().into_mut(store);
             let (guest, mut store) = env.data_and_store_mut();

@@ -36,7 +36,10 @@ pub(crate) fn alone(test: &str, body: impl FnOnce()) {
 /// unless the variable is set otherwise: what is tested is mostly what happens where there is none.
 pub(crate) fn command(test: &str, case: &str) -> Command {
     let mut command = Command::new(env::current_exe().expect("the tests are a file"));
-    command.args(["--exact", test, "--nocapture", "--test-threads=1"]).env(CASE, case).env("EXTISM_CACHE_MEMORY_BYTES", "0");
+    command
+        .args(["--exact", test, "--nocapture", "--test-threads=1"])
+        .env(CASE, case)
+        .env("EXTISM_CACHE_MEMORY_BYTES", "0");
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     command
 }

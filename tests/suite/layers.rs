@@ -19,8 +19,10 @@ const FLOORS: [&[&str]; 9] = [
 ];
 
 /// Crates that only one place may name.
-const PRIVATE_CRATES: [(&str, &[&str]); 10] = [
+const PRIVATE_CRATES: [(&str, &[&str]); 12] = [
     ("wasmer::", &["engine", "guest", "plugin"]),
+    ("wasmer_compiler::", &["engine"]),
+    ("wasmer_types::", &["engine"]),
     ("wasmparser::", &["guest/rewrite", "engine/singlepass.rs"]),
     ("wasm_encoder::", &["guest/rewrite"]),
     ("cap_std::", &["guest/wasi"]),
@@ -33,8 +35,8 @@ const PRIVATE_CRATES: [(&str, &[&str]); 10] = [
 ];
 
 /// The only files with `unsafe` in them.
-const UNSAFE_PLACES: [&str; 5] =
-    ["ffi/", "plugin/instance.rs", "engine/artifact.rs", "engine/limits.rs", "guest/direct.rs"];
+const UNSAFE_PLACES: [&str; 6] =
+    ["ffi/", "plugin/instance.rs", "engine/artifact.rs", "engine/limits.rs", "engine/image.rs", "guest/direct.rs"];
 
 fn sources() -> Vec<(PathBuf, String)> {
     fn collect(directory: &Path, sources: &mut Vec<(PathBuf, String)>) {

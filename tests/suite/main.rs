@@ -26,6 +26,7 @@ mod memory_use;
 mod official_plugins;
 #[cfg(feature = "http")]
 mod server;
+mod shared_code;
 mod startup;
 #[cfg(feature = "compiler")]
 mod store;

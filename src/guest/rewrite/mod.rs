@@ -5,6 +5,7 @@
 //! - Memory 0 is exported under a reserved name, for WASI, whatever the module exports itself.
 //! - Calls of host functions that move bytes become loads and stores of a memory that the module gets; `inline.rs`.
 //! - References to imported functions lead to functions of the module; `wrappers.rs` says why.
+//! - A section says where the data of memory 0 is, so that instances need not copy it.
 //! - The module gets the name it is asked to have; backtraces show that and the functions' names.
 //! - Custom sections are dropped otherwise: debug data is most of many plugins and nobody reads it here.
 
@@ -25,7 +26,7 @@ use wasm_encoder::{
 use wasmparser::{BinaryReaderError, ExternalKind, Name};
 
 use super::reserved::{
-    IO_MEMORY_EXPORT, IO_MEMORY_MAX_PAGES, MEMORY_EXPORT, REGISTER_EXPORTS, START_EXPORT, is_reserved,
+    DATA_SECTION, IO_MEMORY_EXPORT, IO_MEMORY_MAX_PAGES, MEMORY_EXPORT, REGISTER_EXPORTS, START_EXPORT, is_reserved,
 };
 use code::Code;
 use inline::Inliner;
@@ -96,6 +97,10 @@ pub(crate) fn rewrite(name: &str, wasm: &[u8], alone: bool) -> Result<Vec<u8>, E
                 }
             }
         }
+    }
+    if let Some((range, segments)) = survey.data()? {
+        let data = [range.start, range.end, segments].map(u64::to_le_bytes).concat();
+        module.section(&CustomSection { name: DATA_SECTION.into(), data: data.into() });
     }
     if let Some(data) = survey.producers {
         module.section(&CustomSection { name: "producers".into(), data: data.into() });

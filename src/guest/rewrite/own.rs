@@ -72,7 +72,7 @@ impl Own {
                 ExternalKind::Table | ExternalKind::Tag => {}
             }
         }
-        for data in survey.data.clone().into_iter().flatten() {
+        for data in survey.data_section.clone().into_iter().flatten() {
             if let DataKind::Active { memory_index, .. } = data?.kind {
                 self.memory(memory_index)?;
             }

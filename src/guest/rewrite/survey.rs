@@ -1,10 +1,11 @@
 //! One reading of a module: its sections, and what the additions depend on.
 
 use std::collections::BTreeSet;
+use std::ops::Range;
 
 use wasm_encoder::SectionId;
 use wasmparser::{
-    CodeSectionReader, ConstExpr, DataSectionReader, ElementItems, ElementSectionReader, Encoding, Export,
+    CodeSectionReader, ConstExpr, DataKind, DataSectionReader, ElementItems, ElementSectionReader, Encoding, Export,
     ExternalKind, FuncType, FunctionSectionReader, GlobalSectionReader, KnownCustom, MemorySectionReader,
     NameSectionReader, Operator, Parser, Payload, TableInit, TableSectionReader, TypeRef,
 };
@@ -36,7 +37,7 @@ pub(super) struct Survey<'a> {
     pub(super) referable_imports: BTreeSet<u32>,
     /// The highest function that is referred to outside of functions.
     pub(super) referred: Option<u32>,
-    pub(super) data: Option<DataSectionReader<'a>>,
+    pub(super) data_section: Option<DataSectionReader<'a>>,
 }
 
 pub(super) struct ImportedFunction<'a> {
@@ -83,6 +84,25 @@ impl<'a> Survey<'a> {
     /// How many globals there are, imported ones first.
     pub(super) fn global_count(&self) -> u32 {
         self.imported_globals.saturating_add(self.globals.as_ref().map_or(0, wasmparser::SectionLimited::count))
+    }
+
+    /// Where the data is that memory 0 begins with, and in how many segments, if it is the module's own, and if that can be
+    /// seen.
+    pub(super) fn data(&self) -> Result<Option<(Range<u64>, u64)>, Error> {
+        let (mut range, mut segments): (Option<Range<u64>>, u64) = (None, 0);
+        for segment in self.data_section.clone().into_iter().flatten() {
+            let segment = segment?;
+            let DataKind::Active { memory_index: 0, offset_expr } = segment.kind else { continue };
+            let mut offset = offset_expr.get_operators_reader();
+            let (Operator::I32Const { value }, true) = (offset.read()?, offset.is_end_then_eof()) else {
+                return Ok(None);
+            };
+            let start = u64::from(value.cast_unsigned());
+            let end = start + segment.data.len() as u64;
+            segments += 1;
+            range = Some(range.map_or(start..end, |range| range.start.min(start)..range.end.max(end)));
+        }
+        Ok(range.filter(|_| self.imported_memories == 0).map(|range| (range, segments)))
     }
 
     fn read(&mut self, payload: Payload<'a>) -> Result<(), Error> {
@@ -158,7 +178,7 @@ impl<'a> Survey<'a> {
                 }
                 self.elements = Some(elements);
             }
-            Payload::DataSection(data) => self.data = Some(data),
+            Payload::DataSection(data) => self.data_section = Some(data),
             Payload::CodeSectionStart { count, range, .. } => {
                 let contents = self.section(SectionId::Code).unwrap_or_default();
                 let reader = wasmparser::BinaryReader::new(contents, range.start);

@@ -1,0 +1,219 @@
+//! Plugins of the same modules share their code, and what their memories begin with, and nothing else.
+
+use std::fs;
+use std::path::Path;
+
+use serde_json::json;
+
+use crate::child;
+use crate::host::{Context, Plugin, manifest, sha256};
+
+/// Where compiled code is kept on disk; a module that is compiled leaves it there.
+const DIR: &str = "EXTISM_CACHE_DIR";
+
+/// How much is shared, in bytes.
+const BYTES: &str = "EXTISM_CACHE_MEMORY_BYTES";
+
+/// Runs the test of this name with a store of its own; returns the path in the child.
+fn with_store(test: &str, bytes: &str) -> Option<String> {
+    if child::case().is_some() {
+        return std::env::var(DIR).ok();
+    }
+    let folder = tempfile::tempdir().expect("a folder");
+    child::run(&format!("shared_code::{test}"), "", &[(DIR, folder.path().as_os_str()), (BYTES, bytes.as_ref())]);
+    None
+}
+
+/// Empties the store; returns how many modules it had code of.
+fn empty(store: &str) -> usize {
+    let modules = Path::new(store).join("modules");
+    let entries: Vec<_> = fs::read_dir(&modules).map_or_else(|_| Vec::new(), |entries| entries.flatten().collect());
+    entries.iter().for_each(|entry| fs::remove_dir_all(entry.path()).expect("it can be removed"));
+    entries.len()
+}
+
+#[cfg(feature = "compiler")]
+#[test]
+fn what_was_seen_before_is_not_compiled_again() {
+    let Some(store) = with_store("what_was_seen_before_is_not_compiled_again", "10000000") else { return };
+    let context = Context::new();
+    let module = b"(module (func (export \"f\") (result i32) (i32.const 7)))".to_vec();
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("plugin.wasm");
+    fs::write(&path, &module).expect("writable");
+    let by_path = |rest: serde_json::Value| {
+        let mut entry = json!({"path": path});
+        entry.as_object_mut().expect("it is one").extend(rest.as_object().expect("it is one").clone());
+        json!({"wasm": [entry]}).to_string().into_bytes()
+    };
+    let hash = sha256(&module);
+    let ways = [
+        module.clone(),
+        manifest(&module, "").into_bytes(),
+        by_path(json!({})),
+        by_path(json!({"hash": hash})),
+        by_path(json!({"name": "another"})),
+    ];
+    let mut compiled = Vec::new();
+    for way in &ways {
+        let plugin = context.plugin(way);
+        assert_eq!(plugin.call_only("f", b""), 7);
+        plugin.free();
+        compiled.push(empty(&store));
+    }
+    assert_eq!(compiled, [1, 0, 0, 0, 0]);
+    // The hash is checked all the same.
+    let error = context.refusal(by_path(json!({"hash": sha256(b"other")})));
+    assert_eq!(error, format!("Hash mismatch, found {hash} but expected {}", sha256(b"other")));
+    // Other settings, and bytes that differ in one place, are another matter.
+    context.plugin(manifest(&module, "\"fuel\": 1000000"));
+    assert_eq!(empty(&store), 1);
+    fs::write(&path, String::from_utf8_lossy(&module).replace('7', "8")).expect("writable");
+    assert_eq!(context.plugin(by_path(json!({}))).call_only("f", b""), 8);
+    assert_eq!(empty(&store), 1);
+}
+
+#[cfg(feature = "compiler")]
+#[test]
+fn with_no_room_nothing_is_kept() {
+    let Some(store) = with_store("with_no_room_nothing_is_kept", "0") else { return };
+    let context = Context::new();
+    let executable = || {
+        let maps = fs::read_to_string("/proc/self/maps").expect("Linux");
+        maps.lines().filter(|line| line.contains(" r-xp ")).count()
+    };
+    let before = executable();
+    for _ in 0..3 {
+        let plugin = context.plugin("(module (func (export \"f\") (result i32) (i32.const 7)))");
+        assert_eq!(plugin.call_only("f", b""), 7);
+        assert!(executable() > before);
+        plugin.free();
+        assert_eq!((empty(&store), executable()), (1, before), "code goes with its plugin");
+    }
+}
+
+/// 1 MiB of data, of which `change` changes a byte, and `sum` adds up all.
+fn with_data(rest: &str) -> String {
+    let data = "\\01".repeat(1 << 20);
+    format!(
+        r#"(module {rest} (memory 40) (data (i32.const 100000) "{data}") (data $passive "\05\06")
+            (func (export "change") (i32.store8 (i32.const 1000000) (i32.const 77)) (memory.fill (i32.const 0) (i32.const 9) (i32.const 10)))
+            (func (export "grow") (result i32) (i32.sub (memory.grow (i32.const 5)) (i32.const 40)))
+            (func (export "later") (memory.init $passive (i32.const 2000000) (i32.const 0) (i32.const 2)))
+            (func (export "sum") (result i32) (local $at i32) (local $sum i32)
+                (loop $next
+                    (local.set $sum (i32.add (local.get $sum) (i32.load8_u (local.get $at))))
+                    (br_if $next (i32.lt_u (local.tee $at (i32.add (local.get $at) (i32.const 1))) (i32.const 2621440))))
+                (i32.sub (local.get $sum) (i32.const 1048576)))
+            (func (export "_start")))"#
+    )
+}
+
+/// What the functions of [`with_data`] leave.
+fn check(plugin: Plugin<'_>) {
+    let call = |name: &str| plugin.call_only(name, b"");
+    assert_eq!((call("sum"), call("change"), call("sum")), (0, 0, 76 + 90));
+    assert_eq!((call("grow"), call("later"), call("sum")), (0, 0, 76 + 90 + 11));
+    // An instance made anew begins anew.
+    assert_eq!((call("_start"), call("sum"), call("grow")), (0, 0, 0));
+    call("change");
+}
+
+#[test]
+fn each_instance_begins_with_the_modules_data() {
+    let context = Context::new();
+    for rest in ["", "(import \"env\" \"extism_input_length\" (func (result i64)))"] {
+        let module = with_data(rest);
+        let plugins: Vec<_> = (0..5).map(|_| context.plugin(&module)).collect();
+        plugins.iter().for_each(|plugin| check(*plugin));
+        plugins[0].free();
+        assert!(plugins[1].update(&module, false));
+        check(plugins[1]);
+        check(context.plugin(&module));
+        // Limits see it as other memory.
+        let error = context.refusal(manifest(&module, "\"memory\": {\"max_pages\": 30}"));
+        assert!(error.contains("memory.max_pages, which is 30"), "{error}");
+        assert_eq!(context.plugin(manifest(&module, "\"memory\": {\"max_pages\": 42}")).call_only("grow", b""), -41);
+    }
+}
+
+/// Data in a library's memory, which the main module imports, and in none, one of two, and beyond the end of a memory.
+#[test]
+fn data_elsewhere() {
+    let context = Context::new();
+    // With `_start` it would be a command, which has functions only.
+    let library = with_data("").replace("(memory 40)", "(memory (export \"memory\") 40)").replace("_start", "start");
+    let main = r#"(module (import "library" "memory" (memory 1)) (import "library" "sum" (func $sum (result i32)))
+        (data (i32.const 100000) "\03") (func (export "run") (result i32) (call $sum)))"#;
+    let both = json!({"wasm": [{"name": "main", "data": base64(main)}, {"name": "library", "data": base64(&library)}]});
+    for _ in 0..3 {
+        assert_eq!(context.plugin(both.to_string()).call_only("run", b""), 2);
+    }
+    let data = "\\07".repeat(200_000);
+    for (module, expected) in [
+        (
+            format!(
+                r#"(memory 1) (memory 5) (data (memory 1) (i32.const 5) "{data}") (func (export "f") (result i32)
+            (i32.add (i32.load8_u (i32.const 5)) (i32.load8_u 1 (i32.const 5))))"#
+            ),
+            Ok(7),
+        ),
+        (
+            format!(
+                r#"(memory 5) (memory 1) (data (i32.const 5) "{data}") (func (export "f") (result i32)
+            (i32.add (i32.load8_u (i32.const 5)) (i32.load8_u 1 (i32.const 5))))"#
+            ),
+            Ok(7),
+        ),
+        (format!(r#"(memory 5) (data (i32.const 200000) "{data}")"#), Err("out of bounds memory access")),
+        (
+            format!(
+                r#"(import "extism:host/env" "__heap_base" (global i32)) (memory 5) (data (global.get 0) "{data}")
+            (func (export "f") (result i32) (i32.load8_u (global.get 0)))"#
+            ),
+            Ok(7),
+        ),
+    ] {
+        for _ in 0..3 {
+            let plugin = context.create(format!("(module {module})"), false);
+            match (plugin, &expected) {
+                (Ok(plugin), Ok(code)) => assert_eq!(plugin.call_only("f", b""), *code, "{}", &module[..60]),
+                (Err(error), Err(text)) => assert!(error.contains(text), "{error}"),
+                (other, _) => panic!("{}: {}", &module[..60], other.is_ok()),
+            }
+        }
+    }
+}
+
+fn base64(text: &str) -> String {
+    let mut data = String::new();
+    crate::host::base64(text.as_bytes(), &mut data);
+    data
+}
+
+/// A host that closes descriptors which are not its own, as programs do that become daemons, and opens files of its own.
+#[cfg(target_os = "linux")]
+#[expect(unsafe_code, reason = "a descriptor of the library is given to another file")]
+#[test]
+fn a_host_that_closes_what_it_did_not_open() {
+    use std::mem::ManuallyDrop;
+    use std::os::fd::{FromRawFd, OwnedFd};
+    child::alone("shared_code::a_host_that_closes_what_it_did_not_open", || {
+        let context = Context::new();
+        let module = with_data("");
+        let plugins = [context.plugin(&module), context.plugin(&module)];
+        let image = fs::read_dir("/proc/self/fd").expect("Linux").flatten().find(|entry| {
+            fs::read_link(entry.path()).is_ok_and(|path| path.to_string_lossy().contains("memfd:extism-wasmer"))
+        });
+        let number = image.expect("there is an image").file_name().to_string_lossy().parse().expect("a number");
+        let secret = tempfile::NamedTempFile::new().expect("a file");
+        fs::write(secret.path(), vec![99; 4 << 20]).expect("writable");
+        // SAFETY: the descriptor is open; nobody else in this process uses it now.
+        let mut descriptor = ManuallyDrop::new(unsafe { OwnedFd::from_raw_fd(number) });
+        rustix::io::dup2(secret.as_file(), &mut descriptor).expect("it can be given to another file");
+        plugins.iter().for_each(|plugin| check(*plugin));
+        check(context.plugin(&module));
+        context.plugin(with_data("(global i32 (i32.const 1))"));
+        assert_eq!(fs::read(secret.path()).expect("readable"), vec![99; 4 << 20]);
+    });
+}
