@@ -40,7 +40,7 @@ pub(super) type MakeConfig = std::convert::Infallible;
 static BACKENDS: [Backend; 3] = [cranelift::BACKEND, llvm::BACKEND, singlepass::BACKEND];
 
 /// Changes whenever `compile.rs` or `limits.rs` ask the compilers for something else.
-const COMPILE_VERSION: u32 = 2;
+const COMPILE_VERSION: u32 = 3;
 
 /// What the program has chosen.
 static CHOSEN: RwLock<Option<&'static Backend>> = RwLock::new(None);
@@ -60,7 +60,7 @@ impl Backend {
         let fuel = if fuel { ", fuel" } else { "" };
         let memories = match (linked, self.linked_memories_move) {
             (true, true) => format!("linked, memories move before {DYNAMIC_GUARD} bytes"),
-            (true, false) => "linked".to_owned(),
+            (true, false) => format!("linked, moving memories before {DYNAMIC_GUARD} bytes"),
             (false, _) => format!("alone, moving memories before {DYNAMIC_GUARD} bytes"),
         };
         format!(

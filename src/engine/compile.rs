@@ -19,7 +19,7 @@ pub(super) struct How {
     pub(super) linked: bool,
     /// The code counts its instructions.
     pub(super) fuel: bool,
-    /// Memories of one page with this maximum, in pages, move when they grow, in modules that nobody else is linked with.
+    /// Memories of one page with this maximum, in pages, move when they grow.
     pub(super) moving: u32,
 }
 
@@ -58,7 +58,7 @@ fn engine(how: How, machine: &Machine) -> Option<Engine> {
     features.exceptions(false);
     let builder = EngineBuilder::new(config).set_target(Some(target)).set_features(Some(features));
     let mut engine: Engine = builder.engine().into();
-    engine.set_tunables(limits::compile_time(linked && backend.linked_memories_move, (!linked).then_some(moving)));
+    engine.set_tunables(limits::compile_time(linked && backend.linked_memories_move, moving));
     Some(engine)
 }
 

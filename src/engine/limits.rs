@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use wasmer::sys::vm::{
     ExpectedValue, InternalStoreHandle, LinearMemory, MemoryStyle, StoreObjects, TableStyle, ThreadConditions, Trap,
     VMMemory, VMMemoryDefinition, VMSharedMemory, VMTable, VMTableDefinition, WaiterError,
@@ -14,9 +15,10 @@ use wasmer::sys::{BaseTunables, NativeEngineExt, Tunables};
 use wasmer::{MemoryError, MemoryType, Pages, Store, TableType};
 use wasmer_compiler::LinkError;
 use wasmer_types::entity::PrimaryMap;
-use wasmer_types::{LocalMemoryIndex, MemoryIndex, ModuleInfo};
+use wasmer_types::{ExportIndex, LocalMemoryIndex, MemoryIndex, ModuleInfo};
 
 use super::CompiledPlugin;
+use super::common::CommonMemory;
 use super::image::{Data, Image};
 
 /// The cap on all memories of one plugin together.
@@ -57,14 +59,15 @@ const MAX_TABLE_ELEMENTS: u32 = 10_000_000;
 
 /// A store for one instance of `plugin` whose memories stay within `limit` pages together.
 ///
-/// Memories that the host makes in it are not reservations of 8 GiB but blocks that move when they grow, unless a
-/// module imports one and its code expects that it stays.
+/// The memory that the host makes in it is not a reservation of 8 GiB but a block that moves when it grows, unless a
+/// module imports it and its code expects that it stays.
 pub(crate) fn store(plugin: &CompiledPlugin, limit: Option<MemoryLimit>, imports_memory: bool) -> Store {
     let tunables = PluginTunables {
         base: BaseTunables::new(),
         budget: limit.map(|limit| Arc::new(Budget { used: AtomicU64::new(0), limit })),
         memories_move: plugin.memories_move || !imports_memory,
         moving: None,
+        common: (plugin.modules.len() > 1).then(|| (plugin.common, Mutex::new(None))),
         data: Arc::clone(&plugin.data),
         table_share: MAX_TABLE_ELEMENTS / plugin.tables().max(1),
         table_elements_left: AtomicU32::new(MAX_TABLE_ELEMENTS),
@@ -77,12 +80,13 @@ pub(crate) fn store(plugin: &CompiledPlugin, limit: Option<MemoryLimit>, imports
 /// What the compilers are told: whether memories are reservations or blocks that move when they grow, and which maximum
 /// those have that move in any case.
 #[cfg(feature = "compiler")]
-pub(super) fn compile_time(memories_move: bool, moving: Option<u32>) -> impl Tunables + Send + Sync {
+pub(super) fn compile_time(memories_move: bool, moving: u32) -> impl Tunables + Send + Sync {
     PluginTunables {
         base: BaseTunables::new(),
         budget: None,
         memories_move,
-        moving: moving.map(Pages),
+        moving: Some(Pages(moving)),
+        common: None,
         data: Arc::new([]),
         table_share: MAX_TABLE_ELEMENTS,
         table_elements_left: AtomicU32::new(MAX_TABLE_ELEMENTS),
@@ -98,6 +102,8 @@ struct PluginTunables {
     memories_move: bool,
     /// The maximum of memories that move in any case.
     moving: Option<Pages>,
+    /// What modules that are linked export a memory as that they and the host have in common, and that memory.
+    common: Option<(&'static str, Mutex<Option<CommonMemory>>)>,
     /// What the modules' memories begin with.
     data: Arc<[Data]>,
     /// What a table may grow to that does not say. Wasmer bounds a table by its declared maximum only.
@@ -148,6 +154,15 @@ impl PluginTunables {
         }
     }
 
+    /// The memory that modules have in common, for the module of this description, and where it has it.
+    fn common_for(&self, module: &ModuleInfo) -> Option<(CommonMemory, MemoryIndex)> {
+        let (name, memory) = self.common.as_ref()?;
+        match module.exports.get(*name) {
+            Some(ExportIndex::Memory(index)) => Some((memory.lock().as_ref()?.again(), *index)),
+            _ => None,
+        }
+    }
+
     /// The image for memory 0 of a module, if that is the module's own, and how many segments are in it.
     fn image_for(&self, module: &ModuleInfo) -> Option<(&Image, u64)> {
         let data = self.data.iter().find(|data| data.is_of(module))?;
@@ -182,13 +197,21 @@ impl Tunables for PluginTunables {
         definitions: &[NonNull<VMMemoryDefinition>],
     ) -> Result<PrimaryMap<LocalMemoryIndex, InternalStoreHandle<VMMemory>>, LinkError> {
         let mut image = self.image_for(module);
+        let common = self.common_for(module);
         let mut memories = PrimaryMap::with_capacity(definitions.len());
         let own = module.memories.iter().skip(module.num_imported_memories);
         for ((index, ty), definition) in own.zip(definitions) {
-            let memory = self.make(ty, image.take(), || {
-                // SAFETY: the caller promises of each definition what the contract of that method asks for.
-                unsafe { self.base.create_vm_memory(ty, &styles[index], *definition) }
-            });
+            let image = image.take();
+            let memory = match &common {
+                Some((common, place)) if *place == index => {
+                    // SAFETY: the caller promises that it is the instance's place for it.
+                    Ok(VMMemory(Box::new(unsafe { common.for_instance(*definition) })))
+                }
+                _ => self.make(ty, image, || {
+                    // SAFETY: the caller promises of each definition what the contract of that method asks for.
+                    unsafe { self.base.create_vm_memory(ty, &styles[index], *definition) }
+                }),
+            };
             let memory = memory.map_err(|error| LinkError::Resource(format!("Failed to create memory: {error}")))?;
             memories.push(InternalStoreHandle::new(context, memory));
         }
@@ -200,7 +223,11 @@ impl Tunables for PluginTunables {
     }
 
     fn create_host_memory(&self, ty: &MemoryType, style: &MemoryStyle) -> Result<VMMemory, MemoryError> {
-        self.make(ty, None, || self.base.create_host_memory(ty, style))
+        let memory = self.make(ty, None, || self.base.create_host_memory(ty, style))?;
+        let Some((_, common)) = &self.common else { return Ok(memory) };
+        let memory = CommonMemory::of(memory);
+        *common.lock() = Some(memory.again());
+        Ok(VMMemory(Box::new(memory)))
     }
 
     unsafe fn create_vm_memory(

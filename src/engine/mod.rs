@@ -5,6 +5,7 @@
 
 mod artifact;
 mod backend;
+mod common;
 #[cfg(feature = "compiler")]
 mod compile;
 mod cranelift;
@@ -52,6 +53,8 @@ pub(crate) struct CompiledPlugin {
     memories_move: bool,
     /// What each module's memory begins with.
     data: Arc<[Data]>,
+    /// What modules export the memory as that they have in common.
+    common: &'static str,
     /// How much memory the code takes up, in bytes, about.
     size: usize,
 }
@@ -136,9 +139,11 @@ pub(crate) struct Preparation<'a, E> {
     /// Whether the code is to count its instructions.
     pub(crate) fuel: bool,
     /// Memories that begin with a page and have this maximum, in pages, are blocks that move when they grow, not
-    /// reservations of 8 GiB, in a module that is alone.
+    /// reservations of 8 GiB.
     #[cfg_attr(not(feature = "compiler"), expect(dead_code, reason = "asked when compiling"))]
     pub(crate) moving: u32,
+    /// What modules export a memory as that all of them, and the host, are to have in common.
+    pub(crate) common: &'static str,
     /// The custom section in which `prepare` says where the data of memory 0 begins, where it ends, and in how many segments
     /// it is, in three numbers of 64 bits.
     pub(crate) data: &'static str,

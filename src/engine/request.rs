@@ -73,7 +73,7 @@ impl<'a> Request<'a> {
         }
         let data = modules.iter().map(|module| Data::of(module, preparation.data)).collect();
         let memories_move = self.linked && self.backend.linked_memories_move;
-        Ok(CompiledPlugin { engine, modules, memories_move, data, size })
+        Ok(CompiledPlugin { engine, modules, memories_move, data, common: preparation.common, size })
     }
 
     /// A module from the store, and the size of its code. What is whole there and still cannot be loaded is as good as

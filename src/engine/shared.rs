@@ -189,7 +189,7 @@ mod tests {
 
     fn code(size: usize) -> CompiledPlugin {
         let engine = EngineBuilder::headless().engine().into();
-        CompiledPlugin { engine, modules: Vec::new(), memories_move: false, data: Arc::new([]), size }
+        CompiledPlugin { engine, modules: Vec::new(), memories_move: false, data: Arc::new([]), common: "", size }
     }
 
     #[test]

@@ -16,8 +16,11 @@ pub(super) const ENV: &str = "env";
 /// The import module of 1.x plugins, which belongs to the host alone.
 pub(crate) const HOST_MODULE: &str = "extism:host/env";
 
+/// The I/O memory, in [`HOST_MODULE`].
+pub(super) const MEMORY: &str = "memory";
+
 /// What stands beside the functions in [`HOST_MODULE`].
-const HOST_OBJECTS: [&str; 4] = ["memory", "__data_end", "__heap_base", "extism_context"];
+const HOST_OBJECTS: [&str; 4] = [MEMORY, "__data_end", "__heap_base", "extism_context"];
 
 /// One function that a plugin may import.
 struct HostFunction {
@@ -121,7 +124,7 @@ pub(crate) fn import(
 /// begins, which is where blocks begin here, and a place for a reference of the host, which is null here.
 fn host_object(store: &mut impl AsStoreMut, guest: &FunctionEnv<Guest>, name: &str) -> Option<Extern> {
     match name {
-        "memory" => Some(guest.as_ref(store).io.memory()?.clone().into()),
+        MEMORY => Some(guest.as_ref(store).io.memory()?.clone().into()),
         "__data_end" | "__heap_base" => Some(Global::new(store, Value::I32(START as i32)).into()),
         "extism_context" => Some(Global::new_mut(store, Value::ExternRef(None)).into()),
         _ => None,

@@ -11,7 +11,7 @@ use super::Fault;
 use super::blocks::{Blocks, START};
 use super::direct::{DirectMemory, PAGE};
 use super::registers::{Registers, WORD};
-use super::reserved::IO_MEMORY_EXPORT;
+use super::reserved::{IO_MEMORY_EXPORT, IO_MEMORY_MAX_PAGES};
 use super::usage::Usage;
 
 /// The sizes that an I/O memory is made with.
@@ -30,12 +30,14 @@ pub(crate) struct Capacity {
 pub(crate) struct IoMemory {
     /// None before the module is there that owns it.
     memory: Option<DirectMemory>,
-    /// What inlined code goes by, if there is such code.
-    registers: Option<Registers>,
+    /// What inlined code goes by, of each instance with such code.
+    registers: Vec<Registers>,
+    /// The memory is that of one instance, whose registers say where the output is.
+    is_owned: bool,
     capacity: Capacity,
     blocks: Blocks,
     input: Range<u64>,
-    /// Where there are no registers.
+    /// Where no registers say it.
     output: Range<u64>,
     /// See `copy_output`; mostly empty.
     output_copy: Vec<u8>,
@@ -51,7 +53,8 @@ impl IoMemory {
     pub(super) fn new(capacity: Capacity) -> Self {
         Self {
             memory: None,
-            registers: None,
+            registers: Vec::new(),
+            is_owned: false,
             capacity,
             blocks: Blocks::default(),
             input: 0..0,
@@ -63,20 +66,37 @@ impl IoMemory {
         }
     }
 
-    /// Makes a memory for modules that have none of their own for it.
+    /// Makes a memory for a module that has none of its own for it, or for several modules.
     pub(super) fn make(&mut self, store: &mut impl AsStoreMut) -> Result<(), MemoryError> {
-        let ty = MemoryType::new(Pages(self.capacity.initial_pages.max(1)), None, false);
+        // Who imports it may expect that it has no maximum.
+        let maximum = (!self.capacity.imported).then_some(Pages(IO_MEMORY_MAX_PAGES));
+        let ty = MemoryType::new(Pages(self.capacity.initial_pages.max(1)), maximum, false);
         let memory = Memory::new(store, ty)?;
         self.memory = DirectMemory::of(store, memory);
         Ok(())
     }
 
-    /// Takes the memory that `instance` has for it, and what goes with that, if it has one.
-    pub(super) fn attach(&mut self, store: &mut impl AsStoreMut, instance: &Instance) {
-        if let Ok(memory) = instance.exports.get_memory(IO_MEMORY_EXPORT) {
+    /// Takes the registers of `instance`, if it has some, and its memory, if there is none yet. Returns how many instances'
+    /// registers there were before.
+    pub(super) fn attach(&mut self, store: &mut impl AsStoreMut, instance: &Instance) -> usize {
+        let before = self.registers.len();
+        if self.memory.is_none()
+            && let Ok(memory) = instance.exports.get_memory(IO_MEMORY_EXPORT)
+        {
             self.memory = DirectMemory::of(store, memory.clone());
-            self.registers = Registers::of(store, instance);
+            self.is_owned = true;
         }
+        if let Some(mut registers) = Registers::of(store, instance) {
+            registers.set_input(&self.input);
+            registers.set_bound(self.bound);
+            self.registers.push(registers);
+        }
+        before
+    }
+
+    /// Forgets the registers that were taken since there were `before`.
+    pub(super) fn detach(&mut self, before: usize) {
+        self.registers.truncate(before);
     }
 
     /// The memory itself, for a module that imports it.
@@ -119,7 +139,7 @@ impl IoMemory {
         self.forget_output();
         self.blocks.clear();
         if let Some(memory) = &mut self.memory {
-            let inlined = if self.bound == 0 { 0 } else { self.bound + WORD };
+            let inlined = if self.bound == 0 || self.registers.is_empty() { 0 } else { self.bound + WORD };
             let written = if self.capacity.imported { memory.size() } else { self.dirty_end.max(inlined) };
             match self.usage.note(written) {
                 None => memory.clear(written),
@@ -131,10 +151,8 @@ impl IoMemory {
     }
 
     fn set_bound(&mut self, bound: u64) {
-        if self.bound != bound
-            && let Some(registers) = &mut self.registers
-        {
-            registers.set_bound(bound);
+        if self.bound != bound {
+            self.registers.iter_mut().for_each(|registers| registers.set_bound(bound));
             self.bound = bound;
         }
     }
@@ -151,17 +169,15 @@ impl IoMemory {
     }
 
     fn place_input(&mut self, input: Range<u64>) {
-        if self.input != input
-            && let Some(registers) = &mut self.registers
-        {
-            registers.set_input(&input);
+        if self.input != input {
+            self.registers.iter_mut().for_each(|registers| registers.set_input(&input));
+            self.input = input;
         }
-        self.input = input;
     }
 
     /// The output's place; `0..0` if there is none.
     pub(super) fn output(&self) -> Range<u64> {
-        let Some(registers) = &self.registers else { return self.output.clone() };
+        let Some(registers) = self.owner() else { return self.output.clone() };
         let (offset, length) = registers.output();
         // They are the module's: what they say is checked like what any plugin says.
         self.checked_range(offset, length).unwrap_or(0..0)
@@ -175,11 +191,15 @@ impl IoMemory {
     }
 
     fn place_output(&mut self, output: Range<u64>) {
-        if let Some(registers) = &mut self.registers {
-            registers.set_output(&output);
-        } else {
-            self.output = output;
+        match self.registers.first_mut().filter(|_| self.is_owned) {
+            Some(registers) => registers.set_output(&output),
+            None => self.output = output,
         }
+    }
+
+    /// The registers that say where the output is.
+    fn owner(&self) -> Option<&Registers> {
+        self.registers.first().filter(|_| self.is_owned)
     }
 
     /// Empties the output.

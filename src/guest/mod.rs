@@ -38,6 +38,18 @@ pub(crate) use reserved::{
 #[cfg(feature = "compiler")]
 pub(crate) use rewrite::{Error as RewriteError, rewrite};
 
+/// Which calls of a module become what they stand for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Inlining {
+    /// None.
+    Nothing,
+    /// All that can, in a module that has the I/O memory for its own.
+    Alone,
+    /// Those that move bytes, in one of several modules that have the I/O memory in common. Who has set the output last is
+    /// known to the host.
+    Linked,
+}
+
 /// What the host functions of one plugin work on. One lives in each store.
 #[derive(Debug)]
 pub(crate) struct Guest {
@@ -108,7 +120,7 @@ impl State {
 }
 
 impl Guest {
-    /// A guest in `store`. If `own_memory`, its I/O memory will be that of a module, which has to be
+    /// A guest in `store`. If `own_memory`, its I/O memory will be that of the one module, which has to be
     /// [attached](Self::attach).
     ///
     /// # Errors
@@ -127,9 +139,14 @@ impl Guest {
         Ok(FunctionEnv::new(store, Self { io, error: None, deadline, state }))
     }
 
-    /// Takes the I/O memory of `instance`, which is in `store`, if it has one.
-    pub(crate) fn attach(&mut self, store: &mut impl AsStoreMut, instance: &Instance) {
-        self.io.attach(store, instance);
+    /// Takes note of `instance`, which is in `store` and may have the I/O memory. Returns how many there were before.
+    pub(crate) fn attach(&mut self, store: &mut impl AsStoreMut, instance: &Instance) -> usize {
+        self.io.attach(store, instance)
+    }
+
+    /// Forgets the instances that were [attached](Self::attach) since there were `before`.
+    pub(crate) fn detach(&mut self, before: usize) {
+        self.io.detach(before);
     }
 
     /// Makes ready for a call with `input`, which has until `deadline`: no block, output or error of the previous call is left.

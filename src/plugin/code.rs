@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use super::Error;
 use crate::engine::{self, Backend, CompiledPlugin, Input, Preparation};
-use crate::guest;
+use crate::guest::{self, Inlining};
 use crate::loader::{self, LoadedModule};
 #[cfg(feature = "compiler")]
 use crate::manifest;
@@ -67,8 +67,12 @@ fn with_inputs<T>(
     let inputs: Vec<_> = sources.iter().map(Source::input).collect();
     let prepare = |index: usize, name: &str| {
         // Where instructions are counted, they are the plugin's own.
-        let alone = sources.len() == 1 && !fuel;
-        prepare(&sources[index], name, alone)
+        let inlining = match sources.len() {
+            _ if fuel => Inlining::Nothing,
+            1 => Inlining::Alone,
+            _ => Inlining::Linked,
+        };
+        prepare(&sources[index], name, inlining)
     };
     work(
         &inputs,
@@ -76,6 +80,7 @@ fn with_inputs<T>(
             version: guest::REWRITE_VERSION,
             fuel,
             moving: guest::IO_MEMORY_MAX_PAGES,
+            common: guest::IO_MEMORY_EXPORT,
             data: guest::DATA_SECTION,
             prepare: &prepare,
         },
@@ -111,16 +116,16 @@ fn source(entry: ModuleEntry<'_>, deadline: Option<Instant>) -> Result<Source, E
     Ok(Source::Loaded(loader::load(entry, deadline)?))
 }
 
-/// The module as it is compiled, with the name that it shall have, `alone` or with others.
+/// The module as it is compiled, with the name that it shall have.
 #[cfg(feature = "compiler")]
-fn prepare(source: &Source, name: &str, alone: bool) -> Result<Vec<u8>, Error> {
+fn prepare(source: &Source, name: &str, inlining: Inlining) -> Result<Vec<u8>, Error> {
     let Source::Loaded(module) = source;
-    let rewritten = guest::rewrite(name, &module.to_binary()?, alone);
+    let rewritten = guest::rewrite(name, &module.to_binary()?, inlining);
     rewritten.map_err(|cause| Error::Rewrite { module: module.name.clone(), cause })
 }
 
 /// Nobody compiles.
 #[cfg(not(feature = "compiler"))]
-fn prepare(_: &Source, _: &str, _: bool) -> Result<Vec<u8>, Error> {
+fn prepare(_: &Source, _: &str, _: Inlining) -> Result<Vec<u8>, Error> {
     Err(engine::Error::NoCompiler.into())
 }

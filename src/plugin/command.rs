@@ -9,7 +9,7 @@ use wasmer::{AsStoreMut, Extern, Function, FunctionEnv, FunctionEnvMut, Instance
 use super::Error;
 use super::Recipe;
 use super::fuel;
-use super::instance::{Imports, Library};
+use super::instance::{Imports, Library, attach};
 use super::link::Linked;
 use crate::guest::wasi::Wasi;
 use crate::guest::{self, Guest};
@@ -46,6 +46,7 @@ struct Command {
     name: String,
     module: Module,
     imports: Vec<Extern>,
+    guest: FunctionEnv<Guest>,
     wasi: Option<Wasi>,
     fuel: Option<u64>,
     instances: u32,
@@ -66,6 +67,7 @@ pub(super) fn prepare(
         name: linked.name.clone(),
         module: linked.module.clone(),
         imports: externs,
+        guest: guest.clone(),
         wasi: imports.into_wasi(),
         fuel: recipe.fuel,
         instances: 0,
@@ -90,11 +92,27 @@ fn call_fresh(
 ) -> Result<Vec<Value>, RuntimeError> {
     enter(env.data_mut()).map_err(|error| RuntimeError::user(Box::new(error)))?;
     let result = instantiate(&mut env).and_then(|instance| {
-        let function = instance.exports.get_function(name).map_err(|error| RuntimeError::user(Box::new(error)))?;
-        function.call(&mut env, arguments)
+        let guest = env.data().guest.clone();
+        let before = attach(&mut env, &guest, &instance);
+        let result = run(&mut env, &instance, name, arguments);
+        guest.as_mut(&mut env).detach(before);
+        result
     });
     env.data_mut().running = false;
     result.map(Vec::from)
+}
+
+fn run(
+    store: &mut impl AsStoreMut,
+    instance: &Instance,
+    name: &str,
+    arguments: &[Value],
+) -> Result<Box<[Value]>, RuntimeError> {
+    if let Ok(start) = instance.exports.get_function(guest::START_EXPORT) {
+        start.call(store, &[])?;
+    }
+    let function = instance.exports.get_function(name).map_err(|error| RuntimeError::user(Box::new(error)))?;
+    function.call(store, arguments)
 }
 
 fn enter(command: &mut Command) -> Result<(), CommandError> {
@@ -120,9 +138,6 @@ fn instantiate(env: &mut FunctionEnvMut<'_, Command>) -> Result<Instance, Runtim
     }
     if let Some(fuel) = command.fuel {
         fuel::fill(&mut store, &instance, fuel);
-    }
-    if let Ok(start) = instance.exports.get_function(guest::START_EXPORT) {
-        start.call(&mut store, &[])?;
     }
     Ok(instance)
 }

@@ -188,11 +188,7 @@ impl<'a> Imports<'a> {
         let instance = Instance::new_by_index(store, &linked.module, externs)
             .map_err(|error| explain(linked, self.recipe, error))?;
         self.recipe.compiled.note_data(store, &linked.module, &instance, guest::MEMORY_EXPORT);
-        if self.recipe.plan.owns_io_memory {
-            let mut env = self.guest.clone().into_mut(store);
-            let (guest, mut store) = env.data_and_store_mut();
-            guest.attach(&mut store, &instance);
-        }
+        attach(store, self.guest, &instance);
         if let Some(wasi) = self.wasi.take() {
             wasi.attach(store, &instance)?;
         }
@@ -204,6 +200,13 @@ impl<'a> Imports<'a> {
         }
         Ok(instance)
     }
+}
+
+/// Lets the guest know of a new instance; returns how many it knew before.
+pub(super) fn attach(store: &mut impl AsStoreMut, guest: &FunctionEnv<Guest>, instance: &Instance) -> usize {
+    let mut env = guest.clone().into_mut(store);
+    let (guest, mut store) = env.data_and_store_mut();
+    guest.attach(&mut store, instance)
 }
 
 /// Calls a function without parameters that runs before the plugin's first call.

@@ -46,7 +46,7 @@ pub(super) struct Plan {
     pub(super) modules: Vec<Linked>,
     /// Whether a module imports the I/O memory.
     pub(super) imports_io_memory: bool,
-    /// Whether a module has it for its own.
+    /// Whether there is one module only, which has it for its own.
     pub(super) owns_io_memory: bool,
 }
 
@@ -71,7 +71,8 @@ pub(super) fn plan(names: &[String], modules: &[Module], main: &str, with_wasi: 
                 other => other,
             });
         }
-        plan.owns_io_memory |= module.exports().memories().any(|export| export.name() == guest::IO_MEMORY_EXPORT);
+        let mut memories = module.exports().memories();
+        plan.owns_io_memory = modules.len() == 1 && memories.any(|export| export.name() == guest::IO_MEMORY_EXPORT);
         let kind = resolver.kind(index)?;
         plan.modules.push(Linked { name: names[index].clone(), module: module.clone(), kind, providers });
     }

@@ -11,7 +11,8 @@ use std::collections::BTreeMap;
 use wasm_encoder::{BlockType, Encode, Instruction as I, MemArg, ValType};
 
 use super::survey::{ImportedFunction, Survey};
-use crate::guest::abi::{ENV, HOST_MODULE};
+use crate::guest::Inlining;
+use crate::guest::abi::{ENV, HOST_MODULE, MEMORY};
 use crate::guest::reserved::REGISTER_EXPORTS;
 
 /// A module with more is left as it is: with the additions it would have more than WebAssembly engines agreed to take
@@ -60,6 +61,10 @@ const INLINED: [(&str, &str, Op); 20] = [
 ];
 
 impl Op {
+    fn is_about_output(self) -> bool {
+        matches!(self, Self::SetOutput | Self::OutputOffset | Self::OutputLength)
+    }
+
     /// Parameters and results of the function.
     fn signature(self) -> (&'static [wasmparser::ValType], &'static [wasmparser::ValType]) {
         use wasmparser::ValType::{I32, I64};
@@ -103,21 +108,26 @@ pub(super) struct Inliner {
 }
 
 impl Inliner {
-    /// `None` if there is nothing to inline, or the module imports a memory: that may be the I/O memory itself.
-    pub(super) fn of(survey: &Survey<'_>) -> Option<Self> {
+    /// `None` if there is nothing to inline, or the module imports the I/O memory itself.
+    pub(super) fn of(survey: &Survey<'_>, inlining: Inlining) -> Option<Self> {
+        let is_inlined = |op: Op| match inlining {
+            Inlining::Nothing => false,
+            Inlining::Alone => true,
+            Inlining::Linked => !op.is_about_output(),
+        };
         let op = |import: &ImportedFunction<'_>| {
             let (_, _, op) =
                 INLINED.iter().find(|(module, name, _)| (*module, *name) == (import.module, import.name))?;
             // With another type it is an error, which is said when the module is linked.
             let ty = survey.types.get(import.ty as usize)?;
-            ((ty.params(), ty.results()) == op.signature()).then_some(*op)
+            ((ty.params(), ty.results()) == op.signature() && is_inlined(*op)).then_some(*op)
         };
         let ops = survey.imported_functions.iter().zip(0..).filter_map(|(import, index)| Some((index, op(import)?)));
         let by_import: BTreeMap<_, _> = ops.collect();
         // What cannot be is for the linker to say.
-        let imports_memory = |import: &ImportedFunction<'_>| (import.module, import.name) == (HOST_MODULE, "memory");
+        let imports_memory = |import: &ImportedFunction<'_>| (import.module, import.name) == (HOST_MODULE, MEMORY);
         if by_import.is_empty()
-            || survey.imported_memories > 0
+            || survey.imports_io_memory
             || survey.memory_count() >= MAX_MEMORIES
             || survey.global_count() >= MAX_GLOBALS
             || survey.imported_functions.iter().any(imports_memory)

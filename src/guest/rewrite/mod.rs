@@ -25,6 +25,7 @@ use wasm_encoder::{
 };
 use wasmparser::{BinaryReaderError, ExternalKind, Name};
 
+use super::Inlining;
 use super::reserved::{
     DATA_SECTION, IO_MEMORY_EXPORT, IO_MEMORY_MAX_PAGES, MEMORY_EXPORT, REGISTER_EXPORTS, START_EXPORT, is_reserved,
 };
@@ -67,14 +68,14 @@ const ORDER: [SectionId; 12] = [
 
 /// Rewrites `wasm` and names it `name`. The module is not validated here; the compiler does that with the result.
 ///
-/// A module that is `alone`, not linked with others, gets the I/O memory for its own.
+/// If calls are inlined, it gets the I/O memory for its own, and globals.
 ///
 /// # Errors
 /// The bytes are not a module that can be taken apart.
-pub(crate) fn rewrite(name: &str, wasm: &[u8], alone: bool) -> Result<Vec<u8>, Error> {
+pub(crate) fn rewrite(name: &str, wasm: &[u8], inlining: Inlining) -> Result<Vec<u8>, Error> {
     let survey = Survey::of(wasm)?;
     let wrappers = Wrappers::of(&survey);
-    let inliner = alone.then(|| Inliner::of(&survey)).flatten();
+    let inliner = Inliner::of(&survey, inlining);
     let (has_wrappers, inlines) = (!wrappers.is_empty(), inliner.is_some());
     let own = Own::of(&survey);
     if inlines || has_wrappers {

@@ -12,6 +12,7 @@ use wasmparser::{
 
 use super::Error;
 use super::is_reserved;
+use crate::guest::abi::{HOST_MODULE, MEMORY};
 
 /// What a module has.
 #[derive(Default)]
@@ -28,6 +29,8 @@ pub(super) struct Survey<'a> {
     pub(super) exports: Vec<Export<'a>>,
     pub(super) start: Option<u32>,
     pub(super) imported_memories: u32,
+    /// Whether one of them is the I/O memory.
+    pub(super) imports_io_memory: bool,
     imported_globals: u32,
     pub(super) producers: Option<&'a [u8]>,
     pub(super) names: Option<NameSectionReader<'a>>,
@@ -122,7 +125,10 @@ impl<'a> Survey<'a> {
                                 ty,
                             });
                         }
-                        TypeRef::Memory(_) => self.imported_memories += 1,
+                        TypeRef::Memory(_) => {
+                            self.imported_memories += 1;
+                            self.imports_io_memory |= (import.module, import.name) == (HOST_MODULE, MEMORY);
+                        }
                         TypeRef::Global(_) => self.imported_globals += 1,
                         TypeRef::Table(_) | TypeRef::Tag(_) => {}
                     }

@@ -1,9 +1,9 @@
 use super::{Error, IO_MEMORY_EXPORT, MEMORY_EXPORT, START_EXPORT, rewrite};
-use crate::guest::REWRITE_VERSION;
+use crate::guest::{Inlining, REWRITE_VERSION};
 use wasmparser::{Operator, Parser, Payload, Validator};
 
 fn rewritten(wat: &str) -> Vec<u8> {
-    let wasm = rewrite("main", &wat::parse_str(wat).expect("WAT"), true).expect("a module");
+    let wasm = rewrite("main", &wat::parse_str(wat).expect("WAT"), Inlining::Alone).expect("a module");
     Validator::new().validate_all(&wasm).expect("still valid");
     wasm
 }
@@ -61,7 +61,7 @@ fn what_comes_out_differently_has_another_version() {
         (@custom "producers" "\00") (data (i32.const 0) "x"))"#;
     let hashes = [wrapped, INLINED].map(|wat| blake3::hash(&rewritten(wat)).to_hex()[..16].to_owned());
     let found = (REWRITE_VERSION, hashes.each_ref().map(String::as_str));
-    assert_eq!(found, (3, ["6d913a5f5bb5891f", "03f62c4c5eb4332e"]), "if this changes, so must REWRITE_VERSION");
+    assert_eq!(found, (4, ["6d913a5f5bb5891f", "03f62c4c5eb4332e"]), "if this changes, so must REWRITE_VERSION");
 }
 
 /// Every function that is inlined, called.
@@ -106,9 +106,11 @@ fn inlined_functions_are_called_only_where_they_have_to_be() {
     };
     assert_eq!(calls(&wat::parse_str(INLINED).expect("WAT")), 11);
     assert_eq!(calls(&rewritten(INLINED)), 0);
-    let linked = rewrite("main", &wat::parse_str(INLINED).expect("WAT"), false).expect("a module");
-    Validator::new().validate_all(&linked).expect("still valid");
-    assert_eq!(calls(&linked), 12, "and the wrapper");
+    for (inlining, expected) in [(Inlining::Linked, 3), (Inlining::Nothing, 12)] {
+        let wasm = rewrite("main", &wat::parse_str(INLINED).expect("WAT"), inlining).expect("a module");
+        Validator::new().validate_all(&wasm).expect("still valid");
+        assert_eq!(calls(&wasm), expected, "{inlining:?}: those of the output, or all, and the wrapper");
+    }
 }
 
 #[test]
@@ -135,7 +137,7 @@ fn what_is_added_is_not_for_the_plugin() {
         .expect("WAT");
         let at = module.windows(6).position(|bytes| bytes == [1; 6]).expect("the body");
         module[at..at + instructions.len()].copy_from_slice(instructions);
-        rewrite("main", &module, true)
+        rewrite("main", &module, Inlining::Alone)
     };
     body(&[0x10, 0, 0x1a]).expect("call of the import, drop");
     for (instructions, what) in [
@@ -166,7 +168,7 @@ fn neither_exports_nor_data_reach_what_is_added() {
         let mut module = wat::parse_str(wat.replace("$I", import)).expect("WAT");
         let at = module.windows(from.len()).position(|bytes| bytes == from).expect("it is there");
         module[at..at + to.len()].copy_from_slice(to);
-        rewrite("main", &module, true).expect_err("beyond").to_string()
+        rewrite("main", &module, Inlining::Alone).expect_err("beyond").to_string()
     };
     let global = "(module $I (global (mut i32) (i32.const 0)) (export \"gg\" (global 0)))";
     assert!(module(global, b"\x02gg\x03\x00", b"\x02gg\x03\x01").starts_with("unknown global 1:"));
@@ -192,8 +194,8 @@ fn modules_at_the_limits_stay_within_them() {
 
 #[test]
 fn what_cannot_be_taken_apart_is_an_error() {
-    assert!(matches!(rewrite("main", b"\0asm", true), Err(Error::Malformed(_))));
-    assert!(matches!(rewrite("main", b"\0asm\x0d\0\x01\0", true), Err(Error::Component)));
+    assert!(matches!(rewrite("main", b"\0asm", Inlining::Alone), Err(Error::Malformed(_))));
+    assert!(matches!(rewrite("main", b"\0asm\x0d\0\x01\0", Inlining::Alone), Err(Error::Component)));
     let reserved = wat::parse_str(format!("(module (func (export \"{START_EXPORT}\")))")).expect("WAT");
-    assert!(matches!(rewrite("main", &reserved, true), Err(Error::ReservedExport(_))));
+    assert!(matches!(rewrite("main", &reserved, Inlining::Alone), Err(Error::ReservedExport(_))));
 }
