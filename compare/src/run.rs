@@ -242,16 +242,24 @@ impl Bench<'_> {
         let mut command = Command::new(self.arguments.libraries.join("driver"));
         command.arg(&library.path).args([mode, plugin, workload.function, workload.input]);
         command.arg(self.arguments.seconds.to_string()).args(start.map(|start| start.to_string()));
-        // Ours keep code where this says; upstream's cache is off if its configuration is empty, and where caches are
-        // otherwise.
-        command.env_remove("EXTISM_COMPILER").env_remove("EXTISM_CACHE_CONFIG");
+        // Ours keep code where this says, and in the process; upstream's cache is off if its configuration is empty,
+        // and where caches are otherwise.
+        for variable in ["EXTISM_COMPILER", "EXTISM_CACHE_CONFIG", "EXTISM_CACHE_MEMORY_BYTES"] {
+            command.env_remove(variable);
+        }
         match store {
             Some(store) => {
                 fs::create_dir_all(store).map_err(|error| format!("{}: {error}", store.display()))?;
                 let store = store.canonicalize().map_err(|error| format!("{}: {error}", store.display()))?;
                 command.env("EXTISM_CACHE_DIR", &store).env("XDG_CACHE_HOME", store);
             }
-            None => drop(command.env("EXTISM_CACHE_DIR", "").env("EXTISM_CACHE_CONFIG", "")),
+            None => {
+                for (variable, nothing) in
+                    [("EXTISM_CACHE_DIR", ""), ("EXTISM_CACHE_MEMORY_BYTES", "0"), ("EXTISM_CACHE_CONFIG", "")]
+                {
+                    command.env(variable, nothing);
+                }
+            }
         }
         let output = command.output().map_err(|error| format!("the driver: {error}"))?;
         let failed = |what: &str| format!("{} on {}: {what}", workload.name, library.name);
