@@ -41,6 +41,9 @@ pub(crate) fn page(results: &Results) -> Result<String, String> {
         page.push('\n');
     }
     page += &format!("<h2>Medians (least to most)</h2>\n{}", Table::of_figures(results).html());
+    if let Some(ratios) = Table::of_ratios(results) {
+        page += &format!("<h2>How many times better</h2>\n{}", ratios.html());
+    }
     page.push_str("</html>\n");
     Ok(page)
 }

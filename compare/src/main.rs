@@ -68,6 +68,9 @@ fn run(arguments: &Arguments) -> Result<(), String> {
     let bench = Bench::new(&arguments.libraries, arguments.seconds, &libraries)?;
     let results = Results::measure(&bench, arguments.rounds, &libraries, &workloads)?;
     print!("{}", Table::of_figures(&results).markdown());
+    if let Some(ratios) = Table::of_ratios(&results) {
+        print!("\nHow many times better:\n\n{}", ratios.markdown());
+    }
     let to = |name: &str| arguments.libraries.join(name);
     let json = serde_json::to_string_pretty(&results).map_err(|error| error.to_string())?;
     for (name, contents) in [("compare.json", json), ("compare.html", chart::page(&results)?)] {

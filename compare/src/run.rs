@@ -19,6 +19,8 @@ pub(crate) struct Results {
     pub(crate) libraries: Vec<String>,
     /// Where each is.
     paths: Vec<PathBuf>,
+    /// Which of them are others', with which the first is compared.
+    pub(crate) peers: Vec<usize>,
     /// Seconds since 1970.
     time: u64,
     /// The CPU's name.
@@ -39,6 +41,8 @@ pub(crate) struct Row {
     guests: Vec<Option<&'static str>>,
     /// One for each library, if it can do that.
     pub(crate) cells: Vec<Option<Cell>>,
+    /// One for each peer: how many times better the first library's median is.
+    pub(crate) ratios: Vec<Option<f64>>,
 }
 
 /// The figures of one workload on one library.
@@ -58,6 +62,17 @@ impl Cell {
         let (min, max) = (sorted[0], sorted[sorted.len() - 1]);
         let median = f64::midpoint(sorted[(sorted.len() - 1) / 2], sorted[sorted.len() / 2]);
         Self { median, min, max, values }
+    }
+}
+
+impl Row {
+    fn of(workload: &Workload, guests: Vec<Option<&'static str>>, cells: Vec<Option<Cell>>, peers: &[usize]) -> Self {
+        let ratio = |peer: &usize| {
+            let (first, peer) = (cells[0].as_ref()?, cells[*peer].as_ref()?);
+            Some(workload.unit.better(first.median, peer.median))
+        };
+        let ratios = peers.iter().map(ratio).collect();
+        Self { name: workload.name, unit: workload.unit, unit_name: workload.unit.name(), guests, cells, ratios }
     }
 }
 
@@ -98,17 +113,19 @@ impl Results {
             }
         }
         bar.finish_and_clear();
+        let peers: Vec<_> = (1..libraries.len()).filter(|&column| libraries[column].kind.is_peer()).collect();
         let rows = workloads.iter().enumerate().map(|(row, workload)| {
             let cell = |column| values.get(&(row, column)).cloned().map(Cell::of);
             let cells: Vec<_> = (0..libraries.len()).map(cell).collect();
             let ran = libraries.iter().zip(&cells).map(|(library, cell)| cell.as_ref().map(|_| library));
             let guests = ran.map(|library| bench.guests(workload, library?)).collect();
-            Row { name: workload.name, unit: workload.unit, unit_name: workload.unit.name(), guests, cells }
+            Row::of(workload, guests, cells, &peers)
         });
         Ok(Self {
             rows: rows.collect(),
             libraries: libraries.iter().map(|library| library.name.clone()).collect(),
             paths: libraries.iter().map(|library| library.path.clone()).collect(),
+            peers,
             time: SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs(),
             cpu: cpu(),
             rounds,

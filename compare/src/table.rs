@@ -1,9 +1,9 @@
-//! The figures as text: a table of medians.
+//! The figures as text: a table of medians, and one of what they are against each other.
 
 use std::iter;
 
 use crate::run::{Cell, Results, Row};
-use crate::unit::Unit;
+use crate::unit::{Unit, three_digits};
 
 /// Rows of cells, of which the first has the names of the columns.
 pub(crate) struct Table(Vec<Vec<String>>);
@@ -17,6 +17,17 @@ impl Table {
             table.push(row.name, row.cells.iter().map(|figures| cell(row, figures)));
         }
         table
+    }
+
+    /// How many times better the first library is than each peer, where both have a figure; `None` without peers.
+    pub(crate) fn of_ratios(results: &Results) -> Option<Self> {
+        let peers = results.peers.iter().map(|&peer| &results.libraries[peer]);
+        let mut table = Self::new(&format!("{} against", results.libraries[0]), peers);
+        let times = |ratio: &Option<f64>| ratio.map(|ratio| format!("x {}", three_digits(ratio)));
+        for row in results.rows.iter().filter(|row| row.ratios.iter().any(Option::is_some)) {
+            table.push(row.name, row.ratios.iter().map(times));
+        }
+        (!results.peers.is_empty()).then_some(table)
     }
 
     fn new<'a>(corner: &str, columns: impl Iterator<Item = &'a String>) -> Self {

@@ -40,6 +40,11 @@ impl Unit {
         }
     }
 
+    /// How many times better `value` is than `other`.
+    pub(crate) fn better(self, value: f64, other: f64) -> f64 {
+        if self.more_is_better() { value / other } else { other / value }
+    }
+
     /// A value as people read it, with three digits.
     pub(crate) fn show(self, value: f64) -> String {
         let units: &[&str] = match self {
@@ -60,7 +65,7 @@ impl Unit {
 }
 
 /// A number with three digits, or all of those before the point.
-fn three_digits(value: f64) -> String {
+pub(crate) fn three_digits(value: f64) -> String {
     let digits = if value >= 100.0 {
         0
     } else if value >= 10.0 {
