@@ -132,9 +132,9 @@ target/compare/%/libextism.so: $(SOURCES)
 	@$(if $(findstring llvm,$*),$(llvm))
 	$(MAKE) build DIST=$(@D) NO_DEFAULT=1 FEATURES=$*,wasi,http
 
-target/compare/driver: compare/driver.c
+target/compare/driver: $(wildcard compare/*.c) compare/driver.h
 	@mkdir -p $(@D)
-	$(CC) -std=c11 -D_GNU_SOURCE -Wall -Wextra -Wpedantic -Werror -O2 $< -ldl -o $@
+	$(CC) -std=c11 -D_GNU_SOURCE -Wall -Wextra -Wpedantic -Werror -O2 $(filter %.c,$^) -ldl -o $@
 
 # The library
 #

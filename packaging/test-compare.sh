@@ -1,13 +1,31 @@
 #!/bin/sh
-# Runs the comparison, for a moment, on the library in a directory.
+# Runs the comparison, for a moment, on the library in a directory: as one of ours, and as another's.
 set -eu
 cd "$(dirname "$0")/.."
 [ $# -eq 1 ] || { echo "usage: test-compare.sh DIST" >&2; exit 2; }
+library=$(realpath "$1/libextism.so")
 work=$(mktemp -d "${TMPDIR:-/tmp}/extism-compare.XXXXXX")
 trap 'rm -rf "$work"' EXIT
 "${MAKE:-make}" --no-print-directory target/compare/driver
+mkdir "$work/cranelift"
 cp target/compare/driver "$work/"
-"${CARGO:-cargo}" run --quiet --release --locked -p extism-compare -- --libraries "$work" --peer "$1/libextism.so" \
-    --rounds 1 --seconds 0.01 --workload call --workload process --workload 100
-grep -q '"call, empty"' "$work/compare.json"
-grep -q '<svg' "$work/compare.html"
+ln -s "$library" "$work/cranelift/libextism.so"
+"${CARGO:-cargo}" run --quiet --release --locked -p extism-compare -- --libraries "$work" --peer "$library" \
+    --rounds 2 --seconds 0.01 --workload 'compile count_vowels' --workload 'new + free, empty' --workload process \
+    --workload call --workload 'count_vowels of 16 MiB, 0.x' --workload 'empty calls' --workload '2 threads' \
+    --workload 'SHA-256 of 16 MiB, with' --workload 100 >"$work/tables"
+cat "$work/tables"
+
+missing() {
+    echo "no $1 in $2" >&2
+    exit 1
+}
+for row in 'compile count_vowels' 'new + free, empty module' 'call, empty' '2 threads against 1' \
+    'SHA-256 of 16 MiB, with a timeout' '100 plugins resident, official'; do
+    # In the table of figures, and in the one of ratios.
+    [ "$(grep -c "^| $row .*[0-9]" "$work/tables")" -eq 2 ] || missing "$row" "the tables"
+    grep -q "\"$row\"" "$work/compare.json" || missing "$row" compare.json
+done
+for tag in '<svg' '<table>'; do
+    grep -q "$tag" "$work/compare.html" || missing "$tag" compare.html
+done

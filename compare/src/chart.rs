@@ -11,6 +11,7 @@ use plotters::prelude::{
 use plotters::style::{Color, ShapeStyle};
 
 use crate::run::{Results, Row};
+use crate::table::Table;
 
 const WIDTH: u32 = 600;
 const BAR: u32 = 26;
@@ -21,32 +22,44 @@ const LEFT: i32 = 170;
 const LONGEST: f64 = 300.0;
 
 /// One for each library, told apart also by those who see few colours.
-const COLORS: [RGBColor; 6] = [
+const COLORS: [RGBColor; 7] = [
     RGBColor(0, 114, 178),
     RGBColor(230, 159, 0),
     RGBColor(0, 158, 115),
     RGBColor(204, 121, 167),
     RGBColor(213, 94, 0),
     RGBColor(86, 180, 233),
+    RGBColor(240, 228, 66),
 ];
 
 /// A page of its own, without anything from elsewhere.
 pub(crate) fn page(results: &Results) -> Result<String, String> {
-    let mut page = String::from(
-        "<!DOCTYPE html>\n<html lang=\"en\"><meta charset=\"utf-8\"><title>Compilers compared</title>\n\
-         <style>body { font-family: sans-serif; margin: 2em; } svg { margin: 0.5em; }</style>\n\
-         <h1>Compilers compared</h1>\n<p>Medians; the line at the end of a bar goes from the least to the most.</p>\n",
-    );
+    let mut page = String::from(HEAD);
     page += &format!("<p>{}, {} rounds.</p>\n", results.cpu, results.rounds);
     for row in &results.rows {
         page += &chart(&results.libraries, row).map_err(|error| error.to_string())?;
         page.push('\n');
     }
-    page.push_str("<h2>Table</h2>\n<pre>");
-    page.push_str(&results.table().replace('&', "&amp;").replace('<', "&lt;"));
-    page.push_str("</pre>\n</html>\n");
+    page += &format!("<h2>Medians (least to most)</h2>\n{}", Table::of_figures(results).html());
+    if let Some(ratios) = Table::of_ratios(results) {
+        page += &format!("<h2>How many times better</h2>\n{}", ratios.html());
+    }
+    page.push_str("</html>\n");
     Ok(page)
 }
+
+const HEAD: &str = "\
+<!DOCTYPE html>
+<html lang=\"en\"><meta charset=\"utf-8\"><title>Libraries compared</title>
+<style>
+body { font-family: sans-serif; margin: 2em; }
+svg { margin: 0.5em; }
+table { border-collapse: collapse; }
+th, td { border-bottom: 1px solid #ccc; padding: 0.3em 0.8em; text-align: left; }
+</style>
+<h1>Libraries compared</h1>
+<p>Medians; the line at the end of a bar goes from the least to the most.</p>
+";
 
 type Failure = Box<dyn std::error::Error>;
 

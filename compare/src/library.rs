@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 pub(crate) struct Library {
     pub(crate) name: String,
     pub(crate) path: PathBuf,
-    /// Which of Extism's guest interfaces its plugins have: `v0` or `v1`.
-    pub(crate) guests: &'static str,
+    /// Which of Extism's guest interfaces its plugins have, if it runs only those of one: `v0` or `v1`.
+    pub(crate) guests: Option<&'static str>,
     pub(crate) kind: Kind,
 }
 
@@ -20,8 +20,17 @@ pub(crate) enum Kind {
     Compiler,
     /// Ours: it runs code of LLVM's from the store.
     Headless,
-    /// Another's.
+    /// Another's, with one of Extism's C interfaces.
     Peer,
+    /// Plain wasmtime: it runs what computes and needs nothing else.
+    Engine,
+}
+
+impl Kind {
+    /// Whether it is another's.
+    pub(crate) fn is_peer(self) -> bool {
+        matches!(self, Self::Peer | Self::Engine)
+    }
 }
 
 /// The libraries that `make compare` has built.
@@ -33,22 +42,31 @@ pub(crate) fn built(folder: &Path) -> Result<Vec<Library>, String> {
             let path = path.canonicalize().map_err(|error| format!("{}: {error}", path.display()))?;
             let kind = if name == "headless" { Kind::Headless } else { Kind::Compiler };
             let name = if kind == Kind::Headless { "headless (llvm's code)" } else { name }.to_owned();
-            libraries.push(Library { name, path, guests: "v0", kind });
+            libraries.push(Library { name, path, guests: None, kind });
         }
     }
     Ok(libraries)
 }
 
 impl Library {
-    /// Another library with one of the two C interfaces, which are told apart by the names in it.
+    /// Another library, whose interface is seen from the names in it.
     pub(crate) fn peer(path: &Path, number: usize) -> Result<Self, String> {
         let failed = |error: std::io::Error| format!("{}: {error}", path.display());
         let path = path.canonicalize().map_err(failed)?;
         let bytes = fs::read(&path).map_err(failed)?;
         let has = |name: &[u8]| bytes.windows(name.len()).any(|window| window == name);
-        let guests = if has(b"extism_context_new\0") { "v0" } else { "v1" };
+        let (guests, kind, interface) = if has(b"extism_context_new\0") {
+            (Some("v0"), Kind::Peer, "v0")
+        } else if has(b"extism_plugin_new\0") {
+            (Some("v1"), Kind::Peer, "v1")
+        } else if has(b"wasmtime_linker_new\0") {
+            (None, Kind::Engine, "plain")
+        } else {
+            return Err(format!("{}: neither libextism nor wasmtime's C API", path.display()));
+        };
         let stem = path.file_stem().unwrap_or_default().to_string_lossy();
-        let name = format!("{number}: {} ({guests})", stem.trim_start_matches("lib"));
-        Ok(Self { name, path, guests, kind: Kind::Peer })
+        let stem = stem.trim_start_matches('_');
+        let name = format!("{number}: {} ({interface})", stem.strip_prefix("lib").unwrap_or(stem));
+        Ok(Self { name, path, guests, kind })
     }
 }

@@ -1,9 +1,13 @@
-//! Runs the same workloads on several libraries with the C interface of Extism, of 0.1.0 or of 1.x, side by side: in
-//! rounds, one process a workload and library, so that all see the same noise. Prints a table, and writes JSON and a page.
+//! Runs the same workloads on several libraries with the C interface of Extism, of 0.1.0 or of 1.x, and on plain wasmtime,
+//! side by side: in rounds, one process a workload and library, so that all see the same noise. Prints tables, and writes
+//! JSON and a page.
 
+mod bench;
 mod chart;
 mod library;
 mod run;
+mod table;
+mod unit;
 mod workload;
 
 use std::fs;
@@ -12,8 +16,10 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
+use bench::Bench;
 use library::Library;
 use run::Results;
+use table::Table;
 use workload::WORKLOADS;
 
 #[derive(Parser)]
@@ -22,7 +28,7 @@ struct Arguments {
     /// A directory with one directory for each compiler, and the driver
     #[arg(long, default_value = "target/compare")]
     libraries: PathBuf,
-    /// Another library, of either interface; can be repeated
+    /// Another library, of either interface or with wasmtime's C API; can be repeated
     #[arg(long, value_name = "PATH")]
     peer: Vec<PathBuf>,
     /// Only the compilers whose names begin like this; can be repeated
@@ -59,8 +65,12 @@ fn run(arguments: &Arguments) -> Result<(), String> {
         return Err(format!("no libraries in {}: run `make compare`", arguments.libraries.display()));
     }
     let workloads: Vec<_> = WORKLOADS.iter().filter(|workload| begins(workload.name, &arguments.workload)).collect();
-    let results = Results::measure(arguments, &libraries, &workloads)?;
-    print!("{}", results.table());
+    let bench = Bench::new(&arguments.libraries, arguments.seconds, &libraries)?;
+    let results = Results::measure(&bench, arguments.rounds, &libraries, &workloads)?;
+    print!("{}", Table::of_figures(&results).markdown());
+    if let Some(ratios) = Table::of_ratios(&results) {
+        print!("\nHow many times better:\n\n{}", ratios.markdown());
+    }
     let to = |name: &str| arguments.libraries.join(name);
     let json = serde_json::to_string_pretty(&results).map_err(|error| error.to_string())?;
     for (name, contents) in [("compare.json", json), ("compare.html", chart::page(&results)?)] {

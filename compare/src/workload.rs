@@ -2,32 +2,27 @@
 
 use std::path::PathBuf;
 
+use crate::unit::Unit;
+
 /// What the driver measures.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Mode {
-    /// Making and freeing a plugin, with nothing kept from before.
+    /// Making and freeing a plugin, with no code kept from before.
     Compile,
-    /// The same with its code on disk, and as often as wanted in one process.
+    /// The same with all caches as they are by default, and as often as wanted in one process.
     New,
     /// A call.
     Call,
     /// From the start of a process to the first answer, with the code on disk.
     Start,
-    /// The resident set of 100 plugins.
-    Resident,
+    /// The resident set of so many plugins.
+    Resident(u64),
+    /// Calls of two threads at once.
+    Threads,
+    /// The same against calls of one thread.
+    Scaling,
     /// The file with the code.
     Size,
-}
-
-/// How a figure is shown.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Unit {
-    /// Nanoseconds.
-    Time,
-    /// From nanoseconds, and so many bytes.
-    Throughput(u64),
-    /// Bytes.
-    Bytes,
 }
 
 /// One row of the comparison.
@@ -39,10 +34,27 @@ pub(crate) struct Workload {
     pub(crate) plugin: Plugin,
     pub(crate) function: &'static str,
     pub(crate) input: &'static str,
+    /// Whether calls may take no longer than a minute.
+    pub(crate) timeout: bool,
+    /// The guest interface of the plugin, if it has to be that one.
+    pub(crate) guests: Option<&'static str>,
+}
+
+impl Workload {
+    /// Its plugin for a guest interface, as the driver takes it.
+    pub(crate) fn plugin_for(&self, guests: &str) -> Result<String, String> {
+        let timeout = if self.timeout { "timeout:" } else { "" };
+        Ok(format!("{timeout}{}", self.plugin.path(guests)?))
+    }
+
+    /// Whether an engine without Extism can run it.
+    pub(crate) fn is_plain(&self) -> bool {
+        self.mode == Mode::Call && self.plugin == KERNELS
+    }
 }
 
 /// Where a plugin is.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Plugin {
     /// A small one of ours, for both guest interfaces.
     Fixture(&'static str),
@@ -50,18 +62,21 @@ pub(crate) enum Plugin {
     Big(&'static str),
     /// What the official PDK has compiled: 1.9 MB, most of it debug data.
     Official,
+    /// A module with nothing in it.
+    Empty,
 }
 
 impl Plugin {
     /// Its path for a guest interface, with `wasi:` in front where it needs that.
-    pub(crate) fn path(self, guests: &str) -> Result<String, String> {
+    fn path(self, guests: &str) -> Result<String, String> {
         let path = match self {
             Self::Fixture(name) => PathBuf::from(format!("fixtures/wasm/{name}.{guests}.wasm")),
             Self::Big(name) => PathBuf::from(format!("fixtures/big/{name}.{guests}.wasm")),
             Self::Official => official(if guests == "v0" { "0.3.4" } else { "1.0.0" })?,
+            Self::Empty => PathBuf::from("compare/empty.wasm"),
         };
         let path = path.canonicalize().map_err(|error| format!("{}: {error}", path.display()))?;
-        let wasi = if matches!(self, Self::Fixture(_)) { "" } else { "wasi:" };
+        let wasi = if matches!(self, Self::Big(_) | Self::Official) { "wasi:" } else { "" };
         Ok(format!("{wasi}{}", path.display()))
     }
 }
@@ -84,7 +99,12 @@ const fn row(
     function: &'static str,
     input: &'static str,
 ) -> Workload {
-    Workload { name, mode, unit, plugin, function, input }
+    Workload { name, mode, unit, plugin, function, input, timeout: false, guests: None }
+}
+
+/// A call that ends long before its timeout.
+const fn in_time(name: &'static str, plugin: Plugin, function: &'static str) -> Workload {
+    Workload { timeout: true, ..row(name, Mode::Call, Unit::Time, plugin, function, "") }
 }
 
 const VOWELS: Plugin = Plugin::Fixture("count_vowels");
@@ -97,63 +117,43 @@ const SQL: &str = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM 
                    SELECT sum(i), count(*), max(i * i % 997) FROM n";
 const JS: &str = "(() => { let s = 0; for (let i = 0; i < 300000; i++) s = (s * 31 + i) % 65521; return s; })()";
 
-pub(crate) const WORKLOADS: [Workload; 20] = [
+const VOWELS_OF_16_MIB: Workload =
+    row("count_vowels of 16 MiB", Mode::Call, Unit::Throughput(1 << 24), VOWELS, "count_vowels", "@16777216");
+
+pub(crate) const WORKLOADS: &[Workload] = &[
     row("compile count_vowels", Mode::Compile, Unit::Time, VOWELS, "count_vowels", "text"),
     row("compile official count_vowels", Mode::Compile, Unit::Time, Plugin::Official, "count_vowels", "text"),
     row("compile QuickJS", Mode::Compile, Unit::Time, QUICKJS, "eval", "1"),
     row("compile SQLite", Mode::Compile, Unit::Time, SQLITE, "query", "SELECT 1"),
     row("code on disk, QuickJS", Mode::Size, Unit::Bytes, QUICKJS, "eval", "1"),
     row("code on disk, SQLite", Mode::Size, Unit::Bytes, SQLITE, "query", "SELECT 1"),
+    row("new + free, empty module", Mode::New, Unit::Time, Plugin::Empty, "", ""),
     row("new + free, official count_vowels", Mode::New, Unit::Time, Plugin::Official, "count_vowels", "text"),
     row("new + free, SQLite", Mode::New, Unit::Time, SQLITE, "query", "SELECT 1"),
     row("process start, official count_vowels", Mode::Start, Unit::Time, Plugin::Official, "count_vowels", "text"),
     row("call, empty", Mode::Call, Unit::Time, ECHO, "empty", ""),
     row("call, echo of 64 B", Mode::Call, Unit::Time, ECHO, "echo", "@64"),
     row("echo of 1 MiB", Mode::Call, Unit::Throughput(1 << 20), ECHO, "echo", "@1048576"),
+    row("echo of 16 MiB", Mode::Call, Unit::Throughput(1 << 24), ECHO, "echo", "@16777216"),
     row("count_vowels of 1 MiB", Mode::Call, Unit::Throughput(1 << 20), VOWELS, "count_vowels", "@1048576"),
-    row("count_vowels of 16 MiB", Mode::Call, Unit::Throughput(1 << 24), VOWELS, "count_vowels", "@16777216"),
+    VOWELS_OF_16_MIB,
+    Workload { name: "count_vowels of 16 MiB, 0.x plugin", guests: Some("v0"), ..VOWELS_OF_16_MIB },
+    row("empty calls on 2 threads", Mode::Threads, Unit::Rate, ECHO, "empty", ""),
+    row("2 threads against 1", Mode::Scaling, Unit::Factor, ECHO, "empty", ""),
     row("SHA-256 of 16 MiB", Mode::Call, Unit::Time, KERNELS, "sha256", ""),
+    in_time("SHA-256 of 16 MiB, with a timeout", KERNELS, "sha256"),
     row("matrix products", Mode::Call, Unit::Time, KERNELS, "matmul", ""),
+    in_time("matrix products, with a timeout", KERNELS, "matmul"),
     row("SQLite query", Mode::Call, Unit::Time, SQLITE, "query", SQL),
     row("QuickJS program", Mode::Call, Unit::Time, QUICKJS, "eval", JS),
-    row("100 plugins resident, count_vowels", Mode::Resident, Unit::Bytes, VOWELS, "count_vowels", "text"),
-    row("100 plugins resident, official", Mode::Resident, Unit::Bytes, Plugin::Official, "count_vowels", "text"),
+    row("100 plugins resident, count_vowels", Mode::Resident(100), Unit::Bytes, VOWELS, "count_vowels", "text"),
+    row("100 plugins resident, official", Mode::Resident(100), Unit::Bytes, Plugin::Official, "count_vowels", "text"),
+    row(
+        "1,000 plugins resident, official",
+        Mode::Resident(1000),
+        Unit::Bytes,
+        Plugin::Official,
+        "count_vowels",
+        "text",
+    ),
 ];
-
-impl Unit {
-    /// A figure as the driver gives it, in the unit in which it is shown.
-    pub(crate) fn value(self, figure: f64) -> f64 {
-        match self {
-            Self::Time | Self::Bytes => figure,
-            Self::Throughput(bytes) => bytes as f64 / figure * 1e9,
-        }
-    }
-
-    /// Whether more is better.
-    pub(crate) fn more_is_better(self) -> bool {
-        matches!(self, Self::Throughput(_))
-    }
-
-    /// A value as people read it, with three digits.
-    pub(crate) fn show(self, value: f64) -> String {
-        let (steps, units): (f64, &[&str]) = match self {
-            Self::Time => (1000.0, &["ns", "us", "ms", "s"]),
-            Self::Throughput(_) => (1000.0, &["B/s", "KB/s", "MB/s", "GB/s"]),
-            Self::Bytes => (1000.0, &["B", "KB", "MB", "GB"]),
-        };
-        let mut value = value;
-        let mut unit = 0;
-        while value >= steps && unit + 1 < units.len() {
-            value /= steps;
-            unit += 1;
-        }
-        let digits = if value >= 100.0 {
-            0
-        } else if value >= 10.0 {
-            1
-        } else {
-            2
-        };
-        format!("{value:.digits$} {}", units[unit])
-    }
-}

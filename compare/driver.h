@@ -1,0 +1,73 @@
+/*
+ * What the driver's files share: a library's plugins, whatever its interface, and what is asked of them.
+ */
+#ifndef DRIVER_H
+#define DRIVER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* A plugin: a number in Extism 0.1.0, an address elsewhere. */
+union plugin {
+    int32_t id;
+    void *address;
+};
+
+/* What plugins are made of. */
+struct source {
+    const char *path; /* of the module */
+    bool wasi;
+    bool timeout; /* a call may take no longer than a minute */
+};
+
+struct output {
+    const uint8_t *bytes; /* valid until the plugin is called again or freed */
+    uint64_t length;
+};
+
+/* A library that makes plugins of one source. What fails ends the process. Threads may call different plugins at once. */
+struct library {
+    union plugin (*plugin_new)(void);
+    void (*plugin_call)(union plugin plugin, const char *function, const uint8_t *input, uint64_t length);
+    struct output (*plugin_output)(union plugin plugin);
+    void (*plugin_free)(union plugin plugin);
+};
+
+/* The library behind a handle of dlopen, to be opened once. NULL if it has another interface. */
+const struct library *extism_open(void *handle, const struct source *source);
+const struct library *wasmtime_open(void *handle, const struct source *source);
+
+/* What is asked of the library's plugins. */
+struct work {
+    const struct library *library;
+    const char *function; /* empty: plugins are made, and none is called */
+    const uint8_t *input;
+    uint64_t length;
+    uint64_t nanoseconds; /* for how long what is repeated is repeated */
+    uint64_t number;      /* what it is depends on the mode */
+};
+
+union plugin make(const struct work *work);
+
+/* Calls the function once. */
+void call(const struct work *work, union plugin plugin);
+
+/* How many calls take long enough for the clock, which is read before and after them, to cost nothing. Warms the plugin. */
+uint64_t batch_of_calls(const struct work *work, union plugin plugin);
+
+/* Calls a second of two threads at once, each on a plugin of its own. `plugin` becomes one of the plugins. */
+double calls_of_two_threads(const struct work *work, union plugin *plugin);
+
+/* The same, divided by the calls a second that one thread makes on both plugins by turns. */
+double two_threads_against_one(const struct work *work, union plugin *plugin);
+
+/* The monotonic clock, in nanoseconds. */
+uint64_t now(void);
+
+/* Puts the address of a function into `*to`, a pointer to functions. */
+bool find(void *handle, const char *name, void *to);
+
+/* Ends the process: 1 if a plugin fails, 2 if the driver was used wrongly. `why` may be NULL. */
+_Noreturn void fail(int status, const char *what, const char *why);
+
+#endif

@@ -1,0 +1,80 @@
+//! The figures as text: a table of medians, and one of what they are against each other.
+
+use std::iter;
+
+use crate::run::{Cell, Results, Row};
+use crate::unit::{Unit, three_digits};
+
+/// Rows of cells, of which the first has the names of the columns.
+pub(crate) struct Table(Vec<Vec<String>>);
+
+impl Table {
+    /// The medians, with what was the least and the most.
+    pub(crate) fn of_figures(results: &Results) -> Self {
+        let cell = |row: &Row, cell: &Option<Cell>| cell.as_ref().map(|cell| shown(row.unit, cell));
+        let mut table = Self::new("workload", results.libraries.iter());
+        for row in &results.rows {
+            table.push(row.name, row.cells.iter().map(|figures| cell(row, figures)));
+        }
+        table
+    }
+
+    /// How many times better the first library is than each peer, where both have a figure; `None` without peers.
+    pub(crate) fn of_ratios(results: &Results) -> Option<Self> {
+        let peers = results.peers.iter().map(|&peer| &results.libraries[peer]);
+        let mut table = Self::new(&format!("{} against", results.libraries[0]), peers);
+        let times = |ratio: &Option<f64>| ratio.map(|ratio| format!("x {}", three_digits(ratio)));
+        for row in results.rows.iter().filter(|row| row.ratios.iter().any(Option::is_some)) {
+            table.push(row.name, row.ratios.iter().map(times));
+        }
+        (!results.peers.is_empty()).then_some(table)
+    }
+
+    fn new<'a>(corner: &str, columns: impl Iterator<Item = &'a String>) -> Self {
+        Self(vec![iter::once(corner.to_owned()).chain(columns.cloned()).collect()])
+    }
+
+    fn push(&mut self, name: &str, cells: impl Iterator<Item = Option<String>>) {
+        let cells = cells.map(|cell| cell.unwrap_or_else(|| "-".to_owned()));
+        self.0.push(iter::once(name.to_owned()).chain(cells).collect());
+    }
+
+    /// In Markdown, with columns that also stand under each other where that is not rendered.
+    pub(crate) fn markdown(&self) -> String {
+        let lines = &self.0;
+        let width = |column: usize| lines.iter().map(|line| line[column].chars().count()).max().unwrap_or(0);
+        let widths: Vec<_> = (0..lines[0].len()).map(width).collect();
+        let line = |cells: &[String], fill: char| {
+            let mut text = String::new();
+            for (cell, width) in cells.iter().zip(&widths) {
+                let missing = width - cell.chars().count();
+                text += &format!("| {cell}{} ", fill.to_string().repeat(missing));
+            }
+            text + "|\n"
+        };
+        let mut text = line(&lines[0], ' ');
+        text += &line(&vec![String::new(); widths.len()], '-');
+        text.extend(lines[1..].iter().map(|cells| line(cells, ' ')));
+        text
+    }
+
+    /// In HTML, with the names of rows and columns as such.
+    pub(crate) fn html(&self) -> String {
+        let escaped = |text: &str| text.replace('&', "&amp;").replace('<', "&lt;");
+        let mut html = String::from("<table>\n");
+        for (number, line) in self.0.iter().enumerate() {
+            html += "<tr>";
+            for (column, cell) in line.iter().enumerate() {
+                let tag = if number == 0 || column == 0 { "th" } else { "td" };
+                html += &format!("<{tag}>{}</{tag}>", escaped(cell));
+            }
+            html += "</tr>\n";
+        }
+        html + "</table>\n"
+    }
+}
+
+fn shown(unit: Unit, cell: &Cell) -> String {
+    let [median, min, max] = [cell.median, cell.min, cell.max].map(|value| unit.show(value));
+    if cell.min < cell.max { format!("{median} ({min} to {max})") } else { median }
+}

@@ -1,0 +1,79 @@
+//! What figures are in, and how they are shown.
+
+/// How a figure is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Unit {
+    /// Nanoseconds.
+    Time,
+    /// From nanoseconds, and so many bytes.
+    Throughput(u64),
+    /// Bytes.
+    Bytes,
+    /// Calls a second.
+    Rate,
+    /// A number without a unit, of which more is better.
+    Factor,
+}
+
+impl Unit {
+    /// A figure as the driver gives it, in the unit in which it is shown.
+    pub(crate) fn value(self, figure: f64) -> f64 {
+        match self {
+            Self::Time | Self::Bytes | Self::Rate | Self::Factor => figure,
+            Self::Throughput(bytes) => bytes as f64 / figure * 1e9,
+        }
+    }
+
+    /// Whether more is better.
+    pub(crate) fn more_is_better(self) -> bool {
+        matches!(self, Self::Throughput(_) | Self::Rate | Self::Factor)
+    }
+
+    /// What the values are in.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Time => "ns",
+            Self::Throughput(_) => "bytes per second",
+            Self::Bytes => "bytes",
+            Self::Rate => "calls per second",
+            Self::Factor => "",
+        }
+    }
+
+    /// How many times better `value` is than `other`.
+    pub(crate) fn better(self, value: f64, other: f64) -> f64 {
+        if self.more_is_better() { value / other } else { other / value }
+    }
+
+    /// A value as people read it, with three digits.
+    pub(crate) fn show(self, value: f64) -> String {
+        let units: &[&str] = match self {
+            Self::Time => &["ns", "us", "ms", "s"],
+            Self::Throughput(_) => &["B/s", "KB/s", "MB/s", "GB/s"],
+            Self::Bytes => &["B", "KB", "MB", "GB"],
+            Self::Rate => &["/s", "K/s", "M/s"],
+            Self::Factor => &[""],
+        };
+        let mut value = value;
+        let mut unit = 0;
+        while value >= 1000.0 && unit + 1 < units.len() {
+            value /= 1000.0;
+            unit += 1;
+        }
+        format!("{} {}", three_digits(value), units[unit]).trim_end().to_owned()
+    }
+}
+
+/// A number with three digits, or all of those before the point.
+pub(crate) fn three_digits(value: f64) -> String {
+    let digits = if value >= 100.0 {
+        0
+    } else if value >= 10.0 {
+        1
+    } else if value >= 1.0 {
+        2
+    } else {
+        3
+    };
+    format!("{value:.digits$}")
+}
