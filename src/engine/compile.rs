@@ -9,7 +9,7 @@ use wasmer_middlewares::Metering;
 
 use super::artifact::Artifact;
 use super::machine::Machine;
-use super::{Backend, Error, limits};
+use super::{Backend, Error, Prepared, limits};
 
 /// How a module is compiled.
 #[derive(Clone, Copy)]
@@ -19,20 +19,18 @@ pub(super) struct How {
     pub(super) linked: bool,
     /// The code counts its instructions.
     pub(super) fuel: bool,
-    /// Memories of one page with this maximum, in pages, move when they grow.
-    pub(super) moving: u32,
 }
 
-/// Compiles `wasm` with an engine that is thrown away afterwards.
-pub(super) fn compile(how: How, name: &str, wasm: &[u8], machine: &Machine) -> Result<Artifact, Error> {
+/// Compiles `prepared` with an engine that is thrown away afterwards.
+pub(super) fn compile(how: How, name: &str, prepared: &Prepared, machine: &Machine) -> Result<Artifact, Error> {
     let backend = how.backend;
     let failed = |cause: String| Error::Compile { module: name.to_owned(), cause };
-    if let Some(reason) = backend.refuses.and_then(|refuses| refuses(wasm)) {
+    if let Some(reason) = backend.refuses.and_then(|refuses| refuses(&prepared.wasm)) {
         return Err(failed(format!("{}: {reason}", backend.name())));
     }
-    let engine = engine(how, machine).ok_or(Error::NoCompiler)?;
+    let engine = engine(how, prepared.moving, machine).ok_or(Error::NoCompiler)?;
     // A compiler that panics is done with, so nothing can be seen of the state it leaves.
-    let compiled = panic::catch_unwind(AssertUnwindSafe(|| Module::from_binary(&engine, wasm)));
+    let compiled = panic::catch_unwind(AssertUnwindSafe(|| Module::from_binary(&engine, &prepared.wasm)));
     let module = match compiled {
         Ok(compiled) => compiled.map_err(|error| failed(explain(backend, error)))?,
         Err(_) => return Err(failed(format!("{}: the compiler failed, which is an error in it", backend.name()))),
@@ -41,8 +39,8 @@ pub(super) fn compile(how: How, name: &str, wasm: &[u8], machine: &Machine) -> R
 }
 
 /// An engine that compiles with the backend, for the proposals that are safe to offer.
-fn engine(how: How, machine: &Machine) -> Option<Engine> {
-    let How { backend, linked, fuel, moving } = how;
+fn engine(how: How, moving: Option<u32>, machine: &Machine) -> Option<Engine> {
+    let How { backend, linked, fuel } = how;
     let mut config = backend.config?();
     if fuel {
         // Nothing runs before the host has said how much may.

@@ -80,12 +80,12 @@ pub(crate) fn store(plugin: &CompiledPlugin, limit: Option<MemoryLimit>, imports
 /// What the compilers are told: whether memories are reservations or blocks that move when they grow, and which maximum
 /// those have that move in any case.
 #[cfg(feature = "compiler")]
-pub(super) fn compile_time(memories_move: bool, moving: u32) -> impl Tunables + Send + Sync {
+pub(super) fn compile_time(memories_move: bool, moving: Option<u32>) -> impl Tunables + Send + Sync {
     PluginTunables {
         base: BaseTunables::new(),
         budget: None,
         memories_move,
-        moving: Some(Pages(moving)),
+        moving: moving.map(Pages),
         common: None,
         data: Arc::new([]),
         table_share: MAX_TABLE_ELEMENTS,

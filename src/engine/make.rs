@@ -18,10 +18,9 @@ pub(super) fn make<E: From<Error>>(
     preparation: &Preparation<'_, E>,
 ) -> Result<Artifact, Failure<E>> {
     let bytes = input.bytes.ok_or(Failure::Missing(index))?;
-    let wasm = (preparation.prepare)(index, &bytes.blake3().to_hex()).map_err(Failure::Other)?;
-    let how =
-        How { backend: request.backend, linked: request.linked, fuel: preparation.fuel, moving: preparation.moving };
-    compile::compile(how, input.name, &wasm, &request.machine).map_err(|error| Failure::Other(error.into()))
+    let prepared = (preparation.prepare)(index, &bytes.blake3().to_hex()).map_err(Failure::Other)?;
+    let how = How { backend: request.backend, linked: request.linked, fuel: preparation.fuel };
+    compile::compile(how, input.name, &prepared, &request.machine).map_err(|error| Failure::Other(error.into()))
 }
 
 /// Puts code into the store, if there is one. The hashes are taken anew: what the store has said of them is not passed on.

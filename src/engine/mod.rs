@@ -138,10 +138,6 @@ pub(crate) struct Preparation<'a, E> {
     pub(crate) version: u32,
     /// Whether the code is to count its instructions.
     pub(crate) fuel: bool,
-    /// Memories that begin with a page and have this maximum, in pages, are blocks that move when they grow, not
-    /// reservations of 8 GiB.
-    #[cfg_attr(not(feature = "compiler"), expect(dead_code, reason = "asked when compiling"))]
-    pub(crate) moving: u32,
     /// What modules export a memory as that all of them, and the host, are to have in common.
     pub(crate) common: &'static str,
     /// The custom section in which `prepare` says where the data of memory 0 begins, where it ends, and in how many segments
@@ -152,7 +148,16 @@ pub(crate) struct Preparation<'a, E> {
 }
 
 /// Gets the place of a module among the inputs, and the name that it shall have.
-type Prepare<'a, E> = dyn Fn(usize, &str) -> Result<Vec<u8>, E> + 'a;
+type Prepare<'a, E> = dyn Fn(usize, &str) -> Result<Prepared, E> + 'a;
+
+/// WebAssembly that can be compiled.
+#[cfg_attr(not(feature = "compiler"), expect(dead_code, reason = "nothing is compiled"))]
+pub(crate) struct Prepared {
+    pub(crate) wasm: Vec<u8>,
+    /// The maximum, in pages, of the memory that begins with one page and is not a reservation of 8 GiB but a block that moves
+    /// when it grows; no other memory of the module is like that.
+    pub(crate) moving: Option<u32>,
+}
 
 /// Gets the code of all modules of a manifest: that which another plugin uses or has used, else from the store, else from
 /// the compiler `backend`.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::Error;
-use crate::engine::{self, Backend, CompiledPlugin, Input, Preparation};
+use crate::engine::{self, Backend, CompiledPlugin, Input, Preparation, Prepared};
 use crate::guest::{self, Inlining};
 use crate::loader::{self, LoadedModule};
 #[cfg(feature = "compiler")]
@@ -79,7 +79,6 @@ fn with_inputs<T>(
         &Preparation {
             version: guest::REWRITE_VERSION,
             fuel,
-            moving: guest::IO_MEMORY_MAX_PAGES,
             common: guest::IO_MEMORY_EXPORT,
             data: guest::DATA_SECTION,
             prepare: &prepare,
@@ -118,14 +117,16 @@ fn source(entry: ModuleEntry<'_>, deadline: Option<Instant>) -> Result<Source, E
 
 /// The module as it is compiled, with the name that it shall have.
 #[cfg(feature = "compiler")]
-fn prepare(source: &Source, name: &str, inlining: Inlining) -> Result<Vec<u8>, Error> {
+fn prepare(source: &Source, name: &str, inlining: Inlining) -> Result<Prepared, Error> {
     let Source::Loaded(module) = source;
     let rewritten = guest::rewrite(name, &module.to_binary()?, inlining);
-    rewritten.map_err(|cause| Error::Rewrite { module: module.name.clone(), cause })
+    let rewritten = rewritten.map_err(|cause| Error::Rewrite { module: module.name.clone(), cause })?;
+    let moving = rewritten.has_io_memory.then_some(guest::IO_MEMORY_MAX_PAGES);
+    Ok(Prepared { wasm: rewritten.wasm, moving })
 }
 
 /// Nobody compiles.
 #[cfg(not(feature = "compiler"))]
-fn prepare(_: &Source, _: &str, _: Inlining) -> Result<Vec<u8>, Error> {
+fn prepare(_: &Source, _: &str, _: Inlining) -> Result<Prepared, Error> {
     Err(engine::Error::NoCompiler.into())
 }

@@ -1,6 +1,7 @@
 //! Manifests with several modules: which is the main one, and who gets which import from whom. `linking/libraries.rs`
 //! is about how libraries live.
 
+mod io_memory;
 mod libraries;
 
 use serde_json::{Value, json};

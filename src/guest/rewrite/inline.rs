@@ -108,7 +108,7 @@ pub(super) struct Inliner {
 }
 
 impl Inliner {
-    /// `None` if there is nothing to inline, or the module imports the I/O memory itself.
+    /// `None` if there is nothing to inline, the module imports the I/O memory itself, or it cannot have another memory.
     pub(super) fn of(survey: &Survey<'_>, inlining: Inlining) -> Option<Self> {
         let is_inlined = |op: Op| match inlining {
             Inlining::Nothing => false,
@@ -128,6 +128,8 @@ impl Inliner {
         let imports_memory = |import: &ImportedFunction<'_>| (import.module, import.name) == (HOST_MODULE, MEMORY);
         if by_import.is_empty()
             || survey.imports_io_memory
+            // Those two would be told apart by nothing.
+            || survey.has_memory_like_io
             || survey.memory_count() >= MAX_MEMORIES
             || survey.global_count() >= MAX_GLOBALS
             || survey.imported_functions.iter().any(imports_memory)

@@ -66,13 +66,21 @@ const ORDER: [SectionId; 12] = [
     SectionId::Data,
 ];
 
+/// A module as it is compiled.
+#[derive(Debug)]
+pub(crate) struct Rewritten {
+    pub(crate) wasm: Vec<u8>,
+    /// It has the I/O memory for its own. No other memory of it has the type of that.
+    pub(crate) has_io_memory: bool,
+}
+
 /// Rewrites `wasm` and names it `name`. The module is not validated here; the compiler does that with the result.
 ///
 /// If calls are inlined, it gets the I/O memory for its own, and globals.
 ///
 /// # Errors
 /// The bytes are not a module that can be taken apart.
-pub(crate) fn rewrite(name: &str, wasm: &[u8], inlining: Inlining) -> Result<Vec<u8>, Error> {
+pub(crate) fn rewrite(name: &str, wasm: &[u8], inlining: Inlining) -> Result<Rewritten, Error> {
     let survey = Survey::of(wasm)?;
     let wrappers = Wrappers::of(&survey);
     let inliner = Inliner::of(&survey, inlining);
@@ -107,7 +115,7 @@ pub(crate) fn rewrite(name: &str, wasm: &[u8], inlining: Inlining) -> Result<Vec
         module.section(&CustomSection { name: "producers".into(), data: data.into() });
     }
     module.section(&names(name, &survey, &wrappers));
-    Ok(module.finish())
+    Ok(Rewritten { wasm: module.finish(), has_io_memory: inlines })
 }
 
 fn add_exports(module: &mut Module, survey: &Survey<'_>, inliner: Option<&Inliner>) {
@@ -132,19 +140,22 @@ fn add_exports(module: &mut Module, survey: &Survey<'_>, inliner: Option<&Inline
     }
 }
 
+/// The I/O memory's type.
+const IO_MEMORY_TYPE: MemoryType = MemoryType {
+    minimum: 1,
+    maximum: Some(IO_MEMORY_MAX_PAGES as u64),
+    memory64: false,
+    shared: false,
+    page_size_log2: None,
+};
+
 /// The module's memories, and the I/O memory.
 fn add_memory(module: &mut Module, survey: &Survey<'_>) -> Result<(), Error> {
     let mut memories = MemorySection::new();
     if let Some(section) = survey.memories.clone() {
         RoundtripReencoder.parse_memory_section(&mut memories, section)?;
     }
-    memories.memory(MemoryType {
-        minimum: 1,
-        maximum: Some(u64::from(IO_MEMORY_MAX_PAGES)),
-        memory64: false,
-        shared: false,
-        page_size_log2: None,
-    });
+    memories.memory(IO_MEMORY_TYPE);
     module.section(&memories);
     Ok(())
 }

@@ -6,7 +6,7 @@ use std::ops::Range;
 use wasm_encoder::SectionId;
 use wasmparser::{
     CodeSectionReader, ConstExpr, DataKind, DataSectionReader, ElementItems, ElementSectionReader, Encoding, Export,
-    ExternalKind, FuncType, FunctionSectionReader, GlobalSectionReader, KnownCustom, MemorySectionReader,
+    ExternalKind, FuncType, FunctionSectionReader, GlobalSectionReader, KnownCustom, MemorySectionReader, MemoryType,
     NameSectionReader, Operator, Parser, Payload, TableInit, TableSectionReader, TypeRef,
 };
 
@@ -31,6 +31,8 @@ pub(super) struct Survey<'a> {
     pub(super) imported_memories: u32,
     /// Whether one of them is the I/O memory.
     pub(super) imports_io_memory: bool,
+    /// Whether there is a memory of the type that the I/O memory would have.
+    pub(super) has_memory_like_io: bool,
     imported_globals: u32,
     pub(super) producers: Option<&'a [u8]>,
     pub(super) names: Option<NameSectionReader<'a>>,
@@ -125,8 +127,9 @@ impl<'a> Survey<'a> {
                                 ty,
                             });
                         }
-                        TypeRef::Memory(_) => {
+                        TypeRef::Memory(ty) => {
                             self.imported_memories += 1;
+                            self.note_memory(ty);
                             self.imports_io_memory |= (import.module, import.name) == (HOST_MODULE, MEMORY);
                         }
                         TypeRef::Global(_) => self.imported_globals += 1,
@@ -143,7 +146,12 @@ impl<'a> Survey<'a> {
                 }
                 self.tables = Some(tables);
             }
-            Payload::MemorySection(memories) => self.memories = Some(memories),
+            Payload::MemorySection(memories) => {
+                for memory in memories.clone() {
+                    self.note_memory(memory?);
+                }
+                self.memories = Some(memories);
+            }
             Payload::GlobalSection(globals) => {
                 for global in globals.clone() {
                     self.refers_in(&global?.init_expr)?;
@@ -200,6 +208,11 @@ impl<'a> Survey<'a> {
             _ => {}
         }
         Ok(())
+    }
+
+    fn note_memory(&mut self, ty: MemoryType) {
+        let io = super::IO_MEMORY_TYPE;
+        self.has_memory_like_io |= (ty.initial, ty.maximum) == (io.minimum, io.maximum);
     }
 
     fn refers_to(&mut self, function: u32) {

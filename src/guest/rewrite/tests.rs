@@ -3,7 +3,7 @@ use crate::guest::{Inlining, REWRITE_VERSION};
 use wasmparser::{Operator, Parser, Payload, Validator};
 
 fn rewritten(wat: &str) -> Vec<u8> {
-    let wasm = rewrite("main", &wat::parse_str(wat).expect("WAT"), Inlining::Alone).expect("a module");
+    let wasm = rewrite("main", &wat::parse_str(wat).expect("WAT"), Inlining::Alone).expect("a module").wasm;
     Validator::new().validate_all(&wasm).expect("still valid");
     wasm
 }
@@ -107,19 +107,22 @@ fn inlined_functions_are_called_only_where_they_have_to_be() {
     assert_eq!(calls(&wat::parse_str(INLINED).expect("WAT")), 11);
     assert_eq!(calls(&rewritten(INLINED)), 0);
     for (inlining, expected) in [(Inlining::Linked, 3), (Inlining::Nothing, 12)] {
-        let wasm = rewrite("main", &wat::parse_str(INLINED).expect("WAT"), inlining).expect("a module");
+        let wasm = rewrite("main", &wat::parse_str(INLINED).expect("WAT"), inlining).expect("a module").wasm;
         Validator::new().validate_all(&wasm).expect("still valid");
         assert_eq!(calls(&wasm), expected, "{inlining:?}: those of the output, or all, and the wrapper");
     }
 }
 
 #[test]
-fn a_function_of_another_type_is_not_inlined() {
+fn a_function_of_another_type_or_beside_such_memories_is_not_inlined() {
     for wat in [
         r#"(module (import "env" "extism_load_u8" (func $f (param i32) (result i32))) (func (drop (call $f (i32.const 0)))))"#,
         r#"(module (import "env" "extism_input_length" (func $f (param i64))) (func (call $f (i64.const 0))))"#,
         r#"(module (import "env" "input_length" (func $f (result i64))) (func (drop (call $f))))"#,
         r#"(module (import "extism:host/env" "memory" (memory 1))
+            (import "env" "extism_input_length" (func $f (result i64))) (func (drop (call $f))))"#,
+        r#"(module (import "env" "extism_input_length" (func $f (result i64))) (memory 1 65521) (func (drop (call $f))))"#,
+        r#"(module (import "a" "b" (memory 1 65521))
             (import "env" "extism_input_length" (func $f (result i64))) (func (drop (call $f))))"#,
     ] {
         assert!(!export_names(&rewritten(wat)).iter().any(|name| name == IO_MEMORY_EXPORT), "{wat}");
