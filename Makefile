@@ -26,7 +26,7 @@ PLUGIN := fixtures/wasm/count_vowels.v0.wasm
 # Not CC: with another value in the environment, cargo builds everything that has C in it anew.
 export CARGO DESTDIR PREFIX LIBDIR INCLUDEDIR
 
-.PHONY: help build headless tool compare example test test-rust test-compilers test-c test-valgrind test-python test-install lint deny deps-llvm check-features header fixtures \
+.PHONY: help bench-gate build headless tool compare example test test-rust test-compilers test-c test-valgrind test-python test-install lint deny deps-llvm check-features header fixtures \
         fixtures-big fixtures-pdk install uninstall clean
 .DELETE_ON_ERROR:
 
@@ -108,6 +108,9 @@ fixtures-big: ## build SQLite and QuickJS as plugins
 
 fixtures-pdk: ## fetch the plugins that come compiled with the official PDK
 	$(MAKE) -C fixtures pdk
+
+bench-gate: build ## count the instructions of calls, and compare with benches/gate.txt (needs valgrind)
+	benches/gate.sh $(abspath $(DIST)) $(if $(UPDATE),--update)
 
 install: build ## install header, libraries and pkg-config files
 	packaging/install.sh install $(DIST)

@@ -37,21 +37,30 @@ pub(crate) fn with_recent<K: Copy + PartialEq, V: Passing, T, const PLACES: usiz
     find: impl FnOnce() -> Option<Arc<V>>,
     work: impl FnOnce(&V) -> T,
 ) -> Option<T> {
-    let number = number % PLACES;
-    let take = |places: &Recent<K, V, PLACES>| {
-        let place = &places.0[number];
-        if place.key.get() == Some(key) { place.value.take().filter(|value| !value.is_over()) } else { None }
+    let mut job = Some((find, work));
+    let with_places = |places: &Recent<K, V, PLACES>| {
+        let (find, work) = job.take()?;
+        places.0[number % PLACES].with(key, find, work)
     };
-    // Where a thread ends, its places may be gone already.
-    let value = places.try_with(take).ok().flatten().or_else(find)?;
-    let result = work(&value);
-    if !value.is_over() {
-        let _ = places.try_with(|places| {
-            places.0[number].key.set(Some(key));
-            places.0[number].value.set(Some(value));
-        });
+    if let Ok(result) = places.try_with(with_places) {
+        return result;
     }
-    Some(result)
+    // The thread ends, and its places are gone already.
+    let (find, work) = job?;
+    find().map(|value| work(&value))
+}
+
+impl<K: Copy + PartialEq, V: Passing> Place<K, V> {
+    fn with<T>(&self, key: K, find: impl FnOnce() -> Option<Arc<V>>, work: impl FnOnce(&V) -> T) -> Option<T> {
+        let at_hand = if self.key.get() == Some(key) { self.value.take() } else { None };
+        let value = at_hand.filter(|value| !value.is_over()).or_else(find)?;
+        let result = work(&value);
+        if !value.is_over() {
+            self.key.set(Some(key));
+            self.value.set(Some(value));
+        }
+        Some(result)
+    }
 }
 
 #[cfg(test)]

@@ -54,16 +54,19 @@ fn bare(module: &[u8]) -> Manifest<'_> {
 /// TOML first, as Extism always did: whatever is TOML is a TOML manifest, so is the empty text. Of two failures, the
 /// one is reported that belongs to what the author seems to have meant.
 fn read(text: &str, warnings: &mut Vec<String>) -> Result<Document, Error> {
-    let toml_error = match toml::Deserializer::parse(text) {
-        Ok(toml) => match with_key_path(toml, warnings) {
-            Ok(document) => return Ok(document),
-            Err(error) => error,
-        },
-        Err(error) => error.to_string(),
-    };
-    warnings.clear();
-    if looks_like_toml(text) {
-        return Err(Error::Toml(toml_error.trim_end().to_owned()));
+    // No TOML begins like that, and there may be modules of megabytes in it.
+    if !text.trim_start().starts_with('{') {
+        let toml_error = match toml::Deserializer::parse(text) {
+            Ok(toml) => match with_key_path(toml, warnings) {
+                Ok(document) => return Ok(document),
+                Err(error) => error,
+            },
+            Err(error) => error.to_string(),
+        };
+        warnings.clear();
+        if looks_like_toml(text) {
+            return Err(Error::Toml(toml_error.trim_end().to_owned()));
+        }
     }
     let mut json = serde_json::Deserializer::from_str(text);
     let document = with_key_path(&mut json, warnings).map_err(Error::Json)?;

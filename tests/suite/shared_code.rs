@@ -6,7 +6,7 @@ use std::path::Path;
 use serde_json::json;
 
 use crate::child;
-use crate::host::{Context, Plugin, manifest, sha256};
+use crate::host::{Context, Plugin, fixture, manifest, sha256};
 
 /// Where compiled code is kept on disk; a module that is compiled leaves it there.
 const DIR: &str = "EXTISM_CACHE_DIR";
@@ -90,6 +90,32 @@ fn with_no_room_nothing_is_kept() {
         plugin.free();
         assert_eq!((empty(&store), executable()), (1, before), "code goes with its plugin");
     }
+}
+
+/// As many as a server may have, with the limits that Linux has by default: 65,530 mappings, 128 TiB of addresses.
+#[cfg(target_os = "linux")]
+#[test]
+fn twelve_thousand_plugins_live_at_once() {
+    const TEST: &str = "shared_code::twelve_thousand_plugins_live_at_once";
+    if child::case().is_none() {
+        child::run(TEST, "", &[(BYTES, "10000000".as_ref())]);
+        return;
+    }
+    let resident = || {
+        let statm = fs::read_to_string("/proc/self/statm").expect("Linux");
+        statm.split(' ').nth(1).and_then(|pages| pages.parse::<u64>().ok()).expect("a number") * 4
+    };
+    let context = Context::new();
+    let module = fixture("echo.v0");
+    context.plugin(&module).call_only("echo", b"");
+    let before = resident();
+    let plugins: Vec<_> = (0..12_000).map(|_| context.plugin(&module)).collect();
+    for (plugin, number) in plugins.iter().zip(0..) {
+        let text = format!("plugin {number}");
+        assert_eq!(plugin.answer("echo", &text), text);
+    }
+    let each = (resident() - before) / 12_000;
+    assert!(each <= 40, "{each} KiB each");
 }
 
 /// 1 MiB of data, of which `change` changes a byte, and `sum` adds up all.
