@@ -143,7 +143,7 @@ impl Plugin {
     pub fn call(&mut self, function: &str, input: &[u8]) -> Result<(i32, Option<String>), Error> {
         let function = CString::new(function).map_err(|_| Error("the function's name has a NUL byte".to_owned()))?;
         let outcome = self.0.call(&function, input);
-        Ok((outcome.code, outcome.error))
+        Ok(outcome.map_or_else(|complaint| (complaint.code, Some(complaint.text)), |code| (code, None)))
     }
 
     /// The output of the last call.

@@ -15,14 +15,20 @@ pub(super) struct ErrorText {
 }
 
 impl ErrorText {
-    /// Keeps `text`; `None` forgets the one before.
-    pub(super) fn set(&self, text: Option<String>) {
-        if text.is_none() && !self.is_set.load(Ordering::Acquire) {
-            return;
-        }
+    /// Keeps `text` instead of the one before.
+    pub(super) fn set(&self, text: String) {
         let mut place = self.text.lock();
-        self.is_set.store(text.is_some(), Ordering::Release);
-        *place = text;
+        self.is_set.store(true, Ordering::Release);
+        *place = Some(text);
+    }
+
+    /// Forgets the text.
+    pub(super) fn clear(&self) {
+        if self.is_set.load(Ordering::Acquire) {
+            let mut place = self.text.lock();
+            self.is_set.store(false, Ordering::Release);
+            *place = None;
+        }
     }
 
     pub(super) fn get(&self) -> Option<String> {

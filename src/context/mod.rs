@@ -16,7 +16,7 @@ use parking_lot::Mutex;
 use thiserror::Error;
 
 use crate::error;
-use crate::plugin::{self, Outcome, Plugin};
+use crate::plugin::{self, Complaint, Plugin};
 use crate::recent::{Passing, Recent, with_recent};
 use error_text::ErrorText;
 use ids::Ids;
@@ -67,8 +67,15 @@ pub(crate) enum Error {
     NoIdLeft,
     #[error("plugin {0} is running on this very thread and cannot be used from inside its own call")]
     Reentered(PluginId),
+    /// Boxed, as all results have room for it.
     #[error(transparent)]
-    Plugin(#[from] plugin::Error),
+    Plugin(Box<plugin::Error>),
+}
+
+impl From<plugin::Error> for Error {
+    fn from(error: plugin::Error) -> Self {
+        Self::Plugin(Box::new(error))
+    }
 }
 
 impl Context {
@@ -95,7 +102,7 @@ impl Context {
         let plugin = Plugin::new(input, with_wasi)?;
         let replaced = self.with_slot(id, |slot| {
             let old = slot.replace(plugin)?;
-            slot.set_error(None);
+            slot.clear_error();
             drop(old);
             Ok(())
         });
@@ -170,10 +177,18 @@ impl Context {
     /// There is no such plugin.
     pub(crate) fn call(&self, id: PluginId, name: &CStr, input: &[u8]) -> Result<i32, Error> {
         self.use_plugin(id, |plugin, slot| {
-            let Outcome { code, error } = plugin.call(name, input);
-            // Also when there is none: a logger that used the plugin in vain meanwhile has left an error of its own.
-            slot.set_error(error);
-            code
+            match plugin.call(name, input) {
+                Ok(code) => {
+                    // A logger that used the plugin in vain meanwhile has left an error of its own.
+                    slot.clear_error();
+                    code
+                }
+                Err(complaint) => {
+                    let Complaint { code, text } = *complaint;
+                    slot.set_error(text);
+                    code
+                }
+            }
         })
     }
 
@@ -185,7 +200,7 @@ impl Context {
     pub(crate) fn refuse_call(&self, id: PluginId, text: String) -> Result<(), Error> {
         self.use_plugin(id, |plugin, slot| {
             plugin.forget_output();
-            slot.set_error(Some(text));
+            slot.set_error(text);
         })
     }
 
@@ -211,10 +226,9 @@ impl Context {
 
     /// Keeps `text` for [`Context::error`], with plugin `id` if it exists, else with the context.
     pub(crate) fn report_text(&self, id: Option<PluginId>, text: String) {
-        let mut text = Some(text);
-        let kept = id.and_then(|id| self.with_slot(id, |slot| slot.set_error(text.take())));
-        if kept.is_none() {
-            self.error.set(text);
+        match id.and_then(|id| self.with_slot(id, |slot| slot.set_error(text.clone()))) {
+            Some(()) => {}
+            None => self.error.set(text),
         }
     }
 
@@ -229,8 +243,8 @@ impl Context {
     fn use_plugin<T>(&self, id: PluginId, work: impl FnOnce(&mut Plugin, &Slot) -> T) -> Result<T, Error> {
         let used = self.with_slot(id, |slot| {
             slot.with(|plugin| {
-                self.error.set(None);
-                slot.set_error(None);
+                self.error.clear();
+                slot.clear_error();
                 work(plugin, slot)
             })
         });

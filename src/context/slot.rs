@@ -77,8 +77,12 @@ impl Slot {
         Ok(old)
     }
 
-    pub(super) fn set_error(&self, text: Option<String>) {
+    pub(super) fn set_error(&self, text: String) {
         self.error.set(text);
+    }
+
+    pub(super) fn clear_error(&self) {
+        self.error.clear();
     }
 
     pub(super) fn error(&self) -> Option<String> {

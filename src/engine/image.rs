@@ -6,6 +6,7 @@
 
 use std::ops::Range;
 use std::os::fd::OwnedFd;
+use std::ptr;
 use std::sync::{LazyLock, OnceLock};
 
 use parking_lot::Mutex;
@@ -28,7 +29,8 @@ const MOST: u64 = 64 << 20;
 /// The data of memory 0 of a module.
 #[derive(Debug)]
 pub(super) struct Data {
-    module: Module,
+    /// Where the module's description is, to recognise it by.
+    module: usize,
     /// Where it is, if that is known; whole pages.
     range: Option<Range<u64>>,
     /// In how many segments it is.
@@ -45,12 +47,17 @@ impl Data {
         let [start, end, segments] = std::array::from_fn(|_| numbers.next().unwrap_or(0));
         let range = start / PAGE * PAGE..end.next_multiple_of(PAGE);
         let is_worth_it = (LEAST..=MOST).contains(&end.saturating_sub(start));
-        Self { module: module.clone(), range: is_worth_it.then_some(range), segments, image: OnceLock::new() }
+        Self {
+            module: ptr::from_ref(module.info()).addr(),
+            range: is_worth_it.then_some(range),
+            segments,
+            image: OnceLock::new(),
+        }
     }
 
     /// Whether it is that of the module with this description.
     pub(super) fn is_of(&self, module: &ModuleInfo) -> bool {
-        std::ptr::eq(self.module.info(), module)
+        self.module == ptr::from_ref(module).addr()
     }
 
     /// Makes the image, if there is to be one and is none yet. In `instance`, whose memory 0 has the name `export`, nothing has

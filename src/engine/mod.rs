@@ -42,13 +42,14 @@ pub(crate) use store::Store;
 #[cfg(feature = "compiler")]
 pub(crate) use store::Stored;
 
-/// The modules of one manifest as machine code. The code lives in the engine, so both stay together.
+/// The modules of one manifest as machine code. The code lives in the engine, so both stay together; and whoever has a module
+/// gives it up before the engine, as traps are looked up by addresses, which may be another's as soon as the code is gone.
 #[derive(Debug)]
 pub(crate) struct CompiledPlugin {
-    /// Has no compiler; owns the code.
-    engine: Engine,
     /// In the order they were given.
     pub(crate) modules: Vec<Module>,
+    /// Has no compiler; owns the code.
+    engine: Engine,
     /// The code expects memories that can move.
     memories_move: bool,
     /// What each module's memory begins with.

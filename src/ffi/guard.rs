@@ -20,14 +20,16 @@ pub(super) fn with_context<T: Copy>(
     context: *const ExtismContext,
     id: Option<PluginId>,
     fallback: T,
-    work: impl FnOnce(&Context) -> Result<T, Failure>,
+    work: impl FnOnce(&Context) -> Result<T, Box<Failure>>,
 ) -> T {
     guard(fallback, || {
         let result = context::with(context, |context| {
             match catch_unwind(AssertUnwindSafe(|| work(context))) {
                 Ok(Ok(value)) => return value,
-                Ok(Err(Failure::Context(error))) => context.report(id, &error),
-                Ok(Err(Failure::Argument(error))) => context.report_text(id, error.to_string()),
+                Ok(Err(failure)) => match *failure {
+                    Failure::Context(error) => context.report(id, &error),
+                    Failure::Argument(error) => context.report_text(id, error.to_string()),
+                },
                 Err(panic) => context.report_text(id, format!("internal error: {}", message(&*panic))),
             }
             fallback
@@ -42,15 +44,15 @@ pub(super) enum Failure {
     Argument(super::arg::Error),
 }
 
-impl From<Error> for Failure {
+impl From<Error> for Box<Failure> {
     fn from(error: Error) -> Self {
-        Self::Context(error)
+        Self::new(Failure::Context(error))
     }
 }
 
-impl From<super::arg::Error> for Failure {
+impl From<super::arg::Error> for Box<Failure> {
     fn from(error: super::arg::Error) -> Self {
-        Self::Argument(error)
+        Self::new(Failure::Argument(error))
     }
 }
 

@@ -14,13 +14,15 @@ use crate::guest::wasi;
 use crate::guest::{self, Fault};
 use crate::manifest;
 
-/// What a call came to.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Outcome {
-    /// What `extism_plugin_call` returns.
+/// What a call came to: what `extism_plugin_call` returns, if nobody complains.
+pub(crate) type Outcome = Result<i32, Box<Complaint>>;
+
+/// What the plugin or the host says went wrong.
+#[derive(Debug)]
+pub(crate) struct Complaint {
+    /// What `extism_plugin_call` returns all the same.
     pub(crate) code: i32,
-    /// What the plugin or the host says went wrong.
-    pub(crate) error: Option<String>,
+    pub(crate) text: String,
 }
 
 /// A function that can be called from outside: no parameters, a status or nothing as its result.
@@ -110,8 +112,10 @@ impl Plugin {
             Ok(()) => function.and_then(|function| self.run(function)),
             Err(cause) => Err(CallError::Input { length: input.len(), cause }.into()),
         };
-        let guest_error = self.live.guest_mut().take_error();
-        outcome(result, guest_error, &self.recipe.plan.modules)
+        match (result, self.live.guest_mut().take_error()) {
+            (Ok(code), None) => Ok(code),
+            (result, guest_error) => outcome(result, guest_error, &self.recipe.plan.modules),
+        }
     }
 
     /// Calls the function in this place.
@@ -249,9 +253,9 @@ fn outcome(result: CallResult<i32>, guest_error: Option<String>, modules: &[Link
         },
         Err(other) => (-1, Some(error::describe(&other))),
     };
-    let error = match (guest_error, host_error) {
-        (Some(guest), Some(host)) => Some(format!("{guest}\n\n{host}")),
-        (guest, host) => guest.or(host),
-    };
-    Outcome { code, error }
+    match (guest_error, host_error) {
+        (None, None) => Ok(code),
+        (Some(text), None) | (None, Some(text)) => Err(Box::new(Complaint { code, text })),
+        (Some(guest), Some(host)) => Err(Box::new(Complaint { code, text: format!("{guest}\n\n{host}") })),
+    }
 }

@@ -1,6 +1,8 @@
 //! A store, the imports and the modules put together: a live instance of a plugin.
 #![expect(unsafe_code, reason = "a store may move between threads, which Wasmer does not say")]
 
+use std::ptr::NonNull;
+
 use wasmer::{AsStoreMut, Extern, ExternType, FunctionEnv, Instance, InstantiationError, Store, StoreMut, Type, Value};
 
 use super::call::Functions;
@@ -14,7 +16,8 @@ use crate::manifest;
 /// A plugin that can be called: the main module's instance and what it stands on.
 pub(super) struct Live {
     pub(super) store: Store,
-    pub(super) guest: FunctionEnv<Guest>,
+    /// What the host functions see. It is in the store.
+    guest: NonNull<Guest>,
     pub(super) main: Instance,
     /// All instances that count their instructions.
     pub(super) metered: Vec<Instance>,
@@ -29,14 +32,17 @@ unsafe impl Send for Live {}
 impl Live {
     /// What the host functions see.
     pub(super) fn guest_mut(&mut self) -> &mut Guest {
-        self.guest.as_mut(&mut self.store)
+        // SAFETY: the store has it in a box of its own, and lives as long as `self`; no host function runs that could use it,
+        // as who calls the plugin has borrowed `self` for it.
+        unsafe { self.guest.as_mut() }
     }
 
     /// Gives `work` what the host functions see, and the store.
     pub(super) fn with_guest<T>(&mut self, work: impl FnOnce(&mut Guest, &mut StoreMut<'_>) -> T) -> T {
-        let mut env = self.guest.clone().into_mut(&mut self.store);
-        let (guest, mut store) = env.data_and_store_mut();
-        work(guest, &mut store)
+        // SAFETY: as for `guest_mut`; and nothing that is done to the store below uses it, as in host functions, to which Wasmer
+        // gives both in the same way.
+        let guest = unsafe { self.guest.as_mut() };
+        work(guest, &mut self.store.as_store_mut())
     }
 }
 
@@ -59,6 +65,7 @@ pub(super) fn create(recipe: &Recipe, state: SharedState) -> Result<Live, Error>
         Some(_) => libraries.iter().filter_map(Library::instance).chain([&main]).cloned().collect(),
         None => Vec::new(),
     };
+    let guest = NonNull::from(guest.as_mut(&mut store));
     Ok(Live { store, guest, main, metered, functions: Functions::default() })
 }
 

@@ -24,7 +24,7 @@ use crate::guest::{self, Network, SharedState, State, Vars};
 use crate::loader;
 use crate::log as sink;
 use crate::manifest::{self, MAIN};
-pub(crate) use call::Outcome;
+pub(crate) use call::Complaint;
 #[cfg(feature = "compiler")]
 pub(crate) use code::{backend, precompile};
 use instance::Live;
@@ -32,8 +32,9 @@ use link::Plan;
 
 /// A plugin and its current instance. Used by one thread at a time, any thread.
 pub(crate) struct Plugin {
-    recipe: Recipe,
+    // The first to go: what it stands on is in the recipe.
     live: Box<Live>,
+    recipe: Recipe,
     /// Configuration and variables, whichever instance is live.
     state: SharedState,
     /// The instance must not serve another call: a `_start` ran in it, or the host failed in the middle of one.
@@ -44,8 +45,9 @@ pub(crate) struct Plugin {
 
 /// All that is needed to make an instance.
 struct Recipe {
-    compiled: Arc<CompiledPlugin>,
+    // Its modules go before the engine that has their code.
     plan: Plan,
+    compiled: Arc<CompiledPlugin>,
     max_block_pages: Option<u32>,
     memory_limit: Option<MemoryLimit>,
     /// How many instructions a call may execute in each module.
