@@ -66,7 +66,7 @@ test-compilers: ## the Rust tests on every compiler, and without one on the code
 test-c: ## the C and C++ tests alone, against the .so and the .a
 	tests/run.sh c
 
-test-valgrind: ## the C tests under valgrind
+test-valgrind: ## the C tests under valgrind, and the instructions of calls
 	tests/run.sh valgrind
 
 test-python: ## the official Python SDK on the library
