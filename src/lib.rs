@@ -4,6 +4,7 @@
 //! floors below and the rule that each uses only those beneath it.
 
 mod cache_dir;
+mod contents;
 mod context;
 mod digest;
 mod engine;

@@ -10,14 +10,10 @@ use std::io;
 use std::sync::{Arc, LazyLock, OnceLock, Weak};
 
 use parking_lot::Mutex;
-use rustix::buffer::spare_capacity;
 use rustix::io::Errno;
 
 use crate::digest::Digest;
 use crate::read;
-
-/// How much of a file is compared at once: what a core's own cache holds.
-const CHUNK: usize = 256 << 10;
 
 /// How much of its front and of its end a module is looked up by.
 const GLANCE: usize = 256;
@@ -34,7 +30,11 @@ pub(crate) struct ModuleBytes {
 /// All that somebody has, by what a glance at them gives.
 static MODULES: LazyLock<Mutex<HashMap<u64, Vec<Weak<ModuleBytes>>>>> = LazyLock::new(Mutex::default);
 
-/// Numbers glances. Nobody outside can choose modules that collide.
+/// With how many that look alike a module is compared, those that came last. Who makes many of them on purpose only makes
+/// others of that look be taken for new.
+const ALIKE: usize = 4;
+
+/// Numbers glances.
 static GLANCES: LazyLock<RandomState> = LazyLock::new(RandomState::new);
 
 impl ModuleBytes {
@@ -47,26 +47,20 @@ impl ModuleBytes {
         known.unwrap_or_else(|| Self::keep(bytes.into_owned(), glance))
     }
 
-    /// Those of a regular file, which is `size` bytes long as far as anybody knows; `None` if it has more than `max`.
+    /// Those of a regular file, which is `size` bytes long as far as anybody knows, if somebody has them.
     ///
     /// # Errors
     /// The file cannot be read.
-    pub(crate) fn of_file(file: &File, size: u64, max: u64) -> io::Result<Option<Arc<Self>>> {
-        if size > max {
-            return Ok(None);
-        }
+    pub(crate) fn known_of_file(file: &File, size: u64) -> io::Result<Option<Arc<Self>>> {
         let (mut front, mut back) = ([0; GLANCE], [0; GLANCE]);
         let front = read_at(file, &mut front, 0)?;
         let back = read_at(file, &mut back, size.saturating_sub(GLANCE as u64))?;
-        let candidates = known(glance(size, front, back));
-        for known in candidates {
+        for known in known(glance(size, front, back)) {
             if has_bytes(file, &known.bytes)? {
                 return Ok(Some(known));
             }
         }
-        // It may have changed meanwhile.
-        let bytes = read::whole(file, size, max)?;
-        Ok(bytes.map(|bytes| Self::of_bytes(bytes.into())))
+        Ok(None)
     }
 
     /// Those of `bytes`, whose SHA-256 was taken already.
@@ -91,7 +85,7 @@ impl ModuleBytes {
         let others: Vec<_>;
         let mut modules = MODULES.lock();
         let same = modules.entry(glance).or_default();
-        others = same.iter().filter_map(Weak::upgrade).collect();
+        others = latest(same);
         // Another thread may have brought it meanwhile.
         if let Some(known) = others.iter().find(|other| other.bytes == module.bytes) {
             return Arc::clone(known);
@@ -131,27 +125,28 @@ fn glance(length: u64, front: &[u8], back: &[u8]) -> u64 {
     GLANCES.hash_one((length, front, back))
 }
 
-/// All modules that look like this. The lock is given back before they are: who drops the last takes it.
+/// The last few of those that look alike.
+fn latest(same: &[Weak<ModuleBytes>]) -> Vec<Arc<ModuleBytes>> {
+    same.iter().rev().filter_map(Weak::upgrade).take(ALIKE).collect()
+}
+
+/// Modules that look like this. The lock is given back before they are: who drops the last takes it.
 fn known(glance: u64) -> Vec<Arc<ModuleBytes>> {
     let modules = MODULES.lock();
-    modules.get(&glance).map_or_else(Vec::new, |same| same.iter().filter_map(Weak::upgrade).collect())
+    modules.get(&glance).map_or_else(Vec::new, |same| latest(same))
 }
 
 /// Whether the file has just these bytes.
 fn has_bytes(file: &File, mut expected: &[u8]) -> io::Result<bool> {
-    let (mut chunk, mut offset) = (Vec::with_capacity(CHUNK.min(expected.len() + 1)), 0);
-    loop {
-        chunk.clear();
-        match rustix::io::pread(file, spare_capacity(&mut chunk), offset) {
-            Ok(0) => return Ok(expected.is_empty()),
-            Ok(_) => {}
-            Err(Errno::INTR) => continue,
-            Err(error) => return Err(error.into()),
-        }
-        let Some(rest) = expected.strip_prefix(chunk.as_slice()) else { return Ok(false) };
-        expected = rest;
-        offset += chunk.len() as u64;
-    }
+    let mut is_same = true;
+    let read = read::pieces(file, |piece| {
+        let rest = expected.strip_prefix(piece);
+        is_same = rest.is_some();
+        expected = rest.unwrap_or_default();
+        // What comes after the first difference is of no interest.
+        rest.map(drop).ok_or_else(|| io::Error::other("another file"))
+    });
+    if is_same { read.map(|()| expected.is_empty()) } else { Ok(false) }
 }
 
 /// As much of `buffer` as there is from `offset` on.
@@ -170,14 +165,15 @@ fn read_at<'a>(file: &File, buffer: &'a mut [u8], offset: u64) -> io::Result<&'a
 
 #[cfg(test)]
 mod tests {
-    use super::{CHUNK, MODULES, ModuleBytes};
+    use super::{ALIKE, MODULES, ModuleBytes, known};
     use crate::digest::Digest;
+    use crate::read::CHUNK;
     use std::fs::{self, File};
     use std::path::Path;
     use std::sync::Arc;
 
-    fn open(path: &Path, size: usize, max: u64) -> Option<Arc<ModuleBytes>> {
-        ModuleBytes::of_file(&File::open(path).expect("there"), size as u64, max).expect("readable")
+    fn open(path: &Path, size: usize) -> Option<Arc<ModuleBytes>> {
+        ModuleBytes::known_of_file(&File::open(path).expect("there"), size as u64).expect("readable")
     }
 
     fn noise(length: usize, seed: usize) -> Vec<u8> {
@@ -193,7 +189,7 @@ mod tests {
             fs::write(&path, &bytes).expect("writable");
             let first = ModuleBytes::of_bytes(bytes.as_slice().into());
             let second = ModuleBytes::of_bytes(bytes.clone().into());
-            let third = open(&path, length, length as u64).expect("not too long");
+            let third = open(&path, length).expect("known");
             assert!(Arc::ptr_eq(&first, &second) && Arc::ptr_eq(&first, &third), "{length}");
             assert_eq!((first.as_slice(), first.sha256()), (&*bytes, Digest::of(&bytes)));
             assert_eq!(*first.blake3(), blake3::hash(&bytes));
@@ -210,18 +206,30 @@ mod tests {
             let mut changed = bytes.clone();
             changed[place] ^= 1;
             fs::write(&path, &changed).expect("writable");
-            for other in
-                [ModuleBytes::of_bytes(changed.as_slice().into()), open(&path, 2 * CHUNK, u64::MAX).expect("read")]
-            {
-                assert!(!Arc::ptr_eq(&first, &other) && other.as_slice() == changed, "{place}");
-                assert_eq!(other.sha256(), Digest::of(&changed));
-            }
+            assert!(open(&path, 2 * CHUNK).is_none(), "{place}");
+            let other = ModuleBytes::of_bytes(changed.as_slice().into());
+            assert!(!Arc::ptr_eq(&first, &other) && other.as_slice() == changed, "{place}");
+            assert_eq!(other.sha256(), Digest::of(&changed));
+            assert!(Arc::ptr_eq(&open(&path, 2 * CHUNK).expect("known"), &other), "{place}");
         }
         // A file that has become longer or shorter than it was said to be.
         for length in [2 * CHUNK - 1, 2 * CHUNK + 1] {
             fs::write(&path, noise(length, 2)).expect("writable");
-            assert_eq!(open(&path, 2 * CHUNK, u64::MAX).expect("read").as_slice(), noise(length, 2));
+            assert!(open(&path, 2 * CHUNK).is_none(), "{length}");
         }
+    }
+
+    #[test]
+    fn not_all_that_look_alike_are_compared() {
+        let alike = |number: usize| {
+            let mut bytes = vec![7; 2000];
+            bytes[1000..1008].copy_from_slice(&number.to_le_bytes());
+            ModuleBytes::of_bytes(bytes.into())
+        };
+        let all: Vec<_> = (0..100).map(alike).collect();
+        assert!(known(all[0].glance).len() <= ALIKE);
+        assert!(Arc::ptr_eq(&alike(99), &all[99]), "one of the last is found");
+        assert_eq!(alike(0).as_slice(), all[0].as_slice(), "an older one is another, with the same bytes");
     }
 
     #[test]
@@ -231,14 +239,5 @@ mod tests {
         assert!(MODULES.lock().contains_key(&glance));
         drop(module);
         assert!(!MODULES.lock().contains_key(&glance));
-    }
-
-    #[test]
-    fn a_file_that_grows_is_not_read_without_end() {
-        let folder = tempfile::tempdir().expect("a folder");
-        let path = folder.path().join("file");
-        fs::write(&path, vec![0; 9]).expect("writable");
-        assert!(open(&path, 8, 8).is_none() && open(&path, 9, 8).is_none());
-        assert!(open(&path, 8, 9).is_some());
     }
 }

@@ -5,6 +5,27 @@ use std::io;
 
 use rustix::buffer::spare_capacity;
 
+/// How much of a file is looked at at once: what a core's own cache holds.
+pub(crate) const CHUNK: usize = 256 << 10;
+
+/// Gives `take` what is in `file`, piece by piece.
+///
+/// # Errors
+/// It cannot be read, or `take` fails.
+pub(crate) fn pieces(file: &File, mut take: impl FnMut(&[u8]) -> io::Result<()>) -> io::Result<()> {
+    let (mut chunk, mut offset) = (Vec::with_capacity(CHUNK), 0);
+    loop {
+        chunk.clear();
+        match rustix::io::pread(file, spare_capacity(&mut chunk), offset) {
+            Ok(0) => return Ok(()),
+            Ok(_) => take(&chunk)?,
+            Err(rustix::io::Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
+        }
+        offset += chunk.len() as u64;
+    }
+}
+
 /// The contents of the regular `file`, which is `expected` bytes long as far as anybody knows; `None` if it has more than `max`.
 ///
 /// # Errors

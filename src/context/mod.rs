@@ -139,6 +139,8 @@ impl Context {
     pub(crate) fn reset(&self) -> Result<(), Error> {
         let plugins = std::mem::take(&mut self.registry.lock().plugins);
         let mut result = Ok(());
+        // All at once, before anything can go wrong with one of them.
+        plugins.values().for_each(|slot| slot.doom());
         for (_, slot) in plugins {
             result = slot.close().and(result);
         }

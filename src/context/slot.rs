@@ -56,13 +56,21 @@ impl Slot {
     pub(super) fn free(&self) -> Result<Plugin, Error> {
         let plugin = self.exchange(None)?;
         self.gone.store(true, Ordering::Release);
+        // Threads that have used it of late may hold this place for long.
+        self.error.clear();
         Ok(plugin)
+    }
+
+    /// Says that the plugin is to go.
+    pub(super) fn doom(&self) {
+        self.gone.store(true, Ordering::Release);
     }
 
     /// As [`free`](Self::free); a plugin that is running on this very thread is freed when its call returns, which is an
     /// error all the same.
     pub(super) fn close(&self) -> Result<(), Error> {
-        self.gone.store(true, Ordering::Release);
+        self.doom();
+        self.error.clear();
         match self.exchange(None) {
             Ok(_) | Err(Error::NoSuchPlugin(_)) => Ok(()),
             Err(error) => Err(error),

@@ -30,17 +30,22 @@ impl Common {
         // SAFETY: it is the memory's own, which lives as long as that, and only this thread uses the store.
         let definition = unsafe { self.memory.vmmemory().read() };
         for place in &self.definitions {
-            // SAFETY: it is a part of an instance that is there as long as the store, as this memory is.
+            // SAFETY: it is a part of an instance that has come to be, which is there as long as the store, as this memory is.
             unsafe { place.write(definition) };
         }
     }
 }
 
 /// The memory as one of its owners has it.
+///
+/// An instance's place may be gone again before the instance has come to be, if that fails; so it is told of changes only from
+/// when the memory is asked, through the instance, to grow, be it by nothing.
 #[derive(Debug)]
 pub(super) struct CommonMemory {
     common: Arc<Mutex<Common>>,
     definition: NonNull<VMMemoryDefinition>,
+    /// Whether the place is told of changes.
+    is_told: bool,
 }
 
 // SAFETY: as for `Common`.
@@ -52,23 +57,26 @@ impl CommonMemory {
     /// Makes `memory`, which is the host's, one that instances can have too.
     pub(super) fn of(memory: VMMemory) -> Self {
         let definition = memory.vmmemory();
-        Self { common: Arc::new(Mutex::new(Common { memory, definitions: Vec::new() })), definition }
+        let common = Arc::new(Mutex::new(Common { memory, definitions: Vec::new() }));
+        Self { common, definition, is_told: true }
     }
 
     /// The same memory, for the host, or whoever keeps it for those to come.
     pub(super) fn again(&self) -> Self {
-        Self { common: Arc::clone(&self.common), definition: self.definition }
+        Self { common: Arc::clone(&self.common), definition: self.definition, is_told: true }
     }
 
     /// The same memory, for an instance.
     ///
     /// # Safety
-    /// `definition` must be a place in the instance for it, which lives as long as the store that the memory belongs to.
+    /// `definition` must be a place in the instance for it. Once the instance has come to be, and its memory can be asked to
+    /// grow, it must live as long as the store that the memory belongs to.
     pub(super) unsafe fn for_instance(&self, definition: NonNull<VMMemoryDefinition>) -> Self {
-        let mut common = self.common.lock();
-        common.definitions.push(definition);
-        common.tell();
-        Self { common: Arc::clone(&self.common), definition }
+        // SAFETY: it is the memory's own, which lives as long as that, and only this thread uses the store.
+        let current = unsafe { self.common.lock().memory.vmmemory().read() };
+        // SAFETY: the caller promises that it is a place for it.
+        unsafe { definition.write(current) };
+        Self { common: Arc::clone(&self.common), definition, is_told: false }
     }
 }
 
@@ -87,6 +95,10 @@ impl LinearMemory for CommonMemory {
 
     fn grow(&mut self, delta: Pages) -> Result<Pages, MemoryError> {
         let mut common = self.common.lock();
+        if !self.is_told {
+            common.definitions.push(self.definition);
+            self.is_told = true;
+        }
         let before = common.memory.grow(delta)?;
         common.tell();
         Ok(before)

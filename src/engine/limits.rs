@@ -57,11 +57,12 @@ impl Budget {
 /// How many elements all tables of a plugin may have together. An element takes up 8 bytes.
 const MAX_TABLE_ELEMENTS: u32 = 10_000_000;
 
-/// A store for one instance of `plugin` whose memories stay within `limit` pages together.
+/// A store for one instance of `plugin` whose memories stay within `limit` pages together, and which may come to have so many
+/// `tables`.
 ///
 /// The memory that the host makes in it is not a reservation of 8 GiB but a block that moves when it grows, unless a
 /// module imports it and its code expects that it stays.
-pub(crate) fn store(plugin: &CompiledPlugin, limit: Option<MemoryLimit>, imports_memory: bool) -> Store {
+pub(crate) fn store(plugin: &CompiledPlugin, limit: Option<MemoryLimit>, imports_memory: bool, tables: u32) -> Store {
     let tunables = PluginTunables {
         base: BaseTunables::new(),
         budget: limit.map(|limit| Arc::new(Budget { used: AtomicU64::new(0), limit })),
@@ -69,7 +70,7 @@ pub(crate) fn store(plugin: &CompiledPlugin, limit: Option<MemoryLimit>, imports
         moving: None,
         common: (plugin.modules.len() > 1).then(|| (plugin.common, Mutex::new(None))),
         data: Arc::clone(&plugin.data),
-        table_share: MAX_TABLE_ELEMENTS / plugin.tables().max(1),
+        table_share: MAX_TABLE_ELEMENTS / tables.max(1),
         table_elements_left: AtomicU32::new(MAX_TABLE_ELEMENTS),
     };
     let mut engine = plugin.engine.clone();
@@ -204,7 +205,8 @@ impl Tunables for PluginTunables {
             let image = image.take();
             let memory = match &common {
                 Some((common, place)) if *place == index => {
-                    // SAFETY: the caller promises that it is the instance's place for it.
+                    // SAFETY: the caller promises that it is the instance's place for it, which Wasmer keeps with the store once
+                    // the instance has come to be; before, nobody has the memory.
                     Ok(VMMemory(Box::new(unsafe { common.for_instance(*definition) })))
                 }
                 _ => self.make(ty, image, || {

@@ -17,18 +17,21 @@ pub(super) fn make<E: From<Error>>(
     input: &Input<'_>,
     preparation: &Preparation<'_, E>,
 ) -> Result<Artifact, Failure<E>> {
-    let bytes = input.bytes.ok_or(Failure::Missing(index))?;
-    let prepared = (preparation.prepare)(index, &bytes.blake3().to_hex()).map_err(Failure::Other)?;
+    let contents = input.contents.ok_or(Failure::Missing(index))?;
+    // The bytes are needed in any case: read before they are hashed, a file is read once.
+    let blake3 = contents.bytes().and_then(|_| contents.blake3());
+    let blake3 = blake3.map_err(|error| Failure::Other(Error::from(error).into()))?;
+    let prepared = (preparation.prepare)(index, &blake3.to_hex()).map_err(Failure::Other)?;
     let how = How { backend: request.backend, linked: request.linked, fuel: preparation.fuel };
     compile::compile(how, input.name, &prepared, &request.machine).map_err(|error| Failure::Other(error.into()))
 }
 
 /// Puts code into the store, if there is one. The hashes are taken anew: what the store has said of them is not passed on.
 pub(super) fn keep(request: &Request<'_>, input: &Input<'_>, artifact: &Artifact) -> Result<(), Error> {
-    let (Some(store), Some(bytes), Some(sha256)) = (request.store, input.bytes, input.sha256()) else {
+    let (Some(store), Some(contents), Some(sha256)) = (request.store, input.contents, input.sha256()?) else {
         return Ok(());
     };
-    let kept = store.keep(sha256, &bytes.blake3().to_hex(), &request.wanted, &request.machine, artifact);
+    let kept = store.keep(sha256, &contents.blake3()?.to_hex(), &request.wanted, &request.machine, artifact);
     kept.map_err(|cause| Error::NotKept { module: input.name.to_owned(), store: store.path.clone(), cause })
 }
 
@@ -58,7 +61,7 @@ pub(crate) fn precompile<E: From<Error>>(
     let request = Request::new(backend, inputs, preparation, store, machine.clone());
     let mut all = Vec::with_capacity(inputs.len());
     for (index, input) in inputs.iter().enumerate() {
-        let identity = identify(input, store);
+        let identity = identify(input, store)?;
         let start = Instant::now();
         // Code that uses less of the machine would run, but is not what was asked for.
         let found = store.and_then(|store| store.find_exactly(&identity, &request.wanted, machine));
@@ -73,7 +76,7 @@ pub(crate) fn precompile<E: From<Error>>(
         if took.is_some() {
             keep(&request, input, &artifact)?;
         }
-        let Some(sha256) = identity.sha256.or_else(|| input.sha256()) else {
+        let Some(sha256) = identity.sha256.map_or_else(|| input.sha256(), |known| Ok(Some(known)))? else {
             return Err(Error::NoCompiler.into());
         };
         all.push(Made { module: input.name.to_owned(), sha256, size: artifact.size(), took });

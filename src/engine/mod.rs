@@ -27,8 +27,8 @@ use std::sync::Arc;
 use thiserror::Error;
 use wasmer::{AsStoreRef, Engine, Instance, Module};
 
+use crate::contents::{self, Contents};
 use crate::digest::Digest;
-use crate::module_bytes::ModuleBytes;
 pub(crate) use backend::{Backend, choose, find, select};
 #[cfg(feature = "compiler")]
 pub(crate) use backend::{backends, named};
@@ -68,12 +68,6 @@ impl CompiledPlugin {
             data.keep(store, instance, export);
         }
     }
-
-    /// How many tables the modules have together.
-    fn tables(&self) -> u32 {
-        let own = |module: &Module| module.info().tables.len() - module.info().num_imported_tables;
-        self.modules.iter().map(own).sum::<usize>().try_into().unwrap_or(u32::MAX)
-    }
 }
 
 /// Why a module could not be compiled.
@@ -91,6 +85,8 @@ pub(crate) enum Error {
     NotKept { module: String, store: PathBuf, cause: io::Error },
     #[error("module `{module}`: its code could not be loaded: {cause}")]
     Load { module: String, cause: String },
+    #[error(transparent)]
+    Contents(#[from] contents::Error),
     #[error(transparent)]
     NoCode(#[from] Box<NoCode>),
 }
@@ -123,13 +119,16 @@ pub(crate) struct Input<'a> {
     /// Its SHA-256, if that is known.
     pub(crate) sha256: Option<Digest>,
     /// Its bytes: not needed where the SHA-256 is known and there is no compiler.
-    pub(crate) bytes: Option<&'a Arc<ModuleBytes>>,
+    pub(crate) contents: Option<&'a Contents>,
 }
 
 impl Input<'_> {
     /// The module's SHA-256, calculated if it is not known.
-    fn sha256(&self) -> Option<Digest> {
-        self.sha256.or_else(|| Some(self.bytes?.sha256()))
+    fn sha256(&self) -> Result<Option<Digest>, Error> {
+        match (self.sha256, self.contents) {
+            (None, Some(contents)) => Ok(Some(contents.sha256()?)),
+            (known, _) => Ok(known),
+        }
     }
 }
 
@@ -141,8 +140,8 @@ pub(crate) struct Preparation<'a, E> {
     pub(crate) fuel: bool,
     /// What modules export a memory as that all of them, and the host, are to have in common.
     pub(crate) common: &'static str,
-    /// The custom section in which `prepare` says where the data of memory 0 begins, where it ends, and in how many segments
-    /// it is, in three numbers of 64 bits.
+    /// The custom section in which `prepare` says how much data memory 0 begins with, and in how many segments it is, in two
+    /// numbers of 64 bits.
     pub(crate) data: &'static str,
     #[cfg_attr(not(feature = "compiler"), expect(dead_code, reason = "asked when compiling"))]
     pub(crate) prepare: &'a Prepare<'a, E>,
@@ -174,10 +173,9 @@ pub(crate) fn load<E: From<Error>>(
     inputs: &[Input<'_>],
     preparation: &Preparation<'_, E>,
 ) -> Result<Arc<CompiledPlugin>, E> {
-    let modules: Option<_> = inputs.iter().map(shared::Identity::of).collect();
-    let modules = modules.ok_or(Error::NoCompiler)?;
+    let modules = inputs.iter().map(shared::Identity::of).collect::<Result<_, _>>()?;
     let key = shared::Key { backend: backend.map(Backend::name), fuel: preparation.fuel, modules };
-    shared::get_or_make(key, || load_unshared(backend, inputs, preparation))
+    shared::get_or_make(&key, inputs, || load_unshared(backend, inputs, preparation))
 }
 
 /// Gets the code and loads it into one engine.
@@ -187,7 +185,8 @@ fn load_unshared<E: From<Error>>(
     preparation: &Preparation<'_, E>,
 ) -> Result<CompiledPlugin, E> {
     let store = Store::of_environment(cfg!(feature = "compiler"));
-    let identities: Vec<_> = inputs.iter().map(|input| request::identify(input, store.as_ref())).collect();
+    let identities: Vec<_> =
+        inputs.iter().map(|input| request::identify(input, store.as_ref())).collect::<Result<_, _>>()?;
     let mut missing = None;
     // Without a compiler, the first is taken that all modules have code of; one that is built in always has it.
     for backend in backend.map_or_else(backend::by_speed, |backend| vec![backend]) {

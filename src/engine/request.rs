@@ -1,5 +1,7 @@
 //! The code of one compiler for the modules of one manifest: found in the store, else made, then loaded.
 
+use std::sync::Arc;
+
 use wasmer::sys::EngineBuilder;
 use wasmer::{Engine, Module};
 
@@ -10,13 +12,19 @@ use super::store::{self, Identity, Store, Wanted};
 use super::{Backend, CompiledPlugin, Error, Input, NoCode, Preparation, make};
 
 /// What is known of a module without compiling it. What costs time is found out only where it is needed.
-pub(super) fn identify(input: &Input<'_>, store: Option<&Store>) -> Identity {
-    let (None, Some(bytes), Some(store)) = (input.sha256, input.bytes, store) else {
-        return Identity { sha256: input.sha256, blake3: None };
+///
+/// # Errors
+/// The module cannot be read.
+pub(super) fn identify(input: &Input<'_>, store: Option<&Store>) -> Result<Identity, Error> {
+    let (None, Some(contents), Some(store)) = (input.sha256, input.contents, store) else {
+        return Ok(Identity { sha256: input.sha256, blake3: None });
     };
-    let blake3 = bytes.blake3().to_hex().to_string();
-    let sha256 = store.sha256_of(&blake3).or_else(|| input.sha256());
-    Identity { sha256, blake3: Some(blake3) }
+    let blake3 = contents.blake3()?.to_hex().to_string();
+    let sha256 = match store.sha256_of(&blake3) {
+        Some(sha256) => Some(sha256),
+        None => input.sha256()?,
+    };
+    Ok(Identity { sha256, blake3: Some(blake3) })
 }
 
 pub(super) struct Request<'a> {
@@ -71,7 +79,8 @@ impl<'a> Request<'a> {
             modules.push(module);
             size += its_size;
         }
-        let data = modules.iter().map(|module| Data::of(module, preparation.data)).collect();
+        let data: Arc<[_]> = modules.iter().map(|module| Data::of(module, preparation.data)).collect();
+        let size = size + data.iter().map(Data::size).sum::<usize>();
         let memories_move = self.linked && self.backend.linked_memories_move;
         Ok(CompiledPlugin { engine, modules, memories_move, data, common: preparation.common, size })
     }
@@ -87,7 +96,7 @@ impl<'a> Request<'a> {
     }
 
     pub(super) fn no_code(&self, asked: Option<&Backend>, input: &Input<'_>, identity: &Identity) -> Error {
-        let sha256 = identity.sha256.or_else(|| input.sha256());
+        let sha256 = identity.sha256.or_else(|| input.sha256().ok().flatten());
         let misfit = sha256.and_then(|sha256| self.store?.misfit(sha256));
         let compiler = asked.map_or_else(String::new, |backend| format!("--compiler {} ", backend.name()));
         let fuel = if self.fuel { "--fuel " } else { "" };

@@ -1,18 +1,18 @@
 //! Code that this process has: plugins of the same modules share it, whoever makes them, one after the other or at once.
 //!
-//! An entry holds what decides the code, the modules' bytes among it, so that one is found without a cryptographic hash.
+//! An entry holds the modules' bytes, so that who brings the same is recognised without a cryptographic hash. Those of a file
+//! whose code was on disk are only kept when it comes again: to read them would take longer than all else then.
 //! The code lives as long as an entry or a plugin has it. Entries are bounded: those that no plugin uses go first, of these
 //! the one that was not asked for for longest.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::env;
-use std::hash::{Hash, Hasher};
 use std::sync::{Arc, LazyLock, Weak};
 
 use parking_lot::{Mutex, ReentrantMutex};
 
-use super::{CompiledPlugin, Input};
+use super::{CompiledPlugin, Error, Input};
 use crate::digest::Digest;
 use crate::module_bytes::ModuleBytes;
 
@@ -30,47 +30,24 @@ pub(super) struct Key {
 }
 
 /// Which module it is.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum Identity {
-    Bytes(Arc<ModuleBytes>),
+    /// The BLAKE3 of the bytes: taken already, if these are kept.
+    Blake3([u8; blake3::OUT_LEN]),
     /// All that is known of it.
-    Hash(Digest),
+    Sha256(Digest),
 }
 
 impl Identity {
-    /// That of a module which comes with its bytes, its hash, or both.
-    pub(super) fn of(input: &Input<'_>) -> Option<Self> {
-        let bytes = input.bytes.map(|bytes| Self::Bytes(Arc::clone(bytes)));
-        bytes.or_else(|| input.sha256.map(Self::Hash))
-    }
-
-    /// How much memory it holds, in bytes.
-    fn size(&self) -> usize {
-        match self {
-            Self::Bytes(bytes) => bytes.as_slice().len(),
-            Self::Hash(_) => 0,
-        }
-    }
-}
-
-/// The same bytes are in one place only, so the places are compared.
-impl PartialEq for Identity {
-    fn eq(&self, other: &Self) -> bool {
-        match (self, other) {
-            (Self::Bytes(one), Self::Bytes(two)) => Arc::ptr_eq(one, two),
-            (Self::Hash(one), Self::Hash(two)) => one == two,
-            _ => false,
-        }
-    }
-}
-
-impl Eq for Identity {}
-
-impl Hash for Identity {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        match self {
-            Self::Bytes(bytes) => Arc::as_ptr(bytes).hash(state),
-            Self::Hash(digest) => digest.hash(state),
+    /// That of a module which comes with its contents, its hash, or both.
+    ///
+    /// # Errors
+    /// The module cannot be read.
+    pub(super) fn of(input: &Input<'_>) -> Result<Self, Error> {
+        match (input.contents, input.sha256) {
+            (Some(contents), _) => Ok(Self::Blake3(*contents.blake3()?.as_bytes())),
+            (None, Some(sha256)) => Ok(Self::Sha256(sha256)),
+            (None, None) => Err(Error::NoCompiler),
         }
     }
 }
@@ -78,15 +55,26 @@ impl Hash for Identity {
 /// Where the code is once somebody has made it; locked by who does. The lock lets its thread in again, such as a logger of
 /// the host that makes a plugin; the cell then tells that the code is not there yet.
 #[derive(Debug, Default)]
-struct Place(ReentrantMutex<RefCell<Option<Arc<CompiledPlugin>>>>);
+struct Place(ReentrantMutex<RefCell<Option<Made>>>);
+
+/// What was made.
+#[derive(Debug, Clone)]
+struct Made {
+    code: Arc<CompiledPlugin>,
+    /// The bytes of all modules are kept, as far as they are known.
+    with_bytes: bool,
+}
 
 #[derive(Debug)]
 struct Entry {
     place: Arc<Place>,
     /// When it was asked for last, counted in questions.
     asked: u64,
-    /// Once it is made: what says whether a plugin uses it, and how much memory the entry holds.
+    /// Once it is made: what says whether a plugin uses it.
     code: Weak<CompiledPlugin>,
+    /// The modules' bytes, or none yet.
+    _modules: Vec<Arc<ModuleBytes>>,
+    /// How much memory it holds; at least 1 once it is made.
     size: usize,
 }
 
@@ -100,34 +88,67 @@ struct Table {
 
 static TABLE: LazyLock<Mutex<Table>> = LazyLock::new(Mutex::default);
 
-/// The code for `key`; `make` makes it if there is none. Who wants what another thread is making waits for it.
+/// The code for `key`, of the modules `inputs`; `make` makes it if there is none. Who wants what another thread is making
+/// waits for it.
 ///
 /// # Errors
 /// `make` fails. Nothing is kept then.
 pub(super) fn get_or_make<E>(
-    key: Key,
+    key: &Key,
+    inputs: &[Input<'_>],
     make: impl FnOnce() -> Result<CompiledPlugin, E>,
 ) -> Result<Arc<CompiledPlugin>, E> {
-    let place = TABLE.lock().place(&key);
+    let place = TABLE.lock().place(key);
+    // Gives the place up unless something is made.
+    let mut attempt = Attempt { key, place: &place, is_over: false };
     let lock = place.0.lock();
-    let Ok(mut code) = lock.try_borrow_mut() else { return make().map(Arc::new) };
-    if let Some(code) = &*code {
-        return Ok(Arc::clone(code));
-    }
-    let made = make().map(Arc::new);
-    if let Ok(made) = &made {
-        *code = Some(Arc::clone(made));
-    }
-    drop(code);
-    let mut table = TABLE.lock();
-    let dropped = match &made {
-        Ok(made) => table.note(&key, made, max_bytes()),
-        Err(_) => table.entries.remove(&key).into_iter().collect(),
+    let Ok(mut made) = lock.try_borrow_mut() else {
+        // This very thread is at it already.
+        attempt.is_over = true;
+        return make().map(Arc::new);
     };
+    let code = match &*made {
+        Some(made) if made.with_bytes => return Ok(attempt.succeed(&made.code)),
+        Some(made) => Arc::clone(&made.code),
+        None => Arc::new(make()?),
+    };
+    // A file that comes again is read, if it can be; it is not yet where the code was made without.
+    let contents = inputs.iter().filter_map(|input| input.contents);
+    let comes_again = made.is_some();
+    let modules =
+        contents.map(|contents| if comes_again { contents.bytes().ok() } else { contents.at_hand() }.cloned());
+    let modules: Option<Vec<_>> = modules.collect();
+    *made = Some(Made { code: Arc::clone(&code), with_bytes: modules.is_some() });
+    drop(made);
+    let mut table = TABLE.lock();
+    let dropped = table.note(key, &place, &code, modules.unwrap_or_default(), max_bytes());
     drop(table);
     // Only now: what they hold has locks of its own.
     drop(dropped);
-    made
+    Ok(attempt.succeed(&code))
+}
+
+/// Somebody's way to the code of a place. If it fails, or panics, the place is given up, and who comes next has another.
+struct Attempt<'a> {
+    key: &'a Key,
+    place: &'a Arc<Place>,
+    is_over: bool,
+}
+
+impl Attempt<'_> {
+    fn succeed(mut self, code: &Arc<CompiledPlugin>) -> Arc<CompiledPlugin> {
+        self.is_over = true;
+        Arc::clone(code)
+    }
+}
+
+impl Drop for Attempt<'_> {
+    fn drop(&mut self) {
+        if !self.is_over {
+            let dropped = TABLE.lock().give_up(self.key, self.place);
+            drop(dropped);
+        }
+    }
 }
 
 impl Table {
@@ -140,16 +161,26 @@ impl Table {
             return Arc::clone(&entry.place);
         }
         let place = Arc::<Place>::default();
-        self.entries.insert(key.clone(), Entry { place: Arc::clone(&place), asked, code: Weak::new(), size: 0 });
+        let entry = Entry { place: Arc::clone(&place), asked, code: Weak::new(), _modules: Vec::new(), size: 0 };
+        self.entries.insert(key.clone(), entry);
         place
     }
 
-    /// Notes what was made for `key`; returns the entries that have to go for it, which may include it.
-    fn note(&mut self, key: &Key, code: &Arc<CompiledPlugin>, max_bytes: usize) -> Vec<Entry> {
-        if let Some(entry) = self.entries.get_mut(key) {
+    /// Notes what was made for `key` at `place`, and the bytes of its modules; returns the entries that have to go for it,
+    /// which may include it.
+    fn note(
+        &mut self,
+        key: &Key,
+        place: &Arc<Place>,
+        code: &Arc<CompiledPlugin>,
+        modules: Vec<Arc<ModuleBytes>>,
+        max_bytes: usize,
+    ) -> Vec<Entry> {
+        if let Some(entry) = self.entries.get_mut(key).filter(|entry| Arc::ptr_eq(&entry.place, place)) {
             self.size -= entry.size;
             entry.code = Arc::downgrade(code);
-            entry.size = code.size + key.modules.iter().map(Identity::size).sum::<usize>();
+            entry.size = code.size + modules.iter().map(|module| module.as_slice().len()).sum::<usize>() + 1;
+            entry._modules = modules;
             self.size += entry.size;
         }
         let mut gone = Vec::new();
@@ -159,11 +190,21 @@ impl Table {
             let in_use = |entry: &Entry| entry.code.strong_count() > 1;
             let Some((key, _)) = made.min_by_key(|(_, entry)| (in_use(entry), entry.asked)) else { break };
             let key = key.clone();
-            let Some(entry) = self.entries.remove(&key) else { break };
-            self.size -= entry.size;
-            gone.push(entry);
+            gone.extend(self.remove(&key));
         }
         gone
+    }
+
+    /// Removes the entry for `key`, if it is that with `place` and nothing was made there.
+    fn give_up(&mut self, key: &Key, place: &Arc<Place>) -> Option<Entry> {
+        let entry = self.entries.get(key)?;
+        if Arc::ptr_eq(&entry.place, place) && entry.size == 0 { self.remove(key) } else { None }
+    }
+
+    fn remove(&mut self, key: &Key) -> Option<Entry> {
+        let entry = self.entries.remove(key)?;
+        self.size -= entry.size;
+        Some(entry)
     }
 }
 
@@ -176,20 +217,26 @@ fn max_bytes() -> usize {
 
 #[cfg(test)]
 mod tests {
-    use super::{Arc, CompiledPlugin, Identity, Key, MAX_ENTRIES, ModuleBytes, Table, get_or_make};
+    use super::{Arc, CompiledPlugin, Identity, Key, MAX_ENTRIES, ModuleBytes, TABLE, Table, get_or_make};
+    use std::panic::{AssertUnwindSafe, catch_unwind};
     use std::sync::Barrier;
     use std::sync::atomic::{AtomicU32, Ordering};
     use std::thread;
     use wasmer::sys::EngineBuilder;
 
     fn key(text: &str) -> Key {
-        let bytes = ModuleBytes::of_bytes(text.as_bytes().into());
-        Key { backend: None, fuel: false, modules: vec![Identity::Bytes(bytes)] }
+        let modules = vec![Identity::Blake3(*blake3::hash(text.as_bytes()).as_bytes())];
+        Key { backend: None, fuel: false, modules }
     }
 
     fn code(size: usize) -> CompiledPlugin {
         let engine = EngineBuilder::headless().engine().into();
-        CompiledPlugin { engine, modules: Vec::new(), memories_move: false, data: Arc::new([]), common: "", size }
+        let data = Arc::new([]);
+        CompiledPlugin { engine, modules: Vec::new(), memories_move: false, data, common: "", size }
+    }
+
+    fn make(key: &Key) -> Arc<CompiledPlugin> {
+        get_or_make(key, &[], || Ok::<_, ()>(code(1))).expect("made")
     }
 
     #[test]
@@ -197,7 +244,7 @@ mod tests {
         let (made, barrier) = (AtomicU32::new(0), Barrier::new(16));
         let get = || {
             barrier.wait();
-            get_or_make(key("wanted by many"), || {
+            get_or_make(&key("wanted by many"), &[], || {
                 made.fetch_add(1, Ordering::Relaxed);
                 thread::yield_now();
                 Ok::<_, ()>(code(1))
@@ -209,20 +256,29 @@ mod tests {
         });
         assert!(all.iter().all(|code| Arc::ptr_eq(code, &all[0])));
         assert_eq!(made.load(Ordering::Relaxed), 1);
-        let other = get_or_make(Key { fuel: true, ..key("wanted by many") }, || Ok::<_, ()>(code(1))).expect("made");
+        let other = make(&Key { fuel: true, ..key("wanted by many") });
         assert!(!Arc::ptr_eq(&other, &all[0]), "with other settings");
     }
 
     #[test]
-    fn a_failure_is_not_kept() {
-        assert_eq!(get_or_make(key("fails once"), || Err("failed")).expect_err("as it says"), "failed");
-        get_or_make(key("fails once"), || Ok::<_, ()>(code(1))).expect("made");
+    fn neither_a_failure_nor_a_panic_is_kept() {
+        let key = key("fails");
+        assert_eq!(get_or_make(&key, &[], || Err("failed")).expect_err("as it says"), "failed");
+        assert!(!TABLE.lock().entries.contains_key(&key));
+        let panics = || get_or_make(&key, &[], || -> Result<CompiledPlugin, ()> { panic!("in the middle") });
+        assert!(catch_unwind(AssertUnwindSafe(panics)).is_err());
+        assert!(!TABLE.lock().entries.contains_key(&key));
+        let made = make(&key);
+        // Who failed later, at a place that was given up, leaves it alone.
+        let gone = TABLE.lock().give_up(&key, &Arc::default());
+        assert!(gone.is_none() && Arc::ptr_eq(&make(&key), &made));
     }
 
     #[test]
     fn who_is_making_it_may_ask_for_it() {
-        let outer = get_or_make(key("asked for inside"), || {
-            let inner = get_or_make(key("asked for inside"), || Ok::<_, ()>(code(1))).expect("made");
+        let key = key("asked for inside");
+        let outer = get_or_make(&key, &[], || {
+            let inner = make(&key);
             assert_eq!(Arc::strong_count(&inner), 1, "for itself");
             Ok::<_, ()>(code(2))
         });
@@ -234,9 +290,10 @@ mod tests {
         const BOUND: usize = 10_000;
         let mut table = Table::default();
         let add = |table: &mut Table, name: &str| {
-            let code = Arc::new(code(1000 - name.len()));
-            table.place(&key(name));
-            let gone = table.note(&key(name), &code, BOUND);
+            let code = Arc::new(code(999 - name.len()));
+            let place = table.place(&key(name));
+            let bytes = vec![ModuleBytes::of_bytes(name.as_bytes().into())];
+            let gone = table.note(&key(name), &place, &code, bytes, BOUND);
             (code, gone.len())
         };
         let has = |table: &Table, name: &str| table.entries.contains_key(&key(name));
@@ -251,14 +308,14 @@ mod tests {
         assert!(has(&table, "used") && has(&table, "idle 0") && !has(&table, "idle 1"));
         assert_eq!(table.size, BOUND);
         for number in 0..MAX_ENTRIES {
-            let code = Arc::new(code(1));
-            table.place(&key(&format!("{number} small")));
-            table.note(&key(&format!("{number} small")), &code, usize::MAX);
+            let key = key(&format!("{number} small"));
+            let place = table.place(&key);
+            table.note(&key, &place, &Arc::new(code(1)), Vec::new(), usize::MAX);
         }
         assert_eq!(table.entries.len(), MAX_ENTRIES);
-        let last = Arc::new(code(1));
-        table.place(&key("none"));
-        assert_eq!(table.note(&key("none"), &last, 0).len(), MAX_ENTRIES + 1, "itself too");
+        let place = table.place(&key("none"));
+        let gone = table.note(&key("none"), &place, &Arc::new(code(1)), Vec::new(), 0);
+        assert_eq!(gone.len(), MAX_ENTRIES + 1, "itself too");
         assert_eq!((table.entries.len(), table.size), (0, 0));
     }
 }

@@ -76,27 +76,21 @@ impl IoMemory {
         Ok(())
     }
 
-    /// Takes the registers of `instance`, if it has some, and its memory, if there is none yet. Returns how many instances'
-    /// registers there were before.
-    pub(super) fn attach(&mut self, store: &mut impl AsStoreMut, instance: &Instance) -> usize {
-        let before = self.registers.len();
-        if self.memory.is_none()
-            && let Ok(memory) = instance.exports.get_memory(IO_MEMORY_EXPORT)
-        {
-            self.memory = DirectMemory::of(store, memory.clone());
-            self.is_owned = true;
+    /// Takes the registers of `instance`, if it has some, and its memory, if there is none yet.
+    pub(super) fn attach(&mut self, store: &mut impl AsStoreMut, instance: &Instance) {
+        if let Ok(memory) = instance.exports.get_memory(IO_MEMORY_EXPORT) {
+            // To grow by nothing makes it known to a memory that instances have in common (`engine/common.rs`).
+            let _ = memory.grow(store, Pages(0));
+            if self.memory.is_none() {
+                self.memory = DirectMemory::of(store, memory.clone());
+                self.is_owned = true;
+            }
         }
         if let Some(mut registers) = Registers::of(store, instance) {
             registers.set_input(&self.input);
             registers.set_bound(self.bound);
             self.registers.push(registers);
         }
-        before
-    }
-
-    /// Forgets the registers that were taken since there were `before`.
-    pub(super) fn detach(&mut self, before: usize) {
-        self.registers.truncate(before);
     }
 
     /// The memory itself, for a module that imports it.

@@ -139,14 +139,9 @@ impl Guest {
         Ok(FunctionEnv::new(store, Self { io, error: None, deadline, state }))
     }
 
-    /// Takes note of `instance`, which is in `store` and may have the I/O memory. Returns how many there were before.
-    pub(crate) fn attach(&mut self, store: &mut impl AsStoreMut, instance: &Instance) -> usize {
-        self.io.attach(store, instance)
-    }
-
-    /// Forgets the instances that were [attached](Self::attach) since there were `before`.
-    pub(crate) fn detach(&mut self, before: usize) {
-        self.io.detach(before);
+    /// Takes note of `instance`, which is in `store` and may have the I/O memory.
+    pub(crate) fn attach(&mut self, store: &mut impl AsStoreMut, instance: &Instance) {
+        self.io.attach(store, instance);
     }
 
     /// Makes ready for a call with `input`, which has until `deadline`: no block, output or error of the previous call is left.

@@ -1,7 +1,7 @@
 //! What the rewrite adds to modules. It is not the plugin's.
 
 /// Changes whenever a module comes out differently than before: compiled code that was kept is for one version.
-pub(crate) const REWRITE_VERSION: u32 = 4;
+pub(crate) const REWRITE_VERSION: u32 = 5;
 
 /// The start function, where the module has one.
 pub(crate) const START_EXPORT: &str = "extism-wasmer:start";
@@ -27,8 +27,8 @@ pub(in crate::guest) const REGISTER_EXPORTS: [&str; 6] = [
     "extism-wasmer:output-length",
 ];
 
-/// The custom section that says where the data of memory 0 begins, where it ends, and in how many segments it is, if that is
-/// known: three numbers of 64 bits, the lowest byte first.
+/// The custom section that says how much data memory 0 begins with, in bytes, and in how many segments it is, if that is the
+/// module's own memory: two numbers of 64 bits, the lowest byte first.
 pub(crate) const DATA_SECTION: &str = "extism-wasmer:data";
 
 /// In code that counts its instructions: how many more it may execute, and whether it has wanted to execute more. The

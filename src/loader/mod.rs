@@ -9,18 +9,16 @@ mod file;
 
 #[cfg(feature = "compiler")]
 use std::borrow::Cow;
-use std::io;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::Instant;
 
 use thiserror::Error;
 
+use crate::contents::{self, Contents};
 use crate::digest::Digest;
 #[cfg(feature = "http")]
 use crate::http;
 use crate::manifest::{ModuleEntry, Source};
-use crate::module_bytes::ModuleBytes;
 #[cfg(all(feature = "compiler", feature = "http"))]
 pub(crate) use download::Kept as Downloads;
 use download::Wanted;
@@ -30,10 +28,7 @@ use download::Wanted;
 pub(crate) struct LoadedModule {
     pub(crate) name: String,
     /// A binary or WAT text.
-    pub(crate) bytes: Arc<ModuleBytes>,
-    /// The file they come from, if they come from one.
-    #[cfg_attr(not(feature = "compiler"), expect(dead_code, reason = "only compilers read text"))]
-    path: Option<PathBuf>,
+    pub(crate) contents: Contents,
     /// The bytes' SHA-256, if the manifest has one.
     pub(crate) sha256: Option<Digest>,
 }
@@ -41,8 +36,8 @@ pub(crate) struct LoadedModule {
 /// Why a module could not be loaded.
 #[derive(Debug, Error)]
 pub(crate) enum Error {
-    #[error("`{}`: {cause}", path.display())]
-    File { path: PathBuf, cause: io::Error },
+    #[error(transparent)]
+    File(#[from] contents::Error),
     #[error("`{}` is not a regular file", path.display())]
     NotAFile { path: PathBuf },
     #[error("module `{name}` is larger than the limit of {max} bytes (EXTISM_MAX_MODULE_BYTES)")]
@@ -89,21 +84,27 @@ pub(crate) fn expected_hash(entry: &ModuleEntry<'_>) -> Result<Option<Digest>, E
 /// The source cannot be read, is over the size limit, or does not have the hash.
 pub(crate) fn load(entry: ModuleEntry<'_>, deadline: Option<Instant>) -> Result<LoadedModule, Error> {
     let (sha256, max) = (expected_hash(&entry)?, max_module_bytes()?);
-    let (bytes, path) = match entry.source {
-        Source::Path(path) => (verified(file::load(&entry.name, &path, max)?, sha256)?, Some(path)),
+    let contents = match entry.source {
+        Source::Path(path) => verified(file::open(&entry.name, &path, max)?, sha256)?,
         Source::Data(bytes) if bytes.len() as u64 > max => return Err(Error::TooLarge { name: entry.name, max }),
-        Source::Data(bytes) => (verified(ModuleBytes::of_bytes(bytes), sha256)?, None),
-        // Verified as it comes.
-        Source::Url(remote) => (Wanted { remote: &remote, expected: sha256, max, deadline }.load()?, None),
+        Source::Data(bytes) => verified(Contents::of_bytes(bytes), sha256)?,
+        Source::Url(remote) => {
+            // Verified as it comes.
+            let wanted = Wanted { remote: &remote, expected: sha256, max, deadline };
+            Contents::of_module(wanted.load()?, None)
+        }
     };
-    Ok(LoadedModule { name: entry.name, bytes, path, sha256 })
+    Ok(LoadedModule { name: entry.name, contents, sha256 })
 }
 
-fn verified(bytes: Arc<ModuleBytes>, sha256: Option<Digest>) -> Result<Arc<ModuleBytes>, Error> {
-    match sha256 {
-        Some(expected) if bytes.sha256() != expected => Err(Error::HashMismatch { found: bytes.sha256(), expected }),
-        _ => Ok(bytes),
+fn verified(contents: Contents, sha256: Option<Digest>) -> Result<Contents, Error> {
+    if let Some(expected) = sha256 {
+        let found = contents.sha256()?;
+        if found != expected {
+            return Err(Error::HashMismatch { found, expected });
+        }
     }
+    Ok(contents)
 }
 
 /// The size limit for one module: 256 MiB unless the environment says otherwise.
@@ -120,13 +121,13 @@ impl LoadedModule {
     /// The module as a binary: what does not start with the magic number of the format is WAT text.
     ///
     /// # Errors
-    /// The text is malformed.
+    /// The text is malformed, or cannot be read.
     pub(crate) fn to_binary(&self) -> Result<Cow<'_, [u8]>, Error> {
-        let bytes = self.bytes.as_slice();
+        let bytes = self.contents.bytes()?.as_slice();
         if bytes.starts_with(b"\0asm") {
             return Ok(Cow::Borrowed(bytes));
         }
-        match wat::Parser::new().parse_bytes(self.path.as_deref(), bytes) {
+        match wat::Parser::new().parse_bytes(self.contents.path(), bytes) {
             Ok(binary) => Ok(Cow::Owned(binary.into_owned())),
             Err(error) => Err(Error::Wat(error.to_string().trim_end().to_owned())),
         }

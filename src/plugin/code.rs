@@ -100,9 +100,11 @@ enum Source {
 impl Source {
     fn input(&self) -> Input<'_> {
         match self {
-            Self::Loaded(module) => Input { name: &module.name, sha256: module.sha256, bytes: Some(&module.bytes) },
+            Self::Loaded(module) => {
+                Input { name: &module.name, sha256: module.sha256, contents: Some(&module.contents) }
+            }
             #[cfg(not(feature = "compiler"))]
-            Self::Hash { name, sha256 } => Input { name, sha256: Some(*sha256), bytes: None },
+            Self::Hash { name, sha256 } => Input { name, sha256: Some(*sha256), contents: None },
         }
     }
 }

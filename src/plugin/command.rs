@@ -3,6 +3,8 @@
 //! A store never frees an instance, so the number of those instances is bounded: a plugin that needs more calls is
 //! told to build the library as a reactor.
 
+use std::sync::Arc;
+
 use thiserror::Error as ThisError;
 use wasmer::{AsStoreMut, Extern, Function, FunctionEnv, FunctionEnvMut, Instance, Module, RuntimeError, Value};
 
@@ -11,12 +13,13 @@ use super::Recipe;
 use super::fuel;
 use super::instance::{Imports, Library, attach};
 use super::link::Linked;
+use crate::engine::CompiledPlugin;
 use crate::guest::wasi::Wasi;
 use crate::guest::{self, Guest};
 
 /// How many calls of one command library's functions an instance of a plugin may make. Each costs an address space
 /// reservation of 8 GiB, of which a process can have about 16,000.
-const MAX_INSTANCES: u32 = 256;
+pub(super) const MAX_INSTANCES: u32 = 256;
 
 /// The functions of a command library, by name.
 pub(super) struct Exports(Vec<(String, Function)>);
@@ -45,6 +48,7 @@ enum CommandError {
 struct Command {
     name: String,
     module: Module,
+    compiled: Arc<CompiledPlugin>,
     imports: Vec<Extern>,
     guest: FunctionEnv<Guest>,
     wasi: Option<Wasi>,
@@ -66,6 +70,7 @@ pub(super) fn prepare(
     let command = Command {
         name: linked.name.clone(),
         module: linked.module.clone(),
+        compiled: Arc::clone(&recipe.compiled),
         imports: externs,
         guest: guest.clone(),
         wasi: imports.into_wasi(),
@@ -93,10 +98,8 @@ fn call_fresh(
     enter(env.data_mut()).map_err(|error| RuntimeError::user(Box::new(error)))?;
     let result = instantiate(&mut env).and_then(|instance| {
         let guest = env.data().guest.clone();
-        let before = attach(&mut env, &guest, &instance);
-        let result = run(&mut env, &instance, name, arguments);
-        guest.as_mut(&mut env).detach(before);
-        result
+        attach(&mut env, &guest, &instance);
+        run(&mut env, &instance, name, arguments)
     });
     env.data_mut().running = false;
     result.map(Vec::from)
@@ -133,6 +136,7 @@ fn instantiate(env: &mut FunctionEnvMut<'_, Command>) -> Result<Instance, Runtim
         let (name, cause) = (command.name.clone(), error.to_string());
         RuntimeError::user(Box::new(CommandError::Instantiate { name, number: command.instances, cause }))
     })?;
+    command.compiled.note_data(&store, &command.module, &instance, guest::MEMORY_EXPORT);
     if let Some(wasi) = &command.wasi {
         wasi.attach(&mut store, &instance).map_err(|error| RuntimeError::user(Box::new(error)))?;
     }

@@ -52,7 +52,7 @@ impl Live {
 /// An import has another type than what serves it, a memory is over a limit, or a start function traps.
 pub(super) fn create(recipe: &Recipe, state: SharedState) -> Result<Live, Error> {
     let plan = &recipe.plan;
-    let mut store = engine::store(&recipe.compiled, recipe.memory_limit, plan.imports_io_memory);
+    let mut store = engine::store(&recipe.compiled, recipe.memory_limit, plan.imports_io_memory, tables(plan));
     let capacity = Capacity {
         initial_pages: io_memory_pages(plan),
         max_block_pages: recipe.max_block_pages,
@@ -108,6 +108,16 @@ impl Library {
             Self::Command(exports) => exports.get(name),
         }
     }
+}
+
+/// How many tables the plugin's instances may have together.
+fn tables(plan: &Plan) -> u32 {
+    let of = |linked: &Linked| {
+        let info = linked.module.info();
+        let own = u32::try_from(info.tables.len() - info.num_imported_tables).unwrap_or(u32::MAX);
+        own.saturating_mul(if linked.kind == Kind::Command { command::MAX_INSTANCES } else { 1 })
+    };
+    plan.modules.iter().map(of).fold(0, u32::saturating_add)
 }
 
 /// A module importing the I/O memory says how large it must be at least; 1 MiB is what Extism's own has.
@@ -209,11 +219,11 @@ impl<'a> Imports<'a> {
     }
 }
 
-/// Lets the guest know of a new instance; returns how many it knew before.
-pub(super) fn attach(store: &mut impl AsStoreMut, guest: &FunctionEnv<Guest>, instance: &Instance) -> usize {
+/// Lets the guest know of a new instance.
+pub(super) fn attach(store: &mut impl AsStoreMut, guest: &FunctionEnv<Guest>, instance: &Instance) {
     let mut env = guest.clone().into_mut(store);
     let (guest, mut store) = env.data_and_store_mut();
-    guest.attach(&mut store, instance)
+    guest.attach(&mut store, instance);
 }
 
 /// Calls a function without parameters that runs before the plugin's first call.

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use crate::host::root;
 
 /// The floors from the top; each may use those after it, and itself. Those in one line do not know each other.
-const FLOORS: [&[&str]; 9] = [
+const FLOORS: [&[&str]; 10] = [
     &["ffi", "tool"],
     &["context"],
     &["plugin"],
@@ -14,6 +14,7 @@ const FLOORS: [&[&str]; 9] = [
     &["manifest"],
     &["cache_dir", "http"],
     &["log"],
+    &["contents"],
     &["error", "module_bytes", "private_dir", "recent"],
     &["digest", "read"],
 ];

@@ -92,6 +92,63 @@ fn with_no_room_nothing_is_kept() {
     }
 }
 
+/// A process that has come of another by `fork` has its images, and neither can change the other's.
+#[cfg(target_os = "linux")]
+#[expect(unsafe_code, reason = "a process is forked")]
+#[test]
+fn processes_that_part() {
+    const TEST: &str = "shared_code::processes_that_part";
+    if child::case().is_none() {
+        child::run(TEST, "", &[(BYTES, "100000000".as_ref())]);
+        return;
+    }
+    let context = Context::new();
+    let modules: Vec<_> = (0..5).map(|number| with_data(&format!("(global i32 (i32.const {number}))"))).collect();
+    // All are compiled before: the compiler's threads stay with the parent.
+    modules.iter().for_each(|module| check(context.plugin(module)));
+    let [inherited, kept] = [0; 2].map(|_| context.plugin(&modules[0]));
+    // SAFETY: no other thread runs, and the child ends without unwinding.
+    let child = unsafe { libc::fork() };
+    if child == 0 {
+        let works = std::panic::catch_unwind(|| {
+            inherited.free();
+            modules.iter().for_each(|module| check(context.plugin(module)));
+            // The images go with the last plugin.
+            ffi_reset(&context);
+        });
+        // SAFETY: nothing of the parent is to be cleaned up here.
+        unsafe { libc::_exit(i32::from(works.is_err())) };
+    }
+    modules.iter().for_each(|module| check(context.plugin(module)));
+    let mut status = 0;
+    // SAFETY: the child is ours, and the status is a place for it.
+    assert_eq!(unsafe { libc::waitpid(child, &raw mut status, 0) }, child);
+    assert_eq!(status, 0, "the child's");
+    [inherited, kept].into_iter().for_each(check);
+    modules.iter().for_each(|module| check(context.plugin(module)));
+}
+
+fn ffi_reset(context: &Context) {
+    extism::ffi::extism_context_reset(context.0);
+}
+
+/// Where no file may be large, data is copied.
+#[cfg(target_os = "linux")]
+#[test]
+fn where_files_must_be_small() {
+    const TEST: &str = "shared_code::where_files_must_be_small";
+    if child::case().is_some() {
+        let context = Context::new();
+        (0..3).for_each(|_| check(context.plugin(with_data(""))));
+        return;
+    }
+    let child = child::command(TEST, "run");
+    let mut command = std::process::Command::new("sh");
+    command.args(["-c", "ulimit -f 1000; exec \"$@\"", "sh"]).arg(child.get_program()).args(child.get_args());
+    command.envs(child.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    assert!(command.status().expect("there is a shell").success());
+}
+
 /// As many as a server may have, with the limits that Linux has by default: 65,530 mappings, 128 TiB of addresses.
 #[cfg(target_os = "linux")]
 #[test]
@@ -105,17 +162,19 @@ fn twelve_thousand_plugins_live_at_once() {
         let statm = fs::read_to_string("/proc/self/statm").expect("Linux");
         statm.split(' ').nth(1).and_then(|pages| pages.parse::<u64>().ok()).expect("a number") * 4
     };
-    let context = Context::new();
-    let module = fixture("echo.v0");
-    context.plugin(&module).call_only("echo", b"");
-    let before = resident();
-    let plugins: Vec<_> = (0..12_000).map(|_| context.plugin(&module)).collect();
-    for (plugin, number) in plugins.iter().zip(0..) {
-        let text = format!("plugin {number}");
-        assert_eq!(plugin.answer("echo", &text), text);
+    for (module, function, expected) in [
+        (fixture("echo.v0"), "echo", "plugin"),
+        // With an image, of which a page is read.
+        (with_data("(import \"env\" \"extism_input_length\" (func (result i64)))").into_bytes(), "peek", ""),
+    ] {
+        let context = Context::new();
+        context.plugin(&module).call_only(function, b"");
+        let before = resident();
+        let plugins: Vec<_> = (0..12_000).map(|_| context.plugin(&module)).collect();
+        plugins.iter().for_each(|plugin| assert_eq!(plugin.answer(function, expected), expected));
+        let each = (resident() - before) / 12_000;
+        assert!(each <= if function == "echo" { 20 } else { 90 }, "{function}: {each} KiB each");
     }
-    let each = (resident() - before) / 12_000;
-    assert!(each <= 40, "{each} KiB each");
 }
 
 /// 1 MiB of data, of which `change` changes a byte, and `sum` adds up all.
@@ -124,6 +183,7 @@ fn with_data(rest: &str) -> String {
     format!(
         r#"(module {rest} (memory 40) (data (i32.const 100000) "{data}") (data $passive "\05\06")
             (func (export "change") (i32.store8 (i32.const 1000000) (i32.const 77)) (memory.fill (i32.const 0) (i32.const 9) (i32.const 10)))
+            (func (export "peek") (drop (i32.load (i32.const 300000))))
             (func (export "grow") (result i32) (i32.sub (memory.grow (i32.const 5)) (i32.const 40)))
             (func (export "later") (memory.init $passive (i32.const 2000000) (i32.const 0) (i32.const 2)))
             (func (export "sum") (result i32) (local $at i32) (local $sum i32)

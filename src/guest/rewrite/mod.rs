@@ -5,7 +5,7 @@
 //! - Memory 0 is exported under a reserved name, for WASI, whatever the module exports itself.
 //! - Calls of host functions that move bytes become loads and stores of a memory that the module gets; `inline.rs`.
 //! - References to imported functions lead to functions of the module; `wrappers.rs` says why.
-//! - A section says where the data of memory 0 is, so that instances need not copy it.
+//! - A section says how much data memory 0 begins with: where it is much, instances need not copy it.
 //! - The module gets the name it is asked to have; backtraces show that and the functions' names.
 //! - Custom sections are dropped otherwise: debug data is most of many plugins and nobody reads it here.
 
@@ -107,8 +107,8 @@ pub(crate) fn rewrite(name: &str, wasm: &[u8], inlining: Inlining) -> Result<Rew
             }
         }
     }
-    if let Some((range, segments)) = survey.data()? {
-        let data = [range.start, range.end, segments].map(u64::to_le_bytes).concat();
+    if let Some(data) = survey.data()? {
+        let data = data.map(u64::to_le_bytes).concat();
         module.section(&CustomSection { name: DATA_SECTION.into(), data: data.into() });
     }
     if let Some(data) = survey.producers {

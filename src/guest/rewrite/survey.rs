@@ -1,7 +1,6 @@
 //! One reading of a module: its sections, and what the additions depend on.
 
 use std::collections::BTreeSet;
-use std::ops::Range;
 
 use wasm_encoder::SectionId;
 use wasmparser::{
@@ -91,23 +90,17 @@ impl<'a> Survey<'a> {
         self.imported_globals.saturating_add(self.globals.as_ref().map_or(0, wasmparser::SectionLimited::count))
     }
 
-    /// Where the data is that memory 0 begins with, and in how many segments, if it is the module's own, and if that can be
-    /// seen.
-    pub(super) fn data(&self) -> Result<Option<(Range<u64>, u64)>, Error> {
-        let (mut range, mut segments): (Option<Range<u64>>, u64) = (None, 0);
+    /// How much data memory 0 begins with, in bytes, and in how many segments, if it is the module's own.
+    pub(super) fn data(&self) -> Result<Option<[u64; 2]>, Error> {
+        let (mut bytes, mut segments) = (0, 0);
         for segment in self.data_section.clone().into_iter().flatten() {
             let segment = segment?;
-            let DataKind::Active { memory_index: 0, offset_expr } = segment.kind else { continue };
-            let mut offset = offset_expr.get_operators_reader();
-            let (Operator::I32Const { value }, true) = (offset.read()?, offset.is_end_then_eof()) else {
-                return Ok(None);
-            };
-            let start = u64::from(value.cast_unsigned());
-            let end = start + segment.data.len() as u64;
-            segments += 1;
-            range = Some(range.map_or(start..end, |range| range.start.min(start)..range.end.max(end)));
+            if let DataKind::Active { memory_index: 0, .. } = segment.kind {
+                bytes += segment.data.len() as u64;
+                segments += 1;
+            }
         }
-        Ok(range.filter(|_| self.imported_memories == 0).map(|range| (range, segments)))
+        Ok((segments > 0 && self.imported_memories == 0).then_some([bytes, segments]))
     }
 
     fn read(&mut self, payload: Payload<'a>) -> Result<(), Error> {

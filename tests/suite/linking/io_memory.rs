@@ -134,3 +134,69 @@ fn bounds_are_those_of_the_one_memory() {
         assert_eq!((answer.code, out_of_bounds), (expected.unwrap_or(-1), expected.is_err()), "{at}");
     }
 }
+
+/// Of three calls, the first writes through a command, the main module having nothing that is inlined, and the last shows what
+/// it finds.
+#[test]
+fn nothing_that_a_command_wrote_is_left() {
+    let library = r#"$IMPORTS (func (export "_start"))
+        (func (export "write") (param $at i64) (call $store_u64 (local.get $at) (i64.const 0x5445524345532121)))"#;
+    let main = r#"(import "library" "write" (func $write (param i64)))
+        (import "env" "extism_alloc" (func $alloc (param i64) (result i64)))
+        (import "env" "extism_output_set" (func $output_set (param i64 i64)))
+        (global $calls (mut i32) (i32.const 0))
+        (func (export "run") (local $block i64)
+            (local.set $block (call $alloc (i64.const 8)))
+            (if (i32.eqz (global.get $calls)) (then (call $write (local.get $block))))
+            (global.set $calls (i32.const 1))
+            (call $output_set (local.get $block) (i64.const 8)))"#;
+    assert_eq!(outputs(main, library, &["", "", ""]), ["!!SECRET", "\0\0\0\0\0\0\0\0", "\0\0\0\0\0\0\0\0"]);
+}
+
+/// A function of a command that somebody kept works on in later calls, by their input and their bound.
+#[test]
+fn what_is_left_of_a_command_is_kept_in_step() {
+    let context = Context::new();
+    let table = r#"(module (table (export "table") 1 funcref) (func (export "nothing")))"#;
+    let library = format!(
+        r#"(module {IMPORTS} (import "table" "table" (table 1 funcref)) (func (export "_start"))
+            (func $first (param $at i64) (result i32) (call $store_u8 (local.get $at) (i32.const 88)) (call $input_load_u8 (i64.const 0)))
+            (elem declare func $first)
+            (func (export "leave") (drop (call $alloc (i64.const 5000))) (table.set (i32.const 0) (ref.func $first))))"#
+    );
+    let main = r#"(module (import "library" "leave" (func $leave)) (import "table" "table" (table 1 funcref))
+        (import "env" "extism_alloc" (func $alloc (param i64) (result i64)))
+        (import "env" "extism_load_u8" (func $load_u8 (param i64) (result i32)))
+        (type $first (func (param i64) (result i32)))
+        (func (export "leave") (call $leave))
+        (func (export "use") (result i32) (call_indirect (type $first) (i64.const 1000) (i32.const 0)))
+        (func (export "look") (result i32) (drop (call $alloc (i64.const 3000))) (call $load_u8 (i64.const 1000))))"#;
+    let plugin = context.plugin(modules([("main", main), ("library", &library), ("table", table)]));
+    let codes = [("leave", "old"), ("use", "new"), ("look", "")].map(|(name, input)| plugin.call(name, input).code);
+    assert_eq!(codes, [0, i32::from(b'n'), 0]);
+}
+
+/// An instance that does not come to be leaves nothing behind that is written to later.
+#[test]
+fn an_instance_that_cannot_be_made() {
+    let library = r#"$IMPORTS (table 6000000 funcref) (table 6000000 funcref) (func (export "_start"))
+        (func (export "f") (drop (call $input_load_u8 (i64.const 0))))"#;
+    let main = r#"(import "library" "f" (func $f)) $IMPORTS
+        (func (export "run") (if (i64.eqz (call $input_length)) (then (call $f))) (call $output_set (i64.const 64) (call $input_length)))"#;
+    let large = "x".repeat(1 << 20);
+    let answers = answers(main, library, &["", &large, "", &large]);
+    let codes: Vec<_> = answers.iter().map(|answer| answer.code).collect();
+    assert_eq!(codes, [-1, 0, -1, 0]);
+    assert!(answers[0].error().contains("tables of more than 10000000 elements together"), "{}", answers[0].error());
+    assert_eq!(answers[3].output, large.as_bytes());
+}
+
+/// Each call makes an instance, with its tables.
+#[test]
+fn a_command_with_a_table() {
+    let library = r#"(table 1 funcref) (func (export "_start")) (func (export "f") (result i32)
+        (i32.add (table.grow (ref.null func) (i32.const 10)) (table.size)))"#;
+    let main = r#"(import "library" "f" (func $f (result i32))) (func (export "run") (result i32) (call $f))"#;
+    let codes: Vec<_> = answers(main, library, &["", "", "", ""]).iter().map(|answer| answer.code).collect();
+    assert_eq!(codes, [12; 4]);
+}
