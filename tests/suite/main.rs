@@ -24,6 +24,7 @@ mod linking;
 mod log;
 mod memory_use;
 mod official_plugins;
+mod pdk;
 #[cfg(feature = "http")]
 mod server;
 mod shared_code;
