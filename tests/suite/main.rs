@@ -25,6 +25,8 @@ mod log;
 mod memory_use;
 mod official_plugins;
 mod pdk;
+#[cfg(feature = "cranelift")]
+mod rewrite_cost;
 #[cfg(feature = "http")]
 mod server;
 mod shared_code;
