@@ -26,7 +26,7 @@ PLUGIN := fixtures/wasm/count_vowels.v0.wasm
 # Not CC: with another value in the environment, cargo builds everything that has C in it anew.
 export CARGO DESTDIR PREFIX LIBDIR INCLUDEDIR
 
-.PHONY: help bench-gate build headless tool compare example test test-rust test-compilers test-c test-valgrind test-python test-install lint deny deps-llvm check-features header fixtures \
+.PHONY: help build headless tool compare example test test-rust test-compilers test-c test-valgrind test-python test-install bench bench-gate lint deny deps-llvm check-features header fixtures \
         fixtures-big fixtures-pdk install uninstall clean
 .DELETE_ON_ERROR:
 
@@ -38,6 +38,7 @@ help: ## show this list
 	@echo "Variables: PREFIX, LIBDIR, INCLUDEDIR, DESTDIR (install); NO_SKIP=1 (test: what is missing is an error)"
 	@echo "           FEATURES=llvm,singlepass, NO_DEFAULT=1, DIST=DIRECTORY (build, tool), SUDO=sudo (deps-llvm)"
 	@echo "           PEER=/path/to/libextism.so, COMPARE_FLAGS='--rounds 9' (compare)"
+	@echo "           CASES=call/echo (bench: those whose names contain it)"
 
 build: $(DIST)/libextism.so ## build libextism.so and libextism.a into target/dist
 
@@ -74,6 +75,9 @@ test-python: ## the official Python SDK on the library
 
 test-install: ## install into a temporary root and build the examples there
 	tests/run.sh install
+
+bench: ## measure each step on a plugin's way: parse, rewrite, compile, new, call
+	$(CARGO) bench --locked --bench phases -- $(CASES)
 
 lint: ## rustfmt and clippy
 	$(CARGO) fmt --all --check

@@ -1,5 +1,8 @@
 //! What the command-line tool does, for it alone: this is not an interface for programs.
 
+#[doc(hidden)]
+pub mod phases;
+
 use std::ffi::CString;
 #[cfg(feature = "http")]
 use std::io;

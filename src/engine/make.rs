@@ -7,7 +7,7 @@ use super::compile::{self, How};
 use super::machine::Machine;
 use super::request::{Failure, Request, identify};
 use super::store::Store;
-use super::{Backend, Error, Input, Preparation};
+use super::{Backend, Error, Input, Preparation, Prepared};
 use crate::digest::Digest;
 
 /// Compiles the module of this index. In the code it has the name of its BLAKE3: manifests call it what they like.
@@ -33,6 +33,12 @@ pub(super) fn keep(request: &Request<'_>, input: &Input<'_>, artifact: &Artifact
     };
     let kept = store.keep(sha256, &contents.blake3()?.to_hex(), &request.wanted, &request.machine, artifact);
     kept.map_err(|cause| Error::NotKept { module: input.name.to_owned(), store: store.path.clone(), cause })
+}
+
+/// Compiles a module that is linked with no other, for this machine; returns the size of its code, which is not kept.
+pub(crate) fn compile_alone(backend: &'static Backend, name: &str, prepared: &Prepared) -> Result<usize, Error> {
+    let how = How { backend, linked: false, fuel: false };
+    compile::compile(how, name, prepared, &Machine::host()).map(|artifact| artifact.size())
 }
 
 /// Code that was made ahead of time, or was there.

@@ -36,7 +36,7 @@ use image::Data;
 pub(crate) use limits::{MemoryLimit, store};
 pub(crate) use machine::Machine;
 #[cfg(feature = "compiler")]
-pub(crate) use make::{Made, precompile};
+pub(crate) use make::{Made, compile_alone, precompile};
 use request::{Failure, Request};
 pub(crate) use store::Store;
 #[cfg(feature = "compiler")]

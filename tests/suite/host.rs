@@ -95,7 +95,11 @@ impl Plugin<'_> {
 
     /// Calls `function` and asks for nothing else.
     pub(crate) fn call_only(&self, function: &str, input: &[u8]) -> i32 {
-        let name = CString::new(function).expect("no NUL in the name");
+        self.call_named(&CString::new(function).expect("no NUL in the name"), input)
+    }
+
+    /// The same with a name that is C's.
+    pub(crate) fn call_named(&self, name: &CStr, input: &[u8]) -> i32 {
         let (data, length) = (input.as_ptr(), input.len() as u64);
         // SAFETY: the name is a C string, pointer and length are those of a slice.
         unsafe { ffi::extism_plugin_call(self.context.0, self.id, name.as_ptr(), data, length) }

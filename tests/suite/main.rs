@@ -24,6 +24,9 @@ mod linking;
 mod log;
 mod memory_use;
 mod official_plugins;
+mod pdk;
+#[cfg(feature = "cranelift")]
+mod rewrite_cost;
 #[cfg(feature = "http")]
 mod server;
 mod shared_code;

@@ -2,12 +2,10 @@
 //! today, in both guest ABIs. `make -C fixtures pdk` fetches them; where it has not run, these tests say so and pass,
 //! unless `NO_SKIP` is set.
 
-use std::path::{Path, PathBuf};
-use std::process::Command;
-
 use serde_json::{Value, json};
 
-use crate::host::{Context, manifest, root};
+use crate::host::{Context, manifest};
+use crate::pdk;
 #[cfg(feature = "http")]
 use crate::server::{Server, answer};
 
@@ -26,28 +24,9 @@ const PDKS: [Pdk; 4] = [
     Pdk { version: "1.4.1", shows_config: false },
 ];
 
-/// Where cargo has put every version of the PDK that the workspace `fixtures/NAME` locks.
-fn locate(name: &str) -> Option<Vec<(String, PathBuf)>> {
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let workspace = root().join("fixtures").join(name).join("Cargo.toml");
-    let arguments = ["metadata", "--locked", "--offline", "--format-version", "1", "--manifest-path"];
-    let output = Command::new(cargo).args(arguments).arg(workspace).output().expect("cargo runs");
-    if !output.status.success() {
-        return None;
-    }
-    let metadata: Value = serde_json::from_slice(&output.stdout).expect("cargo writes JSON");
-    let packages = metadata["packages"].as_array().expect("a list").iter();
-    let pdks = packages.filter(|package| package["name"] == "extism-pdk").map(|package| {
-        let text = |key: &str| package[key].as_str().expect("a text");
-        let directory = Path::new(text("manifest_path")).parent().expect("a file has a directory");
-        (text("version").to_owned(), directory.to_owned())
-    });
-    Some(pdks.collect())
-}
-
 /// Runs `test` on the plugin `file` of each PDK.
 fn with_plugins(file: &str, test: impl Fn(&Pdk, Vec<u8>)) {
-    let (Some(mut found), Some(more)) = (locate("pdk-a"), locate("pdk-b")) else {
+    let (Some(mut found), Some(more)) = (pdk::locate("pdk-a"), pdk::locate("pdk-b")) else {
         assert!(std::env::var_os("NO_SKIP").is_none(), "the PDKs are missing: make -C fixtures pdk");
         println!("skipped: the PDKs are missing (make -C fixtures pdk)");
         return;

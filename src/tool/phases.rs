@@ -1,0 +1,36 @@
+//! Steps on a plugin's way one by one, for the benchmarks and for the test of what the rewrite costs.
+
+use super::{Error, failed};
+use crate::engine::{self, Prepared};
+use crate::guest::{self, Inlining};
+use crate::manifest::{self, MAIN};
+
+/// A module as it is compiled.
+pub struct Rewritten(Prepared);
+
+/// Reads a module or a manifest; returns how many modules it has.
+///
+/// # Errors
+/// It is neither.
+pub fn parse(input: &[u8]) -> Result<usize, Error> {
+    manifest::parse(input).map(|manifest| manifest.modules.len()).map_err(failed)
+}
+
+/// Rewrites a module that is alone in its manifest.
+///
+/// # Errors
+/// It is none.
+pub fn rewrite(wasm: &[u8]) -> Result<Rewritten, Error> {
+    let rewritten = guest::rewrite(MAIN, wasm, Inlining::Alone).map_err(failed)?;
+    let moving = rewritten.has_io_memory.then_some(guest::IO_MEMORY_MAX_PAGES);
+    Ok(Rewritten(Prepared { wasm: rewritten.wasm, moving }))
+}
+
+/// Compiles a module for this machine; returns the size of the code.
+///
+/// # Errors
+/// The compiler is not built in, or cannot compile it.
+pub fn compile(compiler: &str, Rewritten(prepared): &Rewritten) -> Result<usize, Error> {
+    let backend = engine::named("the caller", compiler).map_err(failed)?;
+    engine::compile_alone(backend, MAIN, prepared).map_err(failed)
+}

@@ -1,0 +1,140 @@
+//! Modules in which everything that is inlined may be called, made of bytes, and the same ones without. The fuzz target
+//! `rewrite` uses this file too.
+
+use arbitrary::Unstructured;
+use serde_json::json;
+use wasm_smith::{Config, Module};
+
+use super::visible;
+use crate::host::{Answer, Context, base64};
+
+/// All functions that are inlined, of both ABIs, and others that work on the same memory.
+const IMPORTS: &str = r#"(module
+    (import "env" "extism_load_u8" (func (param i64) (result i32)))
+    (import "env" "extism_load_u64" (func (param i64) (result i64)))
+    (import "env" "extism_store_u8" (func (param i64 i32)))
+    (import "env" "extism_store_u64" (func (param i64 i64)))
+    (import "env" "extism_input_load_u8" (func (param i64) (result i32)))
+    (import "env" "extism_input_load_u64" (func (param i64) (result i64)))
+    (import "env" "extism_input_length" (func (result i64)))
+    (import "env" "extism_input_offset" (func (result i64)))
+    (import "env" "extism_output_set" (func (param i64 i64)))
+    (import "env" "extism_alloc" (func (param i64) (result i64)))
+    (import "env" "extism_free" (func (param i64)))
+    (import "env" "extism_length" (func (param i64) (result i64)))
+    (import "extism:host/env" "load_u8" (func (param i64) (result i32)))
+    (import "extism:host/env" "load_u64" (func (param i64) (result i64)))
+    (import "extism:host/env" "store_u8" (func (param i64 i32)))
+    (import "extism:host/env" "store_u64" (func (param i64 i64)))
+    (import "extism:host/env" "input_load_u8" (func (param i64) (result i32)))
+    (import "extism:host/env" "input_load_u64" (func (param i64) (result i64)))
+    (import "extism:host/env" "input_length" (func (result i64)))
+    (import "extism:host/env" "input_offset" (func (result i64)))
+    (import "extism:host/env" "input_set" (func (param i64 i64)))
+    (import "extism:host/env" "output_set" (func (param i64 i64)))
+    (import "extism:host/env" "output_offset" (func (result i64)))
+    (import "extism:host/env" "output_length" (func (result i64)))
+    (import "extism:host/env" "reset" (func)))"#;
+
+/// What a generated module exports.
+const EXPORTS: &str = r#"(module
+    (func (export "one") (result i32) (i32.const 0)) (func (export "two"))
+    (func (export "more") (param i64 i64) (result i64) (i64.const 0)) (global (export "g") (mut i64) (i64.const 0)))"#;
+
+fn config() -> Config {
+    let wasm = |wat: &str| wat::parse_str(wat).expect("WAT");
+    Config {
+        available_imports: Some(wasm(IMPORTS)),
+        exports: Some(wasm(EXPORTS)),
+        allow_start_export: true,
+        min_funcs: 3,
+        max_funcs: 20,
+        max_imports: 25,
+        min_imports: 5,
+        max_memories: 3,
+        max_memory32_bytes: 1 << 20,
+        max_tables: 3,
+        max_table_elements: 1000,
+        table_max_size_required: true,
+        // Which of two NaNs comes out of an addition is the compiler's to choose.
+        canonicalize_nans: true,
+        bulk_memory_enabled: true,
+        reference_types_enabled: true,
+        custom_page_sizes_enabled: false,
+        exceptions_enabled: false,
+        extended_const_enabled: true,
+        gc_enabled: false,
+        memory64_enabled: false,
+        multi_value_enabled: true,
+        relaxed_simd_enabled: false,
+        shared_everything_threads_enabled: false,
+        // Singlepass has none of these.
+        simd_enabled: false,
+        tail_call_enabled: false,
+        threads_enabled: false,
+        wide_arithmetic_enabled: false,
+        ..Config::default()
+    }
+}
+
+/// A module that ends, if one comes out of `noise`.
+pub(crate) fn module(noise: &mut Unstructured<'_>) -> arbitrary::Result<Vec<u8>> {
+    let mut module = Module::new(config(), noise)?;
+    // Fails for bodies of random bytes, which are not asked for.
+    module.ensure_termination(2000).map_err(|_| arbitrary::Error::IncorrectFormat)?;
+    Ok(visible::made(&module.to_bytes()).expect("it is a module"))
+}
+
+/// What a plugin answers to a few calls, or why there is none.
+pub(crate) type Answers = Result<Vec<Answer>, String>;
+
+/// Runs a module with its calls inlined, alone and linked with another one; and with instructions counted, which is when
+/// nothing is inlined. Panics where that makes a difference; returns what the module has answered.
+pub(crate) fn compare(wasm: &[u8]) -> Answers {
+    let called = run(manifest(wasm, false, Some(FUEL)));
+    let linked = run(manifest(wasm, true, None));
+    assert_same(&called, &linked, "linked");
+    let alone = run(manifest(wasm, false, None));
+    assert_same(&called, &alone, "alone");
+    alone
+}
+
+/// More instructions than a generated module can execute.
+const FUEL: u64 = 1 << 50;
+
+fn manifest(wasm: &[u8], linked: bool, fuel: Option<u64>) -> String {
+    let entry = |name: &str, module: &[u8]| {
+        let mut data = String::new();
+        base64(module, &mut data);
+        json!({"name": name, "data": data})
+    };
+    let mut modules = vec![entry("main", wasm)];
+    if linked {
+        modules.push(entry("beside", b"(module)"));
+    }
+    json!({"wasm": modules, "memory": {"max_pages": 200}, "fuel": fuel}).to_string()
+}
+
+fn run(manifest: String) -> Answers {
+    let context = Context::new();
+    let plugin = context.create(manifest, false)?;
+    let inputs: [&[u8]; 4] = [b"", b"1234567", b"12345678", &[7; 3000]];
+    Ok(inputs
+        .iter()
+        .flat_map(|input| ["one", "two", visible::SEEN].map(|function| plugin.call(function, input)))
+        .collect())
+}
+
+/// How deep calls may go depends on the code: where one of them goes too deep, and after that, nothing can be compared.
+fn assert_same(one: &Answers, other: &Answers, how: &str) {
+    let is_too_deep = |error: &str| error.contains("call stack exhausted");
+    match (one, other) {
+        (Ok(one), Ok(other)) => {
+            let both = one.iter().zip(other);
+            let comparable = both.take_while(|(one, other)| ![one, other].iter().any(|it| is_too_deep(it.error())));
+            comparable.for_each(|(one, other)| assert_eq!(one, other, "{how}"));
+        }
+        (Err(error), _) | (_, Err(error)) if is_too_deep(error) => {}
+        _ => assert_eq!(one, other, "{how}"),
+    }
+}
