@@ -31,9 +31,11 @@ pub(crate) use abi::{HOST_MODULE, import, is_known};
 pub(crate) use host::fetch::Network;
 pub(crate) use host::vars::Vars;
 pub(crate) use io_memory::{Capacity, IoMemory};
+#[cfg(feature = "compiler")]
+pub(crate) use reserved::IO_MEMORY_MAX_PAGES;
 pub(crate) use reserved::{
-    DATA_SECTION, FUEL_GONE_EXPORT, FUEL_LEFT_EXPORT, IO_MEMORY_EXPORT, IO_MEMORY_MAX_PAGES, MEMORY_EXPORT,
-    REWRITE_VERSION, START_EXPORT, is_reserved,
+    DATA_SECTION, FUEL_GONE_EXPORT, FUEL_LEFT_EXPORT, IO_MEMORY_EXPORT, MEMORY_EXPORT, REWRITE_VERSION, START_EXPORT,
+    is_reserved,
 };
 #[cfg(feature = "compiler")]
 pub(crate) use rewrite::{Error as RewriteError, rewrite};
