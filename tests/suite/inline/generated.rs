@@ -77,12 +77,17 @@ fn config() -> Config {
     }
 }
 
-/// A module that ends, if one comes out of `noise`.
+/// A module that ends, if one comes out of `noise`, in which it matters what it does with the host's functions.
 pub(crate) fn module(noise: &mut Unstructured<'_>) -> arbitrary::Result<Vec<u8>> {
+    Ok(visible::made(&plain(noise)?).expect("it is a module"))
+}
+
+/// A module that ends, if one comes out of `noise`.
+pub(crate) fn plain(noise: &mut Unstructured<'_>) -> arbitrary::Result<Vec<u8>> {
     let mut module = Module::new(config(), noise)?;
     // Fails for bodies of random bytes, which are not asked for.
     module.ensure_termination(2000).map_err(|_| arbitrary::Error::IncorrectFormat)?;
-    Ok(visible::made(&module.to_bytes()).expect("it is a module"))
+    Ok(module.to_bytes())
 }
 
 /// What a plugin answers to a few calls, or why there is none.
