@@ -36,9 +36,10 @@ fn generated_modules_behave_the_same() {
         println!("seed {seed}");
         if let Ok(answers) = generated::compare(&wasm) {
             run += 1;
-            // A third of the calls are of what was added, and cannot fail.
+            // A third of the calls are of what was added, if it was, and cannot fail.
             let without_trap = answers.iter().filter(|answer| answer.code != -1).count();
-            good += usize::from(without_trap > answers.len() / 3);
+            let added = if Compiler::in_use() == "llvm" { 0 } else { answers.len() / 3 };
+            good += usize::from(without_trap > added);
         }
     }
     assert!(run > 200 && good > 100, "{run} run, {good} of them without a trap");
