@@ -88,19 +88,19 @@ impl DirectMemory {
         self.memory.grow(store, Pages(pages)).ok().map(drop)
     }
 
-    /// Zeroes the first `end` bytes.
-    pub(super) fn clear(&mut self, end: u64) {
-        self.zero(0..end);
+    /// Copies a range to `offset`, if both places are inside the memory. They may overlap.
+    pub(super) fn copy_within(&mut self, from: Range<u64>, offset: u64) -> Option<()> {
+        let end = offset.checked_add(from.end.checked_sub(from.start)?)?;
+        let (source, length) = self.checked(&from)?;
+        let (target, _) = self.checked(&(offset..end))?;
+        // SAFETY: both are inside the memory, all of which can be read and written; nothing in Rust refers to its bytes, as
+        // `self` is borrowed alone.
+        unsafe { source.copy_to(target, length) };
+        Some(())
     }
 
-    /// As [`clear`](Self::clear), by giving the pages back to the system, which has them zero again when they are used.
-    pub(super) fn discard(&mut self, end: u64) {
-        let end = end.min(self.size());
-        let dropped = self.drop_pages(end / PAGE * PAGE);
-        self.zero(dropped..end);
-    }
-
-    fn zero(&mut self, range: Range<u64>) {
+    /// Zeroes a range, as far as there is memory.
+    pub(super) fn clear(&mut self, range: Range<u64>) {
         // A fill of nothing is not for nothing: with some processors, the library's way to do it takes as long as a call.
         let end = range.end.min(self.size());
         if range.start < end
@@ -110,22 +110,31 @@ impl DirectMemory {
         }
     }
 
-    /// Makes the system drop the first `length` bytes, whole pages inside the memory; returns how many it has dropped.
-    #[cfg(target_os = "linux")]
-    fn drop_pages(&mut self, length: u64) -> u64 {
-        use rustix::mm::{Advice, madvise};
-        let Some((start, bytes)) = self.checked(&(0..length)) else { return 0 };
-        // SAFETY: the range is the start of a WebAssembly memory, which Wasmer maps privately and anonymously at a page's
-        // boundary, so that dropped pages read as zeros; it is inside the memory, and nothing in Rust refers to its bytes.
-        match unsafe { madvise(start.cast(), bytes, Advice::LinuxDontNeed) } {
-            Ok(()) => length,
-            Err(_) => 0,
+    /// As [`clear`](Self::clear), by giving the pages back to the system, which has them zero again when they are used.
+    pub(super) fn discard(&mut self, range: Range<u64>) {
+        let end = range.end.min(self.size());
+        let pages = range.start.next_multiple_of(PAGE)..end / PAGE * PAGE;
+        if self.drop_pages(&pages) {
+            self.clear(range.start..pages.start.min(end));
+            self.clear(pages.end..end);
+        } else {
+            self.clear(range);
         }
     }
 
+    /// Makes the system drop a range of whole pages, if there is one in the memory, and it can.
+    #[cfg(target_os = "linux")]
+    fn drop_pages(&mut self, pages: &Range<u64>) -> bool {
+        use rustix::mm::{Advice, madvise};
+        let Some((start, bytes)) = self.checked(pages).filter(|(_, bytes)| *bytes > 0) else { return false };
+        // SAFETY: the range is a part of a WebAssembly memory, which Wasmer maps privately and anonymously at a page's
+        // boundary, so that dropped pages read as zeros; it is inside the memory, and nothing in Rust refers to its bytes.
+        unsafe { madvise(start.cast(), bytes, Advice::LinuxDontNeed) }.is_ok()
+    }
+
     #[cfg(not(target_os = "linux"))]
-    fn drop_pages(&mut self, _: u64) -> u64 {
-        0
+    fn drop_pages(&mut self, _: &Range<u64>) -> bool {
+        false
     }
 }
 

@@ -98,50 +98,74 @@ impl IoMemory {
         self.memory.as_ref().map(DirectMemory::memory)
     }
 
-    /// Clears what the previous call left and copies `input` in as the first block. No block for an empty input: its
-    /// offset is 0.
+    /// Copies `input` in as the first block, and clears everything else that the previous call left. No block for an empty
+    /// input: its offset is 0.
     pub(super) fn begin(&mut self, store: &mut impl AsStoreMut, input: &[u8]) -> Result<(), Fault> {
-        // The output of the previous call may be the input of this one; it is about to be cleared.
-        let output;
-        let input = if self.contains(input) {
-            output = input.to_vec();
-            output.as_slice()
-        } else {
-            input
-        };
-        self.reset();
+        // What the previous call has put out may be the input of this one.
+        let inside = self.place_of(input);
+        let copy = std::mem::take(&mut self.output_copy);
+        let written = self.forget();
+        let placed = self.place(store, input, inside);
+        drop(copy);
+        let kept = placed.as_ref().map_or(0..0, Clone::clone);
+        self.clear(written, &kept);
+        self.place_input(kept);
+        placed.map(drop)
+    }
+
+    /// Makes the first block of `input`, which lies `inside` the memory or outside of it.
+    fn place(
+        &mut self,
+        store: &mut impl AsStoreMut,
+        input: &[u8],
+        inside: Option<Range<u64>>,
+    ) -> Result<Range<u64>, Fault> {
         if input.is_empty() {
-            return Ok(());
+            return Ok(0..0);
         }
         let length = input.len() as u64;
         let offset = self.alloc_below(store, length, u64::MAX).ok_or(Fault::OutOfMemory(length))?;
-        self.write(offset, input)?;
-        self.place_input(offset..offset + length);
-        Ok(())
+        match (inside, &mut self.memory) {
+            (Some(from), Some(memory)) => memory.copy_within(from, offset).ok_or(Fault::OutOfBounds)?,
+            _ => self.write(offset, input)?,
+        }
+        Ok(offset..offset + length)
     }
 
-    /// True if `bytes` lie in this memory, or in the copy of its output.
-    fn contains(&self, bytes: &[u8]) -> bool {
-        let Some(memory) = &self.memory else { return false };
-        let distance = bytes.as_ptr().addr().wrapping_sub(memory.base().addr());
-        (distance as u64) < memory.size() || self.output_copy.as_ptr_range().contains(&bytes.as_ptr())
+    /// Where in this memory `bytes` are; `None` if they do not begin in it.
+    fn place_of(&self, bytes: &[u8]) -> Option<Range<u64>> {
+        let memory = self.memory.as_ref()?;
+        let offset = bytes.as_ptr().addr().wrapping_sub(memory.base().addr()) as u64;
+        (offset < memory.size()).then(|| offset..offset.saturating_add(bytes.len() as u64))
     }
 
     /// Forgets input, output and blocks, and clears every byte that was written.
     pub(super) fn reset(&mut self) {
+        let written = self.forget();
+        self.clear(written, &(0..0));
+    }
+
+    /// Forgets input, output and blocks. Returns from where on the bytes are zero.
+    fn forget(&mut self) -> u64 {
         self.place_input(0..0);
         self.forget_output();
         self.blocks.clear();
-        if let Some(memory) = &mut self.memory {
-            let inlined = if self.bound == 0 || self.registers.is_empty() { 0 } else { self.bound + WORD };
-            let written = if self.capacity.imported { memory.size() } else { self.dirty_end.max(inlined) };
-            match self.usage.note(written) {
-                None => memory.clear(written),
-                Some(resident) => memory.discard(resident),
-            }
-        }
+        let inlined = if self.bound == 0 || self.registers.is_empty() { 0 } else { self.bound + WORD };
+        let written = if self.capacity.imported { self.size() } else { self.dirty_end.max(inlined) };
         self.dirty_end = 0;
         self.set_bound(0);
+        written
+    }
+
+    /// Clears the bytes before `written` that are not `kept`.
+    fn clear(&mut self, written: u64, kept: &Range<u64>) {
+        self.dirty_end = kept.end;
+        let Some(memory) = &mut self.memory else { return };
+        memory.clear(0..kept.start.min(written));
+        match self.usage.note(written) {
+            None => memory.clear(kept.end..written),
+            Some(resident) => memory.discard(kept.end..resident),
+        }
     }
 
     fn set_bound(&mut self, bound: u64) {

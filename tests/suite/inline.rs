@@ -6,8 +6,6 @@ mod visible;
 
 use arbitrary::Unstructured;
 
-use crate::host::Compiler;
-
 /// Numbers that look random and are the same each time: SplitMix64.
 pub(crate) fn noise(seed: u64) -> impl Iterator<Item = u64> {
     let mut state = seed;
@@ -22,10 +20,7 @@ pub(crate) fn noise(seed: u64) -> impl Iterator<Item = u64> {
 /// A module, if one comes out of it.
 fn generate(seed: u64) -> Option<Vec<u8>> {
     let noise: Vec<u8> = noise(seed).flat_map(u64::to_le_bytes).take(3000).collect();
-    // With LLVM one of the modules in which it matters more what the host's functions return answers differently when they are
-    // inlined, and nobody knows yet which of the two is right.
-    let make = if Compiler::in_use() == "llvm" { generated::plain } else { generated::module };
-    make(&mut Unstructured::new(&noise)).ok()
+    generated::module(&mut Unstructured::new(&noise)).ok()
 }
 
 #[test]
@@ -36,10 +31,9 @@ fn generated_modules_behave_the_same() {
         println!("seed {seed}");
         if let Ok(answers) = generated::compare(&wasm) {
             run += 1;
-            // A third of the calls are of what was added, if it was, and cannot fail.
+            // A third of the calls are of what was added, and cannot fail.
             let without_trap = answers.iter().filter(|answer| answer.code != -1).count();
-            let added = if Compiler::in_use() == "llvm" { 0 } else { answers.len() / 3 };
-            good += usize::from(without_trap > added);
+            good += usize::from(without_trap > answers.len() / 3);
         }
     }
     assert!(run > 200 && good > 100, "{run} run, {good} of them without a trap");

@@ -5,6 +5,7 @@ use extism::ffi;
 use super::{Abi, BOTH, bytes, memory_size, module, numbers};
 use crate::child;
 use crate::host::{Context, Plugin, fixture, manifest};
+use crate::inline::noise;
 
 const BODY: &str = r#"
     (memory 1)
@@ -15,6 +16,7 @@ const BODY: &str = r#"
         (i32.const 0x5a))
       (call $output_set (call $argument (i64.const 0)) (call $argument (i64.const 1))))
     (func (export "output_input") (call $output_set (call $input_offset) (call $input_length)))
+    (func (export "output_first") (call $output_set (i64.const 0) (i64.const 200000)))
     (func (export "fill_block") (local $block i64)
       (local.set $block (call $alloc (call $argument (i64.const 0))))
       (call $store_u8
@@ -157,6 +159,31 @@ fn output_may_be_the_next_input() {
                 assert_eq!(plugins[0].call_with_output_of("echo", &plugins[1]), 0);
             }
             assert_eq!(plugins[0].output(), text, "{abi:?}: {length}");
+        }
+    }
+}
+
+/// Any part of the memory may be, wherever it lies; nothing else of the call before is left.
+#[test]
+fn any_output_may_be_the_next_input() {
+    let mut noise = noise(1);
+    let mut below = |bound: u64| noise.next().expect("no end") % bound;
+    for abi in BOTH {
+        let context = Context::new();
+        let plugin = context.plugin(module(abi, BODY));
+        // So that there are so many bytes.
+        assert_eq!(plugin.call_only("fill_block", &bytes(&[300_000])), 0);
+        for _ in 0..300 {
+            let range = [16, 1000, 150_000][below(3) as usize];
+            let (offset, length) = (below(range), below(range) + 1);
+            let mut input = bytes(&[offset, length]);
+            input.extend((0..200_000).map(|_| below(255) as u8 + 1));
+            assert_eq!(plugin.call_only("mark_and_output_set", &input), 0);
+            let output = plugin.output();
+            assert_eq!(plugin.call_with_output_of("output_first", &plugin), 0);
+            let mut expected = vec![0; 200_000];
+            expected[64..64 + output.len()].copy_from_slice(&output);
+            assert!(plugin.output() == expected, "{abi:?}: {offset}+{length}");
         }
     }
 }

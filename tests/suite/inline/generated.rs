@@ -6,7 +6,7 @@ use serde_json::json;
 use wasm_smith::{Config, Module};
 
 use super::visible;
-use crate::host::{Answer, Context, base64};
+use crate::host::{Answer, Compiler, Context, base64};
 
 /// All functions that are inlined, of both ABIs, and others that work on the same memory.
 const IMPORTS: &str = r#"(module
@@ -130,14 +130,22 @@ fn run(manifest: String) -> Answers {
         .collect())
 }
 
-/// How deep calls may go depends on the code: where one of them goes too deep, and after that, nothing can be compared.
+/// How deep calls may go depends on the code: where one of them goes too deep, and after that, nothing can be compared. With
+/// LLVM neither can what comes after an access to memory that is not there: it moves writes to globals across it.
 fn assert_same(one: &Answers, other: &Answers, how: &str) {
     let is_too_deep = |error: &str| error.contains("call stack exhausted");
+    let is_vague = |error: &str| Compiler::in_use() == "llvm" && error.contains("out of bounds memory access");
     match (one, other) {
         (Ok(one), Ok(other)) => {
-            let both = one.iter().zip(other);
-            let comparable = both.take_while(|(one, other)| ![one, other].iter().any(|it| is_too_deep(it.error())));
-            comparable.for_each(|(one, other)| assert_eq!(one, other, "{how}"));
+            for (one, other) in one.iter().zip(other) {
+                if [one, other].iter().any(|it| is_too_deep(it.error())) {
+                    break;
+                }
+                assert_eq!(one, other, "{how}");
+                if is_vague(one.error()) {
+                    break;
+                }
+            }
         }
         (Err(error), _) | (_, Err(error)) if is_too_deep(error) => {}
         _ => assert_eq!(one, other, "{how}"),
