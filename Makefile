@@ -13,6 +13,9 @@ DIST ?= target/dist
 # Features besides the default ones, such as `llvm,singlepass`; NO_DEFAULT=1 leaves those out.
 FEATURES ?=
 NO_DEFAULT ?=
+# What is fuzzed, and for how long.
+TARGET ?= rewrite
+SECONDS ?= 30
 # Ends with what to do where LLVM is missing.
 llvm = test -x $${LLVM_SYS_221_PREFIX:-/usr/lib/llvm-22}/bin/llvm-config || \
     { echo "no LLVM 22: run 'make deps-llvm', or set LLVM_SYS_221_PREFIX" >&2; exit 1; }
@@ -26,7 +29,7 @@ PLUGIN := fixtures/wasm/count_vowels.v0.wasm
 # Not CC: with another value in the environment, cargo builds everything that has C in it anew.
 export CARGO DESTDIR PREFIX LIBDIR INCLUDEDIR
 
-.PHONY: help build headless tool compare example test test-rust test-compilers test-c test-valgrind test-python test-install bench bench-gate lint deny deps-llvm check-features header fixtures \
+.PHONY: help build headless tool compare example test test-rust test-compilers test-c test-valgrind test-python test-install bench bench-gate fuzz lint deny deps-llvm check-features header fixtures \
         fixtures-big fixtures-pdk install uninstall clean
 .DELETE_ON_ERROR:
 
@@ -39,6 +42,7 @@ help: ## show this list
 	@echo "           FEATURES=llvm,singlepass, NO_DEFAULT=1, DIST=DIRECTORY (build, tool), SUDO=sudo (deps-llvm)"
 	@echo "           PEER=/path/to/libextism.so, COMPARE_FLAGS='--rounds 9' (compare)"
 	@echo "           CASES=call/echo (bench: those whose names contain it)"
+	@echo "           TARGET=rewrite, SECONDS=600 (fuzz)"
 
 build: $(DIST)/libextism.so ## build libextism.so and libextism.a into target/dist
 
@@ -78,6 +82,13 @@ test-install: ## install into a temporary root and build the examples there
 
 bench: ## measure each step on a plugin's way: parse, rewrite, compile, new, call
 	$(CARGO) bench --locked --bench phases -- $(CASES)
+
+# Starts from the corpus that the last run has left, and leaves what it finds beside it.
+fuzz: ## fuzz TARGET for SECONDS: `rewrite` compares modules with and without inlined calls
+	RUSTC_WORKSPACE_WRAPPER=$(CURDIR)/fuzz/instrument.sh $(CARGO) build --release --locked -p extism-fuzz --bin $(TARGET)
+	@mkdir -p target/fuzz/$(TARGET)
+	target/release/$(TARGET) -max_total_time=$(SECONDS) -timeout=60 -rss_limit_mb=8192 -max_len=4096 -len_control=0 \
+	    -artifact_prefix=target/fuzz/$(TARGET)- target/fuzz/$(TARGET)
 
 lint: ## rustfmt and clippy
 	$(CARGO) fmt --all --check
