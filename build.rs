@@ -28,7 +28,7 @@ fn main() {
     let config = cbindgen::Config::from_file(root.join("cbindgen.toml")).expect("cbindgen.toml is valid");
     let mut builder = cbindgen::Builder::new().with_config(config);
     // In the order of the header: upstream's functions in upstream's order, then what is new.
-    for source in ["context", "plugin", "log", "compiler"] {
+    for source in ["context", "plugin", "log", "compiler", "cancel"] {
         builder = builder.with_src(root.join(format!("src/ffi/{source}.rs")));
     }
     builder.generate().expect("src/ffi can be read").write_to_file(&header);

@@ -10,6 +10,12 @@
 #include <stdint.h>
 
 /**
+ * Stops what one plugin runs. Made by `extism_plugin_cancel_handle`, freed by `extism_cancel_handle_free`; its contents are
+ * private. It may be used by any thread at any time, also after its plugin and context have been freed.
+ */
+typedef struct ExtismCancelHandle ExtismCancelHandle;
+
+/**
  * A set of plugins. Made by `extism_context_new`, freed by `extism_context_free`; its contents are private.
  *
  * All functions may be called from any thread. Calls on different plugins of a context run in parallel, calls on the
@@ -186,6 +192,17 @@ ExtismSize extism_plugin_output_length(struct ExtismContext *ctx, ExtismPlugin p
 const uint8_t *extism_plugin_output_data(struct ExtismContext *ctx, ExtismPlugin plugin);
 
 /**
+ * How many instructions the last call of a plugin has executed, where its manifest has `fuel`: of all its modules together,
+ * without those that are commands. Waits for a running call; leaves errors as they are.
+ *
+ * @param ctx The context that the plugin belongs to.
+ * @param plugin The plugin's id.
+ * @return The number; 0 if instructions are not counted, nothing has been called, or there is no such plugin.
+ */
+uint64_t extism_plugin_fuel_used(struct ExtismContext *ctx,
+                                 ExtismPlugin plugin);
+
+/**
  * Sets where log lines go, for the whole process. Can be called again at any time, from any thread; until the first
  * call lines go to the logger of the host, if that is written in Rust and has one.
  *
@@ -239,3 +256,30 @@ const char *extism_compiler(void);
  * `name` must be NULL or point to a NUL-terminated string.
  */
 bool extism_compiler_available(const char *name);
+
+/**
+ * Makes a handle that stops calls of a plugin. It follows `extism_plugin_update`. Does not wait for a running call.
+ *
+ * @param ctx The context that the plugin belongs to.
+ * @param plugin The plugin's id.
+ * @return The handle, to be freed with `extism_cancel_handle_free`. NULL if there is no such plugin.
+ */
+const struct ExtismCancelHandle *extism_plugin_cancel_handle(struct ExtismContext *ctx, ExtismPlugin plugin);
+
+/**
+ * Stops the call that a plugin is running, which then returns -1; its error text contains `cancelled`. It stops at once in the
+ * plugin's own code, and also in waiting for a timer or an answer by HTTP; in anything else that the library does for the
+ * plugin, such as to fill memory, at the end of that. The plugin can be called again. Does not wait for the call to stop.
+ *
+ * @param handle The handle. NULL and handles that have been freed are ignored.
+ * @return true if a call was running, which may have come to its end by itself all the same; false if not, and then
+ *         nothing has happened.
+ */
+bool extism_plugin_cancel(const struct ExtismCancelHandle *handle);
+
+/**
+ * Frees a handle. NULL and handles that have been freed before are ignored.
+ *
+ * @param handle The handle, or NULL.
+ */
+void extism_cancel_handle_free(const struct ExtismCancelHandle *handle);

@@ -81,6 +81,8 @@ pub(crate) enum Error {
     Timeout { url: String, phase: &'static str, via: Via },
     #[error("`{url}`: {cause}{via}")]
     Failed { url: String, cause: String, via: Via },
+    #[error("nobody waits for the answer any more")]
+    Unwanted,
     #[error("`{url}`: the answer is longer than the limit of {max} bytes ({setting}){via}")]
     TooLong { url: String, max: u64, setting: &'static str, via: Via },
 }
@@ -213,7 +215,7 @@ impl Response {
         matches!(self.status, 301 | 302 | 303 | 307 | 308).then(|| self.header("location")).flatten()
     }
 
-    /// Reads the body, and shows each piece of it to `each`. `setting` says where the limit of `max` bytes is from.
+    /// Reads the body, and shows each piece of it to `each`, which says whether to go on. `setting` says where the limit of `max` bytes is from.
     ///
     /// # Errors
     /// It is longer, ends early, is not what its encoding says, or takes too long.
@@ -221,7 +223,7 @@ impl Response {
         &mut self,
         max: u64,
         setting: &'static str,
-        mut each: impl FnMut(&[u8]),
+        mut each: impl FnMut(&[u8]) -> bool,
     ) -> Result<Vec<u8>, Error> {
         if !self.has_body {
             return Ok(Vec::new());
@@ -246,7 +248,9 @@ impl Response {
             if (bytes.len() + count) as u64 > max {
                 return Err(too_long());
             }
-            each(&piece[..count]);
+            if !each(&piece[..count]) {
+                return Err(Error::Unwanted);
+            }
             bytes.extend_from_slice(&piece[..count]);
         }
     }

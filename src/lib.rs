@@ -13,6 +13,7 @@ pub mod ffi;
 mod guest;
 #[cfg(feature = "http")]
 mod http;
+mod interrupt;
 mod loader;
 mod log;
 mod manifest;

@@ -21,6 +21,7 @@ use crate::recent::{Passing, Recent, with_recent};
 use error_text::ErrorText;
 use ids::Ids;
 pub(crate) use ids::PluginId;
+pub(crate) use slot::Canceller;
 use slot::Slot;
 
 /// The plugins of one caller.
@@ -212,6 +213,23 @@ impl Context {
     /// There is no such plugin.
     pub(crate) fn output(&self, id: PluginId) -> Result<(*const u8, u64), Error> {
         self.use_plugin(id, |plugin, _| plugin.output())
+    }
+
+    /// How many instructions the last call of plugin `id` has executed, if they are counted.
+    ///
+    /// # Errors
+    /// There is no such plugin.
+    pub(crate) fn fuel_used(&self, id: PluginId) -> Result<u64, Error> {
+        let used = self.with_slot(id, |slot| slot.with(Plugin::fuel_used));
+        used.unwrap_or(Err(Error::NoSuchPlugin(id)))
+    }
+
+    /// To stop what plugin `id` runs. Does not wait for it.
+    ///
+    /// # Errors
+    /// There is no such plugin.
+    pub(crate) fn canceller(&self, id: PluginId) -> Result<Canceller, Error> {
+        self.with_slot(id, Slot::canceller).ok_or(Error::NoSuchPlugin(id))
     }
 
     /// The error of plugin `id`, or of the context if there is no such plugin. Does not wait for a running call.

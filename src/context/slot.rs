@@ -1,12 +1,14 @@
 //! One plugin's place in a context: the plugin behind its lock, and its error, which can be read while the plugin runs.
 
 use std::cell::{RefCell, RefMut};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use parking_lot::ReentrantMutex;
+use parking_lot::{Mutex, ReentrantMutex};
 
 use super::error_text::ErrorText;
 use super::{Error, PluginId};
+use crate::interrupt::Handle;
 use crate::plugin::Plugin;
 use crate::recent::Passing;
 
@@ -20,6 +22,19 @@ pub(super) struct Slot {
     /// host that calls the library; the cell then tells that the plugin is busy.
     plugin: ReentrantMutex<RefCell<Option<Plugin>>>,
     error: ErrorText,
+    canceller: Canceller,
+}
+
+/// Stops what the plugin in a slot runs, whichever plugin that is; nothing, once there is none.
+#[derive(Debug, Clone)]
+pub(crate) struct Canceller(Arc<Mutex<Handle>>);
+
+impl Canceller {
+    /// `false` if nothing runs.
+    pub(crate) fn cancel(&self) -> bool {
+        let handle = *self.0.lock();
+        handle.cancel()
+    }
 }
 
 impl Passing for Slot {
@@ -30,8 +45,9 @@ impl Passing for Slot {
 
 impl Slot {
     pub(super) fn new(id: PluginId, plugin: Plugin) -> Self {
+        let canceller = Canceller(Arc::new(Mutex::new(plugin.handle())));
         let plugin = ReentrantMutex::new(RefCell::new(Some(plugin)));
-        Self { id, gone: AtomicBool::new(false), plugin, error: ErrorText::default() }
+        Self { id, gone: AtomicBool::new(false), plugin, error: ErrorText::default(), canceller }
     }
 
     /// Waits for the plugin and gives it to `work`.
@@ -81,8 +97,15 @@ impl Slot {
         let lock = self.plugin.lock();
         let mut place = lock.try_borrow_mut().map_err(|_| Error::Reentered(self.id))?;
         let old = place.take().ok_or(Error::NoSuchPlugin(self.id))?;
+        if let Some(plugin) = &plugin {
+            *self.canceller.0.lock() = plugin.handle();
+        }
         *place = plugin;
         Ok(old)
+    }
+
+    pub(super) fn canceller(&self) -> Canceller {
+        self.canceller.clone()
     }
 
     pub(super) fn set_error(&self, text: String) {

@@ -8,6 +8,7 @@ pub(super) const BACKEND: Backend = Backend {
     simd: true,
     refuses: None,
     linked_memories_move: false,
+    bulk_is_seen: true,
     #[cfg(feature = "cranelift")]
     config: Some(config),
     #[cfg(not(feature = "cranelift"))]

@@ -5,6 +5,8 @@
 
 mod artifact;
 mod backend;
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+mod bulk;
 mod common;
 #[cfg(feature = "compiler")]
 mod compile;
@@ -25,10 +27,11 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use thiserror::Error;
-use wasmer::{AsStoreRef, Engine, Instance, Module};
+use wasmer::{AsStoreMut, AsStoreRef, Engine, Instance, Module};
 
 use crate::contents::{self, Contents};
 use crate::digest::Digest;
+use crate::interrupt::Code;
 pub(crate) use backend::{Backend, choose, find, select};
 #[cfg(feature = "compiler")]
 pub(crate) use backend::{backends, named};
@@ -54,6 +57,8 @@ pub(crate) struct CompiledPlugin {
     memories_move: bool,
     /// What each module's memory begins with.
     data: Arc<[Data]>,
+    /// Where the machine code of the modules' own functions is.
+    pub(crate) code: Arc<Code>,
     /// What modules export the memory as that they have in common.
     common: &'static str,
     /// How much memory the code takes up, in bytes, about.
@@ -61,6 +66,12 @@ pub(crate) struct CompiledPlugin {
 }
 
 impl CompiledPlugin {
+    /// Sees to it that `instance`, a new instance of `module`, can be stopped.
+    pub(crate) fn make_stoppable(&self, store: &mut impl AsStoreMut, module: &Module, instance: &Instance) {
+        #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+        bulk::replace(store, module, instance);
+    }
+
     /// Takes note of what memory 0 of `instance`, an instance of `module` in which nothing has run yet, has in it: instances to
     /// come need not copy it. Its name there is `export`.
     pub(crate) fn note_data(&self, store: &impl AsStoreRef, module: &Module, instance: &Instance, export: &str) {
@@ -147,8 +158,9 @@ pub(crate) struct Preparation<'a, E> {
     pub(crate) prepare: &'a Prepare<'a, E>,
 }
 
-/// Gets the place of a module among the inputs, and the name that it shall have.
-type Prepare<'a, E> = dyn Fn(usize, &str) -> Result<Prepared, E> + 'a;
+/// Gets the place of a module among the inputs, the name that it shall have, and whether its code calls functions that can be
+/// replaced (`bulk.rs`) to fill and copy.
+type Prepare<'a, E> = dyn Fn(usize, &str, bool) -> Result<Prepared, E> + 'a;
 
 /// WebAssembly that can be compiled.
 #[cfg_attr(not(feature = "compiler"), expect(dead_code, reason = "nothing is compiled"))]

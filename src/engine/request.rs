@@ -1,5 +1,6 @@
 //! The code of one compiler for the modules of one manifest: found in the store, else made, then loaded.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use wasmer::sys::EngineBuilder;
@@ -10,6 +11,7 @@ use super::image::Data;
 use super::machine::Machine;
 use super::store::{self, Identity, Store, Wanted};
 use super::{Backend, CompiledPlugin, Error, Input, NoCode, Preparation, make};
+use crate::interrupt::Code;
 
 /// What is known of a module without compiling it. What costs time is found out only where it is needed.
 ///
@@ -81,8 +83,9 @@ impl<'a> Request<'a> {
         }
         let data: Arc<[_]> = modules.iter().map(|module| Data::of(module, preparation.data)).collect();
         let size = size + data.iter().map(Data::size).sum::<usize>();
+        let code = Arc::new(Code::new(modules.iter().flat_map(functions).collect()));
         let memories_move = self.linked && self.backend.linked_memories_move;
-        Ok(CompiledPlugin { engine, modules, memories_move, data, common: preparation.common, size })
+        Ok(CompiledPlugin { engine, modules, memories_move, data, code, common: preparation.common, size })
     }
 
     /// A module from the store, and the size of its code. What is whole there and still cannot be loaded is as good as
@@ -115,4 +118,10 @@ impl<'a> Request<'a> {
         };
         Box::new(missing).into()
     }
+}
+
+/// The addresses of a module's functions.
+fn functions(module: &Module) -> Vec<Range<usize>> {
+    let extents = module.sys_artifact().and_then(|artifact| artifact.finished_function_extents()).unwrap_or_default();
+    extents.iter().map(|(_, extent)| extent.ptr.0.addr()..extent.ptr.0.addr() + extent.length).collect()
 }

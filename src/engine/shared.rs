@@ -218,6 +218,7 @@ fn max_bytes() -> usize {
 #[cfg(test)]
 mod tests {
     use super::{Arc, CompiledPlugin, Identity, Key, MAX_ENTRIES, ModuleBytes, TABLE, Table, get_or_make};
+    use crate::interrupt::Code;
     use std::panic::{AssertUnwindSafe, catch_unwind};
     use std::sync::Barrier;
     use std::sync::atomic::{AtomicU32, Ordering};
@@ -232,7 +233,8 @@ mod tests {
     fn code(size: usize) -> CompiledPlugin {
         let engine = EngineBuilder::headless().engine().into();
         let data = Arc::new([]);
-        CompiledPlugin { engine, modules: Vec::new(), memories_move: false, data, common: "", size }
+        let code = Arc::new(Code::new(Vec::new()));
+        CompiledPlugin { engine, modules: Vec::new(), memories_move: false, data, code, common: "", size }
     }
 
     fn make(key: &Key) -> Arc<CompiledPlugin> {

@@ -1,12 +1,12 @@
-//! Contexts. A C caller holds a token, not a pointer: an address that is looked up in a table and never dereferenced,
-//! and never given twice, so that a stale or foreign one is recognised.
+//! Contexts. A C caller holds a token, not a pointer (`token.rs`).
 
 use std::collections::HashMap;
 use std::sync::{Arc, LazyLock};
 
-use parking_lot::{Mutex, RwLock};
+use parking_lot::RwLock;
 
 use super::guard::{guard, with_context};
+use super::token;
 use crate::context::Context;
 use crate::recent::{Recent, with_recent};
 
@@ -20,30 +20,6 @@ pub struct ExtismContext {
 }
 
 static CONTEXTS: LazyLock<RwLock<HashMap<usize, Arc<Context>>>> = LazyLock::new(RwLock::default);
-
-static TOKENS: Mutex<Tokens> = Mutex::new(Tokens { next: 0, end: 0 });
-
-/// Addresses that nobody else has: those of a block that is allocated, never touched and never freed. It takes up
-/// address space, not memory.
-struct Tokens {
-    next: usize,
-    end: usize,
-}
-
-impl Tokens {
-    const BLOCK: usize = 1 << 20;
-
-    fn take(&mut self) -> *mut ExtismContext {
-        if self.next == self.end {
-            let block: &'static mut [u8] = vec![0; Self::BLOCK].leak();
-            self.next = block.as_ptr().expose_provenance();
-            self.end = self.next + block.len();
-        }
-        let token = self.next;
-        self.next += 1;
-        std::ptr::without_provenance_mut(token)
-    }
-}
 
 /// How many contexts a thread finds again without the table.
 const RECENT: usize = 4;
@@ -64,9 +40,9 @@ pub(super) fn with<T>(token: *const ExtismContext, work: impl FnOnce(&Context) -
 #[unsafe(no_mangle)]
 pub extern "C" fn extism_context_new() -> *mut ExtismContext {
     guard(std::ptr::null_mut(), || {
-        let token = TOKENS.lock().take();
-        CONTEXTS.write().insert(token.addr(), Arc::default());
-        token
+        let token = token::take();
+        CONTEXTS.write().insert(token, Arc::default());
+        std::ptr::without_provenance_mut(token)
     })
 }
 

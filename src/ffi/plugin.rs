@@ -220,3 +220,14 @@ pub extern "C" fn extism_plugin_output_length(ctx: *mut ExtismContext, plugin: E
 pub extern "C" fn extism_plugin_output_data(ctx: *mut ExtismContext, plugin: ExtismPlugin) -> *const u8 {
     with_context(ctx, Some(plugin), ptr::null(), |context| Ok(context.output(plugin)?.0))
 }
+
+/// How many instructions the last call of a plugin has executed, where its manifest has `fuel`: of all its modules together,
+/// without those that are commands. Waits for a running call; leaves errors as they are.
+///
+/// @param ctx The context that the plugin belongs to.
+/// @param plugin The plugin's id.
+/// @return The number; 0 if instructions are not counted, nothing has been called, or there is no such plugin.
+#[unsafe(no_mangle)]
+pub extern "C" fn extism_plugin_fuel_used(ctx: *mut ExtismContext, plugin: ExtismPlugin) -> u64 {
+    with_context(ctx, Some(plugin), 0, |context| Ok(context.fuel_used(plugin)?))
+}

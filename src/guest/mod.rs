@@ -27,6 +27,7 @@ use wasmer::{AsStoreMut, FunctionEnv, Instance, MemoryError};
 
 #[cfg(feature = "http")]
 use crate::http;
+use crate::interrupt::Watch;
 pub(crate) use abi::{HOST_MODULE, import, is_known};
 pub(crate) use host::fetch::Network;
 pub(crate) use host::vars::Vars;
@@ -38,7 +39,7 @@ pub(crate) use reserved::{
     is_reserved,
 };
 #[cfg(feature = "compiler")]
-pub(crate) use rewrite::{Error as RewriteError, rewrite};
+pub(crate) use rewrite::{Bulk, Error as RewriteError, rewrite};
 
 /// Which calls of a module become what they stand for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,6 +61,8 @@ pub(crate) struct Guest {
     error: Option<GuestError>,
     /// When what runs now has to be done.
     deadline: Option<Instant>,
+    /// Whether it shall be stopped before.
+    watch: Watch,
     pub(crate) state: SharedState,
 }
 
@@ -88,6 +91,9 @@ struct GuestError {
 /// Why a host function stops the plugin. The plugin cannot catch it; its caller sees it as the cause of a trap.
 #[derive(Debug, Error)]
 pub(crate) enum Fault {
+    /// What is said of it is said elsewhere.
+    #[error("stopped")]
+    Stopped,
     #[error("out of bounds memory access")]
     OutOfBounds,
     #[error("failed to grow memory by {0}")]
@@ -132,13 +138,14 @@ impl Guest {
         capacity: Capacity,
         own_memory: bool,
         deadline: Option<Instant>,
+        watch: Watch,
         state: SharedState,
     ) -> Result<FunctionEnv<Self>, MemoryError> {
         let mut io = IoMemory::new(capacity);
         if !own_memory {
             io.make(store)?;
         }
-        Ok(FunctionEnv::new(store, Self { io, error: None, deadline, state }))
+        Ok(FunctionEnv::new(store, Self { io, error: None, deadline, watch, state }))
     }
 
     /// Takes note of `instance`, which is in `store` and may have the I/O memory.
@@ -159,6 +166,15 @@ impl Guest {
         self.error = None;
         self.deadline = deadline;
         self.io.begin(store, input)
+    }
+
+    /// Asked by host functions that may take longer than the plugin's own code between them: one of them may be the place where
+    /// the plugin is stopped.
+    fn go_on(&self) -> Result<(), Fault> {
+        match self.watch.stop() {
+            Some(_) => Err(Fault::Stopped),
+            None => Ok(()),
+        }
     }
 
     /// Takes the error text that the plugin has set.

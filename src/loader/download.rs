@@ -177,7 +177,10 @@ impl Wanted<'_> {
             return Err(Error::Status { origin: response.origin(), status: response.status });
         }
         let mut hasher = Sha256::new();
-        let bytes = response.read(self.max, "EXTISM_MAX_MODULE_BYTES", |piece| hasher.update(piece))?;
+        let bytes = response.read(self.max, "EXTISM_MAX_MODULE_BYTES", |piece| {
+            hasher.update(piece);
+            true
+        })?;
         let sha256 = Digest::from_hasher(hasher);
         if let Some(expected) = self.expected.filter(|expected| *expected != sha256) {
             return Err(Error::HashMismatch { found: sha256, expected });

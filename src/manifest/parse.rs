@@ -126,9 +126,6 @@ fn check(document: Document, mut warnings: Vec<String>) -> Result<Manifest<'stat
         modules.push(module_entry(index, entry)?);
     }
     names::settle(&mut modules)?;
-    if document.timeout_ms.is_some() {
-        warnings.push("manifest: `timeout_ms` bounds only downloads and HTTP requests in this version".to_owned());
-    }
     let allowed_hosts = document.allowed_hosts.unwrap_or_default();
     if cfg!(not(feature = "http")) && !allowed_hosts.is_empty() {
         warnings.push("manifest: `allowed_hosts` has no effect, http is not built in".to_owned());

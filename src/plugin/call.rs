@@ -2,6 +2,8 @@
 
 use std::collections::HashMap;
 use std::ffi::{CStr, CString};
+use std::io;
+use std::time::{Duration, Instant};
 
 use thiserror::Error as ThisError;
 use wasmer::{ExternType, FunctionType, Instance, RuntimeError, Store, Type, TypedFunction};
@@ -12,6 +14,7 @@ use super::{Error, Plugin, fuel, trap};
 use crate::error;
 use crate::guest::wasi;
 use crate::guest::{self, Fault};
+use crate::interrupt::{Run, Stopped};
 use crate::manifest;
 
 /// What a call came to: what `extism_plugin_call` returns, if nobody complains.
@@ -79,6 +82,10 @@ enum CallError {
     /// Shown by [`trap::describe`].
     #[error(transparent)]
     Trap(RuntimeError),
+    #[error("Call failed\n\nCaused by:\n    {}", super::stopped(*.0, *.1))]
+    Stopped(Stopped, Option<Duration>),
+    #[error("Call failed: {}: {cause}", super::NO_TIMER)]
+    Timer { cause: io::Error },
     #[error("Call failed\n\nCaused by:\n    {}", fuel::exhausted(*.0))]
     OutOfFuel(u64),
     #[error("Call failed: the input of {length} bytes does not fit into the plugin's memory: {cause}")]
@@ -92,12 +99,13 @@ impl Plugin {
     ///
     /// Name and input may lie in that output: both are read before it is cleared.
     pub(crate) fn call(&mut self, name: &CStr, input: &[u8]) -> Outcome {
+        let deadline = manifest::deadline(self.recipe.timeout);
         if !self.spent {
-            return self.call_live(name, input);
+            return self.call_live(name, input, deadline);
         }
         let (name, input) = (name.to_owned(), input.to_vec());
-        match self.renew() {
-            Ok(()) => self.call_live(&name, &input),
+        match self.renew(deadline) {
+            Ok(()) => self.call_live(&name, &input, deadline),
             Err(error) => {
                 self.forget_output();
                 outcome(Err(CallError::Renew(error).into()), None, &self.recipe.plan.modules)
@@ -105,11 +113,10 @@ impl Plugin {
         }
     }
 
-    fn call_live(&mut self, name: &CStr, input: &[u8]) -> Outcome {
+    fn call_live(&mut self, name: &CStr, input: &[u8], deadline: Option<Instant>) -> Outcome {
         let function = self.find(name);
-        let deadline = manifest::deadline(self.recipe.timeout);
         let result = match self.live.with_guest(|guest, store| guest.begin(store, input, deadline)) {
-            Ok(()) => function.and_then(|function| self.run(function)),
+            Ok(()) => function.and_then(|function| self.run(function, deadline)),
             Err(cause) => Err(CallError::Input { length: input.len(), cause }.into()),
         };
         match (result, self.live.guest_mut().take_error()) {
@@ -119,8 +126,9 @@ impl Plugin {
     }
 
     /// Calls the function in this place.
-    fn run(&mut self, place: Place) -> CallResult<i32> {
+    fn run(&mut self, place: Place, deadline: Option<Instant>) -> CallResult<i32> {
         let function = self.live.functions.all[place].1.clone();
+        let run = self.stopper.begin(deadline).map_err(|cause| CallError::Timer { cause })?;
         // Should the host panic below, the instance is in an unknown state and must not be used again.
         self.spent = true;
         if let Some(fuel) = self.recipe.fuel {
@@ -129,7 +137,7 @@ impl Plugin {
         }
         if !self.initialised && function.role == Role::Other {
             // A failed initialiser leaves the instance spent.
-            initialise(&mut self.live.store, &self.live.main).map_err(|trap| self.failure(trap))?;
+            initialise(&mut self.live.store, &self.live.main).map_err(|trap| self.failure(&run, trap))?;
         }
         self.initialised = true;
         let store = &mut self.live.store;
@@ -138,12 +146,15 @@ impl Plugin {
             Entry::Status(function) => function.call(store),
         };
         self.spent = function.role == Role::Start;
-        result.map_err(|trap| self.failure(trap))
+        result.map_err(|trap| self.failure(&run, trap))
     }
 
     /// Why a call has ended before its end.
-    fn failure(&mut self, trap: RuntimeError) -> Box<CallError> {
+    fn failure(&mut self, run: &Run, trap: RuntimeError) -> Box<CallError> {
         let Live { store, metered, .. } = self.live.as_mut();
+        if let Some(reason) = run.stopped() {
+            return CallError::Stopped(reason, self.recipe.timeout).into();
+        }
         let error = match self.recipe.fuel {
             Some(fuel) if metered.iter().any(|instance| fuel::is_gone(store, instance)) => CallError::OutOfFuel(fuel),
             _ => CallError::Trap(trap),

@@ -19,6 +19,17 @@ pub(super) fn is_gone(store: &mut impl AsStoreMut, instance: &Instance) -> bool 
     gone.is_ok_and(|global| global.get(store) == Value::I32(1))
 }
 
+/// How much of `fuel` the instance has used since it was filled.
+pub(super) fn used(store: &mut impl AsStoreMut, instance: &Instance, fuel: u64) -> u64 {
+    if is_gone(store, instance) {
+        return fuel;
+    }
+    match instance.exports.get_global(FUEL_LEFT_EXPORT).map(|global| global.get(store)) {
+        Ok(Value::I64(left)) => fuel.saturating_sub(left.cast_unsigned()),
+        _ => 0,
+    }
+}
+
 /// What the caller is told.
 pub(super) fn exhausted(fuel: u64) -> String {
     format!("out of fuel: a module has executed the {fuel} instructions that a call may (fuel)")

@@ -2,6 +2,7 @@
 #![expect(unsafe_code, reason = "a store may move between threads, which Wasmer does not say")]
 
 use std::ptr::NonNull;
+use std::time::Instant;
 
 use wasmer::{AsStoreMut, Extern, ExternType, FunctionEnv, Instance, InstantiationError, Store, StoreMut, Type, Value};
 
@@ -11,7 +12,7 @@ use super::{Error, Recipe, command, fuel, trap};
 use crate::engine;
 use crate::guest::wasi::Wasi;
 use crate::guest::{self, Capacity, Guest, SharedState};
-use crate::manifest;
+use crate::interrupt::Watch;
 
 /// A plugin that can be called: the main module's instance and what it stands on.
 pub(super) struct Live {
@@ -46,11 +47,16 @@ impl Live {
     }
 }
 
-/// Instantiates all modules of `recipe` and runs their start functions.
+/// Instantiates all modules of `recipe` and runs their start functions, which have until `deadline`.
 ///
 /// # Errors
 /// An import has another type than what serves it, a memory is over a limit, or a start function traps.
-pub(super) fn create(recipe: &Recipe, state: SharedState) -> Result<Live, Error> {
+pub(super) fn create(
+    recipe: &Recipe,
+    deadline: Option<Instant>,
+    watch: Watch,
+    state: SharedState,
+) -> Result<Live, Error> {
     let plan = &recipe.plan;
     let mut store = engine::store(&recipe.compiled, recipe.memory_limit, plan.imports_io_memory, tables(plan));
     let capacity = Capacity {
@@ -58,7 +64,7 @@ pub(super) fn create(recipe: &Recipe, state: SharedState) -> Result<Live, Error>
         max_block_pages: recipe.max_block_pages,
         imported: plan.imports_io_memory,
     };
-    let guest = Guest::new(&mut store, capacity, plan.owns_io_memory, manifest::deadline(recipe.timeout), state);
+    let guest = Guest::new(&mut store, capacity, plan.owns_io_memory, deadline, watch, state);
     let guest = guest.map_err(|error| Error::IoMemory(error.to_string()))?;
     let (main, libraries) = instantiate_all(&mut store, &guest, recipe)?;
     let metered = match recipe.fuel {
@@ -204,6 +210,7 @@ impl<'a> Imports<'a> {
     ) -> Result<Instance, Error> {
         let instance = Instance::new_by_index(store, &linked.module, externs)
             .map_err(|error| explain(linked, self.recipe, error))?;
+        self.recipe.compiled.make_stoppable(store, &linked.module, &instance);
         self.recipe.compiled.note_data(store, &linked.module, &instance, guest::MEMORY_EXPORT);
         attach(store, self.guest, &instance);
         if let Some(wasi) = self.wasi.take() {

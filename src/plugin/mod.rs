@@ -12,15 +12,18 @@ mod link;
 mod trap;
 
 use std::collections::BTreeMap;
+use std::env;
 use std::ffi::CStr;
+use std::io;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use log::Level;
 use thiserror::Error;
 
 use crate::engine::{self, CompiledPlugin, MemoryLimit};
 use crate::guest::{self, Network, SharedState, State, Vars};
+use crate::interrupt::{self, Stopped, Stopper};
 use crate::loader;
 use crate::log as sink;
 use crate::manifest::{self, MAIN};
@@ -35,6 +38,7 @@ pub(crate) struct Plugin {
     // The first to go: what it stands on is in the recipe.
     live: Box<Live>,
     recipe: Recipe,
+    stopper: Stopper,
     /// Configuration and variables, whichever instance is live.
     state: SharedState,
     /// The instance must not serve another call: a `_start` ran in it, or the host failed in the middle of one.
@@ -91,6 +95,12 @@ pub(crate) enum Error {
     Instantiate { module: String, cause: String },
     #[error("module `{module}` failed at its start\n\nCaused by:\n    {cause}", cause = cause.replace('\n', "\n    "))]
     Start { module: String, cause: String },
+    #[error("EXTISM_TIMEOUT_MS: `{0}` is no number of milliseconds")]
+    DefaultTimeout(String),
+    #[error("{}", stopped(*.0, *.1))]
+    Stopped(Stopped, Option<Duration>),
+    #[error("{NO_TIMER}: {0}")]
+    Timer(io::Error),
     #[error(transparent)]
     Wasi(#[from] guest::wasi::Error),
     #[error("the function's name is not UTF-8 from byte {0} on")]
@@ -109,7 +119,8 @@ impl Plugin {
         for warning in &manifest.warnings {
             sink::record(Level::Warn, sink::TARGET, format_args!("{warning}"));
         }
-        let deadline = manifest::deadline(manifest.timeout);
+        let timeout = manifest.timeout.map_or_else(default_timeout, |timeout| Ok(Some(timeout)))?;
+        let deadline = manifest::deadline(timeout);
         let backend = engine::select(manifest.compiler.as_deref())?;
         let names: Vec<_> = manifest.modules.iter().map(|entry| entry.name.clone()).collect();
         let compiled = code::of(backend, manifest.modules, manifest.fuel.is_some(), deadline)?;
@@ -119,13 +130,14 @@ impl Plugin {
             max_block_pages: manifest.memory.max_block_pages,
             memory_limit: manifest.memory.max_pages.map(|max_pages| MemoryLimit { max_pages }),
             fuel: manifest.fuel,
-            timeout: manifest.timeout,
+            timeout,
             allowed_paths: manifest.allowed_paths,
         };
         let network = Network::new(&manifest.allowed_hosts, manifest.memory.max_http_response_bytes);
         let state = State::new(manifest.config, Vars::new(manifest.memory.max_var_bytes), network);
-        let live = instance::create(&recipe, SharedState::clone(&state))?;
-        Ok(Self { recipe, live: Box::new(live), state, spent: false, initialised: false })
+        let stopper = Stopper::new(Arc::clone(&recipe.compiled.code));
+        let live = create(&recipe, &stopper, deadline, &state)?;
+        Ok(Self { recipe, live: Box::new(live), stopper, state, spent: false, initialised: false })
     }
 
     /// Merges a JSON object of strings into the configuration; null removes a key.
@@ -170,12 +182,52 @@ impl Plugin {
         self.live.guest_mut().io.forget_output();
     }
 
+    /// How many instructions the last call has executed, of all instances that are there; 0 where they are not counted.
+    pub(crate) fn fuel_used(&mut self) -> u64 {
+        let Live { store, metered, .. } = self.live.as_mut();
+        let fuel = self.recipe.fuel.unwrap_or(0);
+        metered.iter().map(|instance| fuel::used(store, instance, fuel)).fold(0, u64::saturating_add)
+    }
+
+    /// To cancel what it runs.
+    pub(crate) fn handle(&self) -> interrupt::Handle {
+        self.stopper.handle()
+    }
+
     /// A new instance in the place of the old one; configuration and variables stay. If that fails, the plugin is as
     /// it was.
-    fn renew(&mut self) -> Result<(), Error> {
-        *self.live = instance::create(&self.recipe, SharedState::clone(&self.state))?;
+    fn renew(&mut self, deadline: Option<Instant>) -> Result<(), Error> {
+        *self.live = create(&self.recipe, &self.stopper, deadline, &self.state)?;
         self.spent = false;
         self.initialised = false;
         Ok(())
+    }
+}
+
+/// Makes an instance, unless that takes too long.
+fn create(recipe: &Recipe, stopper: &Stopper, deadline: Option<Instant>, state: &SharedState) -> Result<Live, Error> {
+    let run = stopper.begin(deadline).map_err(Error::Timer)?;
+    let live = instance::create(recipe, deadline, stopper.watch(), SharedState::clone(state));
+    live.map_err(|error| run.stopped().map_or(error, |reason| Error::Stopped(reason, recipe.timeout)))
+}
+
+/// How long plugins may take whose manifest does not say it.
+fn default_timeout() -> Result<Option<Duration>, Error> {
+    const VARIABLE: &str = "EXTISM_TIMEOUT_MS";
+    let Some(value) = env::var_os(VARIABLE).filter(|value| !value.is_empty()) else { return Ok(None) };
+    let milliseconds = value.to_str().and_then(|value| value.parse().ok());
+    let timeout = milliseconds.map(Duration::from_millis);
+    timeout.map(Some).ok_or_else(|| Error::DefaultTimeout(value.to_string_lossy().into_owned()))
+}
+
+/// What is said when nothing would stop a plugin at its deadline.
+const NO_TIMER: &str = "timeout_ms cannot be kept to, as there is no thread that could watch the time";
+
+/// What is said of a plugin that was stopped.
+fn stopped(reason: Stopped, timeout: Option<Duration>) -> String {
+    match (reason, timeout) {
+        (Stopped::Timeout, Some(timeout)) => format!("timeout: it has taken more than {timeout:?} (timeout_ms)"),
+        (Stopped::Timeout, None) => "timeout".to_owned(),
+        (Stopped::Cancelled, _) => "cancelled by another thread".to_owned(),
     }
 }

@@ -53,6 +53,31 @@ fn a_call_ends_when_it_has_none_left() {
     assert!(trap.error().contains("wasm trap: unreachable"), "{}", trap.error());
 }
 
+#[test]
+fn what_was_used_can_be_asked_for() {
+    let context = Context::new();
+    let plugin = loops(&context, 10_000);
+    assert_eq!(plugin.fuel_used(), 0, "before the first call");
+    let used = |input: &[u8]| {
+        assert_eq!(plugin.call_only("count", input), 0);
+        plugin.fuel_used()
+    };
+    let (none, ten, twenty) = (used(b""), used(b"0123456789"), used(b"01234567890123456789"));
+    assert!(none > 0 && ten > none && twenty - ten == ten - none, "{none} {ten} {twenty}");
+    assert_eq!(used(b"0123456789"), ten);
+    let exact = loops(&context, ten);
+    assert_eq!((exact.call_only("count", b"0123456789"), exact.fuel_used()), (0, ten));
+    let error = plugin.call("forever", "").error().to_owned();
+    assert_eq!(plugin.fuel_used(), 10_000);
+    assert_eq!(context.error(plugin.id).as_deref(), None, "the output was asked for, which clears it: {error}");
+    assert_eq!(plugin.call_only("forever", b""), -1);
+    assert_eq!((plugin.fuel_used(), context.error(plugin.id)), (10_000, Some(error)), "errors stay");
+    let unmetered = context.plugin(manifest(LOOPS, ""));
+    assert_eq!((unmetered.call_only("count", b""), unmetered.fuel_used()), (0, 0));
+    unmetered.free();
+    assert_eq!(unmetered.fuel_used(), 0);
+}
+
 /// The same number of instructions is enough, or too few, every time.
 #[test]
 fn fuel_is_counted_exactly() {

@@ -167,6 +167,34 @@ impl Plugin<'_> {
     pub(crate) fn free(self) {
         ffi::extism_plugin_free(self.context.0, self.id);
     }
+
+    pub(crate) fn fuel_used(&self) -> u64 {
+        ffi::extism_plugin_fuel_used(self.context.0, self.id)
+    }
+
+    pub(crate) fn cancel_handle(&self) -> CancelHandle {
+        CancelHandle(ffi::extism_plugin_cancel_handle(self.context.0, self.id))
+    }
+}
+
+/// What cancels a plugin's calls.
+pub(crate) struct CancelHandle(pub(crate) *const ffi::ExtismCancelHandle);
+
+// SAFETY: a token, which any thread may use.
+unsafe impl Send for CancelHandle {}
+// SAFETY: as above.
+unsafe impl Sync for CancelHandle {}
+
+impl CancelHandle {
+    pub(crate) fn cancel(&self) -> bool {
+        ffi::extism_plugin_cancel(self.0)
+    }
+}
+
+impl Drop for CancelHandle {
+    fn drop(&mut self) {
+        ffi::extism_cancel_handle_free(self.0);
+    }
 }
 
 /// The folder of the project.

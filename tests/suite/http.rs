@@ -4,3 +4,5 @@
 mod downloads;
 mod hostile;
 mod requests;
+
+pub(crate) use requests::with_kitchens;

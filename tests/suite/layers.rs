@@ -15,7 +15,7 @@ const FLOORS: [&[&str]; 10] = [
     &["cache_dir", "http"],
     &["log"],
     &["contents"],
-    &["error", "module_bytes", "private_dir", "recent"],
+    &["error", "interrupt", "module_bytes", "private_dir", "recent"],
     &["digest", "read"],
 ];
 
@@ -36,7 +36,7 @@ const PRIVATE_CRATES: [(&str, &[&str]); 12] = [
 ];
 
 /// The only files with `unsafe` in them.
-const UNSAFE_PLACES: [&str; 7] = [
+const UNSAFE_PLACES: [&str; 9] = [
     "ffi/",
     "plugin/instance.rs",
     "engine/artifact.rs",
@@ -44,6 +44,8 @@ const UNSAFE_PLACES: [&str; 7] = [
     "engine/image.rs",
     "engine/common.rs",
     "guest/direct.rs",
+    "interrupt/signal.rs",
+    "engine/bulk.rs",
 ];
 
 fn sources() -> Vec<(PathBuf, String)> {

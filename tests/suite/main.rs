@@ -31,6 +31,7 @@ mod rewrite_cost;
 mod server;
 mod shared_code;
 mod startup;
+mod stop;
 #[cfg(feature = "compiler")]
 mod store;
 mod threads;

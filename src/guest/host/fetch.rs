@@ -1,5 +1,9 @@
 //! What a plugin may ask of the network, and the asking.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{self, Receiver, SyncSender, TryRecvError};
+use std::thread::{self, Thread};
 use std::time::Instant;
 
 use serde::Deserialize;
@@ -9,6 +13,7 @@ use super::hosts::Hosts;
 use super::http::Answer;
 use crate::guest::Fault;
 use crate::http::{self, Request, Rules};
+use crate::interrupt::Watch;
 use crate::log as sink;
 
 /// How long an answer may be if the manifest does not say: the limit of every Extism.
@@ -47,11 +52,35 @@ impl Network {
         Self { hosts: Hosts::new(allowed), max_bytes: max_bytes.unwrap_or(DEFAULT_MAX_BYTES) }
     }
 
-    /// Sends the request that `query` describes in JSON.
+    /// Sends the request that `query` describes in JSON. A thread of its own does it: what may make it wait, such as the system's
+    /// look-up of names, cannot be told to stop, and is left to itself when the plugin shall stop.
     ///
     /// # Errors
-    /// It is none, may not be sent, or is not answered, at all or before `deadline`.
-    pub(super) fn ask(&self, query: &[u8], body: Option<Vec<u8>>, deadline: Option<Instant>) -> Result<Answer, Fault> {
+    /// It is none, may not be sent, or is not answered, at all, before `deadline`, or before the plugin shall stop.
+    pub(super) fn ask(
+        self: Arc<Self>,
+        query: Vec<u8>,
+        body: Option<Vec<u8>>,
+        deadline: Option<Instant>,
+        watch: Watch,
+    ) -> Result<Answer, Fault> {
+        let (notice, answer) = Notice::new();
+        let ask = move || {
+            let answer = self.ask_here(&query, body, deadline, &notice.is_wanted);
+            let _ = notice.sender.send(answer);
+        };
+        let asking = thread::Builder::new().name("extism-http".to_owned()).spawn(ask);
+        asking.map_err(|error| Fault::HttpRequest(format!("there is no thread that could send it: {error}")))?;
+        answer.wait(watch)
+    }
+
+    fn ask_here(
+        &self,
+        query: &[u8],
+        body: Option<Vec<u8>>,
+        deadline: Option<Instant>,
+        is_wanted: &AtomicBool,
+    ) -> Result<Answer, Fault> {
         let query: Query = serde_json::from_slice(query).map_err(|error| Fault::HttpRequest(error.to_string()))?;
         let mut request = Request::new(query.method.as_deref().unwrap_or("GET"), &query.url)?;
         for (name, value) in &query.headers {
@@ -65,8 +94,61 @@ impl Network {
         }
         let rules = Rules { permits: &|url| self.hosts.permit(url), deadline };
         let mut response = http::send(request, &rules)?;
-        let body = response.read(self.max_bytes, "memory.max_http_response_bytes", |_| {})?;
+        let body =
+            response.read(self.max_bytes, "memory.max_http_response_bytes", |_| is_wanted.load(Ordering::Relaxed))?;
         let headers = response.headers.into_iter().collect();
         Ok(Answer { status: response.status, headers, body })
+    }
+}
+
+type Outcome = Result<Answer, Fault>;
+
+/// What the asking thread has; when it goes, whatever it has come to, the waiting thread is woken.
+struct Notice {
+    // The first to go.
+    sender: SyncSender<Outcome>,
+    is_wanted: Arc<AtomicBool>,
+    _wake: Wake,
+}
+
+struct Wake(Thread);
+
+impl Drop for Wake {
+    fn drop(&mut self) {
+        self.0.unpark();
+    }
+}
+
+/// What the waiting thread has.
+struct Answering {
+    receiver: Receiver<Outcome>,
+    is_wanted: Arc<AtomicBool>,
+}
+
+impl Notice {
+    fn new() -> (Self, Answering) {
+        let (sender, receiver) = mpsc::sync_channel(1);
+        let is_wanted = Arc::new(AtomicBool::new(true));
+        let answering = Answering { receiver, is_wanted: Arc::clone(&is_wanted) };
+        (Self { sender, is_wanted, _wake: Wake(thread::current()) }, answering)
+    }
+}
+
+impl Answering {
+    fn wait(self, watch: Watch) -> Outcome {
+        let mut outcome = None;
+        watch.wait(None, || {
+            outcome = match self.receiver.try_recv() {
+                Ok(outcome) => Some(outcome),
+                Err(TryRecvError::Empty) => None,
+                Err(TryRecvError::Disconnected) => Some(Err(Fault::HttpRequest("it has failed inside".to_owned()))),
+            };
+            outcome.is_some()
+        });
+        self.is_wanted.store(false, Ordering::Relaxed);
+        if watch.stop().is_some() {
+            return Err(Fault::Stopped);
+        }
+        outcome.unwrap_or(Err(Fault::Stopped))
     }
 }

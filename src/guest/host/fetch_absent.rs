@@ -1,9 +1,11 @@
 //! Stands in the place of `fetch.rs` where there is no HTTP: no request is sent.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use super::http::Answer;
 use crate::guest::Fault;
+use crate::interrupt::Watch;
 
 #[derive(Debug)]
 pub(crate) struct Network;
@@ -13,7 +15,13 @@ impl Network {
         Self
     }
 
-    pub(super) fn ask(&self, _: &[u8], _: Option<Vec<u8>>, _: Option<Instant>) -> Result<Answer, Fault> {
+    pub(super) fn ask(
+        self: Arc<Self>,
+        _: Vec<u8>,
+        _: Option<Vec<u8>>,
+        _: Option<Instant>,
+        _: Watch,
+    ) -> Result<Answer, Fault> {
         Err(Fault::NoHttp)
     }
 }

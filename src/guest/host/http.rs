@@ -20,10 +20,10 @@ pub(in crate::guest) fn http_status_code(env: Env<'_>) -> u32 {
 }
 
 /// Sends a request; its answer's body becomes a block.
-fn request(env: &mut Env<'_>, query: &[u8], body: Option<Vec<u8>>) -> Result<u64, Fault> {
+fn request(env: &mut Env<'_>, query: Vec<u8>, body: Option<Vec<u8>>) -> Result<u64, Fault> {
     let (guest, mut store) = env.data_and_store_mut();
     let network = Arc::clone(&guest.state.lock().network);
-    let answer = network.ask(query, body, guest.deadline)?;
+    let answer = network.ask(query, body, guest.deadline, guest.watch)?;
     let mut state = guest.state.lock();
     state.http_status = answer.status;
     state.http_headers = answer.headers;
@@ -44,7 +44,7 @@ pub(in crate::guest) mod v0 {
             0 => None,
             offset => Some(live_block(guest, offset)?),
         };
-        Ok(super::request(&mut env, &query, body)?)
+        Ok(super::request(&mut env, query, body)?)
     }
 }
 
@@ -67,7 +67,7 @@ pub(in crate::guest) mod v1 {
         state.http_status = 0;
         state.http_headers.clear();
         drop(state);
-        Ok(super::request(&mut env, &text, content)?)
+        Ok(super::request(&mut env, text, content)?)
     }
 
     /// The headers of the last answer as a JSON object; 0 before the first.

@@ -1,6 +1,6 @@
 //! The code section: bodies are copied as they are, but for the instructions that come out otherwise.
 
-use wasm_encoder::{CodeSection, Encode, Function, Instruction as I};
+use wasm_encoder::{BlockType, CodeSection, Encode, Function, Instruction as I};
 use wasmparser::{BinaryReaderError, FunctionBody, Operator};
 
 use super::Error;
@@ -24,6 +24,15 @@ pub(super) struct Code<'a> {
     pub(super) own: Own,
     pub(super) wrappers: &'a Wrappers,
     pub(super) inliner: Option<&'a Inliner>,
+    /// A memory, if what fills and copies much is to be followed by asking it to grow by nothing: see `Unseen`.
+    pub(super) grown: Option<u32>,
+}
+
+/// What is in the place of an instruction.
+enum Change {
+    Reference(u32),
+    Call(u32),
+    Followed(u32),
 }
 
 impl Code<'_> {
@@ -69,21 +78,25 @@ impl Code<'_> {
             let from = place(operators.original_position());
             let operator = operators.read()?;
             self.own.operator(&operator)?;
-            let new_reference = match operator {
-                Operator::Call { function_index } if left > 0 && self.inlines(function_index) => Err(function_index),
-                Operator::RefFunc { function_index } if self.wrappers.function(function_index) != function_index => {
-                    Ok(self.wrappers.function(function_index))
+            let change = match (operator, self.grown) {
+                (Operator::Call { function_index }, _) if left > 0 && self.inlines(function_index) => {
+                    Change::Call(function_index)
                 }
+                (Operator::RefFunc { function_index }, _)
+                    if self.wrappers.function(function_index) != function_index =>
+                {
+                    Change::Reference(self.wrappers.function(function_index))
+                }
+                (operator, Some(memory)) if left > 0 && is_bulk(&operator) => Change::Followed(memory),
                 _ => continue,
             };
             changed.extend(between(copied, from));
             copied = place(operators.original_position());
-            match new_reference {
-                Ok(wrapper) => I::RefFunc(wrapper).encode(&mut changed),
-                Err(import) => {
-                    left -= 1;
-                    self.call(import, first, &mut changed);
-                }
+            left -= u32::from(!matches!(change, Change::Reference(_)));
+            match change {
+                Change::Reference(wrapper) => I::RefFunc(wrapper).encode(&mut changed),
+                Change::Call(import) => self.call(import, first, &mut changed),
+                Change::Followed(memory) => follow(between(from, copied), memory, first, &mut changed),
             }
         }
         if copied == start {
@@ -114,6 +127,31 @@ impl Code<'_> {
             None => I::Call(function).encode(sink),
         }
     }
+}
+
+/// Whether it does something to as many bytes or elements as its last operand says.
+fn is_bulk(operator: &Operator<'_>) -> bool {
+    matches!(
+        operator,
+        Operator::MemoryFill { .. }
+            | Operator::MemoryCopy { .. }
+            | Operator::MemoryInit { .. }
+            | Operator::TableFill { .. }
+            | Operator::TableCopy { .. }
+            | Operator::TableInit { .. }
+    )
+}
+
+/// Writes a bulk instruction, and after it, if it was about much, the growing of `memory` by nothing.
+fn follow(instruction: &[u8], memory: u32, scratch: u32, sink: &mut Vec<u8>) {
+    /// Whatever takes less time leaves the plugin's own code a share that it can be met in.
+    const MUCH: i32 = 1024;
+    let length = scratch + 2;
+    I::LocalTee(length).encode(sink);
+    sink.extend(instruction);
+    let grow = [I::I32Const(0), I::MemoryGrow(memory), I::Drop, I::End];
+    let condition = [I::LocalGet(length), I::I32Const(MUCH), I::I32GeU, I::If(BlockType::Empty)];
+    condition.into_iter().chain(grow).for_each(|instruction| instruction.encode(sink));
 }
 
 /// How many locals a function declares.

@@ -66,6 +66,14 @@ const ORDER: [SectionId; 12] = [
     SectionId::Data,
 ];
 
+/// Whether the host sees it when a plugin fills or copies memory or tables, and can stop the plugin then.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Bulk {
+    Seen,
+    /// The compiler's code calls Wasmer for it in a way that nobody can change. It can be seen to let memory grow.
+    Unseen,
+}
+
 /// A module as it is compiled.
 #[derive(Debug)]
 pub(crate) struct Rewritten {
@@ -76,27 +84,31 @@ pub(crate) struct Rewritten {
 
 /// Rewrites `wasm` and names it `name`. The module is not validated here; the compiler does that with the result.
 ///
-/// If calls are inlined, it gets the I/O memory for its own, and globals.
+/// If calls are inlined, it gets the I/O memory for its own, and globals. If `bulk` is [`Unseen`](Bulk::Unseen), what fills and
+/// copies much is followed by something that can be seen.
 ///
 /// # Errors
 /// The bytes are not a module that can be taken apart.
-pub(crate) fn rewrite(name: &str, wasm: &[u8], inlining: Inlining) -> Result<Rewritten, Error> {
+pub(crate) fn rewrite(name: &str, wasm: &[u8], inlining: Inlining, bulk: Bulk) -> Result<Rewritten, Error> {
     let survey = Survey::of(wasm)?;
     let wrappers = Wrappers::of(&survey);
     let inliner = Inliner::of(&survey, inlining);
     let (has_wrappers, inlines) = (!wrappers.is_empty(), inliner.is_some());
+    let memories = survey.memory_count() + u32::from(inlines);
+    let grown = (bulk == Bulk::Unseen && memories > 0).then_some(0);
+    let changes_code = inlines || has_wrappers || grown.is_some();
     let own = Own::of(&survey);
-    if inlines || has_wrappers {
+    if changes_code {
         own.module(&survey)?;
     }
-    let code = Code { own, wrappers: &wrappers, inliner: inliner.as_ref() };
+    let code = Code { own, wrappers: &wrappers, inliner: inliner.as_ref(), grown };
     let mut module = Module::new();
     for id in ORDER {
         match id {
             SectionId::Export => add_exports(&mut module, &survey, inliner.as_ref()),
             SectionId::Memory if inlines => add_memory(&mut module, &survey)?,
             SectionId::Global if inlines || has_wrappers => add_globals(&mut module, &survey, &wrappers, inlines)?,
-            SectionId::Code if inlines || has_wrappers => drop(module.section(&code.section(&survey)?)),
+            SectionId::Code if changes_code => drop(module.section(&code.section(&survey)?)),
             SectionId::Function if has_wrappers => wrappers.add_functions(&mut module, &survey)?,
             SectionId::Table if has_wrappers => wrappers.add_tables(&mut module, &survey)?,
             SectionId::Element if has_wrappers => wrappers.add_elements(&mut module, &survey)?,

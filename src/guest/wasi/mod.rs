@@ -20,7 +20,8 @@ use thiserror::Error;
 use wasmer::{AsStoreMut, Extern, Function, FunctionEnv, FunctionEnvMut, Instance, RuntimeError, StoreMut};
 
 use super::reserved::MEMORY_EXPORT;
-use super::{Guest, SharedState};
+use super::{Fault, Guest, SharedState};
+use crate::interrupt::Watch;
 use descriptors::Descriptors;
 use errno::Errno;
 use memory::GuestMemory;
@@ -106,25 +107,31 @@ struct Frame<'a> {
     descriptors: &'a mut Descriptors,
     memory: GuestMemory<'a>,
     plugin: &'a SharedState,
+    watch: Watch,
     version: Version,
 }
 
 type Result0 = Result<(), Errno>;
 
-/// Runs one function and returns its error number.
-fn enter(mut env: FunctionEnvMut<'_, State>, version: Version, work: impl FnOnce(Frame<'_>) -> Result0) -> i32 {
+/// Runs one function and returns its error number; or stops the plugin, if that shall be stopped meanwhile.
+fn enter(
+    mut env: FunctionEnvMut<'_, State>,
+    version: Version,
+    work: impl FnOnce(Frame<'_>) -> Result0,
+) -> Result<i32, RuntimeError> {
     let (state, store) = env.data_and_store_mut();
-    let Some(memory) = &state.memory else { return Errno::FAULT.into() };
+    let Some(memory) = &state.memory else { return Ok(Errno::FAULT.into()) };
+    let guest = state.guest.as_ref(&store);
+    let watch = guest.watch;
     let frame = Frame {
         descriptors: &mut state.descriptors,
         memory: GuestMemory::new(memory.view(&store)),
-        plugin: &state.guest.as_ref(&store).state,
+        plugin: &guest.state,
+        watch,
         version,
     };
-    match work(frame) {
-        Ok(()) => 0,
-        Err(errno) => errno.into(),
-    }
+    let errno = work(frame).map_or_else(i32::from, |()| 0);
+    if watch.stop().is_some() { Err(Fault::Stopped.into()) } else { Ok(errno) }
 }
 
 macro_rules! functions {
@@ -140,7 +147,7 @@ macro_rules! functions {
                 $($name => Some(Function::new_typed_with_env(
                     store,
                     env,
-                    move |env: FunctionEnvMut<'_, State>, $($argument: $type),*| -> i32 {
+                    move |env: FunctionEnvMut<'_, State>, $($argument: $type),*| -> Result<i32, RuntimeError> {
                         enter(env, version, |frame| $function(frame, $($argument),*))
                     },
                 )),)*

@@ -1,7 +1,6 @@
 //! Waiting: for a time, or for descriptors, which are always ready here.
 
-use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::descriptors::Descriptor;
 use super::errno::Errno;
@@ -36,7 +35,7 @@ pub(super) fn poll_oneoff(frame: Frame<'_>, subscriptions: u32, events: u32, cou
     let wait = |subscription: &Subscription| *subscription.wait.as_ref().unwrap_or(&Duration::ZERO);
     let shortest = subscriptions.iter().map(wait).min().unwrap_or_default();
     if !shortest.is_zero() {
-        thread::sleep(shortest);
+        frame.watch.wait(Instant::now().checked_add(shortest), || false);
     }
     let mut happened = 0;
     for subscription in subscriptions.iter().filter(|subscription| wait(subscription) <= shortest) {

@@ -9,7 +9,7 @@ use crate::host::{Answer, Context, Plugin, fixture, manifest};
 use crate::server::{Seen, Server, Step, answer};
 
 /// The kitchen plugin of each guest ABI, with more keys of the manifest.
-pub(super) fn with_kitchens(rest: &str, mut each: impl FnMut(&str, Plugin<'_>)) {
+pub(crate) fn with_kitchens(rest: &str, mut each: impl FnMut(&str, Plugin<'_>)) {
     for abi in ["v0", "v1"] {
         let context = Context::new();
         each(abi, context.plugin(manifest(fixture(&format!("kitchen.{abi}")), rest)));

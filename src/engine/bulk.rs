@@ -1,0 +1,88 @@
+//! Functions of Wasmer's that a plugin's code calls to fill, copy and grow. A plugin that does little else is hardly ever seen in
+//! its own code, where it could be stopped; so what its instance has for these functions is their address in here, and they
+//! end in a look at whether the plugin shall stop.
+#![expect(unsafe_code, reason = "an instance's table of these functions is reached by its address")]
+
+use std::sync::OnceLock;
+
+use wasmer::sys::vm::{VMContext, VMExtern};
+use wasmer::{AsStoreMut, Extern, Instance, Module};
+use wasmer_types::{ExportIndex, VMBuiltinFunctionIndex as Index, VMOffsets};
+
+use crate::interrupt;
+
+/// All of them have up to six arguments, integers and pointers, and return one or nothing; so they can be called as if they had
+/// six and returned one: the calling convention passes these in registers (System V ABI for AMD64, 3.2.3).
+type Function = extern "C" fn(usize, usize, usize, usize, usize, usize) -> usize;
+
+const COUNT: usize = 12;
+
+fn indices() -> [Index; COUNT] {
+    [
+        Index::get_memory32_grow_index(),
+        Index::get_imported_memory32_grow_index(),
+        Index::get_memory_copy_index(),
+        Index::get_memory_fill_index(),
+        Index::get_imported_memory_fill_index(),
+        Index::get_memory_init_index(),
+        Index::get_table_copy_index(),
+        Index::get_table_init_index(),
+        Index::get_table_fill_index(),
+        Index::get_table_grow_index(),
+        Index::get_imported_table_grow_index(),
+        Index::get_data_drop_index(),
+    ]
+}
+
+/// Wasmer's functions, the same in all instances.
+static ORIGINALS: OnceLock<[Function; COUNT]> = OnceLock::new();
+
+extern "C" fn stop_after<const N: usize>(a: usize, b: usize, c: usize, d: usize, e: usize, f: usize) -> usize {
+    let Some(originals) = ORIGINALS.get() else { return 0 };
+    let result = originals[N](a, b, c, d, e, f);
+    interrupt::leave_if_stopped();
+    result
+}
+
+const REPLACEMENTS: [Function; COUNT] = [
+    stop_after::<0>,
+    stop_after::<1>,
+    stop_after::<2>,
+    stop_after::<3>,
+    stop_after::<4>,
+    stop_after::<5>,
+    stop_after::<6>,
+    stop_after::<7>,
+    stop_after::<8>,
+    stop_after::<9>,
+    stop_after::<10>,
+    stop_after::<11>,
+];
+
+/// Makes the functions that `instance`, a new instance of `module`, calls end when its plugin shall stop. Leaves one as it is
+/// that exports no function of its own.
+pub(super) fn replace(store: &mut impl AsStoreMut, module: &Module, instance: &Instance) {
+    let info = module.info();
+    let own = info.exports.iter().find_map(|(name, export)| match export {
+        ExportIndex::Function(index) if info.local_func_index(*index).is_some() => Some(name),
+        _ => None,
+    });
+    let Some(Ok(function)) = own.map(|name| instance.exports.get_function(name)) else { return };
+    let handle = Extern::from(function.clone()).to_vm_extern();
+    let VMExtern::Function(handle) = handle.unwrap_sys() else { return };
+    let function = handle.get(store.objects_mut().as_sys()).anyfunc.as_ptr();
+    // SAFETY: it is a part of the instance, which the store keeps.
+    let context = unsafe { function.as_ref().vmctx };
+    // SAFETY: the function is the module's own, so that this is its instance's.
+    let context: *mut VMContext = unsafe { context.vmctx };
+    let offsets = VMOffsets::new(size_of::<usize>() as u8, info);
+    let places = indices().map(|index| {
+        context.cast::<u8>().wrapping_add(offsets.vmctx_builtin_function(index) as usize).cast::<Function>()
+    });
+    // SAFETY: the instance has the functions of these numbers there, all of which can be called in this way, see `Function`.
+    ORIGINALS.get_or_init(|| places.map(|place| unsafe { place.read() }));
+    for (place, replacement) in places.into_iter().zip(REPLACEMENTS) {
+        // SAFETY: as above; no code of the instance runs that could use it, and it is no other thread's.
+        unsafe { place.write(replacement) };
+    }
+}

@@ -1,0 +1,62 @@
+//! Stopping a call from another thread.
+
+use std::collections::HashMap;
+use std::ptr;
+use std::sync::LazyLock;
+
+use parking_lot::RwLock;
+
+use super::context::ExtismContext;
+use super::guard::{guard, with_context};
+use super::plugin::ExtismPlugin;
+use super::token;
+use crate::context::Canceller;
+
+/// Stops what one plugin runs. Made by `extism_plugin_cancel_handle`, freed by `extism_cancel_handle_free`; its contents are
+/// private. It may be used by any thread at any time, also after its plugin and context have been freed.
+pub struct ExtismCancelHandle {
+    _private: (),
+}
+
+static HANDLES: LazyLock<RwLock<HashMap<usize, Canceller>>> = LazyLock::new(RwLock::default);
+
+/// Makes a handle that stops calls of a plugin. It follows `extism_plugin_update`. Does not wait for a running call.
+///
+/// @param ctx The context that the plugin belongs to.
+/// @param plugin The plugin's id.
+/// @return The handle, to be freed with `extism_cancel_handle_free`. NULL if there is no such plugin.
+#[unsafe(no_mangle)]
+pub extern "C" fn extism_plugin_cancel_handle(
+    ctx: *mut ExtismContext,
+    plugin: ExtismPlugin,
+) -> *const ExtismCancelHandle {
+    with_context(ctx, Some(plugin), ptr::null(), |context| {
+        let canceller = context.canceller(plugin)?;
+        let token = token::take();
+        HANDLES.write().insert(token, canceller);
+        Ok(ptr::without_provenance(token))
+    })
+}
+
+/// Stops the call that a plugin is running, which then returns -1; its error text contains `cancelled`. It stops at once in the
+/// plugin's own code, and also in waiting for a timer or an answer by HTTP; in anything else that the library does for the
+/// plugin, such as to fill memory, at the end of that. The plugin can be called again. Does not wait for the call to stop.
+///
+/// @param handle The handle. NULL and handles that have been freed are ignored.
+/// @return true if a call was running, which may have come to its end by itself all the same; false if not, and then
+///         nothing has happened.
+#[unsafe(no_mangle)]
+pub extern "C" fn extism_plugin_cancel(handle: *const ExtismCancelHandle) -> bool {
+    guard(false, || {
+        let canceller = HANDLES.read().get(&handle.addr()).cloned();
+        canceller.is_some_and(|canceller| canceller.cancel())
+    })
+}
+
+/// Frees a handle. NULL and handles that have been freed before are ignored.
+///
+/// @param handle The handle, or NULL.
+#[unsafe(no_mangle)]
+pub extern "C" fn extism_cancel_handle_free(handle: *const ExtismCancelHandle) {
+    guard((), || drop(HANDLES.write().remove(&handle.addr())));
+}

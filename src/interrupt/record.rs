@@ -1,0 +1,212 @@
+//! What a plugin runs at the moment, as the thread that runs it says it, and whether it shall go on, as others do.
+
+use std::ptr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicPtr, AtomicU32, AtomicU64, Ordering};
+use std::thread::{self, Thread};
+
+use parking_lot::Mutex;
+
+use super::{Code, Stopped, signal, timer};
+
+/// How far a run is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Phase {
+    /// Nothing runs.
+    Idle,
+    Running,
+    /// It shall end, as its time is over.
+    Expired,
+    /// It shall end, as somebody wants it.
+    Cancelled,
+}
+
+impl Phase {
+    const ALL: [Self; 4] = [Self::Idle, Self::Running, Self::Expired, Self::Cancelled];
+
+    fn of(state: u64) -> Self {
+        Self::ALL[(state % 4) as usize]
+    }
+
+    pub(super) fn reason(self) -> Option<Stopped> {
+        match self {
+            Self::Idle | Self::Running => None,
+            Self::Expired => Some(Stopped::Timeout),
+            Self::Cancelled => Some(Stopped::Cancelled),
+        }
+    }
+}
+
+/// Belongs to one plugin at a time, and is never freed: a signal with its address may arrive late. In each field, what a late
+/// signal or a late canceller finds is true of now.
+#[derive(Debug)]
+#[repr(align(128))]
+pub(super) struct Record {
+    /// How many runs there were, times four, and the [`Phase`]. Only the thread that runs begins and ends a run; who wants to
+    /// stop it exchanges the very number that it has seen, and so cannot stop another.
+    state: AtomicU64,
+    /// Which [`Stopper`](super::Stopper) has it; 0 is none.
+    owner: AtomicU64,
+    /// When the run has to be done, as `timer::nanoseconds` says.
+    deadline: AtomicU64,
+    /// The kernel's number of the thread.
+    thread: AtomicI32,
+    /// The thread runs another plugin, which this one waits for.
+    suspended: AtomicBool,
+    /// The run was made to end.
+    stopped: AtomicBool,
+    /// A signal is on its way.
+    signalled: AtomicBool,
+    /// How often the thread was told to stop.
+    tries: AtomicU32,
+    /// As long as there is an owner, it keeps this.
+    code: AtomicPtr<Code>,
+    /// The thread, while it waits for something that the plugin is not stopped in.
+    sleeper: Mutex<Option<Thread>>,
+}
+
+impl Record {
+    pub(super) fn new() -> Self {
+        Self {
+            state: AtomicU64::new(0),
+            owner: AtomicU64::new(0),
+            deadline: AtomicU64::new(u64::MAX),
+            thread: AtomicI32::new(0),
+            suspended: AtomicBool::new(false),
+            stopped: AtomicBool::new(false),
+            signalled: AtomicBool::new(false),
+            tries: AtomicU32::new(0),
+            code: AtomicPtr::new(ptr::null_mut()),
+            sleeper: Mutex::new(None),
+        }
+    }
+
+    pub(super) fn own(&self, owner: u64, code: &Arc<Code>) {
+        self.code.store(Arc::as_ptr(code).cast_mut(), Ordering::Relaxed);
+        self.owner.store(owner, Ordering::Release);
+    }
+
+    pub(super) fn disown(&self) {
+        self.owner.store(0, Ordering::Relaxed);
+        self.code.store(ptr::null_mut(), Ordering::Relaxed);
+    }
+
+    /// This thread begins a run.
+    pub(super) fn begin(&self, thread: i32, deadline: u64) {
+        self.thread.store(thread, Ordering::Relaxed);
+        self.deadline.store(deadline, Ordering::Relaxed);
+        self.suspended.store(false, Ordering::Relaxed);
+        self.stopped.store(false, Ordering::Relaxed);
+        self.signalled.store(false, Ordering::Relaxed);
+        self.tries.store(0, Ordering::Relaxed);
+        let next = (self.state.load(Ordering::Relaxed) / 4).wrapping_add(1).wrapping_mul(4) + Phase::Running as u64;
+        if deadline == u64::MAX {
+            self.state.store(next, Ordering::Release);
+        } else {
+            // Either the timer sees this when it looks for the next deadline, or this thread sees that it does not know it.
+            self.state.swap(next, Ordering::SeqCst);
+        }
+    }
+
+    /// This thread ends the run.
+    pub(super) fn end(&self) {
+        let state = self.state.load(Ordering::Relaxed);
+        self.state.store(state / 4 * 4 + Phase::Idle as u64, Ordering::Release);
+    }
+
+    pub(super) fn phase(&self) -> Phase {
+        Phase::of(self.state.load(Ordering::Acquire))
+    }
+
+    pub(super) fn suspend(&self, suspended: bool) {
+        self.suspended.store(suspended, Ordering::Relaxed);
+    }
+
+    pub(super) fn set_stopped(&self) {
+        self.stopped.store(true, Ordering::Relaxed);
+    }
+
+    pub(super) fn has_stopped(&self) -> bool {
+        self.stopped.load(Ordering::Relaxed)
+    }
+
+    /// After a fork, this thread has another number.
+    pub(super) fn set_thread(&self, thread: i32) {
+        self.thread.store(thread, Ordering::Relaxed);
+    }
+
+    /// Says that this thread waits, and can be unparked.
+    pub(super) fn sleeps(&self, sleeps: bool) {
+        *self.sleeper.lock() = sleeps.then(thread::current);
+    }
+
+    /// Stops what `owner` runs.
+    pub(super) fn cancel(&self, owner: u64) -> bool {
+        let state = self.state.load(Ordering::SeqCst);
+        // Should it be another's from now on, the state is not this any more either.
+        if self.owner.load(Ordering::Acquire) != owner {
+            return false;
+        }
+        match Phase::of(state) {
+            Phase::Idle => false,
+            Phase::Expired | Phase::Cancelled => true,
+            Phase::Running => self.stop(state, Phase::Cancelled),
+        }
+    }
+
+    /// Stops the run whose deadline is over, or has another try; returns when to look again.
+    pub(super) fn look(&self, now: u64) -> u64 {
+        let state = self.state.load(Ordering::SeqCst);
+        match Phase::of(state) {
+            Phase::Idle => u64::MAX,
+            Phase::Running => {
+                let deadline = self.deadline.load(Ordering::Relaxed);
+                if deadline > now {
+                    return deadline;
+                }
+                self.stop(state, Phase::Expired);
+                now + timer::SOON
+            }
+            Phase::Expired | Phase::Cancelled => {
+                self.notify();
+                now + if self.tries.fetch_add(1, Ordering::Relaxed) < timer::TRIES { timer::SOON } else { timer::LATER }
+            }
+        }
+    }
+
+    fn stop(&self, state: u64, phase: Phase) -> bool {
+        let next = state / 4 * 4 + phase as u64;
+        let is_stopped = self.state.compare_exchange(state, next, Ordering::SeqCst, Ordering::Relaxed).is_ok();
+        if is_stopped {
+            self.notify();
+        }
+        is_stopped
+    }
+
+    /// Lets the thread know that the run shall end.
+    fn notify(&self) {
+        if let Some(sleeper) = &*self.sleeper.lock() {
+            sleeper.unpark();
+        }
+        // Signals of this kind queue. One that has not arrived, in a thread that blocks it for a time, is enough.
+        if !self.signalled.swap(true, Ordering::Relaxed) && !signal::send(self, self.thread.load(Ordering::Relaxed)) {
+            self.signalled.store(false, Ordering::Relaxed);
+        }
+    }
+
+    /// In the handler of a signal that has arrived in `thread`, which is at `address`: whether it shall trap there. If so, that
+    /// is taken for granted.
+    pub(super) fn traps(&self, thread: i32, address: usize) -> bool {
+        self.signalled.store(false, Ordering::Relaxed);
+        let is_here = self.thread.load(Ordering::Relaxed) == thread && self.phase().reason().is_some();
+        if !is_here || self.suspended.load(Ordering::Relaxed) {
+            return false;
+        }
+        let code = self.code.load(Ordering::Relaxed);
+        let traps = signal::is_in(code, address);
+        if traps {
+            self.stopped.store(true, Ordering::Relaxed);
+        }
+        traps
+    }
+}

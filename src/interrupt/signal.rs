@@ -1,0 +1,228 @@
+//! The signal that makes a thread trap in a plugin's code.
+#![expect(unsafe_code, reason = "the kernel and a signal's handler know addresses only")]
+
+use std::cell::{Cell, UnsafeCell};
+use std::mem::{self, MaybeUninit};
+use std::ptr;
+use std::sync::{LazyLock, MutexGuard, OnceLock};
+
+use super::record::Record;
+use super::{CURRENT, Code, timer};
+
+/// What the kernel passes on with a signal, as far as it matters: `siginfo_t` of Linux on x86-64, of a queued signal.
+#[repr(C)]
+struct Info {
+    number: i32,
+    error: i32,
+    code: i32,
+    _padding: i32,
+    process: i32,
+    user: u32,
+    record: usize,
+    _rest: [u64; 12],
+}
+
+const _: () = assert!(size_of::<Info>() == size_of::<libc::siginfo_t>());
+
+/// The code of our signals. The kernel's are positive; `sigqueue` and the like have small ones. Another process may send it
+/// only if it may do anything to this one (rt_sigqueueinfo(2)).
+const OURS: i32 = -0x4578_7469;
+
+/// What has handled the signal before.
+struct Before(libc::sigaction);
+
+// SAFETY: it has the address of a handler, which is the process's, and numbers.
+unsafe impl Send for Before {}
+// SAFETY: as above; nothing changes it.
+unsafe impl Sync for Before {}
+
+static BEFORE: OnceLock<Before> = OnceLock::new();
+
+/// A real-time signal that nobody uses, or the last but one. The handler is installed with it.
+static SIGNAL: LazyLock<i32> = LazyLock::new(|| {
+    let candidates = (libc::SIGRTMIN()..libc::SIGRTMAX()).rev();
+    let is_free = |number: &i32| current_action(*number).sa_sigaction == libc::SIG_DFL;
+    let number = candidates.clone().find(is_free).unwrap_or(libc::SIGRTMAX() - 1);
+    // The handler may have to pass on a signal from the first moment.
+    BEFORE.get_or_init(|| Before(current_action(number)));
+    install(number);
+    // SAFETY: the three are functions of this library, which is never unloaded: Wasmer's handlers are in it too.
+    unsafe { libc::pthread_atfork(Some(before_fork), Some(after_fork_in_parent), Some(after_fork_in_child)) };
+    number
+});
+
+fn current_action(number: i32) -> libc::sigaction {
+    let mut action = MaybeUninit::zeroed();
+    // SAFETY: it writes the old action, which all zeros are a valid value of, to where there is room for it.
+    unsafe { libc::sigaction(number, ptr::null(), action.as_mut_ptr()) };
+    // SAFETY: written, or all zeros.
+    unsafe { action.assume_init() }
+}
+
+fn install(number: i32) {
+    // SAFETY: all zeros are a valid value of it.
+    let mut action: libc::sigaction = unsafe { mem::zeroed() };
+    action.sa_sigaction = handle as extern "C" fn(_, _, _) as usize;
+    // On the thread's alternate stack, which Wasmer sees to: that of a plugin may be at its end.
+    action.sa_flags = libc::SA_SIGINFO | libc::SA_ONSTACK | libc::SA_RESTART;
+    // SAFETY: the handler is of the type that `SA_SIGINFO` asks for, and does only what a handler may.
+    unsafe { libc::sigaction(number, &raw const action, ptr::null_mut()) };
+}
+
+thread_local! {
+    static THREAD: Cell<i32> = const { Cell::new(0) };
+}
+
+/// The number of this thread, which is ready for the signal then.
+pub(super) fn thread() -> i32 {
+    match THREAD.get() {
+        0 => prepare(),
+        thread => thread,
+    }
+}
+
+/// Some hosts have threads that block all signals. There a trap, whose signal cannot wait, would end the process.
+#[cold]
+fn prepare() -> i32 {
+    let mut ours = MaybeUninit::zeroed();
+    // SAFETY: it makes an empty set.
+    unsafe { libc::sigemptyset(ours.as_mut_ptr()) };
+    for signal in [*SIGNAL, libc::SIGSEGV, libc::SIGILL, libc::SIGFPE, libc::SIGBUS] {
+        // SAFETY: it is a set now, and the number that of a signal.
+        unsafe { libc::sigaddset(ours.as_mut_ptr(), signal) };
+    }
+    // SAFETY: the set is one; the old one is not wanted.
+    unsafe { libc::pthread_sigmask(libc::SIG_UNBLOCK, ours.as_ptr(), ptr::null_mut()) };
+    // SAFETY: it only asks.
+    let thread = unsafe { libc::gettid() };
+    THREAD.set(thread);
+    thread
+}
+
+/// Sends the signal for `record` to `thread`; `false` if that is not there, or cannot get it now.
+pub(super) fn send(record: &Record, thread: i32) -> bool {
+    let number = *SIGNAL;
+    // Somebody may have taken the handler away; without one, the signal ends the process.
+    if current_action(number).sa_sigaction != handle as extern "C" fn(_, _, _) as usize {
+        install(number);
+    }
+    let mut info = Info {
+        number,
+        error: 0,
+        code: OURS,
+        _padding: 0,
+        process: std::process::id().cast_signed(),
+        user: 0,
+        record: ptr::from_ref(record).expose_provenance(),
+        _rest: [0; 12],
+    };
+    let process = info.process;
+    // SAFETY: the kernel reads as much as an `Info` has; the thread is one of this process, or none.
+    unsafe { libc::syscall(libc::SYS_rt_tgsigqueueinfo, process, thread, number, &raw mut info) == 0 }
+}
+
+/// Does nothing but look at a record and change where the thread goes on. Nothing in it allocates, locks or panics.
+extern "C" fn handle(number: i32, info: *mut libc::siginfo_t, context: *mut libc::c_void) {
+    // SAFETY: the kernel passes a `siginfo_t`, which is that.
+    let ours = unsafe { &*info.cast::<Info>() };
+    if ours.code != OURS {
+        return pass_on(number, info, context);
+    }
+    // SAFETY: who sends this code gives the address of a record with it; none is ever freed.
+    let record = unsafe { &*ptr::with_exposed_provenance::<Record>(ours.record) };
+    // SAFETY: the kernel passes the thread's context, which the handler may change.
+    let context = unsafe { &mut *context.cast::<libc::ucontext_t>() };
+    let address = &mut context.uc_mcontext.gregs[libc::REG_RIP as usize];
+    // SAFETY: it only asks.
+    let thread = unsafe { libc::gettid() };
+    if record.traps(thread, *address as usize) {
+        // No register or stack of the plugin is looked at any more: Wasmer leaves its stack as a whole.
+        *address = trap as extern "C" fn() -> ! as i64;
+    }
+}
+
+/// The handler that was there before gets what is not ours.
+fn pass_on(number: i32, info: *mut libc::siginfo_t, context: *mut libc::c_void) {
+    let Some(Before(before)) = BEFORE.get() else { return };
+    if matches!(before.sa_sigaction, libc::SIG_DFL | libc::SIG_IGN) {
+        return;
+    }
+    if before.sa_flags & libc::SA_SIGINFO != 0 {
+        type Handler = extern "C" fn(i32, *mut libc::siginfo_t, *mut libc::c_void);
+        // SAFETY: who installed it with this flag has said so.
+        let handler = unsafe { mem::transmute::<usize, Handler>(before.sa_sigaction) };
+        handler(number, info, context);
+    } else {
+        // SAFETY: who installed it without the flag has said so.
+        let handler = unsafe { mem::transmute::<usize, extern "C" fn(i32)>(before.sa_sigaction) };
+        handler(number);
+    }
+}
+
+/// Whether an address is in this code.
+pub(super) fn is_in(code: *const Code, address: usize) -> bool {
+    // SAFETY: null, or what the record's owner keeps; and the owner does not go while it runs, which the caller has checked.
+    unsafe { code.as_ref() }.is_some_and(|code| code.contains(address))
+}
+
+/// The instruction that Wasmer has for a stack overflow, the one trap whose stack it does not look through: this one is not
+/// where the stack says.
+#[unsafe(naked)]
+pub(super) extern "C" fn trap() -> ! {
+    std::arch::naked_asm!(".byte 0x0f, 0xb9, 0xc0")
+}
+
+/// While this lives, the thread gets no signals, nor do threads that it makes.
+pub(super) struct Blocked(libc::sigset_t);
+
+impl Blocked {
+    pub(super) fn new() -> Self {
+        let (mut all, mut before) = (MaybeUninit::zeroed(), MaybeUninit::zeroed());
+        // SAFETY: it makes a set of all signals.
+        unsafe { libc::sigfillset(all.as_mut_ptr()) };
+        // SAFETY: it is a set now; there is room for the old one.
+        unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, all.as_ptr(), before.as_mut_ptr()) };
+        // SAFETY: written, or all zeros, the empty set.
+        Self(unsafe { before.assume_init() })
+    }
+}
+
+impl Drop for Blocked {
+    fn drop(&mut self) {
+        // SAFETY: it is the set from before.
+        unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, &raw const self.0, ptr::null_mut()) };
+    }
+}
+
+/// What a thread that forks holds from before that till after it.
+struct Held(UnsafeCell<Option<MutexGuard<'static, timer::Schedule>>>);
+
+// SAFETY: only who has the lock uses it, in the three functions below.
+unsafe impl Sync for Held {}
+
+static HELD: Held = Held(UnsafeCell::new(None));
+
+extern "C" fn before_fork() {
+    let guard = timer::hold();
+    // SAFETY: this thread has the lock now.
+    unsafe { *HELD.0.get() = Some(guard) };
+}
+
+fn take_held() -> Option<MutexGuard<'static, timer::Schedule>> {
+    // SAFETY: this thread has the lock since before the fork.
+    unsafe { (*HELD.0.get()).take() }
+}
+
+extern "C" fn after_fork_in_parent() {
+    drop(take_held());
+}
+
+extern "C" fn after_fork_in_child() {
+    if let Some(schedule) = take_held() {
+        timer::forget_thread(schedule);
+    }
+    THREAD.set(0);
+    if let Some(record) = CURRENT.get() {
+        record.set_thread(thread());
+    }
+}

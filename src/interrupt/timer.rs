@@ -1,0 +1,121 @@
+//! The one thread that watches all deadlines. It is made for the first one, sleeps until the earliest, and for ever if there is
+//! none.
+
+use std::io;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Condvar, LazyLock, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use super::record::Record;
+use super::signal;
+
+/// How long to wait before a thread that has not stopped is told again, in nanoseconds: the first times, when it may have been
+/// in a host function by chance, and then.
+pub(super) const SOON: u64 = 100_000;
+pub(super) const LATER: u64 = 1_000_000;
+pub(super) const TRIES: u32 = 100;
+
+/// When the thread looks next. Written under the lock; who begins a run with a later deadline need not take that.
+static NEXT: AtomicU64 = AtomicU64::new(u64::MAX);
+
+// Of the standard library, as these two stand the process's being forked.
+static SCHEDULE: Mutex<Schedule> = Mutex::new(Schedule { records: Vec::new(), free: Vec::new(), is_watched: false });
+static CHANGED: Condvar = Condvar::new();
+
+pub(super) struct Schedule {
+    /// All that there are.
+    records: Vec<&'static Record>,
+    /// Those without an owner.
+    free: Vec<&'static Record>,
+    /// There is a thread.
+    is_watched: bool,
+}
+
+fn schedule() -> MutexGuard<'static, Schedule> {
+    SCHEDULE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The moment that deadlines count from.
+static START: LazyLock<Instant> = LazyLock::new(Instant::now);
+
+/// A deadline in nanoseconds.
+pub(super) fn nanoseconds(instant: Instant) -> u64 {
+    instant.saturating_duration_since(*START).as_nanos().try_into().unwrap_or(u64::MAX)
+}
+
+pub(super) fn now() -> u64 {
+    nanoseconds(Instant::now())
+}
+
+/// A record that nobody else has.
+pub(super) fn take_record() -> &'static Record {
+    let mut schedule = schedule();
+    schedule.free.pop().unwrap_or_else(|| {
+        let record = Box::leak(Box::new(Record::new()));
+        schedule.records.push(record);
+        record
+    })
+}
+
+pub(super) fn give_back(record: &'static Record) {
+    schedule().free.push(record);
+}
+
+/// Makes the thread look at the records no later than `at`.
+///
+/// # Errors
+/// There is no thread, and none can be made.
+pub(super) fn look_by(at: u64) -> io::Result<()> {
+    if at >= NEXT.load(Ordering::SeqCst) {
+        return Ok(());
+    }
+    let mut schedule = schedule();
+    if !schedule.is_watched {
+        start()?;
+        schedule.is_watched = true;
+    }
+    if at < NEXT.load(Ordering::Relaxed) {
+        NEXT.store(at, Ordering::SeqCst);
+        CHANGED.notify_one();
+    }
+    Ok(())
+}
+
+fn start() -> io::Result<()> {
+    const STACK: usize = 128 << 10;
+    // The host's signals are not for this thread.
+    let _blocked = signal::Blocked::new();
+    thread::Builder::new().name("extism-timer".to_owned()).stack_size(STACK).spawn(watch).map(drop)
+}
+
+fn watch() {
+    let mut schedule = schedule();
+    loop {
+        // Who begins a run now and is not seen below waits for the lock.
+        NEXT.store(u64::MAX, Ordering::SeqCst);
+        let now = now();
+        let next = schedule.records.iter().map(|record| record.look(now)).min().unwrap_or(u64::MAX);
+        NEXT.store(next, Ordering::SeqCst);
+        schedule = wait(schedule, next);
+    }
+}
+
+fn wait(schedule: MutexGuard<'static, Schedule>, until: u64) -> MutexGuard<'static, Schedule> {
+    if until == u64::MAX {
+        return CHANGED.wait(schedule).unwrap_or_else(PoisonError::into_inner);
+    }
+    let left = Duration::from_nanos(until.saturating_sub(now()));
+    CHANGED.wait_timeout(schedule, left).unwrap_or_else(PoisonError::into_inner).0
+}
+
+/// Before the process is forked: nobody changes the schedule meanwhile.
+pub(super) fn hold() -> MutexGuard<'static, Schedule> {
+    schedule()
+}
+
+/// In the process that was forked off, which has one thread.
+pub(super) fn forget_thread(mut schedule: MutexGuard<'static, Schedule>) {
+    schedule.is_watched = false;
+    NEXT.store(u64::MAX, Ordering::SeqCst);
+}

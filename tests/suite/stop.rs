@@ -1,0 +1,478 @@
+//! Calls that are stopped: at their deadline and by other threads, in whatever they are doing.
+
+use std::thread;
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use crate::host::{Context, Plugin, manifest};
+use crate::inline::noise;
+use crate::linking::modules;
+
+/// Functions that never end, and one that does.
+const ENDLESS: &str = r#"(module
+    (import "env" "extism_alloc" (func $alloc (param i64) (result i64)))
+    (import "env" "extism_free" (func $free (param i64)))
+    (import "env" "extism_input_load_u8" (func $input (param i64) (result i32)))
+    (memory 16)
+    (global $g (mut i32) (i32.const 0))
+    (table 2 funcref) (elem (i32.const 0) $step $step)
+    (type $step (func))
+    (func $step (global.set $g (i32.add (global.get $g) (i32.const 1))))
+    (func (export "nothing") (loop (br 0)))
+    (func (export "arithmetic") (local $x i64)
+        (loop (local.set $x (i64.xor (i64.shl (local.get $x) (i64.const 3)) (i64.const 12345))) (br 0)))
+    (func (export "memory") (local $at i32)
+        (loop
+            (i32.store (i32.and (local.get $at) (i32.const 0xfffc)) (local.get $at))
+            (local.set $at (i32.add (local.get $at) (i32.load (i32.and (local.get $at) (i32.const 0xfff0)))))
+            (br 0)))
+    (func (export "calls") (loop (call $step) (br 0)))
+    (func (export "indirect_calls") (loop (call_indirect (type $step) (i32.const 1)) (br 0)))
+    (func $down (param $n i32) (result i32)
+        (if (result i32) (local.get $n) (then (i32.add (call $down (i32.sub (local.get $n) (i32.const 1))) (i32.const 1)))
+            (else (i32.const 0))))
+    (func (export "recursion") (loop (drop (call $down (i32.const 1000))) (br 0)))
+    (func (export "host_calls") (loop (call $free (call $alloc (i64.const 100))) (br 0)))
+    (func (export "inlined_calls") (loop (drop (call $input (i64.const 0))) (br 0)))
+    (func (export "fills") (loop (memory.fill (i32.const 0) (i32.const 1) (i32.const 1000000)) (br 0)))
+    (func (export "copies") (loop (memory.copy (i32.const 0) (i32.const 100) (i32.const 500000)) (br 0)))
+    (func (export "ends") (result i32) (global.set $g (i32.const 5)) (global.get $g)))"#;
+
+const LOOPS: [&str; 10] = [
+    "nothing",
+    "arithmetic",
+    "memory",
+    "calls",
+    "indirect_calls",
+    "recursion",
+    "host_calls",
+    "inlined_calls",
+    "fills",
+    "copies",
+];
+
+fn with(manifest: &str, key: &str, value: Value) -> String {
+    let mut manifest: Value = serde_json::from_str(manifest).expect("JSON");
+    manifest[key] = value;
+    manifest.to_string()
+}
+
+fn timed(module: &str, timeout_ms: u64) -> String {
+    with(&manifest(module, ""), "timeout_ms", json!(timeout_ms))
+}
+
+const TIMEOUT: &str = "Call failed\n\nCaused by:\n    timeout: it has taken more than 20ms (timeout_ms)";
+const CANCELLED: &str = "Call failed\n\nCaused by:\n    cancelled by another thread";
+
+/// What a machine may be late by that does much else.
+const LATE: Duration = Duration::from_secs(2);
+
+#[test]
+fn a_timeout_stops_every_loop() {
+    let context = Context::new();
+    let plugin = context.plugin(timed(ENDLESS, 20));
+    for name in LOOPS {
+        let start = Instant::now();
+        let answer = plugin.call(name, "input");
+        let took = start.elapsed();
+        assert_eq!((answer.code, answer.error()), (-1, TIMEOUT), "{name}");
+        assert!(took >= Duration::from_millis(20) && took < LATE, "{name}: {took:?}");
+        assert_eq!((plugin.call_only("ends", b""), plugin.context.error(plugin.id)), (5, None), "after {name}");
+    }
+}
+
+#[test]
+fn another_thread_stops_every_loop() {
+    let context = Context::new();
+    let plugin = context.plugin(manifest(ENDLESS, ""));
+    let handle = plugin.cancel_handle();
+    for name in LOOPS {
+        assert!(!handle.cancel(), "nothing runs");
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                while !handle.cancel() {
+                    thread::yield_now();
+                }
+            });
+            let answer = plugin.call(name, "input");
+            assert_eq!((answer.code, answer.error()), (-1, CANCELLED), "{name}");
+        });
+        assert_eq!((plugin.call_only("ends", b""), plugin.context.error(plugin.id)), (5, None), "after {name}");
+    }
+}
+
+/// As a sibling has the same code, and may be on the same thread.
+#[test]
+fn nobody_else_is_stopped() {
+    let context = Context::new();
+    let plugins = [context.plugin(manifest(ENDLESS, "")), context.plugin(manifest(ENDLESS, ""))];
+    let [one, other] = plugins.map(|plugin| plugin.cancel_handle());
+    thread::scope(|scope| {
+        let running = scope.spawn(|| plugins[0].call("calls", ""));
+        while !one.cancel() {
+            assert!(!other.cancel());
+            thread::yield_now();
+        }
+        assert_eq!(running.join().expect("no panic").error(), CANCELLED);
+        let running = scope.spawn(|| plugins[1].call("calls", ""));
+        thread::sleep(Duration::from_millis(30));
+        assert!(!one.cancel() && !running.is_finished());
+        assert!(other.cancel());
+        assert_eq!(running.join().expect("no panic").error(), CANCELLED);
+    });
+}
+
+#[test]
+fn a_handle_may_outlive_everything() {
+    let context = Context::new();
+    let plugin = context.plugin(manifest(ENDLESS, ""));
+    let handle = plugin.cancel_handle();
+    assert!(plugin.update(manifest(ENDLESS, ""), false));
+    thread::scope(|scope| {
+        let running = scope.spawn(|| plugin.call("memory", ""));
+        while !handle.cancel() {
+            thread::yield_now();
+        }
+        assert_eq!(running.join().expect("no panic").error(), CANCELLED, "after an update");
+    });
+    plugin.free();
+    assert!(!handle.cancel());
+    assert!(plugin.cancel_handle().0.is_null());
+    drop(context);
+    assert!(!handle.cancel());
+    let stale = crate::host::CancelHandle(handle.0);
+    drop(handle);
+    assert!(!stale.cancel(), "freed");
+}
+
+/// Making a plugin runs code too, and so does the first call.
+#[test]
+fn starts_and_initialisers_have_a_timeout() {
+    let context = Context::new();
+    let start = Instant::now();
+    let error = context.refusal(timed("(module (func $f (loop (br 0))) (start $f))", 20));
+    assert_eq!(error, "timeout: it has taken more than 20ms (timeout_ms)");
+    let module = r#"(module (func (export "__wasm_call_ctors") (loop (br 0))) (func (export "run")))"#;
+    let plugin = context.plugin(timed(module, 20));
+    assert_eq!(plugin.call("run", "").error(), TIMEOUT);
+    let library = r#"(module (func (export "f") (loop (br 0))))"#;
+    let main = r#"(module (import "library" "f" (func $f)) (func (export "run") (call $f)))"#;
+    let linked = with(&modules([("library", library), ("main", main)]), "timeout_ms", json!(20));
+    assert_eq!(context.plugin(linked).call("run", "").error(), TIMEOUT, "in a library");
+    let command = r#"(module (func (export "_start")) (func (export "f") (loop (br 0))))"#;
+    let linked = with(&modules([("library", command), ("main", main)]), "timeout_ms", json!(20));
+    let plugin = context.plugin(linked);
+    for _ in 0..3 {
+        assert_eq!(plugin.call("run", "").error(), TIMEOUT, "in a command");
+    }
+    assert!(start.elapsed() < 8 * LATE);
+}
+
+#[cfg(feature = "wasi")]
+#[test]
+fn sleeping_plugins_are_stopped() {
+    // Subscribes to a clock, in a thousand seconds.
+    let module = r#"(module
+        (import "wasi_snapshot_preview1" "poll_oneoff" (func $poll (param i32 i32 i32 i32) (result i32)))
+        (memory (export "memory") 1)
+        (func (export "sleep") (result i32)
+            (i32.store (i32.const 16) (i32.const 1))
+            (i64.store (i32.const 24) (i64.const 1000000000000))
+            (call $poll (i32.const 0) (i32.const 100) (i32.const 1) (i32.const 200))))"#;
+    let context = Context::new();
+    let start = Instant::now();
+    let plugin = context.create(timed(module, 20), true).expect("it is one");
+    assert_eq!(plugin.call("sleep", "").error(), TIMEOUT);
+    let plugin = context.create(manifest(module, ""), true).expect("it is one");
+    let handle = plugin.cancel_handle();
+    thread::scope(|scope| {
+        let running = scope.spawn(|| plugin.call("sleep", ""));
+        while !handle.cancel() {
+            thread::sleep(Duration::from_millis(5));
+        }
+        assert_eq!(running.join().expect("no panic").error(), CANCELLED);
+    });
+    assert!(start.elapsed() < 2 * LATE);
+}
+
+/// Work that ends, and leaves a number.
+const WORK: &str = r#"(module
+    (import "env" "extism_alloc" (func $alloc (param i64) (result i64)))
+    (import "env" "extism_free" (func $free (param i64)))
+    (import "env" "extism_store_u64" (func $store (param i64 i64)))
+    (import "env" "extism_load_u64" (func $load (param i64) (result i64)))
+    (import "env" "extism_input_load_u64" (func $input (param i64) (result i64)))
+    (memory 4)
+    (table 2 funcref) (elem (i32.const 0) $mix $mix)
+    (type $mix (func (param i64) (result i64)))
+    (func $mix (param $x i64) (result i64)
+        (i64.mul (i64.add (local.get $x) (i64.const 1)) (i64.const 0x5851f42d4c957f2d)))
+    (func $deep (param $n i32) (param $x i64) (result i64)
+        (if (result i64) (local.get $n)
+            (then (call $mix (call $deep (i32.sub (local.get $n) (i32.const 1)) (local.get $x))))
+            (else (local.get $x))))
+    (func $rounds (result i64) (call $input (i64.const 0)))
+    (func $done (param $x i64) (result i32) (i32.and (i32.wrap_i64 (i64.shr_u (local.get $x) (i64.const 20))) (i32.const 0xffff)))
+    LOOPS)"#;
+
+/// Name and what a round makes of `$x`.
+const ROUNDS: [(&str, &str); 5] = [
+    ("calls", "(call $mix (local.get $x))"),
+    ("indirect", "(call_indirect (type $mix) (local.get $x) (i32.const 1))"),
+    ("recursion", "(call $deep (i32.const 50) (local.get $x))"),
+    (
+        "memory",
+        "(i64.store (i32.and (i32.wrap_i64 (local.get $x)) (i32.const 0x3fff8)) (local.get $x))
+         (call $mix (i64.load (i32.and (i32.wrap_i64 (local.get $x)) (i32.const 0x3fff8))))",
+    ),
+    (
+        "host",
+        "(local.set $block (call $alloc (i64.const 64))) (call $store (local.get $block) (local.get $x))
+         (call $mix (call $load (local.get $block))) (call $free (local.get $block))",
+    ),
+];
+
+fn work() -> String {
+    let functions = ROUNDS.map(|(name, round)| {
+        format!(
+            r#"(func (export "{name}") (result i32) (local $x i64) (local $left i64) (local $block i64)
+                (local.set $left (call $rounds))
+                (loop
+                    {round} (local.set $x)
+                    (br_if 0 (i64.ne (local.tee $left (i64.sub (local.get $left) (i64.const 1))) (i64.const 0))))
+                (call $done (local.get $x)))"#
+        )
+    });
+    WORK.replace("LOOPS", &functions.concat())
+}
+
+fn answer(plugin: &Plugin<'_>, name: &str, rounds: u64) -> Result<i32, String> {
+    let code = plugin.call_only(name, &rounds.to_le_bytes());
+    plugin.context.error(plugin.id).map_or(Ok(code), Err)
+}
+
+/// Stops at random moments: a call has its right answer or has been stopped, and the next one has its right answer.
+/// `make interrupts` does that 10,000 times.
+#[test]
+fn at_any_moment() {
+    let count = std::env::var("EXTISM_TEST_INTERRUPTS").map_or(600, |count| count.parse().expect("a number"));
+    let context = Context::new();
+    let work = work();
+    let plugins: Vec<_> = (0..4).map(|_| context.plugin(manifest(&work, ""))).collect();
+    let timed: Vec<_> = (1..4).map(|timeout| context.plugin(timed_work(&work, timeout))).collect();
+    // How many rounds take a millisecond or so.
+    let pace = ROUNDS.map(|(name, _)| {
+        let start = Instant::now();
+        answer(&plugins[0], name, 20_000).expect("nobody stops it");
+        20_000_000 / (start.elapsed().as_micros() as u64).max(1)
+    });
+    let mut noise = noise(7);
+    let mut below = |bound: u64| noise.next().expect("no end") % bound;
+    let (mut stopped, mut ended) = (0, 0);
+    for round in 0..count {
+        let which = below(5) as usize;
+        let (name, _) = ROUNDS[which];
+        let rounds = below(pace[which] * 4) + 1;
+        let expected = answer(&plugins[0], name, rounds).expect("nobody stops it");
+        let plugin = if round % 3 == 0 { &timed[below(3) as usize] } else { &plugins[1 + below(3) as usize] };
+        let handle = plugin.cancel_handle();
+        let delay = Duration::from_micros(below(3000));
+        let result = thread::scope(|scope| {
+            let running = scope.spawn(|| answer(plugin, name, rounds));
+            if round % 3 != 0 {
+                // From the first moment on, or after a while.
+                thread::sleep(if delay < Duration::from_micros(500) { Duration::ZERO } else { delay });
+                while !handle.cancel() && !running.is_finished() {
+                    std::hint::spin_loop();
+                }
+            }
+            running.join().expect("no panic")
+        });
+        match result {
+            Ok(code) => {
+                assert_eq!(code, expected, "{name} {rounds}");
+                ended += 1;
+            }
+            Err(error) if round % 3 == 0 => {
+                assert!(error.starts_with("Call failed\n\nCaused by:\n    timeout: "), "{name} {rounds}: {error}");
+                stopped += 1;
+            }
+            Err(error) => {
+                assert_eq!(error, CANCELLED, "{name} {rounds}");
+                stopped += 1;
+            }
+        }
+        assert_eq!(answer(&plugins[0], name, 1), answer(plugin, name, 1), "{name} after that");
+    }
+    println!("{count} rounds: {stopped} stopped, {ended} ended");
+    assert!(stopped * 10 > count && ended * 20 > count, "{stopped} stopped, {ended} ended");
+}
+
+fn timed_work(work: &str, timeout: u64) -> String {
+    with(&manifest(work, ""), "timeout_ms", json!(timeout))
+}
+
+#[test]
+fn a_default_timeout_is_for_who_has_none() {
+    const TEST: &str = "stop::a_default_timeout_is_for_who_has_none";
+    let Some(case) = crate::child::case() else {
+        for value in ["20", "x", "-1", ""] {
+            crate::child::run(TEST, value, &[("EXTISM_TIMEOUT_MS", value.as_ref())]);
+        }
+        return;
+    };
+    let context = Context::new();
+    match case.as_str() {
+        "20" => {
+            assert_eq!(context.plugin(ENDLESS).call("nothing", "").error(), TIMEOUT);
+            let error = context.plugin(timed(ENDLESS, 1)).call("nothing", "").error().to_owned();
+            assert!(error.ends_with("timeout: it has taken more than 1ms (timeout_ms)"), "{error}");
+        }
+        "" => assert_eq!(context.plugin(ENDLESS).call_only("ends", b""), 5),
+        _ => assert_eq!(context.refusal(ENDLESS), format!("EXTISM_TIMEOUT_MS: `{case}` is no number of milliseconds")),
+    }
+}
+
+/// What is running on a thread in a call of another plugin's is not stopped in that, and is afterwards.
+#[test]
+fn a_plugin_is_not_stopped_in_another() {
+    const TEST: &str = "stop::a_plugin_is_not_stopped_in_another";
+    crate::child::alone(TEST, || {
+        let context: &'static Context = Box::leak(Box::new(Context::new()));
+        let module = r#"(module (import "env" "extism_log_info" (func $log (param i64)))
+            (import "env" "extism_alloc" (func $alloc (param i64) (result i64)))
+            (func (export "run") (call $log (call $alloc (i64.const 1))) (loop (br 0))))"#;
+        let inner = context.plugin(timed(ENDLESS, 100));
+        static RESULTS: std::sync::Mutex<Vec<String>> = std::sync::Mutex::new(Vec::new());
+        crate::log::install(::log::LevelFilter::Info, move |_| {
+            let start = Instant::now();
+            let error = inner.call("nothing", "").error().to_owned();
+            assert!(start.elapsed() >= Duration::from_millis(100), "stopped by the other's deadline");
+            RESULTS.lock().expect("no panic").push(error);
+        });
+        let outer = context.plugin(timed(module, 20));
+        assert_eq!(outer.call("run", "").error(), TIMEOUT);
+        let expected = TIMEOUT.replace("20ms", "100ms");
+        assert_eq!(*RESULTS.lock().expect("no panic"), [expected]);
+    });
+}
+
+/// A thread of the host with all signals blocked and a small stack.
+#[test]
+fn threads_of_the_host_may_be_as_they_are() {
+    let context = Context::new();
+    let plugin = context.plugin(timed(ENDLESS, 20));
+    thread::scope(|scope| {
+        let small = thread::Builder::new().stack_size(128 << 10);
+        let running = small.spawn_scoped(scope, || {
+            block_signals();
+            assert!(
+                context.plugin("(module (func (export \"f\") unreachable))").call("f", "").error().contains("unreach")
+            );
+            (plugin.call("memory", "").error().to_owned(), plugin.call_only("ends", b""))
+        });
+        assert_eq!(running.expect("a thread").join().expect("no panic"), (TIMEOUT.to_owned(), 5));
+    });
+}
+
+#[expect(unsafe_code, reason = "the system's")]
+fn block_signals() {
+    let mut all = std::mem::MaybeUninit::zeroed();
+    // SAFETY: it makes a set.
+    unsafe { libc::sigfillset(all.as_mut_ptr()) };
+    // SAFETY: it is a set now.
+    unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, all.as_ptr(), std::ptr::null_mut()) };
+}
+
+/// The handlers of a host, from before and after the library's, go on working, and the library's do.
+#[cfg(target_os = "linux")]
+#[test]
+fn hosts_may_use_the_same_signals() {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    static SEEN: AtomicUsize = AtomicUsize::new(0);
+    const TEST: &str = "stop::hosts_may_use_the_same_signals";
+    extern "C" fn seen(_: i32) {
+        SEEN.fetch_add(1, Ordering::Relaxed);
+    }
+    #[expect(unsafe_code, reason = "the system's")]
+    fn handle(signal: i32) {
+        // SAFETY: the handler does what one may.
+        unsafe { libc::signal(signal, seen as extern "C" fn(i32) as usize) };
+    }
+    #[expect(unsafe_code, reason = "the system's")]
+    fn raise(signal: i32) {
+        // SAFETY: it has a handler.
+        unsafe { libc::raise(signal) };
+    }
+    crate::child::alone(TEST, || {
+        let real_time: Vec<i32> = (libc::SIGRTMIN()..=libc::SIGRTMAX()).collect();
+        let before: Vec<i32> = real_time.iter().copied().chain([libc::SIGUSR1, libc::SIGUSR2]).collect();
+        before.iter().copied().for_each(handle);
+        let context = Context::new();
+        let plugin = context.plugin(timed(ENDLESS, 20));
+        let trapping = context.plugin("(module (func (export \"f\") unreachable) (func $g (export \"g\") (call $g)))");
+        let all_is_well = || {
+            assert_eq!(plugin.call("calls", "").error(), TIMEOUT);
+            assert!(trapping.call("f", "").error().contains("unreachable"));
+            assert!(trapping.call("g", "").error().contains("call stack exhausted"));
+        };
+        all_is_well();
+        before.iter().copied().for_each(raise);
+        assert_eq!(SEEN.load(Ordering::Relaxed), before.len(), "each one's, also of the signal that the library uses");
+        // Afterwards a host takes them all; it is not asked to pass on what it does not know.
+        before.iter().copied().for_each(handle);
+        all_is_well();
+        handle(libc::SIGUSR1);
+        raise(libc::SIGUSR1);
+        assert_eq!(SEEN.load(Ordering::Relaxed), before.len() + 1);
+    });
+}
+
+/// A forked process has one thread, and its own timer.
+#[cfg(target_os = "linux")]
+#[expect(unsafe_code, reason = "the system's")]
+#[test]
+fn a_forked_process_has_timeouts_too() {
+    const TEST: &str = "stop::a_forked_process_has_timeouts_too";
+    crate::child::alone(TEST, || {
+        let context = Context::new();
+        let plugin = context.plugin(timed(ENDLESS, 20));
+        assert_eq!(plugin.call("memory", "").error(), TIMEOUT);
+        for _ in 0..20 {
+            // SAFETY: the child does nothing but call the library, write an exit status, and go.
+            let child = unsafe { libc::fork() };
+            if child == 0 {
+                let is_well = plugin.call("memory", "").error() == TIMEOUT && plugin.call_only("ends", b"") == 5;
+                // SAFETY: it ends the process.
+                unsafe { libc::_exit(i32::from(!is_well)) };
+            }
+            let mut status = -1;
+            // SAFETY: it is a child of this process.
+            assert_eq!(unsafe { libc::waitpid(child, &raw mut status, 0) }, child);
+            assert_eq!(status, 0);
+            assert_eq!(plugin.call("memory", "").error(), TIMEOUT);
+        }
+    });
+}
+
+#[cfg(feature = "http")]
+#[test]
+fn requests_are_dropped() {
+    use crate::server::{Server, Step};
+    let server = Server::always(vec![Step::Stall]);
+    let query = json!({"url": server.url("/")}).to_string();
+    crate::http::with_kitchens(r#""allowed_hosts": ["127.0.0.1"]"#, |abi, plugin| {
+        let handle = plugin.cancel_handle();
+        let start = Instant::now();
+        thread::scope(|scope| {
+            let running = scope.spawn(|| plugin.call("http", &query));
+            // It waits for the answer by then.
+            thread::sleep(Duration::from_millis(100));
+            assert!(handle.cancel());
+            assert_eq!(running.join().expect("no panic").error(), CANCELLED, "{abi}");
+        });
+        assert!(start.elapsed() < LATE);
+        assert_eq!(plugin.call_only("output_twice", b"x"), 0, "{abi}");
+    });
+}
