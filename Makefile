@@ -17,6 +17,7 @@ NO_DEFAULT ?=
 TARGET ?= rewrite
 SECONDS ?= 30
 COUNT ?= 10000
+CALLS ?= 1000000
 # Ends with what to do where LLVM is missing.
 llvm = test -x $${LLVM_SYS_221_PREFIX:-/usr/lib/llvm-22}/bin/llvm-config || \
     { echo "no LLVM 22: run 'make deps-llvm', or set LLVM_SYS_221_PREFIX" >&2; exit 1; }
@@ -30,7 +31,7 @@ PLUGIN := fixtures/wasm/count_vowels.v0.wasm
 # Not CC: with another value in the environment, cargo builds everything that has C in it anew.
 export CARGO DESTDIR PREFIX LIBDIR INCLUDEDIR
 
-.PHONY: help build headless tool compare example test test-rust test-compilers test-c test-valgrind test-python test-install bench bench-gate fuzz interrupts lint deny deps-llvm check-features header fixtures \
+.PHONY: help build headless tool compare example test test-rust test-compilers test-c test-valgrind test-python test-install bench bench-gate fuzz interrupts soak lint deny deps-llvm check-features header fixtures \
         fixtures-big fixtures-pdk install uninstall clean
 .DELETE_ON_ERROR:
 
@@ -84,6 +85,10 @@ test-install: ## install into a temporary root and build the examples there
 interrupts: ## stop calls at random moments, COUNT=10000 times
 	EXTISM_CACHE_DIR= EXTISM_TEST_INTERRUPTS=$(COUNT) $(CARGO) test --release --locked $(if $(FEATURES),--features $(FEATURES)) \
 	    --test suite -- --exact --nocapture stop::at_any_moment
+
+soak: ## CALLS=1000000 calls of all kinds on 8 threads, after which the process has what it had before
+	EXTISM_CACHE_DIR= EXTISM_TEST_SOAK=$(CALLS) $(CARGO) test --release --locked --test suite -- --exact --nocapture \
+	    soak::nothing_is_left_behind
 
 bench: ## measure each step on a plugin's way: parse, rewrite, compile, new, call
 	$(CARGO) bench --locked --bench phases -- $(CASES)

@@ -163,9 +163,14 @@ impl Drop for Run {
 pub(crate) struct Watch(&'static Record);
 
 impl Watch {
-    /// Says why the plugin shall be stopped, if it shall; who has asked must then end it.
+    /// Why the plugin shall be stopped, if it shall.
+    pub(crate) fn reason(&self) -> Option<Stopped> {
+        self.0.phase().reason()
+    }
+
+    /// The same; who has asked must then end it, and why is said for it.
     pub(crate) fn stop(&self) -> Option<Stopped> {
-        let reason = self.0.phase().reason()?;
+        let reason = self.reason()?;
         self.0.set_stopped();
         Some(reason)
     }

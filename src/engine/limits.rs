@@ -21,24 +21,31 @@ use super::CompiledPlugin;
 use super::common::CommonMemory;
 use super::image::{Data, Image};
 
-/// The cap on all memories of one plugin together.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct MemoryLimit {
-    /// In pages of 64 KiB.
-    pub(crate) max_pages: u32,
+/// What one plugin may have.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Limits {
+    /// Pages of 64 KiB, in all memories together, if that is bounded.
+    pub(crate) max_pages: Option<u32>,
+    /// Elements, in all tables together. An element takes up 8 bytes.
+    pub(crate) max_table_elements: u32,
+}
+
+impl Limits {
+    /// [`max_table_elements`](Self::max_table_elements) where nobody says another number.
+    pub(crate) const TABLE_ELEMENTS: u32 = 10_000_000;
 }
 
 /// How many pages a plugin's memories have, and how many they may have.
 #[derive(Debug)]
 pub(crate) struct Budget {
     used: AtomicU64,
-    limit: MemoryLimit,
+    max_pages: u32,
 }
 
 impl Budget {
     /// Takes `pages`, or says how many there may be.
     fn take(&self, pages: u32) -> Result<(), MemoryError> {
-        let max = u64::from(self.limit.max_pages);
+        let max = u64::from(self.max_pages);
         self.used
             .try_update(Ordering::Relaxed, Ordering::Relaxed, |used| {
                 used.checked_add(u64::from(pages)).filter(|total| *total <= max)
@@ -54,24 +61,22 @@ impl Budget {
     }
 }
 
-/// How many elements all tables of a plugin may have together. An element takes up 8 bytes.
-const MAX_TABLE_ELEMENTS: u32 = 10_000_000;
-
-/// A store for one instance of `plugin` whose memories stay within `limit` pages together, and which may come to have so many
+/// A store for one instance of `plugin`, whose memories and tables stay within `limits`, and which may come to have so many
 /// `tables`.
 ///
 /// The memory that the host makes in it is not a reservation of 8 GiB but a block that moves when it grows, unless a
 /// module imports it and its code expects that it stays.
-pub(crate) fn store(plugin: &CompiledPlugin, limit: Option<MemoryLimit>, imports_memory: bool, tables: u32) -> Store {
+pub(crate) fn store(plugin: &CompiledPlugin, limits: Limits, imports_memory: bool, tables: u32) -> Store {
     let tunables = PluginTunables {
         base: BaseTunables::new(),
-        budget: limit.map(|limit| Arc::new(Budget { used: AtomicU64::new(0), limit })),
+        budget: limits.max_pages.map(|max_pages| Arc::new(Budget { used: AtomicU64::new(0), max_pages })),
         memories_move: plugin.memories_move || !imports_memory,
         moving: None,
         common: (plugin.modules.len() > 1).then(|| (plugin.common, Mutex::new(None))),
         data: Arc::clone(&plugin.data),
-        table_share: MAX_TABLE_ELEMENTS / tables.max(1),
-        table_elements_left: AtomicU32::new(MAX_TABLE_ELEMENTS),
+        max_table_elements: limits.max_table_elements,
+        table_share: limits.max_table_elements / tables.max(1),
+        table_elements_left: AtomicU32::new(limits.max_table_elements),
     };
     let mut engine = plugin.engine.clone();
     engine.set_tunables(tunables);
@@ -89,8 +94,9 @@ pub(super) fn compile_time(memories_move: bool, moving: Option<u32>) -> impl Tun
         moving: moving.map(Pages),
         common: None,
         data: Arc::new([]),
-        table_share: MAX_TABLE_ELEMENTS,
-        table_elements_left: AtomicU32::new(MAX_TABLE_ELEMENTS),
+        max_table_elements: u32::MAX,
+        table_share: u32::MAX,
+        table_elements_left: AtomicU32::new(u32::MAX),
     }
 }
 
@@ -107,6 +113,7 @@ struct PluginTunables {
     common: Option<(&'static str, Mutex<Option<CommonMemory>>)>,
     /// What the modules' memories begin with.
     data: Arc<[Data]>,
+    max_table_elements: u32,
     /// What a table may grow to that does not say. Wasmer bounds a table by its declared maximum only.
     table_share: u32,
     table_elements_left: AtomicU32,
@@ -124,7 +131,10 @@ impl PluginTunables {
         });
         match taken {
             Ok(_) => Ok(bounded),
-            Err(_) => Err(format!("tables of more than {MAX_TABLE_ELEMENTS} elements together")),
+            Err(_) => {
+                let max = self.max_table_elements;
+                Err(format!("tables of more than {max} elements together (memory.max_table_elements)"))
+            }
         }
     }
 

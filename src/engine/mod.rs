@@ -36,7 +36,7 @@ pub(crate) use backend::{Backend, choose, find, select};
 #[cfg(feature = "compiler")]
 pub(crate) use backend::{backends, named};
 use image::Data;
-pub(crate) use limits::{MemoryLimit, store};
+pub(crate) use limits::{Limits, store};
 pub(crate) use machine::Machine;
 #[cfg(feature = "compiler")]
 pub(crate) use make::{Made, compile_alone, precompile};

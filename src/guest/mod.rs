@@ -30,6 +30,7 @@ use crate::http;
 use crate::interrupt::Watch;
 pub(crate) use abi::{HOST_MODULE, import, is_known};
 pub(crate) use host::fetch::Network;
+use host::log::Logs;
 pub(crate) use host::vars::Vars;
 pub(crate) use io_memory::{Capacity, IoMemory};
 #[cfg(feature = "compiler")]
@@ -63,6 +64,7 @@ pub(crate) struct Guest {
     deadline: Option<Instant>,
     /// Whether it shall be stopped before.
     watch: Watch,
+    logs: Logs,
     pub(crate) state: SharedState,
 }
 
@@ -139,13 +141,14 @@ impl Guest {
         own_memory: bool,
         deadline: Option<Instant>,
         watch: Watch,
+        max_log_bytes: Option<u64>,
         state: SharedState,
     ) -> Result<FunctionEnv<Self>, MemoryError> {
         let mut io = IoMemory::new(capacity);
         if !own_memory {
             io.make(store)?;
         }
-        Ok(FunctionEnv::new(store, Self { io, error: None, deadline, watch, state }))
+        Ok(FunctionEnv::new(store, Self { io, error: None, deadline, watch, logs: Logs::new(max_log_bytes), state }))
     }
 
     /// Takes note of `instance`, which is in `store` and may have the I/O memory.
@@ -165,6 +168,7 @@ impl Guest {
     ) -> Result<(), Fault> {
         self.error = None;
         self.deadline = deadline;
+        self.logs.begin();
         self.io.begin(store, input)
     }
 

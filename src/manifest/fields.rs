@@ -32,6 +32,8 @@ pub(super) struct Memory {
     pub(super) max_pages: Option<u32>,
     pub(super) max_http_response_bytes: Option<u64>,
     pub(super) max_var_bytes: Option<u64>,
+    pub(super) max_table_elements: Option<u32>,
+    pub(super) max_log_bytes: Option<u64>,
 }
 
 /// One module. Which of `path`, `data` and `url` is there decides what it is, in this order.

@@ -86,6 +86,10 @@ pub(crate) struct MemoryLimits {
     pub(crate) max_pages: Option<u32>,
     /// Cap on the plugin's variables, in bytes; 0 disables them.
     pub(crate) max_var_bytes: Option<u64>,
+    /// Cap on the elements of all tables of the plugin together.
+    pub(crate) max_table_elements: Option<u32>,
+    /// Cap on what a call may log, in bytes.
+    pub(crate) max_log_bytes: Option<u64>,
     /// Cap on the answer to one HTTP request, in bytes.
     pub(crate) max_http_response_bytes: Option<u64>,
 }

@@ -137,6 +137,8 @@ fn check(document: Document, mut warnings: Vec<String>) -> Result<Manifest<'stat
             max_block_pages: memory.max,
             max_pages: memory.max_pages,
             max_var_bytes: memory.max_var_bytes,
+            max_table_elements: memory.max_table_elements,
+            max_log_bytes: memory.max_log_bytes,
             max_http_response_bytes: memory.max_http_response_bytes,
         },
         config: document.config,

@@ -58,13 +58,13 @@ pub(super) fn create(
     state: SharedState,
 ) -> Result<Live, Error> {
     let plan = &recipe.plan;
-    let mut store = engine::store(&recipe.compiled, recipe.memory_limit, plan.imports_io_memory, tables(plan));
+    let mut store = engine::store(&recipe.compiled, recipe.limits, plan.imports_io_memory, tables(plan));
     let capacity = Capacity {
         initial_pages: io_memory_pages(plan),
         max_block_pages: recipe.max_block_pages,
         imported: plan.imports_io_memory,
     };
-    let guest = Guest::new(&mut store, capacity, plan.owns_io_memory, deadline, watch, state);
+    let guest = Guest::new(&mut store, capacity, plan.owns_io_memory, deadline, watch, recipe.max_log_bytes, state);
     let guest = guest.map_err(|error| Error::IoMemory(error.to_string()))?;
     let (main, libraries) = instantiate_all(&mut store, &guest, recipe)?;
     let metered = match recipe.fuel {

@@ -21,7 +21,7 @@ use std::time::{Duration, Instant};
 use log::Level;
 use thiserror::Error;
 
-use crate::engine::{self, CompiledPlugin, MemoryLimit};
+use crate::engine::{self, CompiledPlugin, Limits};
 use crate::guest::{self, Network, SharedState, State, Vars};
 use crate::interrupt::{self, Stopped, Stopper};
 use crate::loader;
@@ -53,7 +53,9 @@ struct Recipe {
     plan: Plan,
     compiled: Arc<CompiledPlugin>,
     max_block_pages: Option<u32>,
-    memory_limit: Option<MemoryLimit>,
+    limits: Limits,
+    /// How much a call may log, in bytes, if it is not as usual.
+    max_log_bytes: Option<u64>,
     /// How many instructions a call may execute in each module.
     fuel: Option<u64>,
     /// How long a call may take.
@@ -128,7 +130,11 @@ impl Plugin {
             plan: link::plan(&names, &compiled.modules, MAIN, with_wasi)?,
             compiled,
             max_block_pages: manifest.memory.max_block_pages,
-            memory_limit: manifest.memory.max_pages.map(|max_pages| MemoryLimit { max_pages }),
+            limits: Limits {
+                max_pages: manifest.memory.max_pages,
+                max_table_elements: manifest.memory.max_table_elements.unwrap_or(Limits::TABLE_ELEMENTS),
+            },
+            max_log_bytes: manifest.memory.max_log_bytes,
             fuel: manifest.fuel,
             timeout,
             allowed_paths: manifest.allowed_paths,

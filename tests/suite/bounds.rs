@@ -3,7 +3,7 @@
 use std::fs;
 
 use crate::child;
-use crate::host::{Context, fixture};
+use crate::host::{Context, fixture, manifest};
 
 /// A module that says in its output what it likes.
 const SAYS: &str = r#"
@@ -48,6 +48,15 @@ fn tables_are_bounded() {
         let error = context.refusal(format!("(module {tables})"));
         assert!(error.contains("tables of more than 10000000 elements together"), "{error}");
     }
+    let few = |module: &str| manifest(module, r#""memory": {"max_table_elements": 100}"#);
+    let error = context.refusal(few("(module (table 101 funcref))"));
+    assert!(error.contains("tables of more than 100 elements together (memory.max_table_elements)"), "{error}");
+    let growing = r#"(module (table 40 funcref) (table 0 funcref)
+        (func (export "grow") (result i32) (table.grow 0 (ref.null func) (i32.const 10)))
+        (func (export "other") (result i32) (table.grow 1 (ref.null func) (i32.const 50))))"#;
+    let plugin = context.plugin(few(growing));
+    assert_eq!([plugin.call_only("grow", b""), plugin.call_only("grow", b"")], [40, -1], "half of them are for one");
+    assert_eq!([plugin.call_only("other", b""), plugin.call_only("other", b"")], [0, -1]);
     let grows = |tables: &str| {
         context.plugin(format!(
             "(module {tables} (func (export \"grow\") (result i32)
@@ -66,6 +75,39 @@ fn tables_are_bounded() {
     let plugin = context.plugin(exact);
     assert_eq!(plugin.call_only("grow", b""), 0, "each of ten tables has a tenth");
     assert_eq!(plugin.call_only("grow", b""), -1);
+}
+
+#[test]
+fn logs_are_bounded() {
+    use std::sync::Mutex;
+    static SEEN: Mutex<Vec<String>> = Mutex::new(Vec::new());
+    crate::child::alone("bounds::logs_are_bounded", || {
+        crate::log::install(::log::LevelFilter::Info, |record| {
+            SEEN.lock().expect("no panic").push(record.args().to_string())
+        });
+        let seen = || std::mem::take(&mut *SEEN.lock().expect("no panic"));
+        let logging = r#"(module (import "env" "extism_log_info" (func $log (param i64)))
+            (import "env" "extism_log_debug" (func $debug (param i64)))
+            (import "env" "extism_alloc" (func $alloc (param i64) (result i64)))
+            (func (export "log") (local $left i32) (local $block i64)
+                (local.set $block (call $alloc (i64.const 936)))
+                (local.set $left (i32.const 100))
+                (loop (call $log (local.get $block)) (call $debug (local.get $block))
+                    (br_if 0 (local.tee $left (i32.sub (local.get $left) (i32.const 1)))))))"#;
+        let context = Context::new();
+        let plugin = context.plugin(manifest(logging, r#""memory": {"max_log_bytes": 5500}"#));
+        for _ in 0..2 {
+            assert_eq!(plugin.call_only("log", b""), 0);
+            let lines = seen();
+            assert_eq!(lines.len(), 6, "five of 1000 bytes, and a last one");
+            let last = "the plugin has logged 5500 bytes (memory.max_log_bytes): this call logs no more";
+            assert_eq!((lines[4].len(), lines[5].as_str()), (936 * 5, last));
+        }
+        assert_eq!(context.plugin(logging).call_only("log", b""), 0);
+        assert_eq!(seen().len(), 100);
+        let plugin = context.plugin(manifest(logging, r#""memory": {"max_log_bytes": 0}"#));
+        assert_eq!((plugin.call_only("log", b""), seen().len()), (0, 0));
+    });
 }
 
 /// A backtrace repeats names for every frame.

@@ -30,6 +30,7 @@ mod rewrite_cost;
 #[cfg(feature = "http")]
 mod server;
 mod shared_code;
+mod soak;
 mod startup;
 mod stop;
 #[cfg(feature = "compiler")]

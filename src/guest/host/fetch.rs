@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, Receiver, SyncSender, TryRecvError};
 use std::thread::{self, Thread};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use serde::Deserialize;
 use serde::de::{Deserializer, Error as _};
@@ -13,7 +13,7 @@ use super::hosts::Hosts;
 use super::http::Answer;
 use crate::guest::Fault;
 use crate::http::{self, Request, Rules};
-use crate::interrupt::Watch;
+use crate::interrupt::{Stopped, Watch};
 use crate::log as sink;
 
 /// How long an answer may be if the manifest does not say: the limit of every Extism.
@@ -65,10 +65,7 @@ impl Network {
         watch: Watch,
     ) -> Result<Answer, Fault> {
         let (notice, answer) = Notice::new();
-        let ask = move || {
-            let answer = self.ask_here(&query, body, deadline, &notice.is_wanted);
-            let _ = notice.sender.send(answer);
-        };
+        let ask = move || notice.of(|is_wanted| self.ask_here(&query, body, deadline, is_wanted));
         let asking = thread::Builder::new().name("extism-http".to_owned()).spawn(ask);
         asking.map_err(|error| Fault::HttpRequest(format!("there is no thread that could send it: {error}")))?;
         answer.wait(watch)
@@ -119,6 +116,9 @@ impl Drop for Wake {
     }
 }
 
+/// How long a request may take to notice that its time is over.
+const GRACE: Duration = Duration::from_millis(20);
+
 /// What the waiting thread has.
 struct Answering {
     receiver: Receiver<Outcome>,
@@ -131,6 +131,11 @@ impl Notice {
         let is_wanted = Arc::new(AtomicBool::new(true));
         let answering = Answering { receiver, is_wanted: Arc::clone(&is_wanted) };
         (Self { sender, is_wanted, _wake: Wake(thread::current()) }, answering)
+    }
+
+    /// Does the work and tells of it.
+    fn of(self, work: impl FnOnce(&AtomicBool) -> Outcome) {
+        let _ = self.sender.send(work(&self.is_wanted));
     }
 }
 
@@ -146,9 +151,17 @@ impl Answering {
             outcome.is_some()
         });
         self.is_wanted.store(false, Ordering::Relaxed);
-        if watch.stop().is_some() {
-            return Err(Fault::Stopped);
+        if outcome.is_none() && watch.reason() == Some(Stopped::Timeout) {
+            // The request has the same deadline, and knows better what it was waiting for.
+            outcome = self.receiver.recv_timeout(GRACE).ok();
         }
-        outcome.unwrap_or(Err(Fault::Stopped))
+        match outcome {
+            Some(Err(fault)) => Err(fault),
+            Some(Ok(answer)) if watch.reason().is_none() => Ok(answer),
+            _ => {
+                watch.stop();
+                Err(Fault::Stopped)
+            }
+        }
     }
 }

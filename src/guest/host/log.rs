@@ -1,5 +1,7 @@
 //! Log lines of plugins.
 
+use std::cell::Cell;
+
 use log::Level;
 
 use super::{Env, Fault, Guest, HostResult, bounded_text};
@@ -8,12 +10,56 @@ use crate::log as sink;
 /// More of a message is not logged.
 const MOST: u64 = 64 << 10;
 
+/// How much a plugin may log in one call.
+#[derive(Debug)]
+pub(in crate::guest) struct Logs {
+    max: u64,
+    /// How much of that is left.
+    left: Cell<u64>,
+}
+
+impl Logs {
+    pub(in crate::guest) fn new(max: Option<u64>) -> Self {
+        /// If the manifest does not say, in bytes.
+        const MAX: u64 = 16 << 20;
+        let max = max.unwrap_or(MAX);
+        Self { max, left: Cell::new(max) }
+    }
+
+    /// A call begins.
+    pub(in crate::guest) fn begin(&self) {
+        self.left.set(self.max);
+    }
+
+    /// Logs a message, unless this call has logged too much.
+    pub(in crate::guest) fn record(&self, level: Level, message: &str) {
+        /// What a line has besides, about.
+        const AROUND: u64 = 64;
+        if level > sink::max_level() || self.left.get() == 0 {
+            return;
+        }
+        match self.left.get().checked_sub(message.len() as u64 + AROUND) {
+            Some(left) => {
+                self.left.set(left);
+                sink::record(level, sink::PLUGIN_TARGET, format_args!("{message}"));
+            }
+            None => {
+                self.left.set(0);
+                let max = self.max;
+                let line =
+                    format_args!("the plugin has logged {max} bytes (memory.max_log_bytes): this call logs no more");
+                sink::record(Level::Warn, sink::TARGET, line);
+            }
+        }
+    }
+}
+
 /// Logs the message behind `handle`; `None` if there is no such block, whether the level is logged or not.
 fn log(guest: &Guest, level: Level, handle: u64) -> Option<()> {
     guest.io.length(handle)?;
     if level <= sink::max_level() {
         let text = bounded_text(guest, handle, MOST)?;
-        sink::record(level, sink::PLUGIN_TARGET, format_args!("{}", text.show()));
+        guest.logs.record(level, &text.show());
     }
     Some(())
 }
@@ -50,7 +96,7 @@ pub(in crate::guest) mod v1 {
     fn log(mut env: Env<'_>, level: Level, handle: u64) -> HostResult<()> {
         env.data().go_on()?;
         if handle == 0 {
-            sink::record(level, sink::PLUGIN_TARGET, format_args!(""));
+            env.data().logs.record(level, "");
             return Ok(());
         }
         super::log(env.data(), level, handle).ok_or(Fault::InvalidHandle("log message"))?;

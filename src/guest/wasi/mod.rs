@@ -19,6 +19,7 @@ use std::collections::BTreeMap;
 use thiserror::Error;
 use wasmer::{AsStoreMut, Extern, Function, FunctionEnv, FunctionEnvMut, Instance, RuntimeError, StoreMut};
 
+use super::host::log::Logs;
 use super::reserved::MEMORY_EXPORT;
 use super::{Fault, Guest, SharedState};
 use crate::interrupt::Watch;
@@ -108,6 +109,7 @@ struct Frame<'a> {
     memory: GuestMemory<'a>,
     plugin: &'a SharedState,
     watch: Watch,
+    logs: &'a Logs,
     version: Version,
 }
 
@@ -128,6 +130,7 @@ fn enter(
         memory: GuestMemory::new(memory.view(&store)),
         plugin: &guest.state,
         watch,
+        logs: &guest.logs,
         version,
     };
     let errno = work(frame).map_or_else(i32::from, |()| 0);

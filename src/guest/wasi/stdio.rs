@@ -6,7 +6,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use log::Level;
 
-use crate::log as sink;
+use crate::guest::host::log::Logs;
 
 /// A line longer than this is logged in pieces.
 const MAX_LINE: usize = 8 << 10;
@@ -29,14 +29,14 @@ impl Output {
         if inherits() { Self::Inherited(Box::new(io::stderr())) } else { Self::Logged(Lines::new(Level::Warn)) }
     }
 
-    pub(super) fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
+    pub(super) fn write(&mut self, bytes: &[u8], logs: &Logs) -> io::Result<()> {
         match self {
             Self::Inherited(stream) => {
                 stream.write_all(bytes)?;
                 stream.flush()
             }
             Self::Logged(lines) => {
-                lines.write(bytes);
+                lines.write(bytes, logs);
                 Ok(())
             }
         }
@@ -58,25 +58,25 @@ impl Lines {
         Self { level, line: Vec::new() }
     }
 
-    fn write(&mut self, bytes: &[u8]) {
+    fn write(&mut self, bytes: &[u8], logs: &Logs) {
         for piece in bytes.split_inclusive(|byte| *byte == b'\n') {
             let (text, ended) = piece.strip_suffix(b"\n").map_or((piece, false), |text| (text, true));
             for chunk in text.chunks(MAX_LINE) {
                 if self.line.len() + chunk.len() > MAX_LINE {
-                    self.end_line();
+                    self.end_line(logs);
                 }
                 self.line.extend_from_slice(chunk);
             }
             if ended {
-                self.end_line();
+                self.end_line(logs);
             }
         }
     }
 
-    fn end_line(&mut self) {
+    fn end_line(&mut self, logs: &Logs) {
         // Taken first: should the host's logger panic, the line is not logged again.
         let line = std::mem::take(&mut self.line);
-        sink::record(self.level, sink::PLUGIN_TARGET, format_args!("{}", String::from_utf8_lossy(&line)));
+        logs.record(self.level, &String::from_utf8_lossy(&line));
     }
 }
 
@@ -84,7 +84,7 @@ impl Drop for Lines {
     fn drop(&mut self) {
         if !self.line.is_empty() {
             // A panic of the host's logger must not leave a destructor.
-            let _ = catch_unwind(AssertUnwindSafe(|| self.end_line()));
+            let _ = catch_unwind(AssertUnwindSafe(|| self.end_line(&Logs::new(None))));
         }
     }
 }

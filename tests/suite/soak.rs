@@ -1,0 +1,179 @@
+//! Much of everything, for long: calls that end, trap and are stopped, updates and frees, on many threads. What the process has
+//! afterwards is what it had early on. `make soak` does a million calls.
+
+use std::fs;
+use std::sync::Barrier;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread;
+
+use crate::child;
+use crate::host::{Context, Plugin, manifest};
+use crate::inline::noise;
+
+const THREADS: u64 = 8;
+const PLUGINS: u64 = 1000;
+const MODULES: u64 = 20;
+
+/// Puts out its number and the input; traps; never ends; takes memory and tables.
+fn module(number: u64) -> String {
+    format!(
+        r#"(module
+        (import "env" "extism_input_length" (func $input_length (result i64)))
+        (import "env" "extism_input_load_u8" (func $input (param i64) (result i32)))
+        (import "env" "extism_alloc" (func $alloc (param i64) (result i64)))
+        (import "env" "extism_store_u8" (func $store (param i64 i32)))
+        (import "env" "extism_output_set" (func $output (param i64 i64)))
+        (memory 1) (table 1 funcref)
+        (data (i32.const {number}) "module {number}")
+        (func (export "echo") (result i32) (local $n i64) (local $to i64)
+            (local.set $to (call $alloc (i64.add (call $input_length) (i64.const 1))))
+            (call $store (local.get $to) (i32.const {number}))
+            (block (loop
+                (br_if 1 (i64.ge_u (local.get $n) (call $input_length)))
+                (call $store (i64.add (i64.add (local.get $to) (local.get $n)) (i64.const 1)) (call $input (local.get $n)))
+                (local.set $n (i64.add (local.get $n) (i64.const 1)))
+                (br 0)))
+            (call $output (local.get $to) (i64.add (call $input_length) (i64.const 1)))
+            (i32.const 0))
+        (func (export "trap") (i32.store (i32.const -1) (i32.const 1)))
+        (func $deep (export "deep") (call $deep))
+        (func (export "forever") (loop (br 0)))
+        (func (export "grow") (result i32)
+            (drop (memory.grow (i32.const 3)))
+            (drop (table.grow (ref.null func) (i32.const 1000)))
+            (memory.fill (i32.const 0) (i32.const 7) (i32.const 60000))
+            (i32.const 0)))"#
+    )
+}
+
+/// What a process has.
+#[derive(Debug, Clone, Copy)]
+struct Holdings {
+    resident: u64,
+    descriptors: usize,
+    threads: u64,
+    mappings: usize,
+}
+
+impl Holdings {
+    fn now() -> Self {
+        let status = fs::read_to_string("/proc/self/status").expect("Linux");
+        let field = |name: &str| {
+            let line = status.lines().find(|line| line.starts_with(name)).expect("it is there");
+            line.split_whitespace().nth(1).expect("a value").parse::<u64>().expect("a number")
+        };
+        Self {
+            resident: field("VmRSS:") << 10,
+            descriptors: fs::read_dir("/proc/self/fd").expect("Linux").count(),
+            threads: field("Threads:"),
+            mappings: fs::read_to_string("/proc/self/maps").expect("Linux").lines().count(),
+        }
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn nothing_is_left_behind() {
+    let calls = std::env::var("EXTISM_TEST_SOAK").ok().map(|calls| calls.parse().expect("a number"));
+    match calls {
+        Some(calls) => soak(calls),
+        None => child::alone("soak::nothing_is_left_behind", || soak(20_000)),
+    }
+}
+
+/// Some 1 in 100 calls are stopped, as many trap, and as many plugins are made anew.
+fn soak(calls: u64) {
+    let manifests: Vec<String> = (0..MODULES).map(|n| manifest(module(n), r#""timeout_ms": 3"#)).collect();
+    let context = Context::new();
+    let plugins: Vec<Vec<_>> = (0..THREADS)
+        .map(|thread| {
+            let own = (0..PLUGINS / THREADS).map(|n| context.plugin(&manifests[((thread + n) % MODULES) as usize]));
+            own.collect()
+        })
+        .collect();
+    // The threads meet when the first hundredth is done, and at the end.
+    let (early, end) = (Barrier::new(THREADS as usize + 1), Barrier::new(THREADS as usize + 1));
+    let late = AtomicU64::new(0);
+    let holdings = thread::scope(|scope| {
+        for (thread, mut own) in plugins.into_iter().enumerate() {
+            let (context, manifests, early, end, late) = (&context, &manifests, &early, &end, &late);
+            scope.spawn(move || {
+                let mut noise = noise(thread as u64);
+                let mut below = |bound: u64| noise.next().expect("no end") % bound;
+                let share = calls / THREADS;
+                for call in 0..share {
+                    if call == share / 100 {
+                        early.wait();
+                        early.wait();
+                    }
+                    one(context, manifests, &mut own, &mut below, late);
+                }
+                end.wait();
+                end.wait();
+            });
+        }
+        let mut holdings = Vec::new();
+        for barrier in [&early, &end] {
+            barrier.wait();
+            holdings.push(Holdings::now());
+            barrier.wait();
+        }
+        holdings
+    });
+    let [early, end] = holdings[..] else { unreachable!("two were taken") };
+    println!("{calls} calls, {} stopped\nearly: {early:?}\nend:   {end:?}", late.load(Ordering::Relaxed));
+    assert!(end.descriptors <= early.descriptors && end.threads <= early.threads);
+    assert!(end.mappings <= early.mappings + early.mappings / 20 + 50);
+    assert!(end.resident <= early.resident + early.resident / 10 + (16 << 20));
+}
+
+/// On a machine that does much else, anything may take too long.
+fn assert_trap(error: &str, expected: &str) {
+    assert!(error.contains(expected) || error.contains("timeout"), "{error}");
+}
+
+/// One call of one of the thread's own plugins, and perhaps something else with it.
+fn one<'a>(
+    context: &'a Context,
+    manifests: &[String],
+    own: &mut [Plugin<'a>],
+    below: &mut impl FnMut(u64) -> u64,
+    stopped: &AtomicU64,
+) {
+    let place = below(own.len() as u64) as usize;
+    let manifest = &manifests[below(MODULES) as usize];
+    let plugin = own[place];
+    match below(200) {
+        0 => assert!(plugin.update(manifest, false)),
+        1 => {
+            plugin.free();
+            own[place] = context.plugin(manifest);
+        }
+        2 => {
+            let error = plugin.call("forever", "").error().to_owned();
+            assert!(error.contains("timeout"), "{error}");
+            stopped.fetch_add(1, Ordering::Relaxed);
+        }
+        3 => {
+            let handle = plugin.cancel_handle();
+            thread::scope(|scope| {
+                scope.spawn(|| handle.cancel());
+                let error = plugin.call("forever", "").error().to_owned();
+                assert!(error.contains("cancelled") || error.contains("timeout"), "{error}");
+            });
+            stopped.fetch_add(1, Ordering::Relaxed);
+        }
+        4 => assert_trap(plugin.call("trap", "").error(), "out of bounds"),
+        5 => assert_trap(plugin.call("deep", "").error(), "call stack exhausted"),
+        6 => {
+            plugin.call_only("grow", b"");
+        }
+        _ => {}
+    }
+    let input: Vec<u8> = (0..below(500)).map(|n| n as u8).collect();
+    let answer = own[place].call("echo", &input);
+    if answer.code != -1 || !answer.error().contains("timeout") {
+        assert_eq!((answer.code, answer.error.as_deref()), (0, None));
+        assert!(u64::from(answer.output[0]) < MODULES && answer.output[1..] == input);
+    }
+}
