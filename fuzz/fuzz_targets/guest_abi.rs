@@ -31,16 +31,18 @@ enum Abi {
     V1,
 }
 
-/// A function, by its name in both ABIs. Parameters: `p` is a place, `n` a number of bytes, `v` a value of 64 bits, `b` one of
-/// 32. Results: `l` has 64 bits, `i` 32.
+/// A function, by its name in both ABIs. Parameters: `s` is the size of a block, `h` the handle of one, `p` a place, `i` a place
+/// in the input, `n` a number of bytes, `v` a value of 64 bits, `b` one of 32. Results: `l` has 64 bits, `i` 32.
 type Function = (&'static str, &'static str, &'static str);
 
-const BOTH: [Function; 22] = [
-    ("alloc", "n", "l"),
-    ("alloc", "n", "l"),
-    ("alloc", "n", "l"),
-    ("free", "p", ""),
-    ("length", "p", "l"),
+/// Those with which programs become interesting stand here more than once.
+const BOTH: [Function; 24] = [
+    ("alloc", "s", "l"),
+    ("alloc", "s", "l"),
+    ("alloc", "s", "l"),
+    ("free", "h", ""),
+    ("free", "h", ""),
+    ("length", "h", "l"),
     ("load_u8", "p", "i"),
     ("load_u64", "p", "l"),
     ("store_u8", "pb", ""),
@@ -48,19 +50,20 @@ const BOTH: [Function; 22] = [
     ("store_u64", "pv", ""),
     ("input_length", "", "l"),
     ("input_offset", "", "l"),
-    ("input_load_u8", "n", "i"),
-    ("input_load_u64", "n", "l"),
+    ("input_load_u8", "i", "i"),
+    ("input_load_u64", "i", "l"),
     ("output_set", "pn", ""),
-    ("error_set", "p", ""),
-    ("config_get", "p", "l"),
-    ("var_get", "p", "l"),
-    ("var_set", "pp", ""),
-    ("var_set", "pp", ""),
-    ("log_info", "p", ""),
+    ("error_set", "h", ""),
+    ("config_get", "h", "l"),
+    ("var_get", "h", "l"),
+    ("var_get", "h", "l"),
+    ("var_set", "hh", ""),
+    ("var_set", "hh", ""),
+    ("log_info", "h", ""),
     ("http_status_code", "", "i"),
 ];
 const V1: [Function; 8] = [
-    ("length_unsafe", "p", "l"),
+    ("length_unsafe", "h", "l"),
     ("input_set", "pn", ""),
     ("output_offset", "", "l"),
     ("output_length", "", "l"),
@@ -92,6 +95,8 @@ enum Base {
     End,
     /// What an earlier step has returned.
     Result(usize),
+    /// How much memory there is behind that, up to [`MOST_BEHIND`]: a block of so many bytes may fill the memory.
+    Behind(usize),
 }
 
 /// A function of the plugin, and the input that it is called with.
@@ -140,6 +145,8 @@ const CONFIG: [(&str, &str); 4] = [("a", "value"), ("b", ""), ("", "of no name")
 /// for each step, what it has returned and where the memory ended then.
 const NOTES: usize = 8 * (3 + 2 * MOST_STEPS);
 const MOST_STEPS: usize = 24;
+
+const MOST_BEHIND: u64 = 0x3_ffff;
 
 impl Program {
     fn manifest(&self) -> String {
@@ -254,6 +261,10 @@ impl Operand {
             Base::Input => load(1),
             Base::End => "(call $v1.memory_bytes)".to_owned(),
             Base::Result(step) => load(3 + 2 * step),
+            Base::Behind(step) => {
+                let place = load(3 + 2 * step);
+                format!("(i64.and (i64.sub (call $v1.memory_bytes) {place}) (i64.const {MOST_BEHIND}))")
+            }
         };
         format!("(i64.add {found} (i64.const {}))", self.plus)
     }
@@ -264,6 +275,7 @@ impl Operand {
             Base::Input => notes[1],
             Base::End => end,
             Base::Result(step) => notes[3 + 2 * step],
+            Base::Behind(step) => end.wrapping_sub(notes[3 + 2 * step]) & MOST_BEHIND,
         };
         base.wrapping_add(self.plus)
     }
@@ -293,44 +305,87 @@ impl<'a> Arbitrary<'a> for Call {
         let front = noise.int_in_range(0..=16)?.min(noise.len());
         let mut input = noise.bytes(front)?.to_vec();
         input.resize(length, b'a');
-        let mut steps = Vec::new();
+        let mut steps = if noise.ratio(1, 3)? { full(noise)? } else { Vec::new() };
         while steps.len() < MOST_STEPS && !noise.is_empty() && !noise.ratio(1, 20)? {
-            steps.push(step(noise, steps.len())?);
+            steps.push(step(noise, &steps)?);
         }
         Ok(Self { input, steps })
     }
 }
 
-/// A step after `earlier` ones.
-fn step(noise: &mut Unstructured<'_>, earlier: usize) -> Result<Step> {
+/// Small blocks, and one that fills the memory: there is no room but where one of them is freed.
+fn full(noise: &mut Unstructured<'_>) -> Result<Vec<Step>> {
+    let mut operands = Vec::new();
+    let mut size = 0;
+    for _ in 0..noise.int_in_range(3..=6)? {
+        size = 8 * noise.int_in_range(1..=4)?;
+        operands.push(number(Base::Zero, size)?);
+    }
+    // The last word is never part of a block.
+    operands.push(number(Base::Behind(operands.len() - 1), -8 - size)?);
+    let alloc = |operand| Step { abi: Abi::V1, function: ("alloc", "s", "l"), operands: vec![operand] };
+    Ok(operands.into_iter().map(alloc).collect())
+}
+
+/// A step after those of `earlier`.
+fn step(noise: &mut Unstructured<'_>, earlier: &[Step]) -> Result<Step> {
     let abi = *noise.choose(&[Abi::V0, Abi::V1])?;
     let of_v1 = if abi == Abi::V1 && noise.ratio(1, 4)? { Some(noise.choose(&V1)?) } else { None };
     let function = *of_v1.map_or_else(|| noise.choose(&BOTH), Ok)?;
-    let operands = function.1.chars().map(|kind| operand(kind, noise, earlier)).collect::<Result<_>>()?;
+    let operands = function.1.chars().map(|kind| {
+        // In 0.x, most of these end the call.
+        if noise.ratio(1, if abi == Abi::V0 { 24 } else { 4 })? {
+            odd(kind, noise, earlier.len())
+        } else {
+            sound(kind, noise, earlier)
+        }
+    });
+    let operands = operands.collect::<Result<_>>()?;
     Ok(Step { abi, function, operands })
 }
 
-fn operand(kind: char, noise: &mut Unstructured<'_>, earlier: usize) -> Result<Operand> {
-    const SMALL: [i64; 12] = [0, 0, 0, 0, 1, 4, 7, 8, 16, -1, -7, -8];
-    // Blocks of up to 1 MiB can be had, such of 4 GiB cannot.
-    const LENGTHS: [i64; 16] = [0, 1, 2, 7, 8, 9, 24, 100, 5000, 65_536, 300_000, 1 << 20, -1, -8, i64::MIN, 1 << 32];
-    const VALUES: [i64; 6] = [0, 0x61, 0x62, 0xff, 0xa9c3, -1];
-    const EDGES: [i64; 6] = [0, 64, 1 << 32, i64::MAX, i64::MIN, 0xffff_fff8];
-    let number = |base, plus: i64| Ok(Operand { base, plus: plus.cast_unsigned() });
+/// An operand that may be meant, after the steps `earlier`.
+fn sound(kind: char, noise: &mut Unstructured<'_>, earlier: &[Step]) -> Result<Operand> {
+    const SIZES: [i64; 12] = [0, 1, 7, 8, 9, 16, 17, 24, 100, 5000, 65_536, 1 << 20];
+    const LENGTHS: [i64; 6] = [0, 1, 4, 8, 9, 24];
+    const VALUES: [i64; 4] = [0, 0x61, 0x62, 0xa9c3];
+    let makes_block = |step: &Step| ["alloc", "var_get", "config_get"].contains(&step.function.0);
+    // The last first.
+    let blocks: Vec<_> = (0..earlier.len()).rev().filter(|step| makes_block(&earlier[*step])).collect();
+    let block = |noise: &mut Unstructured<'_>| {
+        let recent = if noise.arbitrary()? { 4 } else { blocks.len() };
+        noise.choose(&blocks[..recent.min(blocks.len())]).copied()
+    };
     match kind {
-        'n' => number(Base::Zero, *noise.choose(&LENGTHS)?),
-        'b' | 'v' if noise.arbitrary()? => number(Base::Zero, *noise.choose(&VALUES)?),
-        'b' | 'v' => number(Base::Zero, noise.arbitrary()?),
-        _ => match noise.int_in_range(0..=7)? {
-            0 => number(Base::Input, *noise.choose(&SMALL)?),
-            1 => number(Base::End, *noise.choose(&SMALL)?),
-            2 => number(Base::Zero, *noise.choose(&EDGES)?),
-            _ if earlier == 0 => number(Base::Zero, 0),
-            // Mostly what was made of late.
-            3..6 => {
-                number(Base::Result(earlier - 1 - noise.int_in_range(0..=earlier.min(4) - 1)?), *noise.choose(&SMALL)?)
-            }
-            _ => number(Base::Result(noise.int_in_range(0..=earlier - 1)?), *noise.choose(&SMALL)?),
-        },
+        's' if !blocks.is_empty() && noise.ratio(1, 4)? => {
+            number(Base::Behind(block(noise)?), -8 * noise.int_in_range(0..=6)?)
+        }
+        's' => number(Base::Zero, *noise.choose(&SIZES)?),
+        'h' if blocks.is_empty() => number(Base::Input, 0),
+        'h' => number(Base::Result(block(noise)?), 0),
+        'p' if blocks.is_empty() => number(Base::Input, *noise.choose(&LENGTHS)?),
+        'p' => number(Base::Result(block(noise)?), *noise.choose(&LENGTHS)?),
+        'i' | 'n' => number(Base::Zero, *noise.choose(&LENGTHS)?),
+        // What is in blocks can be a key.
+        _ if noise.arbitrary()? => number(Base::Zero, *noise.choose(&VALUES)?),
+        _ => number(Base::Zero, noise.arbitrary::<i64>()? & 0x7f7f_7f7f_7f7f_7f7f),
     }
+}
+
+/// Any operand, after as many steps as `earlier`.
+fn odd(kind: char, noise: &mut Unstructured<'_>, earlier: usize) -> Result<Operand> {
+    const NEAR: [i64; 9] = [0, 1, 7, 8, 16, -1, -7, -8, -9];
+    // Blocks of 4 GiB cannot be had.
+    const EDGES: [i64; 7] = [0, 64, 1 << 32, i64::MAX, i64::MIN, -1, -8];
+    match noise.int_in_range(0..=3)? {
+        _ if kind == 's' => number(Base::Zero, *noise.choose(&EDGES)?),
+        0 => number(Base::Input, *noise.choose(&NEAR)?),
+        1 => number(Base::End, *noise.choose(&NEAR)?),
+        2 if earlier > 0 => number(Base::Result(noise.int_in_range(0..=earlier - 1)?), *noise.choose(&NEAR)?),
+        _ => number(Base::Zero, *noise.choose(&EDGES)?),
+    }
+}
+
+fn number(base: Base, plus: i64) -> Result<Operand> {
+    Ok(Operand { base, plus: plus.cast_unsigned() })
 }
