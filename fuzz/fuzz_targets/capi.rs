@@ -286,7 +286,7 @@ impl Step {
             Self::Exists { place, name } => place.exists(callers, *of(&NAMES, name)),
             Self::CallNameless(place) => {
                 assert_eq!(place.plugin(callers).call_nameless(), -1);
-                assert_eq!(place.look(callers).output, b"");
+                assert!(place.look(callers).output.is_empty(), "it was not called");
             }
             Self::Call { place, name, input } => {
                 let inputs: [&[u8]; 6] = [b"", b"1", b"\xffnot UTF-8", b"echo\0", &[b'x'; 70_000], &[0; 9]];
