@@ -283,14 +283,18 @@ impl Step {
                 assert_eq!(place.plugin(callers).configure(config), *is_right && place.document(callers).is_some());
                 place.look(callers);
             }
-            Self::Exists { place, name } => place.exists(callers, *of(&NAMES, name)),
+            Self::Exists { place, name } => {
+                let name = of(&NAMES, name);
+                place.exists(callers, name);
+            }
             Self::CallNameless(place) => {
                 assert_eq!(place.plugin(callers).call_nameless(), -1);
                 assert!(place.look(callers).output.is_empty(), "it was not called");
             }
             Self::Call { place, name, input } => {
                 let inputs: [&[u8]; 6] = [b"", b"1", b"\xffnot UTF-8", b"echo\0", &[b'x'; 70_000], &[0; 9]];
-                place.call(callers, *of(&NAMES, name), *of(&inputs, input));
+                let (name, input) = (of(&NAMES, name), of(&inputs, input));
+                place.call(callers, name, input);
             }
             Self::CallWithOutput { place, of } => {
                 let expected = of.look(callers).output;
