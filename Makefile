@@ -13,9 +13,10 @@ DIST ?= target/dist
 # Features besides the default ones, such as `llvm,singlepass`; NO_DEFAULT=1 leaves those out.
 FEATURES ?=
 NO_DEFAULT ?=
-# What is fuzzed, and for how long.
+# What is fuzzed, and for how long; and how long each target is by `make fuzz-smoke`.
 TARGET ?= rewrite
 SECONDS ?= 30
+SMOKE_SECONDS ?= 30
 COUNT ?= 10000
 CALLS ?= 1000000
 # Ends with what to do where LLVM is missing.
@@ -31,8 +32,8 @@ PLUGIN := fixtures/wasm/count_vowels.v0.wasm
 # Not CC: with another value in the environment, cargo builds everything that has C in it anew.
 export CARGO DESTDIR PREFIX LIBDIR INCLUDEDIR
 
-.PHONY: help build headless tool compare example test test-rust test-compilers test-c test-valgrind test-python test-install bench bench-gate fuzz interrupts soak lint deny deps-llvm check-features header fixtures \
-        fixtures-big fixtures-pdk install uninstall clean
+.PHONY: help build headless tool compare example test test-rust test-compilers test-c test-valgrind test-python test-install \
+        bench bench-gate fuzz fuzz-smoke interrupts soak lint deny deps-llvm check-features header fixtures fixtures-big fixtures-pdk install uninstall clean
 .DELETE_ON_ERROR:
 
 help: ## show this list
@@ -44,7 +45,8 @@ help: ## show this list
 	@echo "           FEATURES=llvm,singlepass, NO_DEFAULT=1, DIST=DIRECTORY (build, tool), SUDO=sudo (deps-llvm)"
 	@echo "           PEER=/path/to/libextism.so, COMPARE_FLAGS='--rounds 9' (compare)"
 	@echo "           CASES=call/echo (bench: those whose names contain it)"
-	@echo "           TARGET=rewrite, SECONDS=600 (fuzz)"
+	@echo "           TARGET=rewrite, SECONDS=600 (fuzz): $(FUZZ_TARGETS)"
+	@echo "           SMOKE_SECONDS=30 (fuzz-smoke)"
 
 build: $(DIST)/libextism.so ## build libextism.so and libextism.a into target/dist
 
@@ -93,12 +95,34 @@ soak: ## CALLS=1000000 calls of all kinds on 8 threads, after which the process 
 bench: ## measure each step on a plugin's way: parse, rewrite, compile, new, call
 	$(CARGO) bench --locked --bench phases -- $(CASES)
 
+FUZZ_TARGETS := $(basename $(notdir $(wildcard fuzz/fuzz_targets/*.rs)))
+FUZZ_BUILD = RUSTC_WORKSPACE_WRAPPER=$(CURDIR)/fuzz/instrument.sh $(CARGO) build --release --locked -p extism-fuzz$(if $(FEATURES), --features $(FEATURES))
+# A minute for one input, 8 GiB of memory, and inputs of any length from the start.
+FUZZ_FLAGS := -timeout=60 -rss_limit_mb=8192 -max_len=4096 -len_control=0
+# A corpus that is empty gets something to begin with.
+fuzz_seed = mkdir -p $(1); test -n "$$(ls -A $(1))" || for length in 100 1000 3000; do \
+    head -c $$length /dev/urandom >$(1)/$$length; done
+
 # Starts from the corpus that the last run has left, and leaves what it finds beside it.
-fuzz: ## fuzz TARGET for SECONDS: `rewrite` compares modules with and without inlined calls
-	RUSTC_WORKSPACE_WRAPPER=$(CURDIR)/fuzz/instrument.sh $(CARGO) build --release --locked -p extism-fuzz --bin $(TARGET)
-	@mkdir -p target/fuzz/$(TARGET)
-	target/release/$(TARGET) -max_total_time=$(SECONDS) -timeout=60 -rss_limit_mb=8192 -max_len=4096 -len_control=0 \
-	    -artifact_prefix=target/fuzz/$(TARGET)- target/fuzz/$(TARGET)
+fuzz: ## fuzz TARGET for SECONDS; each file of fuzz/fuzz_targets begins with what must hold
+	@$(if $(findstring llvm,$(FEATURES)),$(llvm))
+	$(FUZZ_BUILD) --bin $(TARGET)
+	@$(call fuzz_seed,target/fuzz/$(TARGET))
+	target/release/$(TARGET) -max_total_time=$(SECONDS) $(FUZZ_FLAGS) -artifact_prefix=target/fuzz/$(TARGET)- target/fuzz/$(TARGET)
+
+# Each from a new corpus.
+fuzz-smoke: ## fuzz with every target for SMOKE_SECONDS, until one finds something
+	@$(if $(findstring llvm,$(FEATURES)),$(llvm))
+	$(FUZZ_BUILD) --bins
+	@rm -rf target/fuzz/smoke
+	@for target in $(FUZZ_TARGETS); do \
+	    corpus=target/fuzz/smoke/$$target; \
+	    $(call fuzz_seed,$$corpus); \
+	    target/release/$$target -max_total_time=$(SMOKE_SECONDS) $(FUZZ_FLAGS) -artifact_prefix=target/fuzz/$$target- $$corpus \
+	        >$$corpus.log 2>&1 || { tail -n 40 $$corpus.log; \
+	        echo "make fuzz-smoke: $$target has found something; all of it is in $$corpus.log" >&2; exit 1; }; \
+	    echo "$$target: $$(grep '^Done' $$corpus.log)"; \
+	done
 
 lint: ## rustfmt and clippy
 	$(CARGO) fmt --all --check

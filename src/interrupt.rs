@@ -177,6 +177,7 @@ impl Watch {
 
     /// Waits until `is_done`, or the end of the time, or the plugin shall be stopped. Who makes `is_done` true unparks the
     /// thread.
+    #[cfg_attr(not(any(feature = "wasi", feature = "http")), expect(dead_code, reason = "no host function waits"))]
     pub(crate) fn wait(&self, until: Option<Instant>, mut is_done: impl FnMut() -> bool) {
         self.0.sleeps(true);
         while !is_done() && self.0.phase() == Phase::Running {

@@ -137,7 +137,7 @@ extern "C" fn handle(number: i32, info: *mut libc::siginfo_t, context: *mut libc
     let thread = unsafe { libc::gettid() };
     if record.traps(thread, *address as usize) {
         // No register or stack of the plugin is looked at any more: Wasmer leaves its stack as a whole.
-        *address = trap as extern "C" fn() -> ! as i64;
+        *address = trap as extern "C" fn() -> ! as usize as i64;
     }
 }
 

@@ -38,3 +38,10 @@ fn generated_modules_behave_the_same() {
     }
     assert!(run > 200 && good > 100, "{run} run, {good} of them without a trap");
 }
+
+/// On a single compiler, counted and not.
+#[test]
+fn generated_modules_behave_the_same_on_all_compilers() {
+    let good = (1000..1100).filter_map(generate).filter(|wasm| generated::compare_compilers(wasm).is_ok()).count();
+    assert!(good > 50, "{good}");
+}

@@ -1,8 +1,8 @@
-//! Modules in which everything that is inlined may be called, made of bytes, and the same ones without. The fuzz target
-//! `rewrite` uses this file too.
+//! Modules in which everything that is inlined may be called, made of bytes, and the same ones without. The fuzz targets
+//! `rewrite` and `modules` use this file too.
 
 use arbitrary::Unstructured;
-use serde_json::json;
+use serde_json::{Value, json};
 use wasm_smith::{Config, Module};
 
 use super::visible;
@@ -96,18 +96,44 @@ pub(crate) type Answers = Result<Vec<Answer>, String>;
 /// Runs a module with its calls inlined, alone and linked with another one; and with instructions counted, which is when
 /// nothing is inlined. Panics where that makes a difference; returns what the module has answered.
 pub(crate) fn compare(wasm: &[u8]) -> Answers {
-    let called = run(manifest(wasm, false, Some(FUEL)));
-    let linked = run(manifest(wasm, true, None));
-    assert_same(&called, &linked, "linked");
-    let alone = run(manifest(wasm, false, None));
-    assert_same(&called, &alone, "alone");
+    let on_llvm = Compiler::in_use() == Compiler::Llvm.name();
+    let called = run(&manifest(wasm, false, Some(FUEL)));
+    let linked = run(&manifest(wasm, true, None));
+    assert_same(&called, &linked, on_llvm, "linked");
+    let alone = run(&manifest(wasm, false, None));
+    assert_same(&called, &alone, on_llvm, "alone");
     alone
+}
+
+/// Runs a module on each compiler that is built in, with instructions counted and without. Panics where that makes a
+/// difference; returns what the module has answered.
+pub(crate) fn compare_compilers(wasm: &[u8]) -> Answers {
+    let mut first: Option<(Answers, Counts)> = None;
+    for compiler in Compiler::ALL.into_iter().filter(Compiler::is_built_in) {
+        let name = compiler.name();
+        let manifest = |fuel| {
+            let mut manifest = manifest(wasm, false, fuel);
+            manifest["compiler"] = name.into();
+            manifest
+        };
+        let plain = run(&manifest(None));
+        let (counted, counts) = run_counted(&manifest(Some(FUEL)));
+        assert_same(&plain, &counted, compiler == Compiler::Llvm, &format!("{name}, counted"));
+        match &first {
+            None => first = Some((plain, counts)),
+            Some((expected, expected_counts)) => {
+                let same = assert_same(expected, &plain, Compiler::Llvm.is_built_in(), name);
+                assert_eq!(expected_counts.get(..same), counts.get(..same), "{name}, instructions");
+            }
+        }
+    }
+    first.expect("a compiler is built in").0
 }
 
 /// More instructions than a generated module can execute.
 const FUEL: u64 = 1 << 50;
 
-fn manifest(wasm: &[u8], linked: bool, fuel: Option<u64>) -> String {
+fn manifest(wasm: &[u8], linked: bool, fuel: Option<u64>) -> Value {
     let entry = |name: &str, module: &[u8]| {
         let mut data = String::new();
         base64(module, &mut data);
@@ -117,26 +143,38 @@ fn manifest(wasm: &[u8], linked: bool, fuel: Option<u64>) -> String {
     if linked {
         modules.push(entry("beside", b"(module)"));
     }
-    json!({"wasm": modules, "memory": {"max_pages": 200}, "fuel": fuel}).to_string()
+    json!({"wasm": modules, "memory": {"max_pages": 200}, "fuel": fuel})
 }
 
-fn run(manifest: String) -> Answers {
+/// How many instructions each call has executed, where they are counted.
+type Counts = Vec<u64>;
+
+fn run(manifest: &Value) -> Answers {
+    run_counted(manifest).0
+}
+
+fn run_counted(manifest: &Value) -> (Answers, Counts) {
     let context = Context::new();
-    let plugin = context.create(manifest, false)?;
+    let plugin = match context.create(manifest.to_string(), false) {
+        Ok(plugin) => plugin,
+        Err(error) => return (Err(error), Vec::new()),
+    };
     let inputs: [&[u8]; 4] = [b"", b"1234567", b"12345678", &[7; 3000]];
-    Ok(inputs
-        .iter()
-        .flat_map(|input| ["one", "two", visible::SEEN].map(|function| plugin.call(function, input)))
-        .collect())
+    let calls = inputs.iter().flat_map(|input| ["one", "two", visible::SEEN].map(|function| (function, input)));
+    let (answers, counts) = calls.map(|(function, input)| (plugin.call(function, input), plugin.fuel_used())).unzip();
+    (Ok(answers), counts)
 }
 
 /// How deep calls may go depends on the code: where one of them goes too deep, and after that, nothing can be compared. With
 /// LLVM neither can what comes after an access to memory that is not there: it moves writes to globals across it.
-fn assert_same(one: &Answers, other: &Answers, how: &str) {
+///
+/// Returns how many calls have been compared.
+fn assert_same(one: &Answers, other: &Answers, on_llvm: bool, how: &str) -> usize {
     let is_too_deep = |error: &str| error.contains("call stack exhausted");
-    let is_vague = |error: &str| Compiler::in_use() == "llvm" && error.contains("out of bounds memory access");
+    let is_vague = |error: &str| on_llvm && error.contains("out of bounds memory access");
     match (one, other) {
         (Ok(one), Ok(other)) => {
+            let mut compared = 0;
             for (one, other) in one.iter().zip(other) {
                 if [one, other].iter().any(|it| is_too_deep(it.error())) {
                     break;
@@ -145,9 +183,14 @@ fn assert_same(one: &Answers, other: &Answers, how: &str) {
                 if is_vague(one.error()) {
                     break;
                 }
+                compared += 1;
             }
+            compared
         }
-        (Err(error), _) | (_, Err(error)) if is_too_deep(error) => {}
-        _ => assert_eq!(one, other, "{how}"),
+        (Err(error), _) | (_, Err(error)) if is_too_deep(error) => 0,
+        _ => {
+            assert_eq!(one, other, "{how}");
+            0
+        }
     }
 }

@@ -1,0 +1,262 @@
+//! Damage in the store of compiled code is a miss: whatever has become of its files and links, the plugins that it has code
+//! for are made, and answer what they should.
+//!
+//! Damage, not malice: who can write to the store can run code. Nothing is sealed anew.
+#![no_main]
+
+#[path = "../environment.rs"]
+mod environment;
+#[path = "../../tests/suite/host.rs"]
+#[expect(dead_code, reason = "it is made for the tests")]
+mod host;
+
+use std::fs::{self, File, Permissions};
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt, symlink};
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+
+use arbitrary::{Arbitrary, Result, Unstructured};
+use libfuzzer_sys::fuzz_target;
+
+use host::{Context, manifest, sha256};
+
+fuzz_target!(init: fill(), |damages: Damages| {
+    let (store, whole) = STORE.get().expect("it is filled");
+    restore(store, whole);
+    for damage in &damages.0 {
+        // One that is not possible after the others is none.
+        let _ = damage.do_in(store, whole);
+    }
+    check();
+    // A miss that could be stored is a hit now.
+    check();
+    let _ = fs::set_permissions(store, Permissions::from_mode(0o700));
+    fs::remove_dir_all(store).expect("it can be removed");
+});
+
+/// Where the store is, and what is in it.
+static STORE: OnceLock<(PathBuf, Vec<(PathBuf, Entry)>)> = OnceLock::new();
+
+/// What stands at a path in the store.
+#[derive(Debug, Clone)]
+enum Entry {
+    File(Vec<u8>),
+    Link(PathBuf),
+}
+
+/// Makes the store, once with undamaged code.
+fn fill() {
+    let store = std::env::temp_dir().join(format!("extism-fuzz-artifacts-{}", std::process::id()));
+    environment::isolate();
+    environment::set("EXTISM_CACHE_DIR", &store);
+    // What is in the store is read from there each time.
+    environment::set("EXTISM_CACHE_MEMORY_BYTES", "0");
+    check();
+    let mut whole = Vec::new();
+    collect(&store, &store, &mut whole).expect("the store can be read");
+    assert_eq!(whole.len(), 2 * PLUGINS.len(), "code and a link for each");
+    STORE.set((store, whole)).expect("it is filled once");
+}
+
+fn collect(root: &Path, directory: &Path, found: &mut Vec<(PathBuf, Entry)>) -> io::Result<()> {
+    for entry in fs::read_dir(directory)? {
+        let (path, ty) = entry.and_then(|entry| Ok((entry.path(), entry.file_type()?)))?;
+        let place = || path.strip_prefix(root).expect("it is below").to_owned();
+        if ty.is_dir() {
+            collect(root, &path, found)?;
+        } else if ty.is_symlink() {
+            found.push((place(), Entry::Link(fs::read_link(&path)?)));
+        } else if path.metadata()?.len() > 0 {
+            found.push((place(), Entry::File(fs::read(&path)?)));
+        }
+    }
+    found.sort_by(|(one, _), (other, _)| one.cmp(other));
+    Ok(())
+}
+
+fn restore(store: &Path, whole: &[(PathBuf, Entry)]) {
+    let _ = fs::remove_dir_all(store);
+    for (place, entry) in whole {
+        put(&store.join(place), entry).expect("the store can be written");
+    }
+}
+
+/// Puts `entry` at `path`, instead of what may be there.
+fn put(path: &Path, entry: &Entry) -> io::Result<()> {
+    remove(path);
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(path.parent().expect("it is in the store"))?;
+    match entry {
+        Entry::File(bytes) => fs::write(path, bytes),
+        Entry::Link(target) => symlink(target, path),
+    }
+}
+
+fn remove(path: &Path) {
+    let _ = fs::remove_file(path).or_else(|_| fs::remove_dir_all(path));
+}
+
+/// What each plugin's function `run` returns, and the plugin.
+const PLUGINS: [(i32, &str); 2] = [
+    (1, r#"(module (func (export "run") (result i32) i32.const 1))"#),
+    (2, r#"(module (memory 1) (data (i32.const 0) "\02") (func (export "run") (result i32) i32.const 0 i32.load))"#),
+];
+
+/// Makes the plugins and calls them: found by their bytes, and by the hash that a manifest gives.
+fn check() {
+    for (answer, module) in PLUGINS {
+        let with_hash =
+            manifest(module, "").replacen("{\"data\"", &format!("{{\"hash\": \"{}\", \"data\"", sha256(module)), 1);
+        for input in [module, &with_hash] {
+            let context = Context::new();
+            let plugin = context.create(input, false).expect("damage in the store is no error");
+            assert_eq!(plugin.call_only("run", b""), answer, "{:?}", context.error(plugin.id));
+        }
+    }
+}
+
+/// What is done to the store, in this order.
+#[derive(Debug)]
+struct Damages(Vec<Damage>);
+
+/// Damage to the entry of this number, or to one and another.
+#[derive(Debug)]
+enum Damage {
+    Flip {
+        entry: usize,
+        bit: usize,
+    },
+    Overwrite {
+        entry: usize,
+        at: usize,
+        bytes: Vec<u8>,
+    },
+    Cut {
+        entry: usize,
+        length: usize,
+    },
+    Extend {
+        entry: usize,
+        bytes: Vec<u8>,
+    },
+    /// Exchanges what two entries hold.
+    Swap(usize, usize),
+    /// Puts the first part of one entry before the rest of another.
+    Splice(usize, usize, usize),
+    Remove(usize),
+    Rename {
+        entry: usize,
+        name: String,
+    },
+    /// A link that leads elsewhere, in the place of whatever is there.
+    Link {
+        entry: usize,
+        target: String,
+    },
+    Directory(usize),
+    /// Also of the directories above, of which there are `above`.
+    Mode {
+        entry: usize,
+        above: usize,
+        mode: u32,
+    },
+}
+
+impl<'a> Arbitrary<'a> for Damages {
+    fn arbitrary(noise: &mut Unstructured<'a>) -> Result<Self> {
+        let mut damages = vec![Damage::arbitrary(noise)?];
+        while damages.len() < 8 && noise.arbitrary()? {
+            damages.push(Damage::arbitrary(noise)?);
+        }
+        Ok(Self(damages))
+    }
+}
+
+impl<'a> Arbitrary<'a> for Damage {
+    fn arbitrary(noise: &mut Unstructured<'a>) -> Result<Self> {
+        let mut below = |end: usize| noise.int_in_range(0..=end - 1);
+        let (kind, entry, other, at) = (below(11)?, below(4)?, below(4)?, below(1 << 16)?);
+        Ok(match kind {
+            0 => Self::Flip { entry, bit: at },
+            1 => Self::Overwrite { entry, at, bytes: noise.arbitrary()? },
+            2 => Self::Cut { entry, length: at },
+            3 => Self::Extend { entry, bytes: noise.arbitrary()? },
+            4 => Self::Swap(entry, other),
+            5 => Self::Splice(entry, other, at),
+            6 => Self::Remove(entry),
+            7 => Self::Rename { entry, name: name(noise)? },
+            8 => Self::Link { entry, target: name(noise)? },
+            9 => Self::Directory(entry),
+            _ => Self::Mode { entry, above: other, mode: noise.arbitrary()? },
+        })
+    }
+}
+
+/// A file's name, or what was meant to be one; mostly such as stand in the store.
+fn name(noise: &mut Unstructured<'_>) -> Result<String> {
+    let (_, whole) = STORE.get().expect("it is filled");
+    let (place, entry) = noise.choose(whole)?;
+    let name = place.file_name().expect("it has one").to_string_lossy().into_owned();
+    Ok(match (noise.int_in_range(0..=4)?, entry) {
+        (0, _) => noise.arbitrary()?,
+        (1, _) => format!("../{name}"),
+        (2, _) => format!("{name}{}", noise.choose(&["+sse99", "-", "/", ".tmp", " "])?),
+        (3, Entry::Link(target)) => target.to_string_lossy().into_owned(),
+        _ => name,
+    })
+}
+
+impl Damage {
+    fn do_in(&self, store: &Path, whole: &[(PathBuf, Entry)]) -> io::Result<()> {
+        let path = |entry: &usize| store.join(&whole[*entry].0);
+        let change = |entry: &usize, change: &dyn Fn(&mut Vec<u8>)| {
+            if !fs::symlink_metadata(path(entry))?.is_file() {
+                return Err(io::ErrorKind::InvalidInput.into());
+            }
+            let mut bytes = fs::read(path(entry))?;
+            change(&mut bytes);
+            fs::write(path(entry), bytes)
+        };
+        match self {
+            Self::Flip { entry, bit } => change(entry, &|bytes| {
+                let length = bytes.len().max(1);
+                bytes.get_mut(bit / 8 % length).into_iter().for_each(|byte| *byte ^= 1 << (bit % 8));
+            }),
+            Self::Overwrite { entry, at, bytes: new } => change(entry, &|bytes| {
+                let at = at % (bytes.len() + 1);
+                bytes.iter_mut().skip(at).zip(new).for_each(|(byte, new)| *byte = *new);
+            }),
+            Self::Cut { entry, length } => change(entry, &|bytes| bytes.truncate(length % (bytes.len() + 1))),
+            Self::Extend { entry, bytes: new } => change(entry, &|bytes| bytes.extend(new)),
+            Self::Swap(one, other) => {
+                put(&path(one), &whole[*other].1)?;
+                put(&path(other), &whole[*one].1)
+            }
+            Self::Splice(one, other, at) => {
+                let front = fs::read(path(one))?;
+                let at = at % (front.len() + 1);
+                change(other, &|bytes| drop(bytes.splice(..at.min(bytes.len()), front[..at].iter().copied())))
+            }
+            Self::Remove(entry) => {
+                remove(&path(entry));
+                Ok(())
+            }
+            Self::Rename { entry, name } => {
+                let to = path(entry).with_file_name(name.replace(['/', '\0'], "_"));
+                fs::rename(path(entry), to)
+            }
+            Self::Link { entry, target } => put(&path(entry), &Entry::Link(target.into())),
+            Self::Directory(entry) => {
+                remove(&path(entry));
+                fs::create_dir(path(entry))?;
+                File::create(path(entry).join("file")).map(drop)
+            }
+            Self::Mode { entry, above, mode } => {
+                let path = path(entry);
+                let place = path.ancestors().nth(*above).filter(|place| place.starts_with(store)).unwrap_or(store);
+                // The owner's own rights stay, or the store could not be removed.
+                fs::set_permissions(place, Permissions::from_mode(mode & 0o777 | 0o700))
+            }
+        }
+    }
+}

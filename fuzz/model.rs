@@ -1,0 +1,294 @@
+//! The two guest ABIs as one reads about them. The model does not know where blocks will be; it is told, and says whether they
+//! may be there.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+
+use crate::host::Answer;
+use crate::{Abi, CONFIG};
+
+/// A plugin in one call.
+pub(crate) struct Model<'a> {
+    /// All bytes up to the last that has been written. The others are zero.
+    memory: Vec<u8>,
+    size: u64,
+    /// Live blocks, and how long they are.
+    blocks: BTreeMap<u64, u64>,
+    input: Range<u64>,
+    output: Range<u64>,
+    /// The text of an error, and its handle.
+    error: Option<(u64, String)>,
+    /// They stay from one call to the next.
+    vars: &'a mut BTreeMap<String, Vec<u8>>,
+}
+
+/// What the plugin has seen of a step that came to an end.
+#[derive(Clone, Copy)]
+pub(crate) struct Seen {
+    pub(crate) result: u64,
+    /// Of the memory after it.
+    pub(crate) size: u64,
+}
+
+/// Why a step does not come to an end.
+type Trap = String;
+
+impl<'a> Model<'a> {
+    /// The beginning of a call.
+    pub(crate) fn new(input: &[u8], offset: u64, size: u64, vars: &'a mut BTreeMap<String, Vec<u8>>) -> Self {
+        let (blocks, input_place) = (BTreeMap::new(), 0..0);
+        let mut model = Self { memory: Vec::new(), size, blocks, input: input_place, output: 0..0, error: None, vars };
+        if input.is_empty() {
+            assert_eq!(offset, 0, "an empty input is nowhere");
+        } else {
+            model.new_block(Some(Seen { result: offset, size }), input.len() as u64);
+            model.write(offset, input);
+            model.input = offset..offset + input.len() as u64;
+        }
+        model
+    }
+
+    pub(crate) fn size(&self) -> u64 {
+        self.size
+    }
+
+    /// Makes a step; panics if it cannot have come to what was `seen`. `None` if it ends the call is no less than a claim.
+    pub(crate) fn go(&mut self, abi: Abi, name: &str, operands: &[u64], seen: Option<Seen>) -> Option<Trap> {
+        let expected = self.step(abi, name, operands, seen);
+        match (expected, seen) {
+            (Ok(expected), Some(seen)) => {
+                assert_eq!(expected, seen.result, "{abi:?} {name}{operands:?}");
+                assert!(seen.size >= self.size, "the memory has become smaller: {abi:?} {name}{operands:?}");
+                self.size = seen.size;
+                None
+            }
+            (Err(trap), None) => Some(trap),
+            (Ok(expected), None) => panic!("{abi:?} {name}{operands:?} has ended the call, not come to {expected}"),
+            (Err(trap), Some(Seen { result, .. })) => {
+                panic!("{abi:?} {name}{operands:?} has come to {result}, not to: {trap}")
+            }
+        }
+    }
+
+    /// Compares with what the caller of the plugin got, after the last step, which has ended the call if there is a `trap`.
+    pub(crate) fn finish(&self, trap: Option<Trap>, answer: &Answer) {
+        let said = self.error.as_ref().map(|(_, text)| text.replace('\0', "\\0"));
+        match trap {
+            None => assert_eq!((answer.code, &answer.error), (0, &said)),
+            Some(trap) => {
+                let error = answer.error();
+                let rest =
+                    error.strip_prefix(said.as_deref().unwrap_or_default()).expect("the plugin's own text is first");
+                assert!(answer.code == -1 && rest.contains(&trap), "{}: {error}, not {trap}", answer.code);
+            }
+        }
+        // Too long to be shown.
+        assert!(answer.output == self.read(self.output.clone()), "the output is not what is at {:?}", self.output);
+    }
+
+    fn step(&mut self, abi: Abi, name: &str, operands: &[u64], seen: Option<Seen>) -> Result<u64, Trap> {
+        let operand = |index: usize| operands.get(index).copied().unwrap_or(0);
+        let (first, second) = (operand(0), operand(1));
+        let out_of_bounds = || if abi == Abi::V0 { Err("out of bounds memory access".to_owned()) } else { Ok(0) };
+        let value = match name {
+            "alloc" => match first {
+                0 if abi == Abi::V1 => 0,
+                // More than there can be.
+                length if length >= 1 << 32 && abi == Abi::V0 => {
+                    return Err(format!("failed to grow memory by {length}"));
+                }
+                length if length >= 1 << 32 => 0,
+                length => self.new_block(seen, length),
+            },
+            "free" => {
+                self.free(first);
+                0
+            }
+            "length" | "length_unsafe" => match self.blocks.get(&first) {
+                Some(length) => *length,
+                None if first == 0 || abi == Abi::V1 => 0,
+                None => return Err(format!("Unable to find length for offset {first}")),
+            },
+            "load_u8" | "load_u64" => match self.range(first, width(name)) {
+                Some(range) => number(&self.read(range)),
+                None => return out_of_bounds(),
+            },
+            "store_u8" | "store_u64" => match self.range(first, width(name)) {
+                Some(range) => {
+                    self.write(range.start, &second.to_le_bytes()[..width(name) as usize]);
+                    0
+                }
+                None => return out_of_bounds(),
+            },
+            "input_length" => self.input.end - self.input.start,
+            "input_offset" => self.input.start,
+            "input_load_u8" | "input_load_u64" => match first.checked_add(width(name)) {
+                Some(end) if end <= self.input.end - self.input.start => {
+                    number(&self.read(self.input.start + first..self.input.start + end))
+                }
+                _ => return out_of_bounds(),
+            },
+            "input_set" => {
+                self.input = self.range(first, second).unwrap_or(self.input.clone());
+                0
+            }
+            "output_set" => match self.range(first, second) {
+                Some(range) => {
+                    self.output = range;
+                    0
+                }
+                None => return out_of_bounds(),
+            },
+            "output_offset" => self.output.start,
+            "output_length" => self.output.end - self.output.start,
+            "error_set" => self.set_error(abi, first)?,
+            "error_get" => self.error.as_ref().map_or(0, |(handle, _)| *handle),
+            "reset" => {
+                self.memory.clear();
+                self.blocks.clear();
+                (self.input, self.output, self.error) = (0..0, 0..0, None);
+                0
+            }
+            "memory_bytes" => self.size,
+            "config_get" => {
+                let key = text(self.bytes_of(abi, first, "config key")?)?;
+                let found = CONFIG.iter().find(|(name, _)| *name == key).map(|(_, value)| value.as_bytes().to_vec());
+                self.hand_out(abi, first, found, seen)
+            }
+            "var_get" => {
+                let key = text(self.bytes_of(abi, first, "var key")?)?;
+                let found = self.vars.get(&key).cloned();
+                self.hand_out(abi, first, found, seen)
+            }
+            "var_set" => {
+                let key = text(self.bytes_of(abi, first, "var key")?)?;
+                if second == 0 {
+                    self.vars.remove(&key);
+                } else {
+                    let value = self.bytes_of(abi, second, "var value")?;
+                    self.vars.insert(key, value);
+                }
+                self.take_over(abi, first);
+                self.take_over(abi, second);
+                0
+            }
+            "log_info" => {
+                self.bytes_of(abi, first, "log message")?;
+                self.take_over(abi, first);
+                0
+            }
+            "http_status_code" | "http_headers" => 0,
+            _ => panic!("{name}"),
+        };
+        Ok(value)
+    }
+
+    /// The block that was made must be in the memory, with a byte after it, and in no other.
+    fn new_block(&mut self, seen: Option<Seen>, length: u64) -> u64 {
+        let Seen { result: offset, size } = seen.expect("a block can be had");
+        let end = offset + length.max(1);
+        assert!(offset > 0 && end < size, "block {offset} of {length} bytes in a memory of {size}");
+        for (other, other_length) in &self.blocks {
+            assert!(end <= *other || other + (*other_length).max(1) <= offset, "blocks {offset} and {other} overlap");
+        }
+        self.blocks.insert(offset, length);
+        offset
+    }
+
+    /// The input goes with its block; the block of the output stays.
+    fn free(&mut self, offset: u64) {
+        if !self.has_output(offset) {
+            if offset == self.input.start {
+                self.input = 0..0;
+            }
+            self.blocks.remove(&offset);
+        }
+    }
+
+    /// In 1.x, handles that are passed to the host are the host's then; but for those of input and output.
+    fn take_over(&mut self, abi: Abi, handle: u64) {
+        if abi == Abi::V1 && handle != self.input.start && !self.has_output(handle) {
+            self.blocks.remove(&handle);
+        }
+    }
+
+    /// True if the output is in this block.
+    fn has_output(&self, offset: u64) -> bool {
+        let length = self.blocks.get(&offset).copied().unwrap_or(0);
+        offset < self.output.end && self.output.start < offset.saturating_add(length)
+    }
+
+    fn set_error(&mut self, abi: Abi, handle: u64) -> Result<u64, Trap> {
+        if handle == 0 {
+            self.error = None;
+            return Ok(0);
+        }
+        let bytes = match (self.bytes_of(Abi::V0, handle, ""), abi) {
+            (Ok(bytes), _) => bytes,
+            (Err(trap), Abi::V0) => return Err(trap),
+            (Err(_), Abi::V1) => return Ok(0),
+        };
+        let text = match abi {
+            Abi::V0 => text(bytes)?,
+            Abi::V1 => String::from_utf8_lossy(&bytes).into_owned(),
+        };
+        self.error = Some((handle, text));
+        Ok(0)
+    }
+
+    /// A new block of what was found under the key behind `handle`; 0 if there is nothing.
+    fn hand_out(&mut self, abi: Abi, handle: u64, found: Option<Vec<u8>>, seen: Option<Seen>) -> u64 {
+        let block = found.map_or(0, |bytes| {
+            let offset = self.new_block(seen, bytes.len() as u64);
+            self.write(offset, &bytes);
+            offset
+        });
+        self.take_over(abi, handle);
+        block
+    }
+
+    /// What is in a block that is passed to the host. In 1.x, 0 stands for nothing.
+    fn bytes_of(&self, abi: Abi, handle: u64, what: &str) -> Result<Vec<u8>, Trap> {
+        match (self.blocks.get(&handle), abi) {
+            (Some(length), _) => Ok(self.read(handle..handle + length)),
+            (None, Abi::V1) if handle == 0 => Ok(Vec::new()),
+            (None, Abi::V1) => Err(format!("invalid handle offset for {what}")),
+            (None, Abi::V0) => Err(format!("Invalid memory offset: {handle}")),
+        }
+    }
+
+    /// `length` bytes from `offset` on, if they are in the memory.
+    fn range(&self, offset: u64, length: u64) -> Option<Range<u64>> {
+        let end = offset.checked_add(length)?;
+        (end <= self.size).then_some(offset..end)
+    }
+
+    fn read(&self, range: Range<u64>) -> Vec<u8> {
+        let [start, end] = [range.start, range.end].map(|place| place as usize);
+        let written = self.memory.get(start..end.min(self.memory.len())).unwrap_or_default();
+        let mut bytes = written.to_vec();
+        bytes.resize(end - start, 0);
+        bytes
+    }
+
+    fn write(&mut self, offset: u64, bytes: &[u8]) {
+        let (start, end) = (offset as usize, offset as usize + bytes.len());
+        if end > self.memory.len() {
+            self.memory.resize(end, 0);
+        }
+        self.memory[start..end].copy_from_slice(bytes);
+    }
+}
+
+/// How many bytes a function moves.
+fn width(name: &str) -> u64 {
+    if name.ends_with("u64") { 8 } else { 1 }
+}
+
+fn number(bytes: &[u8]) -> u64 {
+    bytes.iter().rfold(0, |number, byte| number << 8 | u64::from(*byte))
+}
+
+fn text(bytes: Vec<u8>) -> Result<String, Trap> {
+    String::from_utf8(bytes).map_err(|_| "invalid utf-8 sequence".to_owned())
+}

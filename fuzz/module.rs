@@ -1,0 +1,22 @@
+//! A generated module as the input of a target.
+
+use std::fmt::{self, Debug, Formatter};
+
+use arbitrary::{Arbitrary, Unstructured};
+
+use crate::generated;
+
+/// Shown as text when something is found.
+pub(crate) struct Module(pub(crate) Vec<u8>);
+
+impl<'a> Arbitrary<'a> for Module {
+    fn arbitrary(noise: &mut Unstructured<'a>) -> arbitrary::Result<Self> {
+        generated::module(noise).map(Self)
+    }
+}
+
+impl Debug for Module {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        f.write_str(&wasmprinter::print_bytes(&self.0).unwrap_or_else(|error| error.to_string()))
+    }
+}
