@@ -2,7 +2,6 @@
 //! afterwards is what it had early on. `make soak` does a million calls.
 
 use std::fs;
-use std::sync::Barrier;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 
@@ -85,46 +84,35 @@ fn nothing_is_left_behind() {
 fn soak(calls: u64) {
     let manifests: Vec<String> = (0..MODULES).map(|n| manifest(module(n), r#""timeout_ms": 3"#)).collect();
     let context = Context::new();
-    let plugins: Vec<Vec<_>> = (0..THREADS)
+    let mut plugins: Vec<Vec<_>> = (0..THREADS)
         .map(|thread| {
             let own = (0..PLUGINS / THREADS).map(|n| context.plugin(&manifests[((thread + n) % MODULES) as usize]));
             own.collect()
         })
         .collect();
-    // The threads meet when the first hundredth is done, and at the end.
-    let (early, end) = (Barrier::new(THREADS as usize + 1), Barrier::new(THREADS as usize + 1));
-    let late = AtomicU64::new(0);
-    let holdings = thread::scope(|scope| {
-        for (thread, mut own) in plugins.into_iter().enumerate() {
-            let (context, manifests, early, end, late) = (&context, &manifests, &early, &end, &late);
-            scope.spawn(move || {
-                let mut noise = noise(thread as u64);
-                let mut below = |bound: u64| noise.next().expect("no end") % bound;
-                for plugin in &own {
-                    assert_eq!(plugin.call_only("grow", b""), 0);
-                }
-                let share = calls / THREADS;
-                for call in 0..share {
-                    if call == share / 100 {
-                        early.wait();
-                        early.wait();
-                    }
-                    one(context, manifests, &mut own, &mut below, late);
-                }
-                end.wait();
-                end.wait();
+    // What each plugin takes at most, it has from the beginning.
+    for plugin in plugins.iter().flatten() {
+        while plugin.call("grow", "").code == -1 {}
+    }
+    let stopped = AtomicU64::new(0);
+    let mut part = |seed: u64, calls: u64| {
+        thread::scope(|scope| {
+            let threads = plugins.iter_mut().enumerate().map(|(thread, own)| {
+                let (context, manifests, stopped) = (&context, &manifests, &stopped);
+                let mut noise = noise(seed + thread as u64);
+                scope.spawn(move || {
+                    let mut below = |bound: u64| noise.next().expect("no end") % bound;
+                    (0..calls / THREADS).for_each(|_| one(context, manifests, own, &mut below, stopped));
+                })
             });
-        }
-        let mut holdings = Vec::new();
-        for barrier in [&early, &end] {
-            barrier.wait();
-            holdings.push(Holdings::now());
-            barrier.wait();
-        }
-        holdings
-    });
-    let [early, end] = holdings[..] else { unreachable!("two were taken") };
-    println!("{calls} calls, {} stopped\nearly: {early:?}\nend:   {end:?}", late.load(Ordering::Relaxed));
+            // Joined one by one, as a scope does not wait until its threads are gone.
+            let threads: Vec<_> = threads.collect();
+            threads.into_iter().for_each(|thread| thread.join().expect("no panic"));
+        });
+        Holdings::now()
+    };
+    let (early, end) = (part(0, calls / 100), part(THREADS, calls - calls / 100));
+    println!("{calls} calls, {} stopped\nearly: {early:?}\nend:   {end:?}", stopped.load(Ordering::Relaxed));
     assert!(end.descriptors <= early.descriptors && end.threads <= early.threads);
     assert!(end.mappings <= early.mappings + early.mappings / 20 + 50);
     assert!(end.resident <= early.resident + early.resident / 10 + (16 << 20));
@@ -160,9 +148,10 @@ fn one<'a>(
         3 => {
             let handle = plugin.cancel_handle();
             thread::scope(|scope| {
-                scope.spawn(|| handle.cancel());
+                let canceller = scope.spawn(|| handle.cancel());
                 let error = plugin.call("forever", "").error().to_owned();
                 assert!(error.contains("cancelled") || error.contains("timeout"), "{error}");
+                canceller.join().expect("no panic");
             });
             stopped.fetch_add(1, Ordering::Relaxed);
         }
