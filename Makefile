@@ -84,7 +84,7 @@ test-python: ## the official Python SDK on the library
 test-install: ## install into a temporary root and build the examples there
 	tests/run.sh install
 
-interrupts: ## stop calls at random moments, COUNT=10000 times
+interrupts: ## stop COUNT=10000 calls at random moments
 	EXTISM_CACHE_DIR= EXTISM_TEST_INTERRUPTS=$(COUNT) $(CARGO) test --release --locked $(if $(FEATURES),--features $(FEATURES)) \
 	    --test suite -- --exact --nocapture stop::at_any_moment
 

@@ -253,10 +253,10 @@ fn answer(plugin: &Plugin<'_>, name: &str, rounds: u64) -> Result<i32, String> {
 }
 
 /// Stops at random moments: a call has its right answer or has been stopped, and the next one has its right answer.
-/// `make interrupts` does that 10,000 times.
+/// `make interrupts` stops 10,000 calls.
 #[test]
 fn at_any_moment() {
-    let count = std::env::var("EXTISM_TEST_INTERRUPTS").map_or(600, |count| count.parse().expect("a number"));
+    let count = std::env::var("EXTISM_TEST_INTERRUPTS").map_or(200, |count| count.parse().expect("a number"));
     let context = Context::new();
     let work = work();
     let plugins: Vec<_> = (0..4).map(|_| context.plugin(manifest(&work, ""))).collect();
@@ -269,8 +269,10 @@ fn at_any_moment() {
     });
     let mut noise = noise(7);
     let mut below = |bound: u64| noise.next().expect("no end") % bound;
-    let (mut stopped, mut ended) = (0, 0);
-    for round in 0..count {
+    let (mut stopped, mut ended) = (0_u64, 0_u64);
+    while stopped < count {
+        assert!(ended <= 10 * (stopped + 100), "{stopped} stopped, {ended} ended");
+        let round = stopped + ended;
         let which = below(5) as usize;
         let (name, _) = ROUNDS[which];
         let rounds = below(pace[which] * 4) + 1;
@@ -305,8 +307,8 @@ fn at_any_moment() {
         }
         assert_eq!(answer(&plugins[0], name, 1), answer(plugin, name, 1), "{name} after that");
     }
-    println!("{count} rounds: {stopped} stopped, {ended} ended");
-    assert!(stopped * 10 > count && ended * 20 > count, "{stopped} stopped, {ended} ended");
+    println!("{stopped} stopped, {ended} ended");
+    assert!(ended * 20 > count, "{stopped} stopped, {ended} ended");
 }
 
 fn timed_work(work: &str, timeout: u64) -> String {
