@@ -18,6 +18,7 @@ TARGET ?= rewrite
 SECONDS ?= 30
 SMOKE_SECONDS ?= 30
 COUNT ?= 10000
+ORDERS ?= 20000
 CALLS ?= 1000000
 # Ends with what to do where LLVM is missing.
 llvm = test -x $${LLVM_SYS_221_PREFIX:-/usr/lib/llvm-22}/bin/llvm-config || \
@@ -33,7 +34,7 @@ PLUGIN := fixtures/wasm/count_vowels.v0.wasm
 export CARGO DESTDIR PREFIX LIBDIR INCLUDEDIR
 
 .PHONY: help build headless tool compare example test test-rust test-compilers test-c test-valgrind test-python test-install \
-        bench bench-gate fuzz fuzz-smoke interrupts soak lint deny deps-llvm check-features header fixtures fixtures-big fixtures-pdk install uninstall clean
+        bench bench-gate fuzz fuzz-smoke interrupts soak models lint deny deps-llvm check-features header fixtures fixtures-big fixtures-pdk install uninstall clean
 .DELETE_ON_ERROR:
 
 help: ## show this list
@@ -46,7 +47,7 @@ help: ## show this list
 	@echo "           PEER=/path/to/libextism.so, COMPARE_FLAGS='--rounds 9' (compare)"
 	@echo "           CASES=call/echo (bench: those whose names contain it)"
 	@echo "           TARGET=rewrite, SECONDS=600 (fuzz): $(FUZZ_TARGETS)"
-	@echo "           SMOKE_SECONDS=30 (fuzz-smoke)"
+	@echo "           SMOKE_SECONDS=30 (fuzz-smoke), COUNT=10000 (interrupts), CALLS=1000000 (soak), ORDERS=20000 (models)"
 
 build: $(DIST)/libextism.so ## build libextism.so and libextism.a into target/dist
 
@@ -91,6 +92,10 @@ interrupts: ## stop COUNT=10000 calls at random moments
 soak: ## CALLS=1000000 calls of all kinds on 8 threads, after which the process has what it had before
 	EXTISM_CACHE_DIR= EXTISM_TEST_SOAK=$(CALLS) $(CARGO) test --release --locked --test suite -- --exact --nocapture \
 	    soak::nothing_is_left_behind
+
+models: ## try what threads may do to each other: the registry in 2 * ORDERS=20000 orders, stopping in all
+	SHUTTLE_SILENCE_WARNINGS= $(CARGO) run --release --locked -p extism-models --bin model-registry -- $(ORDERS)
+	$(CARGO) run --release --locked -p extism-models --bin model-interrupt
 
 bench: ## measure each step on a plugin's way: parse, rewrite, compile, new, call
 	$(CARGO) bench --locked --bench phases -- $(CASES)

@@ -7,6 +7,7 @@
 //!
 //! Start with [`Stopper`].
 
+mod next;
 mod record;
 #[cfg_attr(not(all(target_os = "linux", target_arch = "x86_64")), path = "interrupt/signal_absent.rs")]
 mod signal;

@@ -22,5 +22,6 @@ mod plugin;
 mod private_dir;
 mod read;
 mod recent;
+mod sync;
 #[cfg(feature = "compiler")]
 pub mod tool;

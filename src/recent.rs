@@ -2,8 +2,8 @@
 //! or counters, that each of them would write to in every call.
 
 use std::cell::Cell;
-use std::sync::Arc;
-use std::thread::LocalKey;
+
+use crate::sync::{Arc, LocalKey};
 
 /// A number of places, each for one value and its key.
 pub(crate) struct Recent<K, V, const PLACES: usize>([Place<K, V>; PLACES]);
@@ -66,8 +66,7 @@ impl<K: Copy + PartialEq, V: Passing> Place<K, V> {
 #[cfg(test)]
 mod tests {
     use super::{Passing, Recent, with_recent};
-    use std::sync::Arc;
-    use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+    use crate::sync::{Arc, AtomicBool, AtomicU32, Ordering};
 
     struct Thing {
         number: u32,

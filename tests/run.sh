@@ -3,7 +3,7 @@
 # package and skipped, unless NO_SKIP is set: then it is a failure.
 set -u
 
-usage="usage: run.sh (rust | compilers | c | valgrind | python | install)..."
+usage="usage: run.sh (rust | compilers | models | fuzz | c | valgrind | python | install)..."
 [ $# -gt 0 ] || { echo "$usage" >&2; exit 2; }
 
 cd "$(dirname "$0")/.." || exit 2
@@ -64,6 +64,11 @@ python_results() { # passed | failed
         END { print (want == "failed" ? bad : ran - bad) + 0 }'
 }
 
+# Of what stops at the first failure.
+case_results() { # passed | failed
+    if [ "$1" = passed ]; then grep -cE '^[a-z_ ]+: (Done )?[0-9]+ (orders|runs)'; else echo 0; fi
+}
+
 one_test() { # passed | failed
     if grep -q '^exit status 0$'; then good=1 bad=0; else good=0 bad=1; fi
     if [ "$1" = passed ]; then echo $good; else echo $bad; fi
@@ -104,6 +109,14 @@ compilers() {
     run "size of the library without compilers" one_test packaging/check-size.sh target/headless/libextism.so 4000000
 }
 
+models() {
+    run "threads in many orders" case_results "$make" --no-print-directory models
+}
+
+fuzz() {
+    run "fuzzing" case_results "$make" --no-print-directory fuzz-smoke
+}
+
 c() {
     have "C tests" "${CC:-cc}" gcc "${CXX:-c++}" g++ || return
     build
@@ -142,7 +155,7 @@ install() {
 
 for subject; do
     case $subject in
-        rust | compilers | c | valgrind | python | install) $subject ;;
+        rust | compilers | models | fuzz | c | valgrind | python | install) $subject ;;
         *) echo "$usage" >&2; exit 2 ;;
     esac
 done

@@ -1,9 +1,7 @@
 //! An error that somebody may ask for. There mostly is none, and to see that costs a look at a flag: each call forgets the
 //! error before.
 
-use std::sync::atomic::{AtomicBool, Ordering};
-
-use parking_lot::Mutex;
+use crate::sync::{AtomicBool, Mutex, Ordering};
 
 /// Does not share a cache line with what is written more often.
 #[derive(Debug, Default)]

@@ -9,15 +9,13 @@ mod slot;
 
 use std::collections::BTreeMap;
 use std::ffi::CStr;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
-use parking_lot::Mutex;
 use thiserror::Error;
 
 use crate::error;
 use crate::plugin::{self, Complaint, Plugin};
 use crate::recent::{Passing, Recent, with_recent};
+use crate::sync::{self, Arc, AtomicBool, Mutex, Ordering};
 use error_text::ErrorText;
 use ids::Ids;
 pub(crate) use ids::PluginId;
@@ -45,7 +43,7 @@ const RECENT: usize = 64;
 /// A plugin's id and where its context is. An id is given again, and a context's place, only when the plugin is gone.
 type Address = (PluginId, usize);
 
-thread_local! {
+sync::thread_local! {
     static SLOTS: Recent<Address, Slot, RECENT> = const { Recent::new() };
 }
 

@@ -1,16 +1,13 @@
 //! One plugin's place in a context: the plugin behind its lock, and its error, which can be read while the plugin runs.
 
 use std::cell::{RefCell, RefMut};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-
-use parking_lot::{Mutex, ReentrantMutex};
 
 use super::error_text::ErrorText;
 use super::{Error, PluginId};
 use crate::interrupt::Handle;
 use crate::plugin::Plugin;
 use crate::recent::Passing;
+use crate::sync::{Arc, AtomicBool, Mutex, Ordering, ReentrantMutex};
 
 /// Shared by the context and the threads that use the plugin. Two of them do not share a cache line.
 #[repr(align(128))]

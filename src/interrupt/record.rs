@@ -1,13 +1,9 @@
 //! What a plugin runs at the moment, as the thread that runs it says it, and whether it shall go on, as others do.
 
 use std::ptr;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicI32, AtomicPtr, AtomicU32, AtomicU64, Ordering};
-use std::thread::{self, Thread};
-
-use parking_lot::Mutex;
 
 use super::{Code, Stopped, signal, timer};
+use crate::sync::{Arc, AtomicBool, AtomicI32, AtomicPtr, AtomicU32, AtomicU64, Mutex, Ordering, Thread, current};
 
 /// How far a run is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,8 +51,8 @@ pub(super) struct Record {
     suspended: AtomicBool,
     /// The run was made to end.
     stopped: AtomicBool,
-    /// A signal is on its way.
-    signalled: AtomicBool,
+    /// The run that a signal is on its way for, as its `state`; 0 is none.
+    signalled: AtomicU64,
     /// How often the thread was told to stop.
     tries: AtomicU32,
     /// As long as there is an owner, it keeps this.
@@ -74,7 +70,7 @@ impl Record {
             thread: AtomicI32::new(0),
             suspended: AtomicBool::new(false),
             stopped: AtomicBool::new(false),
-            signalled: AtomicBool::new(false),
+            signalled: AtomicU64::new(0),
             tries: AtomicU32::new(0),
             code: AtomicPtr::new(ptr::null_mut()),
             sleeper: Mutex::new(None),
@@ -97,15 +93,9 @@ impl Record {
         self.deadline.store(deadline, Ordering::Relaxed);
         self.suspended.store(false, Ordering::Relaxed);
         self.stopped.store(false, Ordering::Relaxed);
-        self.signalled.store(false, Ordering::Relaxed);
         self.tries.store(0, Ordering::Relaxed);
         let next = (self.state.load(Ordering::Relaxed) / 4).wrapping_add(1).wrapping_mul(4) + Phase::Running as u64;
-        if deadline == u64::MAX {
-            self.state.store(next, Ordering::Release);
-        } else {
-            // Either the timer sees this when it looks for the next deadline, or this thread sees that it does not know it.
-            self.state.swap(next, Ordering::SeqCst);
-        }
+        self.state.store(next, Ordering::Release);
     }
 
     /// This thread ends the run.
@@ -137,26 +127,30 @@ impl Record {
 
     /// Says that this thread waits, and can be unparked.
     pub(super) fn sleeps(&self, sleeps: bool) {
-        *self.sleeper.lock() = sleeps.then(thread::current);
+        *self.sleeper.lock() = sleeps.then(current);
     }
 
     /// Stops what `owner` runs.
     pub(super) fn cancel(&self, owner: u64) -> bool {
-        let state = self.state.load(Ordering::SeqCst);
-        // Should it be another's from now on, the state is not this any more either.
-        if self.owner.load(Ordering::Acquire) != owner {
-            return false;
-        }
-        match Phase::of(state) {
-            Phase::Idle => false,
-            Phase::Expired | Phase::Cancelled => true,
-            Phase::Running => self.stop(state, Phase::Cancelled),
+        loop {
+            let state = self.state.load(Ordering::Acquire);
+            // Should it be another's from now on, the state is not this any more either.
+            if self.owner.load(Ordering::Acquire) != owner {
+                return false;
+            }
+            match Phase::of(state) {
+                Phase::Idle => return false,
+                Phase::Expired | Phase::Cancelled => return true,
+                Phase::Running if self.stop(state, Phase::Cancelled) => return true,
+                // The run has ended at this moment, or its time has.
+                Phase::Running => {}
+            }
         }
     }
 
     /// Stops the run whose deadline is over, or has another try; returns when to look again.
     pub(super) fn look(&self, now: u64) -> u64 {
-        let state = self.state.load(Ordering::SeqCst);
+        let state = self.state.load(Ordering::Acquire);
         match Phase::of(state) {
             Phase::Idle => u64::MAX,
             Phase::Running => {
@@ -168,7 +162,7 @@ impl Record {
                 now + timer::SOON
             }
             Phase::Expired | Phase::Cancelled => {
-                self.notify();
+                self.notify(state);
                 now + if self.tries.fetch_add(1, Ordering::Relaxed) < timer::TRIES { timer::SOON } else { timer::LATER }
             }
         }
@@ -176,28 +170,30 @@ impl Record {
 
     fn stop(&self, state: u64, phase: Phase) -> bool {
         let next = state / 4 * 4 + phase as u64;
-        let is_stopped = self.state.compare_exchange(state, next, Ordering::SeqCst, Ordering::Relaxed).is_ok();
+        let is_stopped = self.state.compare_exchange(state, next, Ordering::AcqRel, Ordering::Relaxed).is_ok();
         if is_stopped {
-            self.notify();
+            self.notify(next);
         }
         is_stopped
     }
 
-    /// Lets the thread know that the run shall end.
-    fn notify(&self) {
+    /// Lets the thread know that the run with this state shall end.
+    fn notify(&self, state: u64) {
         if let Some(sleeper) = &*self.sleeper.lock() {
             sleeper.unpark();
         }
-        // Signals of this kind queue. One that has not arrived, in a thread that blocks it for a time, is enough.
-        if !self.signalled.swap(true, Ordering::Relaxed) && !signal::send(self, self.thread.load(Ordering::Relaxed)) {
-            self.signalled.store(false, Ordering::Relaxed);
+        // Signals of this kind queue. One for each run that has not arrived, in a thread that blocks it for a time, is enough.
+        if self.signalled.swap(state, Ordering::Relaxed) != state
+            && !signal::send(self, self.thread.load(Ordering::Relaxed))
+        {
+            self.signalled.store(0, Ordering::Relaxed);
         }
     }
 
     /// In the handler of a signal that has arrived in `thread`, which is at `address`: whether it shall trap there. If so, that
     /// is taken for granted.
     pub(super) fn traps(&self, thread: i32, address: usize) -> bool {
-        self.signalled.store(false, Ordering::Relaxed);
+        self.signalled.store(0, Ordering::Relaxed);
         let is_here = self.thread.load(Ordering::Relaxed) == thread && self.phase().reason().is_some();
         if !is_here || self.suspended.load(Ordering::Relaxed) {
             return false;

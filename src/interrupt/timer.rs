@@ -2,13 +2,14 @@
 //! none.
 
 use std::io;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Condvar, LazyLock, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use super::next::Next;
 use super::record::Record;
 use super::signal;
+use crate::sync::AtomicU64;
 
 /// How long to wait before a thread that has not stopped is told again, in nanoseconds: the first times, when it may have been
 /// in a host function by chance, and then.
@@ -16,8 +17,7 @@ pub(super) const SOON: u64 = 100_000;
 pub(super) const LATER: u64 = 1_000_000;
 pub(super) const TRIES: u32 = 100;
 
-/// When the thread looks next. Written under the lock; who begins a run with a later deadline need not take that.
-static NEXT: AtomicU64 = AtomicU64::new(u64::MAX);
+static NEXT: Next = Next(AtomicU64::new(Next::NEVER));
 
 // Of the standard library, as these two stand the process's being forked.
 static SCHEDULE: Mutex<Schedule> = Mutex::new(Schedule { records: Vec::new(), free: Vec::new(), is_watched: false });
@@ -67,7 +67,7 @@ pub(super) fn give_back(record: &'static Record) {
 /// # Errors
 /// There is no thread, and none can be made.
 pub(super) fn look_by(at: u64) -> io::Result<()> {
-    if at >= NEXT.load(Ordering::SeqCst) {
+    if NEXT.is_by(at) {
         return Ok(());
     }
     let mut schedule = schedule();
@@ -75,8 +75,8 @@ pub(super) fn look_by(at: u64) -> io::Result<()> {
         start()?;
         schedule.is_watched = true;
     }
-    if at < NEXT.load(Ordering::Relaxed) {
-        NEXT.store(at, Ordering::SeqCst);
+    if !NEXT.is_by(at) {
+        NEXT.set(at);
         CHANGED.notify_one();
     }
     Ok(())
@@ -92,17 +92,13 @@ fn start() -> io::Result<()> {
 fn watch() {
     let mut schedule = schedule();
     loop {
-        // Who begins a run now and is not seen below waits for the lock.
-        NEXT.store(u64::MAX, Ordering::SeqCst);
-        let now = now();
-        let next = schedule.records.iter().map(|record| record.look(now)).min().unwrap_or(u64::MAX);
-        NEXT.store(next, Ordering::SeqCst);
+        let next = NEXT.look(schedule.records.iter().copied(), now());
         schedule = wait(schedule, next);
     }
 }
 
 fn wait(schedule: MutexGuard<'static, Schedule>, until: u64) -> MutexGuard<'static, Schedule> {
-    if until == u64::MAX {
+    if until == Next::NEVER {
         return CHANGED.wait(schedule).unwrap_or_else(PoisonError::into_inner);
     }
     let left = Duration::from_nanos(until.saturating_sub(now()));
@@ -117,5 +113,5 @@ pub(super) fn hold() -> MutexGuard<'static, Schedule> {
 /// In the process that was forked off, which has one thread.
 pub(super) fn forget_thread(mut schedule: MutexGuard<'static, Schedule>) {
     schedule.is_watched = false;
-    NEXT.store(u64::MAX, Ordering::SeqCst);
+    NEXT.set(Next::NEVER);
 }

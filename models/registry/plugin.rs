@@ -1,0 +1,130 @@
+//! A plugin that does nothing but notice who uses it.
+
+use std::cell::Cell;
+use std::ffi::CStr;
+
+use shuttle::sync::Arc;
+use shuttle::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use shuttle::thread;
+use thiserror::Error;
+
+use crate::interrupt::{Handle, State};
+
+/// All that are alive at the moment.
+pub(crate) type Alive = Arc<AtomicU64>;
+
+pub(crate) struct Plugin {
+    /// Says which plugin this is; its calls answer with it.
+    number: i32,
+    is_used: AtomicBool,
+    state: Arc<State>,
+    output: Vec<u8>,
+    alive: Alive,
+}
+
+#[derive(Debug, Error)]
+pub(crate) enum Error {
+    #[error("no number: {0:?}")]
+    NoNumber(Vec<u8>),
+    #[error("plugin {0} cannot be configured")]
+    Configuration(i32),
+}
+
+pub(crate) struct Complaint {
+    pub(crate) code: i32,
+    pub(crate) text: String,
+}
+
+/// What plugins call while they run.
+pub(crate) type Logger = Box<dyn FnMut() + Send>;
+
+shuttle::thread_local! {
+    /// Where the plugins that this thread makes are counted.
+    static ALIVE: Cell<Option<Alive>> = const { Cell::new(None) };
+    static LOGGER: Cell<Option<Logger>> = const { Cell::new(None) };
+}
+
+/// Counts the plugins that this thread makes.
+pub(crate) fn count(alive: &Alive) {
+    ALIVE.with(|place| place.set(Some(Arc::clone(alive))));
+}
+
+/// Calls `logger` in the next call of a plugin on this thread.
+pub(crate) fn set_logger(logger: Option<Logger>) {
+    LOGGER.with(|place| place.set(logger));
+}
+
+impl Plugin {
+    pub(crate) fn new(input: &[u8], _with_wasi: bool) -> Result<Self, Error> {
+        let number = std::str::from_utf8(input).ok().and_then(|text| text.parse().ok());
+        let number = number.ok_or_else(|| Error::NoNumber(input.to_vec()))?;
+        let alive = ALIVE.with(|place| {
+            let alive = place.take().expect("counted");
+            place.set(Some(Arc::clone(&alive)));
+            alive
+        });
+        alive.fetch_add(1, Ordering::SeqCst);
+        Ok(Self { number, is_used: AtomicBool::new(false), state: Arc::default(), output: Vec::new(), alive })
+    }
+
+    /// Does something, which takes a while.
+    fn used<T>(&mut self, work: impl FnOnce(&mut Self) -> T) -> T {
+        assert!(!self.is_used.swap(true, Ordering::SeqCst), "two threads at once");
+        thread::yield_now();
+        let result = work(self);
+        assert!(self.is_used.swap(false, Ordering::SeqCst));
+        result
+    }
+
+    pub(crate) fn configure(&mut self, json: &[u8]) -> Result<(), Error> {
+        self.used(|plugin| if json.is_empty() { Err(Error::Configuration(plugin.number)) } else { Ok(()) })
+    }
+
+    pub(crate) fn has_function(&self, _name: &CStr) -> Result<bool, Error> {
+        Ok(true)
+    }
+
+    /// Answers with its number, or fails if the input says so.
+    pub(crate) fn call(&mut self, _name: &CStr, input: &[u8]) -> Result<i32, Box<Complaint>> {
+        self.used(|plugin| {
+            let state = Arc::clone(&plugin.state);
+            let run = state.run();
+            if let Some(mut logger) = LOGGER.with(Cell::take) {
+                logger();
+            }
+            thread::yield_now();
+            plugin.output = plugin.number.to_string().into_bytes();
+            if run.is_cancelled() {
+                return Err(Box::new(Complaint { code: -1, text: "cancelled".to_owned() }));
+            }
+            match input {
+                b"fail" => Err(Box::new(Complaint { code: -1, text: plugin.number.to_string() })),
+                _ => Ok(plugin.number),
+            }
+        })
+    }
+
+    pub(crate) fn output(&mut self) -> (*const u8, u64) {
+        self.used(|plugin| (plugin.output.as_ptr(), plugin.output.len() as u64))
+    }
+
+    pub(crate) fn forget_output(&mut self) {
+        self.used(|plugin| plugin.output.clear());
+    }
+
+    pub(crate) fn fuel_used(&mut self) -> u64 {
+        self.used(|plugin| plugin.output.len() as u64)
+    }
+
+    pub(crate) fn handle(&self) -> Handle {
+        Handle::new(&self.state)
+    }
+}
+
+impl Drop for Plugin {
+    fn drop(&mut self) {
+        assert!(!self.is_used.swap(true, Ordering::SeqCst), "freed while it is used");
+        self.state.end();
+        self.alive.fetch_sub(1, Ordering::SeqCst);
+    }
+}

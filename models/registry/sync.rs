@@ -1,0 +1,77 @@
+//! Shuttle's threads and locks, in the shape of those that the library uses.
+
+use std::cell::Cell;
+use std::ops::Deref;
+
+pub(crate) use shuttle::sync::Arc;
+pub(crate) use shuttle::sync::atomic::{AtomicBool, Ordering};
+use shuttle::sync::{Condvar, MutexGuard};
+pub(crate) use shuttle::thread::LocalKey;
+use shuttle::thread::{self, ThreadId};
+pub(crate) use shuttle::thread_local;
+
+/// As parking_lot's: what a panic leaves behind is not poisoned.
+#[derive(Debug, Default)]
+pub(crate) struct Mutex<T>(shuttle::sync::Mutex<T>);
+
+impl<T> Mutex<T> {
+    pub(crate) fn new(value: T) -> Self {
+        Self(shuttle::sync::Mutex::new(value))
+    }
+
+    pub(crate) fn lock(&self) -> MutexGuard<'_, T> {
+        self.0.lock().expect("a panic ends the model")
+    }
+}
+
+/// As parking_lot's: the thread that has it gets it again.
+#[derive(Debug)]
+pub(crate) struct ReentrantMutex<T> {
+    owner: Mutex<Option<ThreadId>>,
+    released: Condvar,
+    /// How often the owner has it.
+    depth: Cell<u32>,
+    value: T,
+}
+
+// SAFETY: only the owner, one thread at a time, gets at `depth` and `value`.
+#[expect(unsafe_code, reason = "shuttle has no lock of this kind")]
+unsafe impl<T: Send> Sync for ReentrantMutex<T> {}
+
+impl<T> ReentrantMutex<T> {
+    pub(crate) fn new(value: T) -> Self {
+        Self { owner: Mutex::new(None), released: Condvar::new(), depth: Cell::new(0), value }
+    }
+
+    pub(crate) fn lock(&self) -> ReentrantGuard<'_, T> {
+        let me = thread::current().id();
+        let mut owner = self.owner.lock();
+        while owner.is_some_and(|owner| owner != me) {
+            owner = self.released.wait(owner).expect("a panic ends the model");
+        }
+        *owner = Some(me);
+        self.depth.set(self.depth.get() + 1);
+        ReentrantGuard(self)
+    }
+}
+
+pub(crate) struct ReentrantGuard<'a, T>(&'a ReentrantMutex<T>);
+
+impl<T> Deref for ReentrantGuard<'_, T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.0.value
+    }
+}
+
+impl<T> Drop for ReentrantGuard<'_, T> {
+    fn drop(&mut self) {
+        let lock = self.0;
+        lock.depth.set(lock.depth.get() - 1);
+        if lock.depth.get() == 0 {
+            *lock.owner.lock() = None;
+            lock.released.notify_one();
+        }
+    }
+}
