@@ -1,7 +1,7 @@
 //! One module through one compiler.
 
 use std::panic::{self, AssertUnwindSafe};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use wasmer::sys::{EngineBuilder, NativeEngineExt};
 use wasmer::{CompileError, Engine, Module};
@@ -30,12 +30,23 @@ pub(super) fn compile(how: How, name: &str, prepared: &Prepared, machine: &Machi
     }
     let engine = engine(how, prepared.moving, machine).ok_or(Error::NoCompiler)?;
     // A compiler that panics is done with, so nothing can be seen of the state it leaves.
-    let compiled = panic::catch_unwind(AssertUnwindSafe(|| Module::from_binary(&engine, &prepared.wasm)));
-    let module = match compiled {
+    let compiled = || panic::catch_unwind(AssertUnwindSafe(|| Module::from_binary(&engine, &prepared.wasm)));
+    let module = match with_threads(compiled).map_err(|error| failed(format!("no threads to compile with: {error}")))? {
         Ok(compiled) => compiled.map_err(|error| failed(explain(backend, error)))?,
         Err(_) => return Err(failed(format!("{}: the compiler failed, which is an error in it", backend.name()))),
     };
     Artifact::of(&module).map_err(|error| failed(error.to_string()))
+}
+
+/// Does `work`, which shares its parts between rayon's threads. They belong to the process that has compiled first: one that was
+/// forked off after that would wait for them for ever, and gets others.
+fn with_threads<T: Send>(work: impl FnOnce() -> T + Send) -> Result<T, rayon::ThreadPoolBuildError> {
+    static OWNER: OnceLock<u32> = OnceLock::new();
+    let process = std::process::id();
+    if *OWNER.get_or_init(|| process) == process {
+        return Ok(work());
+    }
+    Ok(rayon::ThreadPoolBuilder::new().build()?.install(work))
 }
 
 /// An engine that compiles with the backend, for the proposals that are safe to offer.

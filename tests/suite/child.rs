@@ -3,6 +3,7 @@
 use std::env;
 use std::ffi::OsStr;
 use std::fs::{self, File};
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -74,4 +75,28 @@ pub(crate) fn run(test: &str, case: &str, variables: &[(&str, &OsStr)]) -> Ended
     let passed = status.is_some_and(|status| status.success()) && ended.stdout.contains("1 passed");
     assert!(passed, "{test}, case `{case}`: {status:?}\n{}\n{}", ended.stdout, ended.stderr);
     ended
+}
+
+/// Runs the test of this name again, where [`case`] says `case`, with a file system in memory at a place, for it alone and with
+/// mount's options. It must pass. False where nothing may be mounted.
+#[cfg(any(feature = "http", feature = "compiler"))]
+pub(crate) fn mounted(test: &str, case: &str, (place, options): (&Path, &str), variables: &[(&str, &OsStr)]) -> bool {
+    let mount = |then: &[&OsStr]| {
+        let script = format!("mount -t tmpfs -o {options} none \"$1\" && shift && exec \"$@\"");
+        let mut command = Command::new("unshare");
+        command.args(["-m", "sh", "-c", &script, "sh"]).arg(place).args(then);
+        command
+    };
+    if !mount(&["true".as_ref()]).stderr(Stdio::null()).status().is_ok_and(|status| status.success()) {
+        println!("skipped: nothing can be mounted here");
+        return false;
+    }
+    let child = command(test, case);
+    let all: Vec<_> = [child.get_program()].into_iter().chain(child.get_args()).collect();
+    let mut command = mount(&all);
+    command.envs(child.get_envs().filter_map(|(name, value)| Some((name, value?)))).envs(variables.iter().copied());
+    let output = command.output().expect("it was there");
+    let text = [output.stdout, output.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).concat();
+    assert!(output.status.success() && text.contains("1 passed"), "{test}, case `{case}`, {options}: {text}");
+    true
 }

@@ -45,7 +45,7 @@ impl Context {
         let input = input.as_ref();
         // SAFETY: pointer and length are those of a slice.
         let id = unsafe { ffi::extism_plugin_new(self.0, input.as_ptr(), input.len() as u64, with_wasi) };
-        if id < 0 { Err(self.error(id).expect("a failure has an error")) } else { Ok(Plugin { context: self, id }) }
+        if id < 0 { Err(self.error(id).unwrap_or_default()) } else { Ok(Plugin { context: self, id }) }
     }
 
     /// Makes a plugin that must work.

@@ -16,7 +16,7 @@ const FLOORS: [&[&str]; 10] = [
     &["log"],
     &["contents"],
     &["error", "interrupt", "module_bytes", "private_dir", "recent"],
-    &["digest", "read"],
+    &["digest", "read", "sync"],
 ];
 
 /// Crates that only one place may name.

@@ -7,11 +7,14 @@ mod big_plugins;
 mod bounds;
 mod child;
 mod compilers;
+mod crowd;
+mod faults;
 mod front_door;
 mod fuel;
 mod guest_abi;
 #[cfg(not(feature = "compiler"))]
 mod headless;
+mod holdings;
 mod host;
 #[cfg(feature = "http")]
 mod http;
@@ -23,6 +26,7 @@ mod layers;
 mod linking;
 mod log;
 mod memory_use;
+mod noise;
 mod official_plugins;
 mod pdk;
 #[cfg(feature = "cranelift")]

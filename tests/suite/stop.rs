@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use crate::host::{Context, Plugin, manifest};
-use crate::inline::noise;
 use crate::linking::modules;
+use crate::noise::noise;
 
 /// Functions that never end, and one that does.
 const ENDLESS: &str = r#"(module
@@ -431,7 +431,13 @@ fn hosts_may_use_the_same_signals() {
     });
 }
 
-/// A forked process has one thread, and its own timer.
+/// A module of several functions that no other process has compiled.
+fn unseen() -> String {
+    let id = std::process::id();
+    format!(r#"(module (func (export "f") (result i32) (i32.const 7)) (func (result i32) (i32.const {id})))"#)
+}
+
+/// A forked process has one thread, its own timer, and none of the threads that compile.
 #[cfg(target_os = "linux")]
 #[expect(unsafe_code, reason = "the system's")]
 #[test]
@@ -445,7 +451,9 @@ fn a_forked_process_has_timeouts_too() {
             // SAFETY: the child does nothing but call the library, write an exit status, and go.
             let child = unsafe { libc::fork() };
             if child == 0 {
-                let is_well = plugin.call("memory", "").error() == TIMEOUT && plugin.call_only("ends", b"") == 5;
+                let is_well = plugin.call("memory", "").error() == TIMEOUT
+                    && plugin.call_only("ends", b"") == 5
+                    && (cfg!(not(feature = "compiler")) || context.plugin(unseen()).call_only("f", b"") == 7);
                 // SAFETY: it ends the process.
                 unsafe { libc::_exit(i32::from(!is_well)) };
             }

@@ -150,11 +150,11 @@ impl Answering {
             };
             outcome.is_some()
         });
-        self.is_wanted.store(false, Ordering::Relaxed);
         if outcome.is_none() && watch.reason() == Some(Stopped::Timeout) {
             // The request has the same deadline, and knows better what it was waiting for.
             outcome = self.receiver.recv_timeout(GRACE).ok();
         }
+        self.is_wanted.store(false, Ordering::Relaxed);
         match outcome {
             Some(Err(fault)) => Err(fault),
             Some(Ok(answer)) if watch.reason().is_none() => Ok(answer),

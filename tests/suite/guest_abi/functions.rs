@@ -5,7 +5,7 @@ use super::table::rows;
 use super::{Abi, BOTH, bytes, memory_size};
 use crate::host::Context;
 #[cfg(feature = "compiler")]
-use crate::inline::noise;
+use crate::noise::noise;
 
 /// What the table's plugins are configured with.
 const CONFIG: &str = r#""config": {"key": "value", "empty": "", "": "nothing"}"#;

@@ -5,7 +5,7 @@ use extism::ffi;
 use super::{Abi, BOTH, bytes, memory_size, module, numbers};
 use crate::child;
 use crate::host::{Context, Plugin, fixture, manifest};
-use crate::inline::noise;
+use crate::noise::noise;
 
 const BODY: &str = r#"
     (memory 1)

@@ -531,28 +531,6 @@ fn on_a_full_disk_the_module_is_used_and_not_kept() {
     assert_eq!(server.seen().len(), 2);
 }
 
-/// Runs the test of this name again on a file system of its own, mounted so; false where that is not allowed.
-fn in_mount(test: &str, options: &str, variables: &[(&str, &OsStr)]) -> bool {
-    let folder = tempfile::tempdir().expect("a folder");
-    let mount = |then: &[&OsStr]| {
-        let script = format!("mount -t tmpfs -o {options} none \"$1\" && shift && exec \"$@\"");
-        let mut command = std::process::Command::new("unshare");
-        command.args(["-m", "sh", "-c", &script, "sh"]).arg(folder.path()).args(then);
-        command
-    };
-    if !mount(&["true".as_ref()]).stderr(std::process::Stdio::null()).status().is_ok_and(|status| status.success()) {
-        println!("skipped: nothing can be mounted here");
-        return false;
-    }
-    let child = child::command(test, "mounted");
-    let all: Vec<_> = [child.get_program()].into_iter().chain(child.get_args()).collect();
-    let mut command = mount(&all);
-    command.envs(child.get_envs().filter_map(|(name, value)| Some((name, value?))));
-    command.env(DIR, folder.path()).envs(variables.iter().copied());
-    assert!(command.status().expect("it was there").success(), "{options}");
-    true
-}
-
 /// A file system of one block, and one that cannot be written to at all: the module is fetched each time, and runs.
 #[test]
 fn where_nothing_can_be_written_modules_are_fetched() {
@@ -571,7 +549,9 @@ fn where_nothing_can_be_written_modules_are_fetched() {
     ] {
         let server = serving(ONE);
         let url = server.url("/");
-        let ran = in_mount(TEST, options, &[("URL", url.as_ref()), ("EXPECTED", expected.as_ref())]);
+        let folder = tempfile::tempdir().expect("a folder");
+        let variables = [(DIR, folder.path().as_ref()), ("URL", url.as_ref()), ("EXPECTED", expected.as_ref())];
+        let ran = child::mounted(TEST, "mounted", (folder.path(), options), &variables);
         assert_eq!(server.seen().len(), if ran { 2 } else { 0 }, "{options}");
     }
 }
