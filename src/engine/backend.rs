@@ -24,9 +24,9 @@ pub(crate) struct Backend {
     pub(super) refuses: Option<Refuse>,
     /// Memories of modules that are linked with others must be compiled so that they can move.
     pub(super) linked_memories_move: bool,
-    /// Its code finds the functions that fill and copy in the instance, where they can be replaced (`bulk.rs`).
+    /// Its code finds Wasmer's functions in the instance, where they can be replaced (`builtins.rs`).
     #[cfg_attr(not(feature = "compiler"), expect(dead_code, reason = "asked when compiling"))]
-    pub(super) bulk_is_seen: bool,
+    pub(super) builtins_are_seen: bool,
     /// Makes its configuration, if it is built in.
     pub(super) config: Option<MakeConfig>,
 }

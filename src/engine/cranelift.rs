@@ -8,7 +8,7 @@ pub(super) const BACKEND: Backend = Backend {
     simd: true,
     refuses: None,
     linked_memories_move: false,
-    bulk_is_seen: true,
+    builtins_are_seen: true,
     #[cfg(feature = "cranelift")]
     config: Some(config),
     #[cfg(not(feature = "cranelift"))]

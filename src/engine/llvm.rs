@@ -10,7 +10,7 @@ pub(super) const BACKEND: Backend = Backend {
     // Functions get the address of the memory of whoever calls them, also across modules, unless memories can move.
     linked_memories_move: true,
     // It calls them by name, but for those that let memories grow.
-    bulk_is_seen: false,
+    builtins_are_seen: false,
     #[cfg(feature = "llvm")]
     config: Some(config),
     #[cfg(not(feature = "llvm"))]

@@ -22,7 +22,7 @@ pub(super) fn make<E: From<Error>>(
     let blake3 = contents.bytes().and_then(|_| contents.blake3());
     let blake3 = blake3.map_err(|error| Failure::Other(Error::from(error).into()))?;
     let prepared =
-        (preparation.prepare)(index, &blake3.to_hex(), request.backend.bulk_is_seen).map_err(Failure::Other)?;
+        (preparation.prepare)(index, &blake3.to_hex(), request.backend.builtins_are_seen).map_err(Failure::Other)?;
     let how = How { backend: request.backend, linked: request.linked, fuel: preparation.fuel };
     compile::compile(how, input.name, &prepared, &request.machine).map_err(|error| Failure::Other(error.into()))
 }

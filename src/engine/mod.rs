@@ -5,8 +5,8 @@
 
 mod artifact;
 mod backend;
+mod builtins;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
-mod bulk;
 mod common;
 #[cfg(feature = "compiler")]
 mod compile;
@@ -69,7 +69,7 @@ impl CompiledPlugin {
     /// Sees to it that `instance`, a new instance of `module`, can be stopped.
     pub(crate) fn make_stoppable(&self, store: &mut impl AsStoreMut, module: &Module, instance: &Instance) {
         #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
-        bulk::replace(store, module, instance);
+        builtins::replace(store, module, instance);
     }
 
     /// Takes note of what memory 0 of `instance`, an instance of `module` in which nothing has run yet, has in it: instances to

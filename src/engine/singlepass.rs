@@ -13,7 +13,7 @@ pub(super) const BACKEND: Backend = Backend {
     #[cfg(not(feature = "singlepass"))]
     refuses: None,
     linked_memories_move: false,
-    bulk_is_seen: true,
+    builtins_are_seen: true,
     #[cfg(feature = "singlepass")]
     config: Some(config),
     #[cfg(not(feature = "singlepass"))]

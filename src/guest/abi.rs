@@ -9,6 +9,7 @@ use wasmer::{AsStoreMut, Extern, Function, FunctionEnv, Global, StoreMut, Value}
 use super::Guest;
 use super::blocks::START;
 use super::host::{config, http, log, memory, vars};
+use super::watched::Watched;
 
 /// The import module of 0.x plugins. Libraries of the manifest may add names of their own to it.
 pub(super) const ENV: &str = "env";
@@ -34,7 +35,7 @@ macro_rules! host_functions {
         &[$(HostFunction {
             module: $module,
             name: $name,
-            make: |store, env| Function::new_typed_with_env(store, env, $function),
+            make: |store, env| $function.make(store, env),
         },)*]
     };
 }

@@ -16,6 +16,7 @@ mod rewrite;
 mod usage;
 #[cfg_attr(not(feature = "wasi"), path = "wasi_absent.rs")]
 pub(crate) mod wasi;
+mod watched;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -40,7 +41,7 @@ pub(crate) use reserved::{
     is_reserved,
 };
 #[cfg(feature = "compiler")]
-pub(crate) use rewrite::{Bulk, Error as RewriteError, rewrite};
+pub(crate) use rewrite::{Builtins, Error as RewriteError, rewrite};
 
 /// Which calls of a module become what they stand for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -172,8 +173,7 @@ impl Guest {
         self.io.begin(store, input)
     }
 
-    /// Asked by host functions that may take longer than the plugin's own code between them: one of them may be the place where
-    /// the plugin is stopped.
+    /// An error if the plugin shall stop.
     fn go_on(&self) -> Result<(), Fault> {
         match self.watch.stop() {
             Some(_) => Err(Fault::Stopped),

@@ -1,10 +1,13 @@
 //! What the rewrite adds to modules. It is not the plugin's.
 
 /// Changes whenever a module comes out differently than before: compiled code that was kept is for one version.
-pub(crate) const REWRITE_VERSION: u32 = 6;
+pub(crate) const REWRITE_VERSION: u32 = 7;
 
 /// The start function, where the module has one.
 pub(crate) const START_EXPORT: &str = "extism-wasmer:start";
+
+/// A function, where the module exports none of its own.
+pub(crate) const FUNCTION_EXPORT: &str = "extism-wasmer:function";
 
 /// Memory 0, where the module has one.
 pub(crate) const MEMORY_EXPORT: &str = "extism-wasmer:memory";
@@ -38,6 +41,7 @@ pub(crate) const FUEL_GONE_EXPORT: &str = "wasmer_metering_points_exhausted";
 
 /// True for the names above.
 pub(crate) fn is_reserved(export: &str) -> bool {
-    const OTHERS: [&str; 5] = [START_EXPORT, MEMORY_EXPORT, IO_MEMORY_EXPORT, FUEL_LEFT_EXPORT, FUEL_GONE_EXPORT];
+    const OTHERS: [&str; 6] =
+        [START_EXPORT, FUNCTION_EXPORT, MEMORY_EXPORT, IO_MEMORY_EXPORT, FUEL_LEFT_EXPORT, FUEL_GONE_EXPORT];
     OTHERS.contains(&export) || REGISTER_EXPORTS.contains(&export)
 }

@@ -65,14 +65,14 @@ fn with_inputs<T>(
 ) -> Result<T, Error> {
     let sources = modules.into_iter().map(|entry| source(entry, deadline)).collect::<Result<Vec<_>, _>>()?;
     let inputs: Vec<_> = sources.iter().map(Source::input).collect();
-    let prepare = |index: usize, name: &str, bulk_is_seen: bool| {
+    let prepare = |index: usize, name: &str, builtins_are_seen: bool| {
         // Where instructions are counted, they are the plugin's own.
         let inlining = match sources.len() {
             _ if fuel => Inlining::Nothing,
             1 => Inlining::Alone,
             _ => Inlining::Linked,
         };
-        prepare(&sources[index], name, inlining, bulk_is_seen)
+        prepare(&sources[index], name, inlining, builtins_are_seen)
     };
     work(
         &inputs,
@@ -119,10 +119,10 @@ fn source(entry: ModuleEntry<'_>, deadline: Option<Instant>) -> Result<Source, E
 
 /// The module as it is compiled, with the name that it shall have.
 #[cfg(feature = "compiler")]
-fn prepare(source: &Source, name: &str, inlining: Inlining, bulk_is_seen: bool) -> Result<Prepared, Error> {
+fn prepare(source: &Source, name: &str, inlining: Inlining, builtins_are_seen: bool) -> Result<Prepared, Error> {
     let Source::Loaded(module) = source;
-    let bulk = if bulk_is_seen { guest::Bulk::Seen } else { guest::Bulk::Unseen };
-    let rewritten = guest::rewrite(name, &module.to_binary()?, inlining, bulk);
+    let builtins = if builtins_are_seen { guest::Builtins::Seen } else { guest::Builtins::Unseen };
+    let rewritten = guest::rewrite(name, &module.to_binary()?, inlining, builtins);
     let rewritten = rewritten.map_err(|cause| Error::Rewrite { module: module.name.clone(), cause })?;
     let moving = rewritten.has_io_memory.then_some(guest::IO_MEMORY_MAX_PAGES);
     Ok(Prepared { wasm: rewritten.wasm, moving })

@@ -45,7 +45,7 @@ const UNSAFE_PLACES: [&str; 9] = [
     "engine/common.rs",
     "guest/direct.rs",
     "interrupt/signal.rs",
-    "engine/bulk.rs",
+    "engine/builtins.rs",
 ];
 
 fn sources() -> Vec<(PathBuf, String)> {

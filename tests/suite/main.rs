@@ -22,6 +22,7 @@ mod http;
 mod http_absent;
 #[cfg(feature = "compiler")]
 mod inline;
+mod latency;
 mod layers;
 mod linking;
 mod log;

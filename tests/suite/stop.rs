@@ -10,13 +10,14 @@ use crate::linking::modules;
 use crate::noise::noise;
 
 /// Functions that never end, and one that does.
-const ENDLESS: &str = r#"(module
+pub(crate) const ENDLESS: &str = r#"(module
     (import "env" "extism_alloc" (func $alloc (param i64) (result i64)))
     (import "env" "extism_free" (func $free (param i64)))
     (import "env" "extism_input_load_u8" (func $input (param i64) (result i32)))
     (memory 16)
     (global $g (mut i32) (i32.const 0))
-    (table 2 funcref) (elem (i32.const 0) $step $step)
+    (table 2 funcref) (elem $step (i32.const 0) func $step $step)
+    (data $data "data")
     (type $step (func))
     (func $step (global.set $g (i32.add (global.get $g) (i32.const 1))))
     (func (export "nothing") (loop (br 0)))
@@ -36,10 +37,15 @@ const ENDLESS: &str = r#"(module
     (func (export "host_calls") (loop (call $free (call $alloc (i64.const 100))) (br 0)))
     (func (export "inlined_calls") (loop (drop (call $input (i64.const 0))) (br 0)))
     (func (export "fills") (loop (memory.fill (i32.const 0) (i32.const 1) (i32.const 1000000)) (br 0)))
+    (func (export "tables")
+        (loop
+            (table.set 0 (i32.const 1) (table.get 0 (i32.const 0))) (table.set 0 (i32.const 0) (ref.func $step))
+            (drop (table.size 0)) (elem.drop $step) (drop (table.grow 0 (ref.null func) (i32.const 0))) (br 0)))
+    (func (export "memories") (loop (drop (memory.grow (i32.const 0))) (drop (memory.size)) (data.drop $data) (br 0)))
     (func (export "copies") (loop (memory.copy (i32.const 0) (i32.const 100) (i32.const 500000)) (br 0)))
     (func (export "ends") (result i32) (global.set $g (i32.const 5)) (global.get $g)))"#;
 
-const LOOPS: [&str; 10] = [
+pub(crate) const LOOPS: [&str; 12] = [
     "nothing",
     "arithmetic",
     "memory",
@@ -48,17 +54,19 @@ const LOOPS: [&str; 10] = [
     "recursion",
     "host_calls",
     "inlined_calls",
+    "tables",
+    "memories",
     "fills",
     "copies",
 ];
 
-fn with(manifest: &str, key: &str, value: Value) -> String {
+pub(crate) fn with(manifest: &str, key: &str, value: Value) -> String {
     let mut manifest: Value = serde_json::from_str(manifest).expect("JSON");
     manifest[key] = value;
     manifest.to_string()
 }
 
-fn timed(module: &str, timeout_ms: u64) -> String {
+pub(crate) fn timed(module: &str, timeout_ms: u64) -> String {
     with(&manifest(module, ""), "timeout_ms", json!(timeout_ms))
 }
 

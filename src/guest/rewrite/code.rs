@@ -1,12 +1,13 @@
 //! The code section: bodies are copied as they are, but for the instructions that come out otherwise.
 
-use wasm_encoder::{BlockType, CodeSection, Encode, Function, Instruction as I};
+use wasm_encoder::{CodeSection, Encode, Function, Instruction as I};
 use wasmparser::{BinaryReaderError, FunctionBody, Operator};
 
 use super::Error;
 use super::inline::{Inliner, SCRATCH};
 use super::own::Own;
 use super::survey::Survey;
+use super::ticks::{self, Ticks};
 use super::wrappers::Wrappers;
 
 /// How many calls are inlined in one function: each takes several times the room, and a compiler's patience is not
@@ -24,15 +25,7 @@ pub(super) struct Code<'a> {
     pub(super) own: Own,
     pub(super) wrappers: &'a Wrappers,
     pub(super) inliner: Option<&'a Inliner>,
-    /// A memory, if what fills and copies much is to be followed by asking it to grow by nothing: see `Unseen`.
-    pub(super) grown: Option<u32>,
-}
-
-/// What is in the place of an instruction.
-enum Change {
-    Reference(u32),
-    Call(u32),
-    Followed(u32),
+    pub(super) ticks: Option<Ticks>,
 }
 
 impl Code<'_> {
@@ -78,25 +71,25 @@ impl Code<'_> {
             let from = place(operators.original_position());
             let operator = operators.read()?;
             self.own.operator(&operator)?;
-            let change = match (operator, self.grown) {
-                (Operator::Call { function_index }, _) if left > 0 && self.inlines(function_index) => {
-                    Change::Call(function_index)
+            let counted = self.ticks.zip(ticks::work(&operator));
+            let mut instead = Vec::new();
+            match operator {
+                Operator::Call { function_index } if left > 0 && self.inlines(function_index) => {
+                    left -= 1;
+                    self.call(function_index, first, &mut instead);
                 }
-                (Operator::RefFunc { function_index }, _)
-                    if self.wrappers.function(function_index) != function_index =>
-                {
-                    Change::Reference(self.wrappers.function(function_index))
+                Operator::RefFunc { function_index } if self.wrappers.function(function_index) != function_index => {
+                    I::RefFunc(self.wrappers.function(function_index)).encode(&mut instead);
                 }
-                (operator, Some(memory)) if left > 0 && is_bulk(&operator) => Change::Followed(memory),
+                _ if counted.is_some() => {}
                 _ => continue,
-            };
+            }
             changed.extend(between(copied, from));
             copied = place(operators.original_position());
-            left -= u32::from(!matches!(change, Change::Reference(_)));
-            match change {
-                Change::Reference(wrapper) => I::RefFunc(wrapper).encode(&mut changed),
-                Change::Call(import) => self.call(import, first, &mut changed),
-                Change::Followed(memory) => follow(between(from, copied), memory, first, &mut changed),
+            let instruction = if instead.is_empty() { between(from, copied) } else { &instead };
+            match counted {
+                Some((ticks, work)) => ticks.count(work, instruction, &mut changed),
+                None => changed.extend(instruction),
             }
         }
         if copied == start {
@@ -127,31 +120,6 @@ impl Code<'_> {
             None => I::Call(function).encode(sink),
         }
     }
-}
-
-/// Whether it does something to as many bytes or elements as its last operand says.
-fn is_bulk(operator: &Operator<'_>) -> bool {
-    matches!(
-        operator,
-        Operator::MemoryFill { .. }
-            | Operator::MemoryCopy { .. }
-            | Operator::MemoryInit { .. }
-            | Operator::TableFill { .. }
-            | Operator::TableCopy { .. }
-            | Operator::TableInit { .. }
-    )
-}
-
-/// Writes a bulk instruction, and after it, if it was about much, the growing of `memory` by nothing.
-fn follow(instruction: &[u8], memory: u32, scratch: u32, sink: &mut Vec<u8>) {
-    /// Whatever takes less time leaves the plugin's own code a share that it can be met in.
-    const MUCH: i32 = 1024;
-    let length = scratch + 2;
-    I::LocalTee(length).encode(sink);
-    sink.extend(instruction);
-    let grow = [I::I32Const(0), I::MemoryGrow(memory), I::Drop, I::End];
-    let condition = [I::LocalGet(length), I::I32Const(MUCH), I::I32GeU, I::If(BlockType::Empty)];
-    condition.into_iter().chain(grow).for_each(|instruction| instruction.encode(sink));
 }
 
 /// How many locals a function declares.

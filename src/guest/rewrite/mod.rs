@@ -4,6 +4,7 @@
 //!   functions can serve it: WASI, for one, needs the instance's memory first.
 //! - Memory 0 is exported under a reserved name, for WASI, whatever the module exports itself.
 //! - Calls of host functions that move bytes become loads and stores of a memory that the module gets; `inline.rs`.
+//! - Where the compiler's code calls Wasmer unseen, the module counts what it does so; `ticks.rs`.
 //! - References to imported functions lead to functions of the module; `wrappers.rs` says why.
 //! - A section says how much data memory 0 begins with: where it is much, instances need not copy it.
 //! - The module gets the name it is asked to have; backtraces show that and the functions' names.
@@ -13,6 +14,7 @@ mod code;
 mod inline;
 mod own;
 mod survey;
+mod ticks;
 mod wrappers;
 
 use std::convert::Infallible;
@@ -23,16 +25,18 @@ use wasm_encoder::{
     ConstExpr, CustomSection, ExportKind, ExportSection, GlobalSection, GlobalType, MemorySection, MemoryType, Module,
     NameMap, NameSection, RawSection, SectionId, ValType,
 };
-use wasmparser::{BinaryReaderError, ExternalKind, Name};
+use wasmparser::{BinaryReaderError, Export, ExternalKind, Name};
 
 use super::Inlining;
 use super::reserved::{
-    DATA_SECTION, IO_MEMORY_EXPORT, IO_MEMORY_MAX_PAGES, MEMORY_EXPORT, REGISTER_EXPORTS, START_EXPORT, is_reserved,
+    DATA_SECTION, FUNCTION_EXPORT, IO_MEMORY_EXPORT, IO_MEMORY_MAX_PAGES, MEMORY_EXPORT, REGISTER_EXPORTS,
+    START_EXPORT, is_reserved,
 };
 use code::Code;
 use inline::Inliner;
 use own::Own;
 use survey::Survey;
+use ticks::Ticks;
 use wrappers::Wrappers;
 
 /// Why a module could not be rewritten.
@@ -66,11 +70,12 @@ const ORDER: [SectionId; 12] = [
     SectionId::Data,
 ];
 
-/// Whether the host sees it when a plugin fills or copies memory or tables, and can stop the plugin then.
+/// Whether the host sees it when a plugin's code calls Wasmer, as it does for filling and copying memory or tables and much
+/// else, and can stop the plugin then.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Bulk {
+pub(crate) enum Builtins {
     Seen,
-    /// The compiler's code calls Wasmer for it in a way that nobody can change. It can be seen to let memory grow.
+    /// The compiler's code calls Wasmer in a way that nobody can change. It can be seen to let memory grow.
     Unseen,
 }
 
@@ -84,30 +89,41 @@ pub(crate) struct Rewritten {
 
 /// Rewrites `wasm` and names it `name`. The module is not validated here; the compiler does that with the result.
 ///
-/// If calls are inlined, it gets the I/O memory for its own, and globals. If `bulk` is [`Unseen`](Bulk::Unseen), what fills and
-/// copies much is followed by something that can be seen.
+/// If calls are inlined, it gets the I/O memory for its own, and globals. If `builtins` are [`Unseen`](Builtins::Unseen), what
+/// calls them is followed by something that can be seen, now and then.
 ///
 /// # Errors
 /// The bytes are not a module that can be taken apart.
-pub(crate) fn rewrite(name: &str, wasm: &[u8], inlining: Inlining, bulk: Bulk) -> Result<Rewritten, Error> {
+pub(crate) fn rewrite(name: &str, wasm: &[u8], inlining: Inlining, builtins: Builtins) -> Result<Rewritten, Error> {
     let survey = Survey::of(wasm)?;
     let wrappers = Wrappers::of(&survey);
     let inliner = Inliner::of(&survey, inlining);
     let (has_wrappers, inlines) = (!wrappers.is_empty(), inliner.is_some());
-    let memories = survey.memory_count() + u32::from(inlines);
-    let grown = (bulk == Bulk::Unseen && memories > 0).then_some(0);
-    let changes_code = inlines || has_wrappers || grown.is_some();
+    let ticks = (builtins == Builtins::Unseen && survey.code.is_some()).then(|| Ticks {
+        memory: 0,
+        globals: survey.global_count() + if inlines { REGISTER_EXPORTS.len() as u32 } else { 0 },
+    });
+    let more_memories: &[MemoryType] = match (inlines, ticks) {
+        (true, _) => &[IO_MEMORY_TYPE],
+        (false, Some(_)) if survey.memory_count() == 0 => &[NO_MEMORY],
+        (false, _) => &[],
+    };
+    let registers: &[ValType] = if inlines { &[ValType::I64; REGISTER_EXPORTS.len()] } else { &[] };
+    let more_globals = [registers, if ticks.is_some() { &Ticks::GLOBALS } else { &[] }].concat();
+    let changes_code = inlines || has_wrappers || ticks.is_some();
     let own = Own::of(&survey);
     if changes_code {
         own.module(&survey)?;
     }
-    let code = Code { own, wrappers: &wrappers, inliner: inliner.as_ref(), grown };
+    let code = Code { own, wrappers: &wrappers, inliner: inliner.as_ref(), ticks };
     let mut module = Module::new();
     for id in ORDER {
         match id {
             SectionId::Export => add_exports(&mut module, &survey, inliner.as_ref()),
-            SectionId::Memory if inlines => add_memory(&mut module, &survey)?,
-            SectionId::Global if inlines || has_wrappers => add_globals(&mut module, &survey, &wrappers, inlines)?,
+            SectionId::Memory if !more_memories.is_empty() => add_memories(&mut module, &survey, more_memories)?,
+            SectionId::Global if has_wrappers || !more_globals.is_empty() => {
+                add_globals(&mut module, &survey, &wrappers, &more_globals)?;
+            }
             SectionId::Code if changes_code => drop(module.section(&code.section(&survey)?)),
             SectionId::Function if has_wrappers => wrappers.add_functions(&mut module, &survey)?,
             SectionId::Table if has_wrappers => wrappers.add_tables(&mut module, &survey)?,
@@ -141,6 +157,13 @@ fn add_exports(module: &mut Module, survey: &Survey<'_>, inliner: Option<&Inline
     if survey.memory_count() > 0 {
         exports.export(MEMORY_EXPORT, ExportKind::Memory, 0);
     }
+    // Who has one of its functions finds the instance that it belongs to.
+    let own = survey.imported_functions.len() as u32..survey.function_count();
+    let is_own = |export: &Export<'_>| export.kind == ExternalKind::Func && own.contains(&export.index);
+    let is_exported = survey.exports.iter().any(is_own) || survey.start.is_some_and(|start| own.contains(&start));
+    if !own.is_empty() && !is_exported {
+        exports.export(FUNCTION_EXPORT, ExportKind::Func, own.start);
+    }
     if let Some(inliner) = inliner {
         exports.export(IO_MEMORY_EXPORT, ExportKind::Memory, inliner.memory);
         for (name, index) in REGISTER_EXPORTS.iter().zip(inliner.globals..) {
@@ -161,28 +184,32 @@ const IO_MEMORY_TYPE: MemoryType = MemoryType {
     page_size_log2: None,
 };
 
-/// The module's memories, and the I/O memory.
-fn add_memory(module: &mut Module, survey: &Survey<'_>) -> Result<(), Error> {
+/// That of a memory that is there only to be asked whether it grows.
+const NO_MEMORY: MemoryType =
+    MemoryType { minimum: 0, maximum: Some(0), memory64: false, shared: false, page_size_log2: None };
+
+/// The module's memories, and more.
+fn add_memories(module: &mut Module, survey: &Survey<'_>, more: &[MemoryType]) -> Result<(), Error> {
     let mut memories = MemorySection::new();
     if let Some(section) = survey.memories.clone() {
         RoundtripReencoder.parse_memory_section(&mut memories, section)?;
     }
-    memories.memory(IO_MEMORY_TYPE);
+    for ty in more {
+        memories.memory(*ty);
+    }
     module.section(&memories);
     Ok(())
 }
 
-/// The module's globals, with references that lead to wrappers, and those that go with the I/O memory.
-fn add_globals(module: &mut Module, survey: &Survey<'_>, wrappers: &Wrappers, registers: bool) -> Result<(), Error> {
+/// The module's globals, with references that lead to wrappers, and more, which are 0.
+fn add_globals(module: &mut Module, survey: &Survey<'_>, wrappers: &Wrappers, more: &[ValType]) -> Result<(), Error> {
     let mut globals = GlobalSection::new();
     if let Some(section) = survey.globals.clone() {
         wrappers.redirected().parse_global_section(&mut globals, section)?;
     }
-    if registers {
-        for _ in REGISTER_EXPORTS {
-            let ty = GlobalType { val_type: ValType::I64, mutable: true, shared: false };
-            globals.global(ty, &ConstExpr::i64_const(0));
-        }
+    for val_type in more {
+        let zero = if *val_type == ValType::I64 { ConstExpr::i64_const(0) } else { ConstExpr::i32_const(0) };
+        globals.global(GlobalType { val_type: *val_type, mutable: true, shared: false }, &zero);
     }
     if !globals.is_empty() {
         module.section(&globals);

@@ -1,10 +1,11 @@
-use super::Bulk;
+use super::Builtins;
 use super::{Error, IO_MEMORY_EXPORT, MEMORY_EXPORT, START_EXPORT, rewrite};
 use crate::guest::{Inlining, REWRITE_VERSION};
 use wasmparser::{Operator, Parser, Payload, Validator};
 
 fn rewritten(wat: &str) -> Vec<u8> {
-    let wasm = rewrite("main", &wat::parse_str(wat).expect("WAT"), Inlining::Alone, Bulk::Seen).expect("a module").wasm;
+    let wasm =
+        rewrite("main", &wat::parse_str(wat).expect("WAT"), Inlining::Alone, Builtins::Seen).expect("a module").wasm;
     Validator::new().validate_all(&wasm).expect("still valid");
     wasm
 }
@@ -109,7 +110,7 @@ fn inlined_functions_are_called_only_where_they_have_to_be() {
     assert_eq!(calls(&rewritten(INLINED)), 0);
     for (inlining, expected) in [(Inlining::Linked, 3), (Inlining::Nothing, 12)] {
         let wasm =
-            rewrite("main", &wat::parse_str(INLINED).expect("WAT"), inlining, Bulk::Seen).expect("a module").wasm;
+            rewrite("main", &wat::parse_str(INLINED).expect("WAT"), inlining, Builtins::Seen).expect("a module").wasm;
         Validator::new().validate_all(&wasm).expect("still valid");
         assert_eq!(calls(&wasm), expected, "{inlining:?}: those of the output, or all, and the wrapper");
     }
@@ -142,7 +143,7 @@ fn what_is_added_is_not_for_the_plugin() {
         .expect("WAT");
         let at = module.windows(6).position(|bytes| bytes == [1; 6]).expect("the body");
         module[at..at + instructions.len()].copy_from_slice(instructions);
-        rewrite("main", &module, Inlining::Alone, Bulk::Seen)
+        rewrite("main", &module, Inlining::Alone, Builtins::Seen)
     };
     body(&[0x10, 0, 0x1a]).expect("call of the import, drop");
     for (instructions, what) in [
@@ -173,7 +174,7 @@ fn neither_exports_nor_data_reach_what_is_added() {
         let mut module = wat::parse_str(wat.replace("$I", import)).expect("WAT");
         let at = module.windows(from.len()).position(|bytes| bytes == from).expect("it is there");
         module[at..at + to.len()].copy_from_slice(to);
-        rewrite("main", &module, Inlining::Alone, Bulk::Seen).expect_err("beyond").to_string()
+        rewrite("main", &module, Inlining::Alone, Builtins::Seen).expect_err("beyond").to_string()
     };
     let global = "(module $I (global (mut i32) (i32.const 0)) (export \"gg\" (global 0)))";
     assert!(module(global, b"\x02gg\x03\x00", b"\x02gg\x03\x01").starts_with("unknown global 1:"));
@@ -199,8 +200,8 @@ fn modules_at_the_limits_stay_within_them() {
 
 #[test]
 fn what_cannot_be_taken_apart_is_an_error() {
-    assert!(matches!(rewrite("main", b"\0asm", Inlining::Alone, Bulk::Seen), Err(Error::Malformed(_))));
-    assert!(matches!(rewrite("main", b"\0asm\x0d\0\x01\0", Inlining::Alone, Bulk::Seen), Err(Error::Component)));
+    assert!(matches!(rewrite("main", b"\0asm", Inlining::Alone, Builtins::Seen), Err(Error::Malformed(_))));
+    assert!(matches!(rewrite("main", b"\0asm\x0d\0\x01\0", Inlining::Alone, Builtins::Seen), Err(Error::Component)));
     let reserved = wat::parse_str(format!("(module (func (export \"{START_EXPORT}\")))")).expect("WAT");
-    assert!(matches!(rewrite("main", &reserved, Inlining::Alone, Bulk::Seen), Err(Error::ReservedExport(_))));
+    assert!(matches!(rewrite("main", &reserved, Inlining::Alone, Builtins::Seen), Err(Error::ReservedExport(_))));
 }

@@ -1,6 +1,6 @@
-//! Functions of Wasmer's that a plugin's code calls to fill, copy and grow. A plugin that does little else is hardly ever seen in
-//! its own code, where it could be stopped; so what its instance has for these functions is their address in here, and they
-//! end in a look at whether the plugin shall stop.
+//! Functions of Wasmer's that a plugin's code calls for some instructions, such as those that fill, copy, and grow. A plugin that
+//! does little else is hardly ever seen in its own code, where it could be stopped; so what its instance has for these functions
+//! is their address in here, and they end in a look at whether the plugin shall stop.
 #![expect(unsafe_code, reason = "an instance's table of these functions is reached by its address")]
 
 use std::sync::OnceLock;
@@ -15,22 +15,32 @@ use crate::interrupt;
 /// six and returned one: the calling convention passes these in registers (System V ABI for AMD64, 3.2.3).
 type Function = extern "C" fn(usize, usize, usize, usize, usize, usize) -> usize;
 
-const COUNT: usize = 12;
+const COUNT: usize = 22;
 
 fn indices() -> [Index; COUNT] {
     [
         Index::get_memory32_grow_index(),
         Index::get_imported_memory32_grow_index(),
+        Index::get_memory32_size_index(),
+        Index::get_imported_memory32_size_index(),
         Index::get_memory_copy_index(),
         Index::get_memory_fill_index(),
         Index::get_imported_memory_fill_index(),
         Index::get_memory_init_index(),
+        Index::get_data_drop_index(),
         Index::get_table_copy_index(),
         Index::get_table_init_index(),
         Index::get_table_fill_index(),
+        Index::get_table_size_index(),
+        Index::get_imported_table_size_index(),
         Index::get_table_grow_index(),
         Index::get_imported_table_grow_index(),
-        Index::get_data_drop_index(),
+        Index::get_table_get_index(),
+        Index::get_imported_table_get_index(),
+        Index::get_table_set_index(),
+        Index::get_imported_table_set_index(),
+        Index::get_func_ref_index(),
+        Index::get_elem_drop_index(),
     ]
 }
 
@@ -44,23 +54,16 @@ extern "C" fn stop_after<const N: usize>(a: usize, b: usize, c: usize, d: usize,
     result
 }
 
-const REPLACEMENTS: [Function; COUNT] = [
-    stop_after::<0>,
-    stop_after::<1>,
-    stop_after::<2>,
-    stop_after::<3>,
-    stop_after::<4>,
-    stop_after::<5>,
-    stop_after::<6>,
-    stop_after::<7>,
-    stop_after::<8>,
-    stop_after::<9>,
-    stop_after::<10>,
-    stop_after::<11>,
-];
+macro_rules! replacements {
+    ($($number:literal)*) => {
+        [$(stop_after::<$number>),*]
+    };
+}
 
-/// Makes the functions that `instance`, a new instance of `module`, calls end when its plugin shall stop. Leaves one as it is
-/// that exports no function of its own.
+const REPLACEMENTS: [Function; COUNT] = replacements!(0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21);
+
+/// Makes the functions that `instance`, a new instance of `module`, calls end when its plugin shall stop. The module
+/// exports one of its own, if it has any.
 pub(super) fn replace(store: &mut impl AsStoreMut, module: &Module, instance: &Instance) {
     let info = module.info();
     let own = info.exports.iter().find_map(|(name, export)| match export {

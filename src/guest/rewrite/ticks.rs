@@ -1,0 +1,72 @@
+//! On some compilers, the code calls Wasmer for an instruction in a way that nobody can change. So the module counts what it does
+//! by such instructions, and after some of that asks a memory to grow by nothing, which the host sees: see
+//! [`Builtins`](super::Builtins).
+
+use wasm_encoder::{BlockType, Encode, Instruction as I, ValType};
+use wasmparser::Operator;
+
+/// So many instructions, or sixteen times as many bytes: some microseconds.
+const PERIOD: i32 = 1000;
+
+/// What is appended to a module to count.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Ticks {
+    /// One that can be asked to grow.
+    pub(super) memory: u32,
+    /// The first of two: a length, and how much is left until the memory is asked.
+    pub(super) globals: u32,
+}
+
+/// How much an instruction does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Work {
+    Little,
+    /// As many bytes or elements as its last operand says.
+    Much,
+}
+
+/// Of what is counted.
+pub(super) fn work(operator: &Operator<'_>) -> Option<Work> {
+    match operator {
+        Operator::MemoryFill { .. }
+        | Operator::MemoryCopy { .. }
+        | Operator::MemoryInit { .. }
+        | Operator::TableFill { .. }
+        | Operator::TableCopy { .. }
+        | Operator::TableInit { .. }
+        | Operator::TableGrow { .. } => Some(Work::Much),
+        Operator::MemorySize { .. }
+        | Operator::TableSize { .. }
+        | Operator::TableGet { .. }
+        | Operator::TableSet { .. }
+        | Operator::DataDrop { .. }
+        | Operator::ElemDrop { .. }
+        | Operator::RefFunc { .. } => Some(Work::Little),
+        _ => None,
+    }
+}
+
+impl Ticks {
+    /// The types of the globals.
+    pub(super) const GLOBALS: [ValType; 2] = [ValType::I32, ValType::I32];
+
+    /// Writes an instruction, and what counts it.
+    pub(super) fn count(self, work: Work, instruction: &[u8], sink: &mut Vec<u8>) {
+        let (length, left) = (self.globals, self.globals + 1);
+        let (before, more): (&[_], &[_]) = match work {
+            Work::Little => (&[], &[]),
+            Work::Much => (
+                &[I::GlobalSet(length), I::GlobalGet(length)],
+                &[I::GlobalGet(length), I::I32Const(4), I::I32ShrU, I::I32Sub],
+            ),
+        };
+        before.iter().for_each(|instruction| instruction.encode(sink));
+        sink.extend(instruction);
+        let less = [I::GlobalGet(left), I::I32Const(1), I::I32Sub];
+        let end = [I::GlobalSet(left), I::GlobalGet(left), I::I32Const(0), I::I32LtS, I::If(BlockType::Empty)];
+        let ask =
+            [I::I32Const(PERIOD), I::GlobalSet(left), I::I32Const(0), I::MemoryGrow(self.memory), I::Drop, I::End];
+        let after = less.iter().chain(more).chain(&end).chain(&ask);
+        after.for_each(|instruction| instruction.encode(sink));
+    }
+}

@@ -1,0 +1,60 @@
+//! Host functions that ask, before they do anything, whether the plugin shall stop: one that calls them in a loop is in them
+//! most of the time, and is not stopped there by a signal.
+
+use wasmer::{FromToNativeWasmType, Function, FunctionEnv, FunctionEnvMut, RuntimeError, StoreMut, WasmTypeList};
+
+use super::Guest;
+
+/// A Rust function with these `Arguments` as one of the host's.
+pub(super) trait Watched<Arguments> {
+    fn make(self, store: &mut StoreMut<'_>, guest: &FunctionEnv<Guest>) -> Function;
+}
+
+/// What such functions return: a value, or that or an error.
+pub(super) trait Outcome {
+    type Value: WasmTypeList;
+
+    fn result(self) -> Result<Self::Value, RuntimeError>;
+}
+
+impl<T: WasmTypeList> Outcome for Result<T, RuntimeError> {
+    type Value = T;
+
+    fn result(self) -> Self {
+        self
+    }
+}
+
+macro_rules! values {
+    ($($value:ty),*) => {$(
+        impl Outcome for $value {
+            type Value = $value;
+
+            fn result(self) -> Result<$value, RuntimeError> {
+                Ok(self)
+            }
+        }
+    )*};
+}
+values!((), i32, u32, u64);
+
+macro_rules! watched {
+    ($($argument:ident: $type:ident),*) => {
+        impl<F, R, $($type),*> Watched<($($type,)*)> for F
+        where
+            F: Fn(FunctionEnvMut<'_, Guest>, $($type),*) -> R + Send + Sync + 'static,
+            R: Outcome,
+            $($type: FromToNativeWasmType + 'static,)*
+        {
+            fn make(self, store: &mut StoreMut<'_>, guest: &FunctionEnv<Guest>) -> Function {
+                Function::new_typed_with_env(store, guest, move |env: FunctionEnvMut<'_, Guest>, $($argument: $type),*| {
+                    env.data().go_on()?;
+                    self(env, $($argument),*).result()
+                })
+            }
+        }
+    };
+}
+watched!();
+watched!(a: A);
+watched!(a: A, b: B);

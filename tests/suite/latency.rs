@@ -1,0 +1,156 @@
+//! How late calls are stopped, and what it costs to be able to. `make latency` measures, on an idle machine; among other tests,
+//! it is only seen that nothing is far off.
+
+use std::thread;
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+
+use crate::host::{Context, Plugin, fixture, manifest};
+use crate::linking::modules;
+use crate::stop::{ENDLESS, LOOPS, timed, with};
+
+/// How often each is measured by `make latency`.
+fn count() -> Option<usize> {
+    std::env::var("EXTISM_TEST_LATENCY").ok().map(|count| count.parse().expect("a number"))
+}
+
+/// The least value that so much of `sorted` is not above.
+fn quantile(sorted: &[Duration], part: f64) -> Duration {
+    sorted[((sorted.len() - 1) as f64 * part).ceil() as usize]
+}
+
+/// Prints how late calls were, and returns what 99 in 100 are not above.
+fn report(what: &str, mut late: Vec<Duration>) -> Duration {
+    late.sort_unstable();
+    let [median, high, all] = [0.5, 0.99, 1.0].map(|part| quantile(&late, part));
+    println!("{what} of {} calls: median {median:?}, 99 in 100 {high:?}, most {all:?}", late.len());
+    high
+}
+
+fn late_timeout(plugin: &Plugin<'_>, name: &str) -> Duration {
+    let start = Instant::now();
+    assert!(plugin.call(name, "input").error().contains("timeout"), "{name}");
+    start.elapsed().checked_sub(TIMEOUT).expect("not before its time")
+}
+
+const TIMEOUT: Duration = Duration::from_millis(3);
+
+fn late_cancel(plugin: &Plugin<'_>, name: &str) -> Duration {
+    let handle = plugin.cancel_handle();
+    thread::scope(|scope| {
+        let call = scope.spawn(|| {
+            assert!(plugin.call(name, "input").error().contains("cancelled"), "{name}");
+            Instant::now()
+        });
+        thread::sleep(TIMEOUT);
+        let mut start = Instant::now();
+        while !handle.cancel() {
+            start = Instant::now();
+        }
+        call.join().expect("no panic").duration_since(start)
+    })
+}
+
+/// Instructions for which a compiler's code calls the engine. A plugin that executes nothing else is hardly ever in its own code.
+const INSTRUCTIONS: [&str; 14] = [
+    "(table.set $t (i32.const 1) (table.get $t (i32.const 0)))",
+    "(table.set $t (i32.const 0) (ref.func $f))",
+    "(table.fill $t (i32.const 0) (ref.null func) (i32.const 1))",
+    "(table.copy $t $t (i32.const 0) (i32.const 1) (i32.const 1))",
+    "(table.init $t $elements (i32.const 0) (i32.const 0) (i32.const 0))",
+    "(drop (table.size $t))",
+    "(drop (table.grow $t (ref.null func) (i32.const 0)))",
+    "(drop (ref.func $f))",
+    "(elem.drop $elements)",
+    "(drop (memory.size))",
+    "(drop (memory.grow (i32.const 0)))",
+    "(memory.fill (i32.const 0) (i32.const 0) (i32.const 0))",
+    "(memory.init $data (i32.const 0) (i32.const 0) (i32.const 0))",
+    "(data.drop $data)",
+];
+
+/// A module whose function `run` executes `instruction` for ever.
+fn repeated(instruction: &str) -> String {
+    let memory = if instruction.contains("memory") || instruction.contains("data") { "(memory 1)" } else { "" };
+    format!(
+        r#"(module {memory} (data $data "x") (table $t 2 funcref) (elem declare func $f) (elem $elements func $f)
+        (func $f (export "run") (loop {instruction} (br 0))))"#
+    )
+}
+
+/// The same for one whose function only a table leads to, from a module beside it.
+fn repeated_in_a_library(instruction: &str) -> String {
+    let library = repeated(instruction).replace(r#"(export "run")"#, "").replace(
+        "(elem declare",
+        r#"(table (export "functions") 1 funcref) (elem (table 1) (i32.const 0) func $f) (elem declare"#,
+    );
+    let main = r#"(module (table (import "library" "functions") 1 funcref)
+        (func (export "run") (call_indirect (i32.const 0))))"#;
+    modules([("library", library.as_str()), ("main", main)])
+}
+
+#[test]
+fn calls_of_the_engine_are_stopped_soon() {
+    let context = Context::new();
+    let rounds = count().unwrap_or(10).div_ceil(INSTRUCTIONS.len());
+    for instruction in INSTRUCTIONS {
+        let alone = timed(&repeated(instruction), TIMEOUT.as_millis() as u64);
+        let library = with(&repeated_in_a_library(instruction), "timeout_ms", json!(TIMEOUT.as_millis()));
+        for (place, manifest) in [("", alone), (" in a library", library)] {
+            let plugin = context.plugin(manifest);
+            let late =
+                report(&format!("{instruction}{place}"), (0..rounds).map(|_| late_timeout(&plugin, "run")).collect());
+            assert!(late <= bound());
+        }
+    }
+}
+
+/// What 99 in 100 calls may be late.
+fn bound() -> Duration {
+    if count().is_some() { Duration::from_millis(5) } else { Duration::from_secs(2) }
+}
+
+#[test]
+fn calls_are_stopped_soon() {
+    let context = Context::new();
+    let in_time = context.plugin(timed(ENDLESS, TIMEOUT.as_millis() as u64));
+    let endless = context.plugin(manifest(ENDLESS, ""));
+    let measure = |late: fn(&Plugin<'_>, &str) -> Duration, plugin: &Plugin<'_>| {
+        let rounds = count().unwrap_or(10).div_ceil(LOOPS.len());
+        (0..rounds).flat_map(|_| LOOPS.map(|name| late(plugin, name))).collect::<Vec<_>>()
+    };
+    let timeouts = report("timeout", measure(late_timeout, &in_time));
+    let cancels = report("cancel", measure(late_cancel, &endless));
+    assert!(timeouts <= bound() && cancels <= bound());
+}
+
+#[test]
+fn a_timeout_that_does_not_come_costs_nothing() {
+    let context = Context::new();
+    let kernels = manifest(fixture("kernels.v1"), "");
+    let plain = context.plugin(&kernels);
+    let armed = context.plugin(with(&kernels, "timeout_ms", json!(600_000)));
+    let rounds = count().map_or(3, |count| count.div_ceil(50));
+    for name in ["sha256", "matmul"] {
+        let took = |plugin: &Plugin<'_>| {
+            let start = Instant::now();
+            assert_eq!(plugin.call_only(name, b""), 0);
+            start.elapsed()
+        };
+        // One after the other, and first in turns, as the machine is not always equally fast.
+        let mut times = [Vec::new(), Vec::new()];
+        for round in 0..2 * rounds {
+            for plugin in [round % 2, 1 - round % 2] {
+                times[plugin].push(took([&plain, &armed][plugin]));
+            }
+        }
+        let [plain, armed] = times.map(|mut times| {
+            times.sort_unstable();
+            quantile(&times, 0.5)
+        });
+        let ratio = armed.as_secs_f64() / plain.as_secs_f64();
+        println!("{name}: {plain:?} without, {armed:?} with a timeout: {ratio:.3}");
+        assert!(ratio < if count().is_some() { 1.02 } else { 2.0 });
+    }
+}
