@@ -19,6 +19,7 @@ SECONDS ?= 30
 SMOKE_SECONDS ?= 30
 COUNT ?= 10000
 ORDERS ?= 20000
+THREAD_SECONDS ?= 60
 CALLS ?= 1000000
 # Ends with what to do where LLVM is missing.
 llvm = test -x $${LLVM_SYS_221_PREFIX:-/usr/lib/llvm-22}/bin/llvm-config || \
@@ -33,8 +34,8 @@ PLUGIN := fixtures/wasm/count_vowels.v0.wasm
 # Not CC: with another value in the environment, cargo builds everything that has C in it anew.
 export CARGO DESTDIR PREFIX LIBDIR INCLUDEDIR
 
-.PHONY: help build headless tool compare example test test-rust test-compilers test-c test-valgrind test-python test-install \
-        bench bench-gate fuzz fuzz-smoke interrupts soak models lint deny deps-llvm check-features header fixtures fixtures-big fixtures-pdk install uninstall clean
+.PHONY: help build headless tool compare example test test-rust test-compilers test-c test-valgrind test-python test-hosts test-install \
+        bench bench-gate fuzz fuzz-smoke interrupts crowd latency soak models lint deny deps-llvm check-features header fixtures fixtures-big fixtures-pdk install uninstall clean
 .DELETE_ON_ERROR:
 
 help: ## show this list
@@ -47,7 +48,8 @@ help: ## show this list
 	@echo "           PEER=/path/to/libextism.so, COMPARE_FLAGS='--rounds 9' (compare)"
 	@echo "           CASES=call/echo (bench: those whose names contain it)"
 	@echo "           TARGET=rewrite, SECONDS=600 (fuzz): $(FUZZ_TARGETS)"
-	@echo "           SMOKE_SECONDS=30 (fuzz-smoke), COUNT=10000 (interrupts), CALLS=1000000 (soak), ORDERS=20000 (models)"
+	@echo "           SMOKE_SECONDS=30 (fuzz-smoke), COUNT=10000 (interrupts, latency), CALLS=1000000 (soak)"
+	@echo "           THREAD_SECONDS=60 (crowd), ORDERS=20000 (models)"
 
 build: $(DIST)/libextism.so ## build libextism.so and libextism.a into target/dist
 
@@ -82,12 +84,23 @@ test-valgrind: ## the C tests under valgrind, and the instructions of calls
 test-python: ## the official Python SDK on the library
 	tests/run.sh python
 
+test-hosts: ## traps, timeouts and the like inside Python, Node.js, Go, Java and Ruby
+	tests/run.sh hosts
+
 test-install: ## install into a temporary root and build the examples there
 	tests/run.sh install
 
 interrupts: ## stop COUNT=10000 calls at random moments
 	EXTISM_CACHE_DIR= EXTISM_TEST_INTERRUPTS=$(COUNT) $(CARGO) test --release --locked $(if $(FEATURES),--features $(FEATURES)) \
 	    --test suite -- --exact --nocapture stop::at_any_moment
+
+crowd: ## 64 threads that do anything to one context, for THREAD_SECONDS=60
+	EXTISM_CACHE_DIR= EXTISM_TEST_CROWD_SECONDS=$(THREAD_SECONDS) $(CARGO) test --release --locked --test suite -- --exact --nocapture \
+	    crowd::sixty_four_threads
+
+latency: ## how late COUNT=10000 calls are stopped, and what it costs to be able to (on an idle machine)
+	EXTISM_CACHE_DIR= EXTISM_TEST_LATENCY=$(COUNT) $(CARGO) test --release --locked $(if $(FEATURES),--features $(FEATURES)) \
+	    --test suite -- --nocapture --test-threads=1 latency::
 
 soak: ## CALLS=1000000 calls of all kinds on 8 threads, after which the process has what it had before
 	EXTISM_CACHE_DIR= EXTISM_TEST_SOAK=$(CALLS) $(CARGO) test --release --locked --test suite -- --exact --nocapture \

@@ -3,7 +3,7 @@
 # package and skipped, unless NO_SKIP is set: then it is a failure.
 set -u
 
-usage="usage: run.sh (rust | compilers | models | fuzz | c | valgrind | python | install)..."
+usage="usage: run.sh (rust | compilers | models | fuzz | c | valgrind | python | hosts | install)..."
 [ $# -gt 0 ] || { echo "$usage" >&2; exit 2; }
 
 cd "$(dirname "$0")/.." || exit 2
@@ -145,6 +145,23 @@ python() {
         $venv/bin/python tests/python/test_sdk.py
 }
 
+hosts() {
+    build
+    for host in python node go java ruby; do
+        subject="inside $host"
+        case $host in
+            python) have "$subject" python3 python3 ;;
+            node) have "$subject" node nodejs npm npm ;;
+            go) have "$subject" go golang-go "${CC:-cc}" gcc ;;
+            java) have "$subject" javac default-jdk-headless && { [ -f "${JNA_JAR:-/usr/share/java/jna.jar}" ] ||
+                { missing "$subject" JNA libjna-java; false; }; } ;;
+            ruby) have "$subject" ruby ruby && { ruby -e 'require "ffi"' 2>/dev/null ||
+                { missing "$subject" ffi ruby-ffi; false; }; } ;;
+        esac || continue
+        run "$subject" one_test tests/hosts/run.sh $host . $dist $plugin target/hosts/$host
+    done
+}
+
 install() {
     have "installation" pkg-config pkg-config readelf binutils "${CXX:-c++}" g++ || return
     build
@@ -155,7 +172,7 @@ install() {
 
 for subject; do
     case $subject in
-        rust | compilers | models | fuzz | c | valgrind | python | install) $subject ;;
+        rust | compilers | models | fuzz | c | valgrind | python | hosts | install) $subject ;;
         *) echo "$usage" >&2; exit 2 ;;
     esac
 done

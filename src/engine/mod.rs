@@ -158,8 +158,8 @@ pub(crate) struct Preparation<'a, E> {
     pub(crate) prepare: &'a Prepare<'a, E>,
 }
 
-/// Gets the place of a module among the inputs, the name that it shall have, and whether its code calls functions that can be
-/// replaced (`bulk.rs`) to fill and copy.
+/// Gets the place of a module among the inputs, the name that it shall have, and whether its code finds Wasmer's functions where
+/// they can be replaced (`builtins.rs`).
 type Prepare<'a, E> = dyn Fn(usize, &str, bool) -> Result<Prepared, E> + 'a;
 
 /// WebAssembly that can be compiled.

@@ -151,8 +151,9 @@ fn nowhere_to_write() {
         assert!(File::create("/tmp/x").is_err());
         return all_is_well(&Context::new().plugin(manifest(MODULE, r#""timeout_ms": 60000"#)));
     }
-    let nowhere: &OsStr = "/nonexistent".as_ref();
-    for home in ["/nonexistent", "/tmp", "", "relative"] {
+    // Where nobody can make anything, root included.
+    let nowhere: &OsStr = "/proc/nonexistent".as_ref();
+    for home in ["/proc/nonexistent", "/tmp", ""] {
         let home: &OsStr = home.as_ref();
         let variables = [("TMPDIR", nowhere), ("HOME", home), ("XDG_CACHE_HOME", home), ("EXTISM_CACHE_DIR", home)];
         child::mounted(TEST, "", (Path::new("/tmp"), "ro"), &variables);

@@ -123,7 +123,10 @@ pub(crate) fn compare_compilers(wasm: &[u8]) -> Answers {
             None => first = Some((plain, counts)),
             Some((expected, expected_counts)) => {
                 let same = assert_same(expected, &plain, Compiler::Llvm.is_built_in(), name);
-                assert_eq!(expected_counts.get(..same), counts.get(..same), "{name}, instructions");
+                // In modules for LLVM there are more: see compiler-features.md.
+                if compiler != Compiler::Llvm && Compiler::Cranelift.is_built_in() {
+                    assert_eq!(expected_counts.get(..same), counts.get(..same), "{name}, instructions");
+                }
             }
         }
     }

@@ -1,0 +1,168 @@
+// The library inside Go, by cgo.
+package host
+
+import (
+	"encoding/json"
+	"os"
+	"os/signal"
+	"runtime"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+)
+
+var (
+	guest = os.Getenv("EXTISM_GUEST")
+	vowels = os.Getenv("EXTISM_PLUGIN")
+)
+
+var traps = map[string]string{
+	"unreachable": "unreachable",
+	"outside":     "out of bounds",
+	"divide":      "divide by zero",
+	"recurse":     "call stack exhausted",
+}
+
+func newPlugin(t *testing.T, path string, timeout int) *Plugin {
+	manifest := map[string]interface{}{"wasm": []map[string]string{{"path": path}}}
+	if timeout > 0 {
+		manifest["timeout_ms"] = timeout
+	}
+	text, err := json.Marshal(manifest)
+	if err != nil {
+		t.Fatal(err)
+	}
+	plugin, problem := New(text)
+	if problem != "" {
+		t.Fatal(problem)
+	}
+	return plugin
+}
+
+func allIsWell(t *testing.T, plugin *Plugin) {
+	for name, text := range traps {
+		if code := plugin.Call(name, nil); code != -1 || !strings.Contains(plugin.Error(), text) {
+			t.Errorf("%s: %d, %s", name, code, plugin.Error())
+		}
+		if code := plugin.Call("fine", nil); code != 7 {
+			t.Errorf("%d after %s", code, name)
+		}
+	}
+}
+
+func TestAnswers(t *testing.T) {
+	plugin := newPlugin(t, vowels, 0)
+	defer plugin.Free()
+	if code := plugin.Call("count_vowels", []byte("hello world")); code != 0 {
+		t.Fatal(code, plugin.Error())
+	}
+	var answer struct{ Count int }
+	if err := json.Unmarshal(plugin.Output(), &answer); err != nil || answer.Count != 3 {
+		t.Fatal(answer, err)
+	}
+}
+
+func TestTraps(t *testing.T) {
+	plugin := newPlugin(t, guest, 0)
+	defer plugin.Free()
+	allIsWell(t, plugin)
+}
+
+func TestTimeout(t *testing.T) {
+	plugin := newPlugin(t, guest, 50)
+	defer plugin.Free()
+	start := time.Now()
+	code := plugin.Call("forever", nil)
+	took := time.Since(start)
+	if code != -1 || !strings.Contains(plugin.Error(), "timeout") {
+		t.Error(code, plugin.Error())
+	}
+	if took < 50*time.Millisecond || took > 5*time.Second {
+		t.Error(took)
+	}
+	allIsWell(t, plugin)
+}
+
+func TestCancel(t *testing.T) {
+	plugin := newPlugin(t, guest, 0)
+	defer plugin.Free()
+	handle := plugin.CancelHandle()
+	defer handle.Free()
+	cancelled := make(chan bool)
+	go func() {
+		time.Sleep(50 * time.Millisecond)
+		cancelled <- handle.Cancel()
+	}()
+	code := plugin.Call("forever", nil)
+	if !<-cancelled || code != -1 || !strings.Contains(plugin.Error(), "cancelled") {
+		t.Error(code, plugin.Error())
+	}
+	if handle.Cancel() {
+		t.Error("nothing runs")
+	}
+	allIsWell(t, plugin)
+}
+
+func TestGoroutinesAndTheCollector(t *testing.T) {
+	var all sync.WaitGroup
+	for i := 0; i < 4; i++ {
+		all.Add(1)
+		go func() {
+			defer all.Done()
+			plugin := newPlugin(t, guest, 0)
+			defer plugin.Free()
+			for round := 0; round < 20; round++ {
+				allIsWell(t, plugin)
+				runtime.GC()
+			}
+		}()
+	}
+	all.Wait()
+}
+
+// Go turns faults of its own into panics, and lets stacks grow.
+func TestTheHostFaults(t *testing.T) {
+	plugin := newPlugin(t, guest, 0)
+	defer plugin.Free()
+	allIsWell(t, plugin)
+	func() {
+		defer func() {
+			if recover() == nil {
+				t.Error("no panic")
+			}
+		}()
+		var nothing *struct{ field int }
+		nothing.field = 1
+	}()
+	if depth(1000000) != 1000000 {
+		t.Error("a deep call")
+	}
+	allIsWell(t, plugin)
+}
+
+func depth(left int) int {
+	var frame [64]byte
+	if left == 0 {
+		return int(frame[0])
+	}
+	return depth(left-1) + 1
+}
+
+func TestSignals(t *testing.T) {
+	plugin := newPlugin(t, guest, 0)
+	defer plugin.Free()
+	allIsWell(t, plugin)
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, syscall.SIGUSR1)
+	defer signal.Stop(signals)
+	if err := syscall.Kill(os.Getpid(), syscall.SIGUSR1); err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case <-signals:
+	case <-time.After(10 * time.Second):
+		t.Error("no signal")
+	}
+}

@@ -1,0 +1,47 @@
+#!/bin/sh
+# Runs the tests of one language's host: the library inside of its process, with its signals, stacks and collector.
+set -eu
+
+usage="usage: run.sh (python | node | go | java | ruby) HEADER_DIR LIBRARY_DIR PLUGIN WORK_DIR"
+[ $# -eq 5 ] || { echo "$usage" >&2; exit 2; }
+
+here=$(cd "$(dirname "$0")" && pwd)
+host=$1
+header_dir=$(cd "$2" && pwd)
+library_dir=$(cd "$3" && pwd)
+mkdir -p "$5"
+work=$(cd "$5" && pwd)
+
+EXTISM_LIBRARY=$library_dir/libextism.so
+EXTISM_GUEST=$here/guest.wat
+EXTISM_PLUGIN=$(cd "$(dirname "$4")" && pwd)/$(basename "$4")
+export EXTISM_LIBRARY EXTISM_GUEST EXTISM_PLUGIN
+
+# Whatever hangs is a failure.
+limited="timeout --signal KILL 120"
+
+case $host in
+    python)
+        $limited python3 "$here/python/test_host.py" "$EXTISM_LIBRARY" "$EXTISM_GUEST" "$EXTISM_PLUGIN"
+        ;;
+    node)
+        cp "$here"/node/package.json "$here"/node/package-lock.json "$here"/node/host.test.js "$work"
+        cd "$work"
+        npm ci --silent --ignore-scripts --no-audit --no-fund
+        $limited node --expose-gc --test-reporter=tap --test host.test.js
+        ;;
+    go)
+        cd "$here/go"
+        CGO_CFLAGS="-I$header_dir" CGO_LDFLAGS="-L$library_dir" GOFLAGS=-mod=mod GOCACHE="$work/cache" \
+            LD_LIBRARY_PATH=$library_dir $limited go test -count=1 -v .
+        ;;
+    java)
+        jna=${JNA_JAR:-/usr/share/java/jna.jar}
+        javac -d "$work" -cp "$jna" "$here/java/HostTest.java"
+        $limited java -cp "$jna:$work" HostTest
+        ;;
+    ruby)
+        $limited ruby "$here/ruby/test_host.rb"
+        ;;
+    *) echo "$usage" >&2; exit 2 ;;
+esac
