@@ -87,11 +87,11 @@ impl Stopper {
     /// There is a deadline, and the thread that has to watch it cannot be made.
     pub(crate) fn begin(&self, deadline: Option<Instant>) -> io::Result<Run> {
         let deadline = deadline.map_or(u64::MAX, timer::nanoseconds);
-        let outer = CURRENT.replace(Some(self.record));
+        let (outer, thread) = THREAD.with(|thread| (thread.current.replace(Some(self.record)), thread.number()));
         if let Some(outer) = outer {
             outer.suspend(true);
         }
-        self.record.begin(signal::thread(), deadline);
+        self.record.begin(thread, deadline);
         // From here on, it ends the run.
         let run = Run { record: self.record, outer };
         if deadline != u64::MAX {
@@ -121,7 +121,7 @@ impl Drop for Stopper {
 /// For what code calls that takes long: makes this thread trap as its plugin's code would, if the plugin shall be stopped.
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 pub(crate) fn leave_if_stopped() {
-    if let Some(record) = CURRENT.get()
+    if let Some(record) = THREAD.with(|thread| thread.current.get())
         && record.phase().reason().is_some()
     {
         record.set_stopped();
@@ -129,9 +129,25 @@ pub(crate) fn leave_if_stopped() {
     }
 }
 
+/// What a thread knows of itself.
+struct ThisThread {
+    /// The record of what it runs.
+    current: Cell<Option<&'static Record>>,
+    /// The kernel's number of it; 0 as long as it is not ready for the signal.
+    number: Cell<i32>,
+}
+
 thread_local! {
-    /// The record of what this thread runs.
-    static CURRENT: Cell<Option<&'static Record>> = const { Cell::new(None) };
+    static THREAD: ThisThread = const { ThisThread { current: Cell::new(None), number: Cell::new(0) } };
+}
+
+impl ThisThread {
+    fn number(&self) -> i32 {
+        if self.number.get() == 0 {
+            self.number.set(signal::prepare());
+        }
+        self.number.get()
+    }
 }
 
 /// A run of a plugin on this thread, until it is dropped.
@@ -152,7 +168,7 @@ impl Run {
 impl Drop for Run {
     fn drop(&mut self) {
         self.record.end();
-        CURRENT.set(self.outer);
+        THREAD.with(|thread| thread.current.set(self.outer));
         if let Some(outer) = self.outer {
             outer.suspend(false);
         }

@@ -1,13 +1,13 @@
 //! The signal that makes a thread trap in a plugin's code.
 #![expect(unsafe_code, reason = "the kernel and a signal's handler know addresses only")]
 
-use std::cell::{Cell, UnsafeCell};
+use std::cell::UnsafeCell;
 use std::mem::{self, MaybeUninit};
 use std::ptr;
 use std::sync::{LazyLock, MutexGuard, OnceLock};
 
 use super::record::Record;
-use super::{CURRENT, Code, timer};
+use super::{Code, THREAD, timer};
 
 /// What the kernel passes on with a signal, as far as it matters: `siginfo_t` of Linux on x86-64, of a queued signal.
 #[repr(C)]
@@ -69,21 +69,10 @@ fn install(number: i32) {
     unsafe { libc::sigaction(number, &raw const action, ptr::null_mut()) };
 }
 
-thread_local! {
-    static THREAD: Cell<i32> = const { Cell::new(0) };
-}
-
-/// The number of this thread, which is ready for the signal then.
-pub(super) fn thread() -> i32 {
-    match THREAD.get() {
-        0 => prepare(),
-        thread => thread,
-    }
-}
-
-/// Some hosts have threads that block all signals. There a trap, whose signal cannot wait, would end the process.
+/// The number of this thread, which is ready for the signal then. Some hosts have threads that block all signals: there a trap,
+/// whose signal cannot wait, would end the process.
 #[cold]
-fn prepare() -> i32 {
+pub(super) fn prepare() -> i32 {
     let mut ours = MaybeUninit::zeroed();
     // SAFETY: it makes an empty set.
     unsafe { libc::sigemptyset(ours.as_mut_ptr()) };
@@ -94,9 +83,7 @@ fn prepare() -> i32 {
     // SAFETY: the set is one; the old one is not wanted.
     unsafe { libc::pthread_sigmask(libc::SIG_UNBLOCK, ours.as_ptr(), ptr::null_mut()) };
     // SAFETY: it only asks.
-    let thread = unsafe { libc::gettid() };
-    THREAD.set(thread);
-    thread
+    unsafe { libc::gettid() }
 }
 
 /// Sends the signal for `record` to `thread`; `false` if that is not there, or cannot get it now.
@@ -221,8 +208,10 @@ extern "C" fn after_fork_in_child() {
     if let Some(schedule) = take_held() {
         timer::forget_thread(schedule);
     }
-    THREAD.set(0);
-    if let Some(record) = CURRENT.get() {
-        record.set_thread(thread());
-    }
+    THREAD.with(|thread| {
+        thread.number.set(0);
+        if let Some(record) = thread.current.get() {
+            record.set_thread(thread.number());
+        }
+    });
 }

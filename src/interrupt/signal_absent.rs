@@ -3,7 +3,7 @@
 use super::Code;
 use super::record::Record;
 
-pub(super) fn thread() -> i32 {
+pub(super) fn prepare() -> i32 {
     0
 }
 
