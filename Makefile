@@ -234,7 +234,7 @@ $(DIST)/libextism.map: packaging/symbols.txt packaging/version-script.sh
 $(DIST)/libextism.so: $(DIST)/libextism.a $(DIST)/libextism.map
 	$(CC) -shared -o $(DIST)/libextism.so.$(VERSION) -Wl,--whole-archive $(DIST)/libextism.a -Wl,--no-whole-archive \
 	    -Wl,--gc-sections -Wl,--strip-debug -Wl,--version-script=$(DIST)/libextism.map -Wl,-soname,$(SONAME) \
-	    -Wl,-z,relro,-z,now -Wl,-z,defs $$(cat $(DIST)/native-libs.txt)
+	    -Wl,-z,relro,-z,now,-z,nodelete -Wl,-z,defs $$(cat $(DIST)/native-libs.txt)
 	ln -sf libextism.so.$(VERSION) $(DIST)/$(SONAME)
 	ln -sf $(SONAME) $@
 

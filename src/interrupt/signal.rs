@@ -46,7 +46,8 @@ static SIGNAL: LazyLock<i32> = LazyLock::new(|| {
     // The handler may have to pass on a signal from the first moment.
     BEFORE.get_or_init(|| Before(current_action(number)));
     install(number);
-    // SAFETY: the three are functions of this library, which is never unloaded: Wasmer's handlers are in it too.
+    // SAFETY: the three are functions of this library, which is linked to stay (`-z nodelete`): Wasmer's
+    // handlers are in it too.
     unsafe { libc::pthread_atfork(Some(before_fork), Some(after_fork_in_parent), Some(after_fork_in_child)) };
     number
 });

@@ -291,3 +291,42 @@ fn modules_are_regular_files() {
         }
     }
 }
+
+/// The numbers that WebAssembly engines have agreed to take, <https://webassembly.github.io/spec/js-api/#limits>; who has more
+/// is told what of.
+#[cfg(feature = "compiler")]
+#[test]
+fn a_module_s_parts_are_counted() {
+    /// A module of one section.
+    fn module(section: u8, count: u32, item: &[u8]) -> Vec<u8> {
+        let number = |mut number: u32| {
+            let mut bytes = Vec::new();
+            while number > 127 {
+                bytes.push(number as u8 | 128);
+                number >>= 7;
+            }
+            bytes.push(number as u8);
+            bytes
+        };
+        let contents = [number(count), item.repeat(count as usize)].concat();
+        [b"\0asm\x01\0\0\0", [section].as_slice(), &number(contents.len() as u32), &contents].concat()
+    }
+    let context = Context::new();
+    for (what, section, most, item) in [
+        ("types", 1, 1_000_000, [0x60, 0, 0].as_slice()),
+        ("tables", 4, 100, &[0x70, 0, 1]),
+        ("memories", 5, 100, &[0, 0]),
+        ("globals", 6, 1_000_000, &[0x7f, 0, 0x41, 0, 0x0b]),
+    ] {
+        let error = context.refusal(module(section, most + 1, item));
+        assert!(error.contains(what) && error.contains("limit of"), "{what}: {error}");
+        if most == 100 {
+            context.plugin(module(section, most, item)).free();
+        }
+    }
+    let section = |section, count, item: &[u8]| module(section, count, item).split_off(8);
+    let functions = [module(1, 1, &[0x60, 0, 0]), section(3, 1_000_001, &[0]), section(10, 1_000_001, &[2, 0, 0x0b])];
+    let functions = functions.concat();
+    let error = context.refusal(functions);
+    assert!(error.contains("functions") && error.contains("limit of"), "{error}");
+}

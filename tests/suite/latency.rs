@@ -147,7 +147,8 @@ fn a_timeout_that_does_not_come_costs_nothing() {
         }
         let [plain, armed] = times.map(|mut times| {
             times.sort_unstable();
-            quantile(&times, 0.5)
+            // What else the machine does only adds.
+            quantile(&times, 0.25)
         });
         let ratio = armed.as_secs_f64() / plain.as_secs_f64();
         println!("{name}: {plain:?} without, {armed:?} with a timeout: {ratio:.3}");

@@ -5,6 +5,7 @@ import gc
 import json
 import os
 import signal
+import subprocess
 import sys
 import threading
 import time
@@ -140,6 +141,16 @@ class Host(unittest.TestCase):
         signal.signal(signal.SIGUSR2, lambda number, frame: after.append(number))
         os.kill(os.getpid(), signal.SIGUSR2)
         self.assertEqual(after, [signal.SIGUSR2])
+
+    def test_unloading(self):
+        """Threads and signal handlers of the library's outlive it, so it stays."""
+        code = """if True:
+            import _ctypes, ctypes, sys
+            lib = ctypes.CDLL(sys.argv[1])
+            _ctypes.dlclose(lib._handle)
+            assert "libextism" in open("/proc/self/maps").read()
+        """
+        subprocess.run([sys.executable, "-c", code, LIBRARY], check=True)
 
     def test_fork(self):
         timed = Plugin(GUEST, timeout_ms=50)
