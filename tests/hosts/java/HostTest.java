@@ -17,7 +17,8 @@ public final class HostTest {
         long extism_plugin_output_length(Pointer context, int plugin);
         Pointer extism_plugin_output_data(Pointer context, int plugin);
         Pointer extism_plugin_cancel_handle(Pointer context, int plugin);
-        boolean extism_plugin_cancel(Pointer handle);
+        /** A bool of C is a byte, one of JNA four. */
+        byte extism_plugin_cancel(Pointer handle);
         void extism_cancel_handle_free(Pointer handle);
     }
 
@@ -109,14 +110,14 @@ public final class HostTest {
         try (Plugin plugin = new Plugin(GUEST, 0)) {
             Pointer handle = LIBRARY.extism_plugin_cancel_handle(plugin.context, plugin.id);
             Thread canceller = new Thread(() -> {
-                while (!LIBRARY.extism_plugin_cancel(handle)) {
+                while (LIBRARY.extism_plugin_cancel(handle) == 0) {
                     Thread.yield();
                 }
             });
             canceller.start();
             check(plugin.call("forever", "") == -1 && plugin.error().contains("cancelled"), plugin.error());
             canceller.join();
-            check(!LIBRARY.extism_plugin_cancel(handle), "nothing runs");
+            check(LIBRARY.extism_plugin_cancel(handle) == 0, "nothing runs");
             LIBRARY.extism_cancel_handle_free(handle);
             allIsWell(plugin);
         }
