@@ -79,7 +79,7 @@ pub(crate) fn run(test: &str, case: &str, variables: &[(&str, &OsStr)]) -> Ended
 
 /// Runs the test of this name again, where [`case`] says `case`, with a file system in memory at a place, for it alone and with
 /// mount's options. It must pass. False where nothing may be mounted.
-#[cfg(any(feature = "http", feature = "compiler"))]
+#[cfg(any(feature = "http", feature = "wasi", feature = "compiler"))]
 pub(crate) fn mounted(test: &str, case: &str, (place, options): (&Path, &str), variables: &[(&str, &OsStr)]) -> bool {
     let mount = |then: &[&OsStr]| {
         let script = format!("mount -t tmpfs -o {options} none \"$1\" && shift && exec \"$@\"");

@@ -3,13 +3,10 @@
 #![cfg(target_os = "linux")]
 #![expect(unsafe_code, reason = "limits of the process are the system's")]
 
-use std::ffi::OsStr;
 use std::fs::{self, File};
-use std::path::Path;
 
 use crate::child;
 use crate::host::{Context, Plugin, manifest};
-use crate::log::warnings;
 
 /// Answers 1; traps; grows its memory by a GiB; never ends.
 const MODULE: &str = r#"(module (memory 1)
@@ -120,7 +117,7 @@ fn no_room() {
     const TEST: &str = "faults::no_room";
     if let Some(case) = child::case() {
         let module = r#"(module (func (export "one") (result i32) (i32.const 1)))"#;
-        let warned = warnings(|| assert_eq!(Context::new().plugin(module).call_only("one", b""), 1));
+        let warned = crate::log::warnings(|| assert_eq!(Context::new().plugin(module).call_only("one", b""), 1));
         let expected = if case == "ro" { "Read-only file system" } else { "No space left on device" };
         assert!(warned.iter().any(|line| line.contains(expected)), "{warned:?}");
         return;
@@ -152,11 +149,11 @@ fn nowhere_to_write() {
         return all_is_well(&Context::new().plugin(manifest(MODULE, r#""timeout_ms": 60000"#)));
     }
     // Where nobody can make anything, root included.
-    let nowhere: &OsStr = "/proc/nonexistent".as_ref();
+    let nowhere: &std::ffi::OsStr = "/proc/nonexistent".as_ref();
     for home in ["/proc/nonexistent", "/tmp", ""] {
-        let home: &OsStr = home.as_ref();
+        let home: &std::ffi::OsStr = home.as_ref();
         let variables = [("TMPDIR", nowhere), ("HOME", home), ("XDG_CACHE_HOME", home), ("EXTISM_CACHE_DIR", home)];
-        child::mounted(TEST, "", (Path::new("/tmp"), "ro"), &variables);
+        child::mounted(TEST, "", (std::path::Path::new("/tmp"), "ro"), &variables);
     }
 }
 
