@@ -11,6 +11,7 @@ use super::image::Data;
 use super::machine::Machine;
 use super::store::{self, Identity, Store, Wanted};
 use super::{Backend, CompiledPlugin, Error, Input, NoCode, Preparation, make};
+use crate::cache_dir;
 use crate::interrupt::Code;
 
 /// What is known of a module without compiling it. What costs time is found out only where it is needed.
@@ -105,9 +106,12 @@ impl<'a> Request<'a> {
         let fuel = if self.fuel { "--fuel " } else { "" };
         let missing = NoCode {
             module: input.name.to_owned(),
-            store: match self.store {
-                Some(store) => format!("`{}`", store.path.display()),
-                None => "a store, for there is none (EXTISM_CACHE_DIR)".to_owned(),
+            store: match (self.store, cache_dir::path()) {
+                (Some(store), _) => format!("`{}`", store.path.display()),
+                (None, Some(path)) => {
+                    format!("a store: `{}` cannot be used, a warning in the log says why", path.display())
+                }
+                (None, None) => "a store, for there is none (EXTISM_CACHE_DIR)".to_owned(),
             },
             misfit: misfit.map_or_else(String::new, |name| format!(", which has {name} for it")),
             sha256: sha256.map_or_else(String::new, |sha256| sha256.to_string()),
