@@ -14,7 +14,7 @@ import (
 )
 
 var (
-	guest = os.Getenv("EXTISM_GUEST")
+	guest  = os.Getenv("EXTISM_GUEST")
 	vowels = os.Getenv("EXTISM_PLUGIN")
 )
 
@@ -92,11 +92,14 @@ func TestCancel(t *testing.T) {
 	defer handle.Free()
 	cancelled := make(chan bool)
 	go func() {
-		time.Sleep(50 * time.Millisecond)
-		cancelled <- handle.Cancel()
+		for !handle.Cancel() {
+			time.Sleep(time.Millisecond)
+		}
+		close(cancelled)
 	}()
 	code := plugin.Call("forever", nil)
-	if !<-cancelled || code != -1 || !strings.Contains(plugin.Error(), "cancelled") {
+	<-cancelled
+	if code != -1 || !strings.Contains(plugin.Error(), "cancelled") {
 		t.Error(code, plugin.Error())
 	}
 	if handle.Cancel() {

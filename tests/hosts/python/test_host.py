@@ -97,9 +97,16 @@ class Host(unittest.TestCase):
 
     def test_cancel(self):
         handle = lib.extism_plugin_cancel_handle(self.plugin.context, self.plugin.id)
-        threading.Timer(0.05, lib.extism_plugin_cancel, [handle]).start()
+
+        def cancel():
+            while not lib.extism_plugin_cancel(handle):
+                time.sleep(0.001)
+
+        canceller = threading.Thread(target=cancel)
+        canceller.start()
         self.assertEqual(self.plugin.call("forever"), -1)
         self.assertIn("cancelled", self.plugin.error())
+        canceller.join()
         self.assertFalse(lib.extism_plugin_cancel(handle), "nothing runs")
         lib.extism_cancel_handle_free(handle)
         self.assertEqual(self.plugin.call("fine"), 7)
@@ -159,9 +166,12 @@ class Host(unittest.TestCase):
         child = os.fork()
         if child == 0:
             signal.alarm(20)
-            self.all_is_well(self.plugin)
-            is_well = timed.call("forever") == -1 and "timeout" in timed.error()
-            os._exit(0 if is_well else 1)
+            is_well = False
+            try:
+                self.all_is_well(self.plugin)
+                is_well = timed.call("forever") == -1 and "timeout" in timed.error()
+            finally:
+                os._exit(0 if is_well else 1)
         self.assertEqual(os.waitpid(child, 0)[1], 0)
         self.all_is_well(self.plugin)
 
