@@ -20,6 +20,7 @@ signal.signal(signal.SIGUSR1, lambda number, frame: seen.append(number))
 lib = ctypes.CDLL(LIBRARY)
 POINTER, ID, SIZE = ctypes.c_void_p, ctypes.c_int32, ctypes.c_uint64
 for name, result, arguments in [
+    ("extism_version", ctypes.c_char_p, []),
     ("extism_context_new", POINTER, []),
     ("extism_context_free", None, [POINTER]),
     ("extism_plugin_new", ID, [POINTER, ctypes.c_char_p, SIZE, ctypes.c_bool]),
@@ -78,6 +79,7 @@ class Host(unittest.TestCase):
             self.assertEqual(plugin.call("fine"), 7)
 
     def test_answers(self):
+        self.assertTrue(lib.extism_version().startswith(b"0.1."))
         plugin = Plugin(PLUGIN)
         self.addCleanup(plugin.free)
         self.assertEqual(plugin.call("count_vowels", b"hello world"), 0)
