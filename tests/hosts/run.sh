@@ -37,7 +37,8 @@ case $host in
         ;;
     java)
         jna=${JNA_JAR:-/usr/share/java/jna.jar}
-        javac -d "$work" -cp "$jna" "$here/java/HostTest.java"
+        # So that it does not warn of sun.misc.Signal.
+        javac -XDignore.symbol.file -d "$work" -cp "$jna" "$here/java/HostTest.java"
         $limited java -cp "$jna:$work" HostTest
         ;;
     ruby)

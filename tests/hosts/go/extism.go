@@ -6,7 +6,15 @@ package host
 // #include <extism.h>
 import "C"
 
-import "unsafe"
+import (
+	"runtime"
+	"unsafe"
+)
+
+// Version is that of the library.
+func Version() string {
+	return C.GoString(C.extism_version())
+}
 
 // Plugin is a plugin in a context of its own.
 type Plugin struct {
@@ -42,6 +50,9 @@ func (p *Plugin) Call(name string, input []byte) int {
 
 // Error is what the last call has left, or nothing.
 func (p *Plugin) Error() string {
+	// The text is the thread's, which another goroutine may have before it is copied.
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
 	return C.GoString(C.extism_error(p.context, p.id))
 }
 

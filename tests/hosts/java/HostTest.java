@@ -5,10 +5,14 @@ import com.sun.jna.Native;
 import com.sun.jna.Pointer;
 import java.nio.charset.StandardCharsets;
 import java.util.Map;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
+import sun.misc.Signal;
 
 public final class HostTest {
     interface Extism extends Library {
+        String extism_version();
         Pointer extism_context_new();
         void extism_context_free(Pointer context);
         int extism_plugin_new(Pointer context, byte[] manifest, long length, boolean withWasi);
@@ -20,6 +24,13 @@ public final class HostTest {
         /** A bool of C is a byte, one of JNA four. */
         byte extism_plugin_cancel(Pointer handle);
         void extism_cancel_handle_free(Pointer handle);
+    }
+
+    static final CountDownLatch BEFORE = new CountDownLatch(1);
+
+    static {
+        // From before the library was loaded.
+        Signal.handle(new Signal("URG"), signal -> BEFORE.countDown());
     }
 
     static final Extism LIBRARY = Native.load(System.getenv("EXTISM_LIBRARY"), Extism.class);
@@ -84,6 +95,7 @@ public final class HostTest {
     }
 
     static void answers() {
+        check(LIBRARY.extism_version().startsWith("0.1."), LIBRARY.extism_version());
         try (Plugin plugin = new Plugin(System.getenv("EXTISM_PLUGIN"), 0)) {
             check(plugin.call("count_vowels", "hello world") == 0, "call");
             check(plugin.output().contains("\"count\": 3") || plugin.output().contains("\"count\":3"), plugin.output());
@@ -132,6 +144,7 @@ public final class HostTest {
                 try (Plugin plugin = new Plugin(GUEST, 0)) {
                     for (int round = 0; round < 20; round++) {
                         allIsWell(plugin);
+                        faults();
                     }
                 }
                 done.incrementAndGet();
@@ -155,25 +168,44 @@ public final class HostTest {
         try (Plugin plugin = new Plugin(GUEST, 0)) {
             for (int round = 0; round < 10; round++) {
                 allIsWell(plugin);
-                int caught = 0;
-                // Often enough for the compiler, whose code has no checks, but a handler.
-                for (int i = 0; i < 20_000; i++) {
-                    try {
-                        Object nothing = i < 0 ? "" : null;
-                        caught += nothing.hashCode();
-                    } catch (NullPointerException expected) {
-                        caught++;
-                    }
-                }
-                check(caught == 20_000, "null");
-                try {
-                    forever(0);
-                    check(false, "a stack without end");
-                } catch (StackOverflowError expected) {
-                    allIsWell(plugin);
-                }
+                faults();
+            }
+            allIsWell(plugin);
+        }
+    }
+
+    static void faults() {
+        int caught = 0;
+        // Often enough for the compiler, whose code has no checks, but a handler.
+        for (int i = 0; i < 20_000; i++) {
+            try {
+                Object nothing = i < 0 ? "" : null;
+                caught += nothing.hashCode();
+            } catch (NullPointerException expected) {
+                caught++;
             }
         }
+        check(caught == 20_000, "null");
+        boolean isOver = false;
+        try {
+            forever(0);
+        } catch (StackOverflowError expected) {
+            isOver = true;
+        }
+        check(isOver, "a stack without end");
+    }
+
+    static void signals() throws Exception {
+        try (Plugin plugin = new Plugin(GUEST, 0)) {
+            allIsWell(plugin);
+        }
+        CountDownLatch after = new CountDownLatch(1);
+        // The virtual machine has SIGUSR1 and SIGUSR2 for itself.
+        Signal.handle(new Signal("WINCH"), signal -> after.countDown());
+        Signal.raise(new Signal("URG"));
+        Signal.raise(new Signal("WINCH"));
+        check(BEFORE.await(10, TimeUnit.SECONDS), "SIGURG");
+        check(after.await(10, TimeUnit.SECONDS), "SIGWINCH");
     }
 
     public static void main(String[] arguments) {
@@ -183,7 +215,8 @@ public final class HostTest {
             "timeout", HostTest::timeout,
             "cancel", HostTest::cancel,
             "threads and the collector", HostTest::threadsAndTheCollector,
-            "the host faults", HostTest::theHostFaults);
+            "the host faults", HostTest::theHostFaults,
+            "signals", HostTest::signals);
         int failed = 0;
         for (Map.Entry<String, Test> test : tests.entrySet()) {
             try {

@@ -2,17 +2,19 @@
 
 const assert = require("node:assert");
 const { test } = require("node:test");
+const { Worker, isMainThread } = require("node:worker_threads");
 const koffi = require("koffi");
 
 const { EXTISM_LIBRARY, EXTISM_GUEST, EXTISM_PLUGIN } = process.env;
 
 let seen = 0;
 // From before the library was loaded.
-process.on("SIGUSR2", () => seen++);
+if (isMainThread) process.on("SIGUSR2", () => seen++);
 
 const library = koffi.load(EXTISM_LIBRARY);
 const extism = Object.fromEntries(
   [
+    "const char *extism_version()",
     "void *extism_context_new()",
     "void extism_context_free(void *)",
     "int32_t extism_plugin_new(void *, const uint8_t *, uint64_t, bool)",
@@ -85,7 +87,19 @@ function withPlugin(name, keys, body) {
   });
 }
 
+// What "workers and the collector" starts.
+if (!isMainThread) {
+  const plugin = new Plugin(EXTISM_GUEST);
+  for (let round = 0; round < 20; round++) {
+    allIsWell(plugin);
+    globalThis.gc();
+  }
+  plugin.free();
+  return;
+}
+
 test("answers", () => {
+  assert(extism.version().startsWith("0.1."), extism.version());
   const plugin = new Plugin(EXTISM_PLUGIN);
   assert.strictEqual(plugin.call("count_vowels", "hello world"), 0);
   assert.strictEqual(JSON.parse(plugin.output()).count, 3);
@@ -132,6 +146,14 @@ test("threads and the collector", async () => {
   await Promise.all([work(), work(), work(), work()]);
 });
 
+test("workers and the collector", async () => {
+  const work = () =>
+    new Promise((resolve, reject) => {
+      new Worker(__filename).on("error", reject).on("exit", resolve);
+    });
+  assert.deepStrictEqual(await Promise.all([work(), work(), work()]), [0, 0, 0]);
+});
+
 withPlugin("the host faults", {}, (plugin) => {
   const forever = () => forever() + 1;
   for (let round = 0; round < 10; round++) {
@@ -152,8 +174,11 @@ const OUTSIDE = new Uint8Array([
 
 withPlugin("signals", {}, async (plugin) => {
   allIsWell(plugin);
+  let after = 0;
+  process.on("SIGHUP", () => after++);
   process.kill(process.pid, "SIGUSR2");
-  while (seen === 0) {
+  process.kill(process.pid, "SIGHUP");
+  while (seen === 0 || after === 0) {
     await new Promise((resolve) => setTimeout(resolve, 5));
   }
 });

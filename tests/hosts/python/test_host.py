@@ -20,6 +20,7 @@ signal.signal(signal.SIGUSR1, lambda number, frame: seen.append(number))
 lib = ctypes.CDLL(LIBRARY)
 POINTER, ID, SIZE = ctypes.c_void_p, ctypes.c_int32, ctypes.c_uint64
 for name, result, arguments in [
+    ("extism_version", ctypes.c_char_p, []),
     ("extism_context_new", POINTER, []),
     ("extism_context_free", None, [POINTER]),
     ("extism_plugin_new", ID, [POINTER, ctypes.c_char_p, SIZE, ctypes.c_bool]),
@@ -78,6 +79,7 @@ class Host(unittest.TestCase):
             self.assertEqual(plugin.call("fine"), 7)
 
     def test_answers(self):
+        self.assertTrue(lib.extism_version().startswith(b"0.1."))
         plugin = Plugin(PLUGIN)
         self.addCleanup(plugin.free)
         self.assertEqual(plugin.call("count_vowels", b"hello world"), 0)
@@ -97,9 +99,16 @@ class Host(unittest.TestCase):
 
     def test_cancel(self):
         handle = lib.extism_plugin_cancel_handle(self.plugin.context, self.plugin.id)
-        threading.Timer(0.05, lib.extism_plugin_cancel, [handle]).start()
+
+        def cancel():
+            while not lib.extism_plugin_cancel(handle):
+                time.sleep(0.001)
+
+        canceller = threading.Thread(target=cancel)
+        canceller.start()
         self.assertEqual(self.plugin.call("forever"), -1)
         self.assertIn("cancelled", self.plugin.error())
+        canceller.join()
         self.assertFalse(lib.extism_plugin_cancel(handle), "nothing runs")
         lib.extism_cancel_handle_free(handle)
         self.assertEqual(self.plugin.call("fine"), 7)
@@ -159,9 +168,12 @@ class Host(unittest.TestCase):
         child = os.fork()
         if child == 0:
             signal.alarm(20)
-            self.all_is_well(self.plugin)
-            is_well = timed.call("forever") == -1 and "timeout" in timed.error()
-            os._exit(0 if is_well else 1)
+            is_well = False
+            try:
+                self.all_is_well(self.plugin)
+                is_well = timed.call("forever") == -1 and "timeout" in timed.error()
+            finally:
+                os._exit(0 if is_well else 1)
         self.assertEqual(os.waitpid(child, 0)[1], 0)
         self.all_is_well(self.plugin)
 
