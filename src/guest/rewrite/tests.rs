@@ -1,11 +1,14 @@
 use super::Builtins;
-use super::{Error, IO_MEMORY_EXPORT, MEMORY_EXPORT, START_EXPORT, rewrite};
+use super::{Error, FUNCTION_EXPORT, IO_MEMORY_EXPORT, MEMORY_EXPORT, START_EXPORT, rewrite};
 use crate::guest::{Inlining, REWRITE_VERSION};
 use wasmparser::{Operator, Parser, Payload, Validator};
 
 fn rewritten(wat: &str) -> Vec<u8> {
-    let wasm =
-        rewrite("main", &wat::parse_str(wat).expect("WAT"), Inlining::Alone, Builtins::Seen).expect("a module").wasm;
+    rewritten_for(wat, Builtins::Seen)
+}
+
+fn rewritten_for(wat: &str, builtins: Builtins) -> Vec<u8> {
+    let wasm = rewrite("main", &wat::parse_str(wat).expect("WAT"), Inlining::Alone, builtins).expect("a module").wasm;
     Validator::new().validate_all(&wasm).expect("still valid");
     wasm
 }
@@ -33,10 +36,12 @@ fn an_export_section_is_made_where_there_is_none() {
         "(module (memory 1))",
         "(module (import \"a\" \"b\" (memory 1)))",
         "(module (memory 1) (data (i32.const 0) \"x\"))",
-        "(module (memory 1) (tag) (global i32 (i32.const 1)) (table 1 funcref) (func) (elem func 0))",
+        "(module (memory 1) (tag) (global i32 (i32.const 1)) (table 1 funcref) (elem func))",
     ] {
         assert_eq!(export_names(&rewritten(wat)), [MEMORY_EXPORT], "{wat}");
     }
+    assert_eq!(export_names(&rewritten("(module (func) (elem func 0))")), [FUNCTION_EXPORT]);
+    assert_eq!(export_names(&rewritten("(module (func) (table (export \"t\") 1 funcref))")), ["t", FUNCTION_EXPORT]);
     assert!(export_names(&rewritten("(module)")).is_empty());
 }
 
@@ -55,6 +60,32 @@ fn only_name_and_producers_survive_of_the_custom_sections() {
     assert_eq!(customs, ["producers", "name"]);
 }
 
+/// What calls the engine is counted, in modules with memories of any kind and with none.
+#[test]
+fn what_is_not_seen_is_counted() {
+    let body = r#"(table 1 funcref) (elem $e func $f) (data $d "x")
+        (func $f (export "f") (param i64 externref) (local f32)
+            (table.set (i32.const 0) (table.get (i32.const 0))) (drop (table.size)) (drop (ref.func $f))
+            (table.init $e (i32.const 0) (i32.const 0) (i32.const 1)) (elem.drop $e) (data.drop $d)
+            (drop (table.grow (ref.null func) (i32.const 1))))"#;
+    for memories in ["", "(memory 1)", r#"(import "a" "b" (memory 1))"#, "(memory 1) (memory 1)"] {
+        let wat = format!("(module {memories} {body})");
+        let wasm = rewritten_for(&wat, Builtins::Unseen);
+        assert_eq!(growths(&wasm), 8, "{wat}");
+    }
+    assert_eq!(growths(&rewritten_for(r#"(module (memory 1) (func (export "f")))"#, Builtins::Unseen)), 0);
+}
+
+/// How often a module asks a memory to grow.
+fn growths(wasm: &[u8]) -> usize {
+    let bodies = Parser::new(0).parse_all(wasm).filter_map(|payload| match payload.expect("valid") {
+        Payload::CodeSectionEntry(body) => Some(body.get_operators_reader().expect("valid")),
+        _ => None,
+    });
+    let operators = bodies.flat_map(|operators| operators.into_iter().map(|operator| operator.expect("valid")));
+    operators.filter(|operator| matches!(operator, Operator::MemoryGrow { .. })).count()
+}
+
 /// Compiled code that is kept is that of rewritten modules.
 #[test]
 fn what_comes_out_differently_has_another_version() {
@@ -63,7 +94,7 @@ fn what_comes_out_differently_has_another_version() {
         (@custom "producers" "\00") (data (i32.const 0) "x"))"#;
     let hashes = [wrapped, INLINED].map(|wat| blake3::hash(&rewritten(wat)).to_hex()[..16].to_owned());
     let found = (REWRITE_VERSION, hashes.each_ref().map(String::as_str));
-    assert_eq!(found, (5, ["8ec9ca5133c8a370", "03f62c4c5eb4332e"]), "if this changes, so must REWRITE_VERSION");
+    assert_eq!(found, (7, ["8ec9ca5133c8a370", "03f62c4c5eb4332e"]), "if this changes, so must REWRITE_VERSION");
 }
 
 /// Every function that is inlined, called.
