@@ -165,7 +165,8 @@ int32_t extism_plugin_call(struct ExtismContext *ctx,
  * @param ctx The context.
  * @param plugin The plugin's id, or -1.
  * @return A NUL-terminated text, or NULL if there is no error. It belongs to the library and is valid until this
- *         thread calls `extism_error` again or ends.
+ *         thread calls `extism_error` again or ends. Short texts stay for some calls more, for languages that go on on
+ *         another thread before they have copied one.
  */
 const char *extism_error(struct ExtismContext *ctx, ExtismPlugin plugin);
 

@@ -1,6 +1,7 @@
 //! Plugins: create, replace, free, configure, call, and what a call leaves.
 
 use std::cell::RefCell;
+use std::collections::VecDeque;
 use std::ffi::{CString, c_char};
 use std::ptr;
 
@@ -19,8 +20,30 @@ pub type ExtismSize = u64;
 const NO_CONTEXT: &str = "the context is NULL, has been freed, or never was one";
 
 thread_local! {
-    /// The text that `extism_error` has handed out last on this thread.
-    static LAST_ERROR: RefCell<Option<CString>> = const { RefCell::new(None) };
+    static HANDED_OUT: RefCell<HandedOut> = const { RefCell::new(HandedOut(VecDeque::new())) };
+}
+
+/// The texts that `extism_error` has handed out on a thread, the newest last.
+struct HandedOut(VecDeque<CString>);
+
+impl HandedOut {
+    /// So many texts stay, if that many bytes are enough for them: a goroutine may go on on another thread before it has read
+    /// one, and others ask on this one.
+    const MOST: usize = 64;
+    const MOST_BYTES: usize = 1 << 16;
+
+    fn add(&mut self, text: CString) -> *const c_char {
+        let address = text.as_ptr();
+        self.0.push_back(text);
+        while self.0.len() > 1 && (self.0.len() > Self::MOST || self.bytes() > Self::MOST_BYTES) {
+            self.0.pop_front();
+        }
+        address
+    }
+
+    fn bytes(&self) -> usize {
+        self.0.iter().map(|text| text.count_bytes()).sum()
+    }
 }
 
 /// Makes a plugin.
@@ -184,16 +207,16 @@ pub unsafe extern "C" fn extism_plugin_call(
 /// @param ctx The context.
 /// @param plugin The plugin's id, or -1.
 /// @return A NUL-terminated text, or NULL if there is no error. It belongs to the library and is valid until this
-///         thread calls `extism_error` again or ends.
+///         thread calls `extism_error` again or ends. Short texts stay for some calls more, for languages that go on on
+///         another thread before they have copied one.
 #[unsafe(no_mangle)]
 pub extern "C" fn extism_error(ctx: *mut ExtismContext, plugin: ExtismPlugin) -> *const c_char {
     guard(ptr::null(), || {
         let text = context::with(ctx, |context| context.error(plugin));
-        let text = text.unwrap_or_else(|| Some(NO_CONTEXT.to_owned()));
-        LAST_ERROR.with_borrow_mut(|last| {
-            *last = text.map(|text| error::to_c_string(&text));
-            last.as_ref().map_or(ptr::null(), |text| text.as_ptr())
-        })
+        match text.unwrap_or_else(|| Some(NO_CONTEXT.to_owned())) {
+            Some(text) => HANDED_OUT.with_borrow_mut(|texts| texts.add(error::to_c_string(&text))),
+            None => ptr::null(),
+        }
     })
 }
 

@@ -313,6 +313,24 @@ fn errors_are_seen_by_all_threads() {
     });
 }
 
+/// A text that was handed out stays while others are asked for, as long as there is room.
+#[expect(unsafe_code, reason = "it reads what it was handed out")]
+#[test]
+fn a_text_of_an_error_stays_for_a_while() {
+    let context = Context::new();
+    let plugins: Vec<_> = (0..60).map(|_| context.plugin(COUNTER)).collect();
+    let asked = |number: usize| {
+        assert_eq!(plugins[number].call_only(&format!("missing {number}"), b""), -1);
+        ffi::extism_error(context.0, plugins[number].id)
+    };
+    let texts: Vec<_> = (0..plugins.len()).map(asked).collect();
+    for (number, text) in texts.into_iter().enumerate() {
+        // SAFETY: fewer have been handed out since than are kept.
+        let text = unsafe { std::ffi::CStr::from_ptr(text) };
+        assert_eq!(text.to_str(), Ok(format!("Function not found: missing {number}").as_str()));
+    }
+}
+
 /// Calls end with their right answer or as an error, whatever happens to the context meanwhile.
 #[test]
 fn contexts_freed_under_calls() {
