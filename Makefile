@@ -67,7 +67,7 @@ example: build $(EXAMPLES) ## build the library and the C examples, and run two 
 	examples/c/manifest.sh $(DIST)/manifest $(PLUGIN)
 
 test: ## run every test; what an optional one needs and does not find is named
-	tests/run.sh rust c python install
+	tests/run.sh rust models c python hosts install
 
 test-rust: ## the Rust tests alone
 	tests/run.sh rust

@@ -439,10 +439,17 @@ fn hosts_may_use_the_same_signals() {
     });
 }
 
-/// A module of several functions that no other process has compiled.
+/// A module that no other process has compiled, with functions of many types: compilers share those between threads.
 fn unseen() -> String {
     let id = std::process::id();
-    format!(r#"(module (func (export "f") (result i32) (i32.const 7)) (func (result i32) (i32.const {id})))"#)
+    let functions: String = (0..20).map(|count| format!("(func (param {}))", "i32 ".repeat(count))).collect();
+    format!(
+        r#"(module (func (export "f") (result i32) (i32.const 7)) (func (result i32) (i32.const {id})) {functions})"#
+    )
+}
+
+fn compiles(context: &Context) -> bool {
+    cfg!(not(feature = "compiler")) || context.plugin(unseen()).call_only("f", b"") == 7
 }
 
 /// A forked process has one thread, its own timer, and none of the threads that compile.
@@ -455,13 +462,15 @@ fn a_forked_process_has_timeouts_too() {
         let context = Context::new();
         let plugin = context.plugin(timed(ENDLESS, 20));
         assert_eq!(plugin.call("memory", "").error(), TIMEOUT);
+        // The threads that compile are this process's.
+        assert!(compiles(&context));
         for _ in 0..20 {
             // SAFETY: the child does nothing but call the library, write an exit status, and go.
             let child = unsafe { libc::fork() };
             if child == 0 {
                 let is_well = plugin.call("memory", "").error() == TIMEOUT
                     && plugin.call_only("ends", b"") == 5
-                    && (cfg!(not(feature = "compiler")) || context.plugin(unseen()).call_only("f", b"") == 7);
+                    && compiles(&context);
                 // SAFETY: it ends the process.
                 unsafe { libc::_exit(i32::from(!is_well)) };
             }
