@@ -136,6 +136,7 @@ fn instantiate(env: &mut FunctionEnvMut<'_, Command>) -> Result<Instance, Runtim
         let (name, cause) = (command.name.clone(), error.to_string());
         RuntimeError::user(Box::new(CommandError::Instantiate { name, number: command.instances, cause }))
     })?;
+    command.compiled.make_stoppable(&mut store, &command.module, &instance);
     command.compiled.note_data(&store, &command.module, &instance, guest::MEMORY_EXPORT);
     if let Some(wasi) = &command.wasi {
         wasi.attach(&mut store, &instance).map_err(|error| RuntimeError::user(Box::new(error)))?;
