@@ -193,8 +193,8 @@ ExtismSize extism_plugin_output_length(struct ExtismContext *ctx, ExtismPlugin p
 const uint8_t *extism_plugin_output_data(struct ExtismContext *ctx, ExtismPlugin plugin);
 
 /**
- * How many instructions the last call of a plugin has executed, where its manifest has `fuel`: of all its modules together,
- * without those that are commands. Waits for a running call; leaves errors as they are.
+ * How many instructions the last call of a plugin has executed, where its manifest has `fuel`: of all its modules together.
+ * Of a call that was stopped or has trapped, the last few may be missing. Waits for a running call; leaves errors as they are.
  *
  * @param ctx The context that the plugin belongs to.
  * @param plugin The plugin's id.

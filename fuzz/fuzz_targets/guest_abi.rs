@@ -110,8 +110,10 @@ struct Program {
     calls: Vec<Call>,
     /// Linked with another module: not all that is inlined otherwise is.
     is_linked: bool,
-    /// With its instructions counted: nothing is inlined.
+    /// With its instructions counted.
     is_counted: bool,
+    /// With a memory like the one that would be added for that: nothing is inlined.
+    is_called: bool,
 }
 
 fuzz_target!(init: environment::isolate(), |program: Program| {
@@ -186,12 +188,13 @@ impl Program {
             let _ = writeln!(wat, "{result}))");
         }
         let length = self.calls.len() * NOTES;
+        let like_io = if self.is_called { "(memory 1 65521)" } else { "" };
         let _ = write!(
             wat,
             r#"  (import "env" "extism_alloc" (func $new (param i64) (result i64)))
   (import "env" "extism_store_u64" (func $put (param i64 i64)))
   (import "env" "extism_output_set" (func $answer (param i64 i64)))
-  (memory 1)
+  (memory 1) {like_io}
   (func (export "notes") (local $block i64) (local $at i32)
     (local.set $block (call $new (i64.const {length})))
     (loop $next
@@ -284,18 +287,19 @@ impl Operand {
 impl Debug for Program {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         let inputs: Vec<_> = self.calls.iter().map(|call| &call.input).collect();
-        write!(f, "linked: {}, counted: {}, {inputs:?}\n{}", self.is_linked, self.is_counted, self.wat())
+        let Self { is_linked, is_counted, .. } = self;
+        write!(f, "linked: {is_linked}, counted: {is_counted}, {inputs:?}\n{}", self.wat())
     }
 }
 
 impl<'a> Arbitrary<'a> for Program {
     fn arbitrary(noise: &mut Unstructured<'a>) -> Result<Self> {
-        let (is_linked, is_counted) = (noise.ratio(1, 4)?, noise.ratio(1, 4)?);
+        let (is_linked, is_counted, is_called) = (noise.ratio(1, 4)?, noise.ratio(1, 4)?, noise.ratio(1, 4)?);
         let mut calls = vec![Call::arbitrary(noise)?];
         while calls.len() < 3 && noise.arbitrary()? {
             calls.push(Call::arbitrary(noise)?);
         }
-        Ok(Self { calls, is_linked, is_counted })
+        Ok(Self { calls, is_linked, is_counted, is_called })
     }
 }
 

@@ -1,11 +1,10 @@
 //! One module through one compiler.
 
 use std::panic::{self, AssertUnwindSafe};
-use std::sync::{Arc, OnceLock};
+use std::sync::OnceLock;
 
 use wasmer::sys::{EngineBuilder, NativeEngineExt};
 use wasmer::{CompileError, Engine, Module};
-use wasmer_middlewares::Metering;
 
 use super::artifact::Artifact;
 use super::machine::Machine;
@@ -17,8 +16,6 @@ pub(super) struct How {
     pub(super) backend: &'static Backend,
     /// Other modules may call it.
     pub(super) linked: bool,
-    /// The code counts its instructions.
-    pub(super) fuel: bool,
 }
 
 /// Compiles `prepared` with an engine that is thrown away afterwards.
@@ -51,12 +48,8 @@ fn with_threads<T: Send>(work: impl FnOnce() -> T + Send) -> Result<T, rayon::Th
 
 /// An engine that compiles with the backend, for the proposals that are safe to offer.
 fn engine(how: How, moving: Option<u32>, machine: &Machine) -> Option<Engine> {
-    let How { backend, linked, fuel } = how;
-    let mut config = backend.config?();
-    if fuel {
-        // Nothing runs before the host has said how much may.
-        config.push_middleware(Arc::new(Metering::new(0, |_| 1)));
-    }
+    let How { backend, linked } = how;
+    let config = backend.config?();
     let target = machine.target();
     let mut features = config.supported_features_for_target(&target);
     features.simd(backend.simd && features.simd);

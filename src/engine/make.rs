@@ -23,7 +23,7 @@ pub(super) fn make<E: From<Error>>(
     let blake3 = blake3.map_err(|error| Failure::Other(Error::from(error).into()))?;
     let prepared =
         (preparation.prepare)(index, &blake3.to_hex(), request.backend.builtins_are_seen).map_err(Failure::Other)?;
-    let how = How { backend: request.backend, linked: request.linked, fuel: preparation.fuel };
+    let how = How { backend: request.backend, linked: request.linked };
     compile::compile(how, input.name, &prepared, &request.machine).map_err(|error| Failure::Other(error.into()))
 }
 
@@ -38,7 +38,7 @@ pub(super) fn keep(request: &Request<'_>, input: &Input<'_>, artifact: &Artifact
 
 /// Compiles a module that is linked with no other, for this machine; returns the size of its code, which is not kept.
 pub(crate) fn compile_alone(backend: &'static Backend, name: &str, prepared: &Prepared) -> Result<usize, Error> {
-    let how = How { backend, linked: false, fuel: false };
+    let how = How { backend, linked: false };
     compile::compile(how, name, prepared, &Machine::host()).map(|artifact| artifact.size())
 }
 

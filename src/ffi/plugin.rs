@@ -244,8 +244,8 @@ pub extern "C" fn extism_plugin_output_data(ctx: *mut ExtismContext, plugin: Ext
     with_context(ctx, Some(plugin), ptr::null(), |context| Ok(context.output(plugin)?.0))
 }
 
-/// How many instructions the last call of a plugin has executed, where its manifest has `fuel`: of all its modules together,
-/// without those that are commands. Waits for a running call; leaves errors as they are.
+/// How many instructions the last call of a plugin has executed, where its manifest has `fuel`: of all its modules together.
+/// Of a call that was stopped or has trapped, the last few may be missing. Waits for a running call; leaves errors as they are.
 ///
 /// @param ctx The context that the plugin belongs to.
 /// @param plugin The plugin's id.

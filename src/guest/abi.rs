@@ -9,6 +9,7 @@ use wasmer::{AsStoreMut, Extern, Function, FunctionEnv, Global, StoreMut, Value}
 use super::Guest;
 use super::blocks::START;
 use super::host::{config, http, log, memory, vars};
+use super::reserved::FUEL_IMPORT;
 use super::watched::Watched;
 
 /// The import module of 0.x plugins. Libraries of the manifest may add names of their own to it.
@@ -103,7 +104,9 @@ fn find(module: &str, name: &str) -> Option<&'static HostFunction> {
 
 /// True if `module::name` is the host's.
 pub(crate) fn is_known(module: &str, name: &str) -> bool {
-    (module == HOST_MODULE && HOST_OBJECTS.contains(&name)) || find(module, name).is_some()
+    (module == HOST_MODULE && HOST_OBJECTS.contains(&name))
+        || (module, name) == FUEL_IMPORT
+        || find(module, name).is_some()
 }
 
 /// Makes the import `module::name` for the plugin behind `guest`, if it is the host's.
@@ -117,6 +120,9 @@ pub(crate) fn import(
         && let Some(object) = host_object(store, guest, name)
     {
         return Some(object);
+    }
+    if (module, name) == FUEL_IMPORT {
+        return Some(guest.as_ref(store).fuel.as_ref()?.global().clone().into());
     }
     Some((find(module, name)?.make)(&mut store.as_store_mut(), guest).into())
 }

@@ -7,6 +7,7 @@
 mod abi;
 mod blocks;
 mod direct;
+mod fuel;
 mod host;
 mod io_memory;
 mod registers;
@@ -30,24 +31,20 @@ use wasmer::{AsStoreMut, FunctionEnv, Instance, MemoryError};
 use crate::http;
 use crate::interrupt::Watch;
 pub(crate) use abi::{HOST_MODULE, import, is_known};
+pub(crate) use fuel::Fuel;
 pub(crate) use host::fetch::Network;
 use host::log::Logs;
 pub(crate) use host::vars::Vars;
 pub(crate) use io_memory::{Capacity, IoMemory};
 #[cfg(feature = "compiler")]
 pub(crate) use reserved::IO_MEMORY_MAX_PAGES;
-pub(crate) use reserved::{
-    DATA_SECTION, FUEL_GONE_EXPORT, FUEL_LEFT_EXPORT, IO_MEMORY_EXPORT, MEMORY_EXPORT, REWRITE_VERSION, START_EXPORT,
-    is_reserved,
-};
+pub(crate) use reserved::{DATA_SECTION, IO_MEMORY_EXPORT, MEMORY_EXPORT, REWRITE_VERSION, START_EXPORT, is_reserved};
 #[cfg(feature = "compiler")]
-pub(crate) use rewrite::{Builtins, Error as RewriteError, rewrite};
+pub(crate) use rewrite::{Builtins, Error as RewriteError, Wanted, rewrite};
 
 /// Which calls of a module become what they stand for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Inlining {
-    /// None.
-    Nothing,
     /// All that can, in a module that has the I/O memory for its own.
     Alone,
     /// Those that move bytes, in one of several modules that have the I/O memory in common. Who has set the output last is
@@ -66,7 +63,18 @@ pub(crate) struct Guest {
     /// Whether it shall be stopped before.
     watch: Watch,
     logs: Logs,
+    /// Where instructions are counted.
+    pub(crate) fuel: Option<Fuel>,
     pub(crate) state: SharedState,
+}
+
+/// What a call may use, where it is not as usual.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Bounds {
+    /// How much it may log, in bytes.
+    pub(crate) max_log_bytes: Option<u64>,
+    /// How many instructions it may execute.
+    pub(crate) fuel: Option<u64>,
 }
 
 /// A plugin's [`State`], which its instances share, one after the other.
@@ -142,14 +150,16 @@ impl Guest {
         own_memory: bool,
         deadline: Option<Instant>,
         watch: Watch,
-        max_log_bytes: Option<u64>,
+        bounds: Bounds,
         state: SharedState,
     ) -> Result<FunctionEnv<Self>, MemoryError> {
         let mut io = IoMemory::new(capacity);
         if !own_memory {
             io.make(store)?;
         }
-        Ok(FunctionEnv::new(store, Self { io, error: None, deadline, watch, logs: Logs::new(max_log_bytes), state }))
+        let logs = Logs::new(bounds.max_log_bytes);
+        let fuel = bounds.fuel.map(|limit| Fuel::new(store, limit));
+        Ok(FunctionEnv::new(store, Self { io, error: None, deadline, watch, logs, fuel, state }))
     }
 
     /// Takes note of `instance`, which is in `store` and may have the I/O memory.
@@ -157,7 +167,8 @@ impl Guest {
         self.io.attach(store, instance);
     }
 
-    /// Makes ready for a call with `input`, which has until `deadline`: no block, output or error of the previous call is left.
+    /// Makes ready for a call with `input`, which has until `deadline`: no block, output or error of the previous call is left,
+    /// and all of the fuel.
     ///
     /// # Errors
     /// The input does not fit into the memory.
@@ -170,6 +181,9 @@ impl Guest {
         self.error = None;
         self.deadline = deadline;
         self.logs.begin();
+        if let Some(fuel) = &self.fuel {
+            fuel.fill(store);
+        }
         self.io.begin(store, input)
     }
 

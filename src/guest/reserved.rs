@@ -1,7 +1,7 @@
 //! What the rewrite adds to modules. It is not the plugin's.
 
 /// Changes whenever a module comes out differently than before: compiled code that was kept is for one version.
-pub(crate) const REWRITE_VERSION: u32 = 7;
+pub(crate) const REWRITE_VERSION: u32 = 8;
 
 /// The start function, where the module has one.
 pub(crate) const START_EXPORT: &str = "extism-wasmer:start";
@@ -34,14 +34,11 @@ pub(in crate::guest) const REGISTER_EXPORTS: [&str; 6] = [
 /// module's own memory: two numbers of 64 bits, the lowest byte first.
 pub(crate) const DATA_SECTION: &str = "extism-wasmer:data";
 
-/// In code that counts its instructions: how many more it may execute, and whether it has wanted to execute more. The
-/// names are those of wasmer-middlewares.
-pub(crate) const FUEL_LEFT_EXPORT: &str = "wasmer_metering_remaining_points";
-pub(crate) const FUEL_GONE_EXPORT: &str = "wasmer_metering_points_exhausted";
+/// The global that code counts its instructions in, where it does, as an import: module and name.
+pub(crate) const FUEL_IMPORT: (&str, &str) = ("extism-wasmer", "fuel");
 
-/// True for the names above.
+/// True for the names of exports above.
 pub(crate) fn is_reserved(export: &str) -> bool {
-    const OTHERS: [&str; 6] =
-        [START_EXPORT, FUNCTION_EXPORT, MEMORY_EXPORT, IO_MEMORY_EXPORT, FUEL_LEFT_EXPORT, FUEL_GONE_EXPORT];
+    const OTHERS: [&str; 4] = [START_EXPORT, FUNCTION_EXPORT, MEMORY_EXPORT, IO_MEMORY_EXPORT];
     OTHERS.contains(&export) || REGISTER_EXPORTS.contains(&export)
 }

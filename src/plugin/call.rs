@@ -8,9 +8,9 @@ use std::time::{Duration, Instant};
 use thiserror::Error as ThisError;
 use wasmer::{ExternType, FunctionType, Instance, RuntimeError, Store, Type, TypedFunction};
 
-use super::instance::{Live, type_name};
+use super::instance::type_name;
 use super::link::Linked;
-use super::{Error, Plugin, fuel, trap};
+use super::{Error, Plugin, trap};
 use crate::error;
 use crate::guest::wasi;
 use crate::guest::{self, Fault};
@@ -86,7 +86,7 @@ enum CallError {
     Stopped(Stopped, Option<Duration>),
     #[error("Call failed: {}: {cause}", super::NO_TIMER)]
     Timer { cause: io::Error },
-    #[error("Call failed\n\nCaused by:\n    {}", fuel::exhausted(*.0))]
+    #[error("Call failed\n\nCaused by:\n    {}", super::out_of_fuel(*.0))]
     OutOfFuel(u64),
     #[error("Call failed: the input of {length} bytes does not fit into the plugin's memory: {cause}")]
     Input { length: usize, cause: Fault },
@@ -131,10 +131,6 @@ impl Plugin {
         let run = self.stopper.begin(deadline).map_err(|cause| CallError::Timer { cause })?;
         // Should the host panic below, the instance is in an unknown state and must not be used again.
         self.spent = true;
-        if let Some(fuel) = self.recipe.fuel {
-            let Live { store, metered, .. } = self.live.as_mut();
-            metered.iter().for_each(|instance| fuel::fill(store, instance, fuel));
-        }
         if !self.initialised && function.role == Role::Other {
             // A failed initialiser leaves the instance spent.
             initialise(&mut self.live.store, &self.live.main).map_err(|trap| self.failure(&run, trap))?;
@@ -151,15 +147,11 @@ impl Plugin {
 
     /// Why a call has ended before its end.
     fn failure(&mut self, run: &Run, trap: RuntimeError) -> Box<CallError> {
-        let Live { store, metered, .. } = self.live.as_mut();
         if let Some(reason) = run.stopped() {
             return CallError::Stopped(reason, self.recipe.timeout).into();
         }
-        let error = match self.recipe.fuel {
-            Some(fuel) if metered.iter().any(|instance| fuel::is_gone(store, instance)) => CallError::OutOfFuel(fuel),
-            _ => CallError::Trap(trap),
-        };
-        error.into()
+        let exhausted = self.live.with_guest(|guest, store| guest.fuel.as_ref()?.exhausted(store));
+        exhausted.map_or(CallError::Trap(trap), CallError::OutOfFuel).into()
     }
 
     /// The place of the function `name`, which is looked up once per instance.

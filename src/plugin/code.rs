@@ -66,13 +66,8 @@ fn with_inputs<T>(
     let sources = modules.into_iter().map(|entry| source(entry, deadline)).collect::<Result<Vec<_>, _>>()?;
     let inputs: Vec<_> = sources.iter().map(Source::input).collect();
     let prepare = |index: usize, name: &str, builtins_are_seen: bool| {
-        // Where instructions are counted, they are the plugin's own.
-        let inlining = match sources.len() {
-            _ if fuel => Inlining::Nothing,
-            1 => Inlining::Alone,
-            _ => Inlining::Linked,
-        };
-        prepare(&sources[index], name, inlining, builtins_are_seen)
+        let inlining = if sources.len() == 1 { Inlining::Alone } else { Inlining::Linked };
+        prepare(&sources[index], name, inlining, builtins_are_seen, fuel)
     };
     work(
         &inputs,
@@ -119,10 +114,16 @@ fn source(entry: ModuleEntry<'_>, deadline: Option<Instant>) -> Result<Source, E
 
 /// The module as it is compiled, with the name that it shall have.
 #[cfg(feature = "compiler")]
-fn prepare(source: &Source, name: &str, inlining: Inlining, builtins_are_seen: bool) -> Result<Prepared, Error> {
+fn prepare(
+    source: &Source,
+    name: &str,
+    inlining: Inlining,
+    builtins_are_seen: bool,
+    fuel: bool,
+) -> Result<Prepared, Error> {
     let Source::Loaded(module) = source;
     let builtins = if builtins_are_seen { guest::Builtins::Seen } else { guest::Builtins::Unseen };
-    let rewritten = guest::rewrite(name, &module.to_binary()?, inlining, builtins);
+    let rewritten = guest::rewrite(name, &module.to_binary()?, guest::Wanted { inlining, builtins, fuel });
     let rewritten = rewritten.map_err(|cause| Error::Rewrite { module: module.name.clone(), cause })?;
     let moving = rewritten.has_io_memory.then_some(guest::IO_MEMORY_MAX_PAGES);
     Ok(Prepared { wasm: rewritten.wasm, moving })
@@ -130,6 +131,6 @@ fn prepare(source: &Source, name: &str, inlining: Inlining, builtins_are_seen: b
 
 /// Nobody compiles.
 #[cfg(not(feature = "compiler"))]
-fn prepare(_: &Source, _: &str, _: Inlining, _: bool) -> Result<Prepared, Error> {
+fn prepare(_: &Source, _: &str, _: Inlining, _: bool, _: bool) -> Result<Prepared, Error> {
     Err(engine::Error::NoCompiler.into())
 }

@@ -10,7 +10,6 @@ use wasmer::{AsStoreMut, Extern, Function, FunctionEnv, FunctionEnvMut, Instance
 
 use super::Error;
 use super::Recipe;
-use super::fuel;
 use super::instance::{Imports, Library, attach};
 use super::link::Linked;
 use crate::engine::CompiledPlugin;
@@ -52,7 +51,6 @@ struct Command {
     imports: Vec<Extern>,
     guest: FunctionEnv<Guest>,
     wasi: Option<Wasi>,
-    fuel: Option<u64>,
     instances: u32,
     running: bool,
 }
@@ -74,7 +72,6 @@ pub(super) fn prepare(
         imports: externs,
         guest: guest.clone(),
         wasi: imports.into_wasi(),
-        fuel: recipe.fuel,
         instances: 0,
         running: false,
     };
@@ -140,9 +137,6 @@ fn instantiate(env: &mut FunctionEnvMut<'_, Command>) -> Result<Instance, Runtim
     command.compiled.note_data(&store, &command.module, &instance, guest::MEMORY_EXPORT);
     if let Some(wasi) = &command.wasi {
         wasi.attach(&mut store, &instance).map_err(|error| RuntimeError::user(Box::new(error)))?;
-    }
-    if let Some(fuel) = command.fuel {
-        fuel::fill(&mut store, &instance, fuel);
     }
     Ok(instance)
 }

@@ -8,7 +8,7 @@ use wasmer::{AsStoreMut, Extern, ExternType, FunctionEnv, Instance, Instantiatio
 
 use super::call::Functions;
 use super::link::{Kind, Linked, Plan, Provider};
-use super::{Error, Recipe, command, fuel, trap};
+use super::{Error, Recipe, command, trap};
 use crate::engine;
 use crate::guest::wasi::Wasi;
 use crate::guest::{self, Capacity, Guest, SharedState};
@@ -20,8 +20,6 @@ pub(super) struct Live {
     /// What the host functions see. It is in the store.
     guest: NonNull<Guest>,
     pub(super) main: Instance,
-    /// All instances that count their instructions.
-    pub(super) metered: Vec<Instance>,
     pub(super) functions: Functions,
 }
 
@@ -64,27 +62,22 @@ pub(super) fn create(
         max_block_pages: recipe.max_block_pages,
         imported: plan.imports_io_memory,
     };
-    let guest = Guest::new(&mut store, capacity, plan.owns_io_memory, deadline, watch, recipe.max_log_bytes, state);
+    let guest = Guest::new(&mut store, capacity, plan.owns_io_memory, deadline, watch, recipe.bounds, state);
     let guest = guest.map_err(|error| Error::IoMemory(error.to_string()))?;
-    let (main, libraries) = instantiate_all(&mut store, &guest, recipe)?;
-    let metered = match recipe.fuel {
-        Some(_) => libraries.iter().filter_map(Library::instance).chain([&main]).cloned().collect(),
-        None => Vec::new(),
-    };
+    let main = instantiate_all(&mut store, &guest, recipe)?;
+    if let Some(fuel) = guest.as_ref(&store).fuel.clone() {
+        fuel.fill(&mut store);
+    }
     let guest = NonNull::from(guest.as_mut(&mut store));
-    Ok(Live { store, guest, main, metered, functions: Functions::default() })
+    Ok(Live { store, guest, main, functions: Functions::default() })
 }
 
-/// Instantiates the plan's modules in order and returns the last, the main module, and the others.
-fn instantiate_all(
-    store: &mut Store,
-    guest: &FunctionEnv<Guest>,
-    recipe: &Recipe,
-) -> Result<(Instance, Vec<Library>), Error> {
+/// Instantiates the plan's modules in order and returns the last, the main module.
+fn instantiate_all(store: &mut Store, guest: &FunctionEnv<Guest>, recipe: &Recipe) -> Result<Instance, Error> {
     let mut libraries: Vec<Library> = Vec::with_capacity(recipe.plan.modules.len());
     for linked in &recipe.plan.modules {
         let library = match linked.kind {
-            Kind::Main => return Ok((instantiate(store, guest, recipe, linked, &libraries)?, libraries)),
+            Kind::Main => return instantiate(store, guest, recipe, linked, &libraries),
             Kind::Reactor => Library::Shared(instantiate(store, guest, recipe, linked, &libraries)?),
             Kind::Command => Library::Command(command::prepare(store, guest, recipe, linked, &libraries)?),
         };
@@ -100,14 +93,6 @@ pub(super) enum Library {
 }
 
 impl Library {
-    /// The one instance that there is.
-    fn instance(&self) -> Option<&Instance> {
-        match self {
-            Self::Shared(instance) => Some(instance),
-            Self::Command(_) => None,
-        }
-    }
-
     fn export(&self, name: &str) -> Option<Extern> {
         match self {
             Self::Shared(instance) => instance.exports.get_extern(name).cloned(),
@@ -144,7 +129,7 @@ pub(super) fn instantiate(
     let externs = imports.collect(store, linked, libraries)?;
     let instance = imports.instantiate(store, linked, &externs)?;
     if linked.kind == Kind::Reactor && instance.exports.get_function("_initialize").is_ok() {
-        run(store, &instance, "_initialize", linked, recipe)?;
+        run(store, guest, &instance, "_initialize", linked, recipe)?;
     }
     Ok(instance)
 }
@@ -216,11 +201,8 @@ impl<'a> Imports<'a> {
         if let Some(wasi) = self.wasi.take() {
             wasi.attach(store, &instance)?;
         }
-        if let Some(fuel) = self.recipe.fuel {
-            fuel::fill(store, &instance, fuel);
-        }
         if instance.exports.contains(guest::START_EXPORT) {
-            run(store, &instance, guest::START_EXPORT, linked, self.recipe)?;
+            run(store, self.guest, &instance, guest::START_EXPORT, linked, self.recipe)?;
         }
         Ok(instance)
     }
@@ -236,6 +218,7 @@ pub(super) fn attach(store: &mut impl AsStoreMut, guest: &FunctionEnv<Guest>, in
 /// Calls a function without parameters that runs before the plugin's first call.
 fn run(
     store: &mut impl AsStoreMut,
+    guest: &FunctionEnv<Guest>,
     instance: &Instance,
     name: &str,
     linked: &Linked,
@@ -246,8 +229,9 @@ fn run(
     match function.call(store, no_arguments) {
         Ok(_) => Ok(()),
         Err(error) => {
-            let gone = recipe.fuel.filter(|_| fuel::is_gone(store, instance));
-            let cause = gone.map_or_else(|| trap::describe(&error, &recipe.plan.modules), fuel::exhausted);
+            let fuel = guest.as_ref(store).fuel.clone();
+            let exhausted = fuel.and_then(|fuel| fuel.exhausted(store));
+            let cause = exhausted.map_or_else(|| trap::describe(&error, &recipe.plan.modules), super::out_of_fuel);
             Err(Error::Start { module: linked.name.clone(), cause })
         }
     }

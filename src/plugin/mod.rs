@@ -6,7 +6,6 @@
 mod call;
 mod code;
 mod command;
-mod fuel;
 mod instance;
 mod link;
 mod trap;
@@ -22,7 +21,7 @@ use log::Level;
 use thiserror::Error;
 
 use crate::engine::{self, CompiledPlugin, Limits};
-use crate::guest::{self, Network, SharedState, State, Vars};
+use crate::guest::{self, Bounds, Network, SharedState, State, Vars};
 use crate::interrupt::{self, Stopped, Stopper};
 use crate::loader;
 use crate::log as sink;
@@ -54,10 +53,7 @@ struct Recipe {
     compiled: Arc<CompiledPlugin>,
     max_block_pages: Option<u32>,
     limits: Limits,
-    /// How much a call may log, in bytes, if it is not as usual.
-    max_log_bytes: Option<u64>,
-    /// How many instructions a call may execute in each module.
-    fuel: Option<u64>,
+    bounds: Bounds,
     /// How long a call may take.
     timeout: Option<Duration>,
     /// Host directory, possibly with the prefix `ro:`, to guest path.
@@ -134,8 +130,7 @@ impl Plugin {
                 max_pages: manifest.memory.max_pages,
                 max_table_elements: manifest.memory.max_table_elements.unwrap_or(Limits::TABLE_ELEMENTS),
             },
-            max_log_bytes: manifest.memory.max_log_bytes,
-            fuel: manifest.fuel,
+            bounds: Bounds { max_log_bytes: manifest.memory.max_log_bytes, fuel: manifest.fuel },
             timeout,
             allowed_paths: manifest.allowed_paths,
         };
@@ -188,11 +183,9 @@ impl Plugin {
         self.live.guest_mut().io.forget_output();
     }
 
-    /// How many instructions the last call has executed, of all instances that are there; 0 where they are not counted.
+    /// How many instructions the last call has executed; 0 where they are not counted.
     pub(crate) fn fuel_used(&mut self) -> u64 {
-        let Live { store, metered, .. } = self.live.as_mut();
-        let fuel = self.recipe.fuel.unwrap_or(0);
-        metered.iter().map(|instance| fuel::used(store, instance, fuel)).fold(0, u64::saturating_add)
+        self.live.with_guest(|guest, store| guest.fuel.as_ref().map_or(0, |fuel| fuel.used(store)))
     }
 
     /// To cancel what it runs.
@@ -228,6 +221,11 @@ fn default_timeout() -> Result<Option<Duration>, Error> {
 
 /// What is said when nothing would stop a plugin at its deadline.
 const NO_TIMER: &str = "timeout_ms cannot be kept to, as there is no thread that could watch the time";
+
+/// What is said of a plugin that wanted more instructions than these.
+fn out_of_fuel(limit: u64) -> String {
+    format!("out of fuel: it has not ended within the {limit} instructions that a call may execute (fuel)")
+}
 
 /// What is said of a plugin that was stopped.
 fn stopped(reason: Stopped, timeout: Option<Duration>) -> String {

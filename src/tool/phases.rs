@@ -2,7 +2,7 @@
 
 use super::{Error, failed};
 use crate::engine::{self, Prepared};
-use crate::guest::{self, Builtins, Inlining};
+use crate::guest::{self, Builtins, Inlining, Wanted};
 use crate::manifest::{self, MAIN};
 
 /// A module as it is compiled.
@@ -21,7 +21,8 @@ pub fn parse(input: &[u8]) -> Result<usize, Error> {
 /// # Errors
 /// It is none.
 pub fn rewrite(wasm: &[u8]) -> Result<Rewritten, Error> {
-    let rewritten = guest::rewrite(MAIN, wasm, Inlining::Alone, Builtins::Seen).map_err(failed)?;
+    let wanted = Wanted { inlining: Inlining::Alone, builtins: Builtins::Seen, fuel: false };
+    let rewritten = guest::rewrite(MAIN, wasm, wanted).map_err(failed)?;
     let moving = rewritten.has_io_memory.then_some(guest::IO_MEMORY_MAX_PAGES);
     Ok(Rewritten(Prepared { wasm: rewritten.wasm, moving }))
 }

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::host::{Context, Plugin, manifest};
+use crate::host::{Compiler, Context, Plugin, manifest};
 use crate::linking::modules;
 
 /// A loop that ends after so many rounds as the input has bytes, one that never ends, and a count of all calls.
@@ -32,7 +32,7 @@ fn loops(context: &Context, fuel: u64) -> Plugin<'_> {
 
 fn out_of(fuel: u64) -> String {
     format!(
-        "Call failed\n\nCaused by:\n    out of fuel: a module has executed the {fuel} instructions that a call may (fuel)"
+        "Call failed\n\nCaused by:\n    out of fuel: it has not ended within the {fuel} instructions that a call may execute (fuel)"
     )
 }
 
@@ -91,23 +91,27 @@ fn fuel_is_counted_exactly() {
     assert!(!enough(0) && enough(u64::MAX));
 }
 
-/// Instructions are the plugin's own, whatever becomes of its calls of the host.
+/// What a call executes is the plugin's own, whatever becomes of its calls of the host: the same number on each compiler, and
+/// beside another module.
 #[test]
-fn a_plugin_needs_as_much_beside_another() {
-    let main = r#"(module (import "env" "extism_input_load_u8" (func $load (param i64) (result i32)))
-        (func (export "run") (drop (call $load (i64.const 0))) (drop (call $load (i64.const 1)))))"#;
-    let entry = |name: &str, module: &str| {
-        let mut data = String::new();
-        crate::host::base64(module.as_bytes(), &mut data);
-        format!(r#"{{"name": "{name}", "data": "{data}"}}"#)
-    };
-    let alone = format!(r#"{{"wasm": [{}]}}"#, entry("main", main));
-    let beside = format!(r#"{{"wasm": [{}, {}]}}"#, entry("main", main), entry("beside", "(module)"));
-    let least = |manifest: &str| {
-        let enough = |fuel: &u64| Context::new().plugin(with_fuel(manifest, *fuel)).call_only("run", b"ab") == 0;
-        (1..100).find(enough).expect("some are enough")
-    };
-    assert_eq!(least(&alone), least(&beside));
+fn a_plugin_needs_as_much_everywhere() {
+    let main = r#"(module (import "env" "extism_input_load_u8" (func $load (param i64) (result i32))) (memory 1)
+        (table 1 funcref) (elem $e func $load)
+        (func (export "run") (drop (call $load (i64.const 0))) (drop (call $load (i64.const 1)))
+            (memory.fill (i32.const 0) (i32.const 0) (i32.const 9)) (table.init $e (i32.const 0) (i32.const 0) (i32.const 1))
+            (drop (call_indirect (param i64) (result i32) (i64.const 0) (i32.const 0)))))"#;
+    let alone = with_fuel(&modules([("main", main)]), 1000);
+    let beside = with_fuel(&modules([("main", main), ("beside", "(module)")]), 1000);
+    let compilers = Compiler::ALL.into_iter().filter(Compiler::is_built_in).map(|compiler| json!(compiler.name()));
+    for compiler in compilers.chain([Value::Null]) {
+        for manifest in [&alone, &beside] {
+            let mut manifest: Value = serde_json::from_str(manifest).expect("JSON");
+            manifest["compiler"] = compiler.clone();
+            let context = Context::new();
+            let plugin = context.plugin(manifest.to_string());
+            assert_eq!((plugin.call_only("run", b"ab"), plugin.fuel_used()), (0, 19), "{compiler}");
+        }
+    }
 }
 
 #[test]
@@ -120,19 +124,43 @@ fn what_runs_before_the_first_call_is_counted_too() {
     assert_eq!(context.plugin(with_fuel(&manifest(plugin, ""), 1000)).call("f", "").error(), out_of(1000));
 }
 
+/// All that a call leads to has the same fuel, in whichever module.
 #[test]
 fn libraries_are_counted() {
-    let main = "(module (import \"lib\" \"f\" (func $f)) (func (export \"run\") (call $f)))";
+    let main = r#"(module (import "lib" "f" (func $f)) (func (export "run") (call $f))
+        (func (export "often") (local $left i32) (local.set $left (i32.const 200))
+            (loop (call $f) (br_if 0 (local.tee $left (i32.sub (local.get $left) (i32.const 1)))))))"#;
     for start in ["", "(func (export \"_start\"))"] {
-        let library = format!("(module {start} (func (export \"f\") (loop (br 0))))");
+        let plugin = |context, function: &str| {
+            let library = format!("(module {start} (func (export \"f\") {function}))");
+            Context::plugin(context, with_fuel(&modules([("lib", library.as_str()), ("main", main)]), 2000))
+        };
         let context = Context::new();
-        let plugin = context.plugin(with_fuel(&modules([("lib", library.as_str()), ("main", main)]), 1000));
-        let error = plugin.call("run", "").error.expect("it fails");
-        assert!(error.contains("out of fuel") || !start.is_empty() && error.contains("unreachable"), "{error}");
+        assert_eq!(plugin(&context, "(loop (br 0))").call("run", "").error(), out_of(2000), "{start}");
+        let plugin = plugin(&context, "nop nop nop");
+        // Each call of the library is four instructions in that, and seven in the main module.
+        assert_eq!(plugin.call("often", "").error(), out_of(2000), "{start}");
+        assert_eq!((plugin.call_only("run", b""), plugin.fuel_used()), (0, 6), "{start}");
     }
-    // Nobody helps himself to more.
-    let greedy = r#"(module (import "lib" "wasmer_metering_remaining_points" (global $g (mut i64)))
-        (func (export "run") (global.set $g (i64.const -1))))"#;
-    let error = Context::new().refusal(with_fuel(&modules([("lib", "(module)"), ("main", greedy)]), 1000));
-    assert!(error.starts_with("unknown import"), "{error}");
+}
+
+/// Nobody helps himself to more.
+#[cfg(feature = "compiler")]
+#[test]
+fn fuel_is_out_of_reach() {
+    for (import, complaint) in [("fuel", "reserved"), ("more", "unknown import")] {
+        let greedy = format!(
+            r#"(module (import "extism-wasmer" "{import}" (global $g (mut i64)))
+                (func (export "run") (global.set $g (i64.const 1000000000000))))"#
+        );
+        let error = Context::new().refusal(with_fuel(&manifest(&greedy, ""), 1000));
+        assert!(error.contains(complaint), "{error}");
+        let library = r#"(module (global (export "fuel") (export "more") (mut i64) (i64.const 0)))"#;
+        let linked = modules([("extism-wasmer", library), ("main", greedy.as_str())]);
+        let context = Context::new();
+        match import {
+            "fuel" => assert!(context.refusal(with_fuel(&linked, 1000)).contains(complaint)),
+            _ => assert_eq!(context.plugin(with_fuel(&linked, 1000)).call_only("run", b""), 0),
+        }
+    }
 }

@@ -4,11 +4,12 @@ use wasm_encoder::{CodeSection, Encode, Function, Instruction as I};
 use wasmparser::{BinaryReaderError, FunctionBody, Operator};
 
 use super::Error;
+use super::indices::Indices;
 use super::inline::{Inliner, SCRATCH};
+use super::meter::Stretches;
 use super::own::Own;
 use super::survey::Survey;
 use super::ticks::{self, Ticks};
-use super::wrappers::Wrappers;
 
 /// How many calls are inlined in one function: each takes several times the room, and a compiler's patience is not
 /// without end. The others stay calls.
@@ -19,11 +20,14 @@ const MAX_INLINED: u32 = 2000;
 const MAX_LOCALS: u32 = 50_000;
 const MAX_BODY: usize = 7_000_000;
 
-/// What becomes of references to imported functions, and of calls.
+/// By the same agreement, what a function may have of bytes.
+const MOST_BYTES: usize = 7_654_321;
+
+/// What becomes of references to functions and globals, and of calls.
 #[derive(Clone, Copy)]
 pub(super) struct Code<'a> {
     pub(super) own: Own,
-    pub(super) wrappers: &'a Wrappers,
+    pub(super) indices: Indices<'a>,
     pub(super) inliner: Option<&'a Inliner>,
     pub(super) ticks: Option<Ticks>,
 }
@@ -33,17 +37,20 @@ impl Code<'_> {
     pub(super) fn section(self, survey: &Survey<'_>) -> Result<CodeSection, Error> {
         let mut code = CodeSection::new();
         let mut types = survey.functions.clone().into_iter().flatten();
-        for body in survey.code.clone().into_iter().flatten() {
+        for (body, index) in survey.code.clone().into_iter().flatten().zip(survey.imported_functions.len() as u32..) {
             let body = body?;
             // A function without a type makes the module invalid, which is the compiler's to say.
             let ty = types.next().transpose()?.and_then(|ty| survey.types.get(ty as usize));
             let parameters = ty.map_or(0, |ty| u32::try_from(ty.params().len()).unwrap_or(u32::MAX));
             match self.spliced(&body, parameters)? {
+                Some(changed) if self.indices.meter.is_some() && changed.len() > MOST_BYTES => {
+                    return Err(Error::TooLargeToCount { index, size: changed.len(), max: MOST_BYTES });
+                }
                 Some(changed) => code.raw(&changed),
                 None => code.raw(body.as_bytes()),
             };
         }
-        for (_, wrapper) in self.wrappers.iter() {
+        for (_, wrapper) in self.indices.wrappers.iter() {
             let scratch = if self.inlines(wrapper.import) { SCRATCH.as_slice() } else { &[] };
             let mut function = Function::new(scratch.iter().map(|ty| (1, *ty)));
             let mut bytes = Vec::new();
@@ -67,27 +74,32 @@ impl Code<'_> {
         let first = parameters.saturating_add(locals(body)?);
         let has_room = first.saturating_add(SCRATCH.len() as u32) <= MAX_LOCALS && bytes.len() <= MAX_BODY;
         let mut left = if has_room { MAX_INLINED } else { 0 };
+        let mut stretches = Stretches::default();
         while !operators.eof() {
             let from = place(operators.original_position());
             let operator = operators.read()?;
             self.own.operator(&operator)?;
-            let counted = self.ticks.zip(ticks::work(&operator));
-            let mut instead = Vec::new();
-            match operator {
+            let meter = self.indices.meter.and_then(|meter| Some((meter, stretches.next(&operator)?)));
+            let ticks = self.ticks.zip(ticks::work(&operator));
+            let instead = match operator {
                 Operator::Call { function_index } if left > 0 && self.inlines(function_index) => {
                     left -= 1;
-                    self.call(function_index, first, &mut instead);
+                    let mut inlined = Vec::new();
+                    self.call(function_index, first, &mut inlined);
+                    Some(inlined)
                 }
-                Operator::RefFunc { function_index } if self.wrappers.function(function_index) != function_index => {
-                    I::RefFunc(self.wrappers.function(function_index)).encode(&mut instead);
-                }
-                _ if counted.is_some() => {}
-                _ => continue,
+                _ => self.redirected(&operator),
+            };
+            if meter.is_none() && ticks.is_none() && instead.is_none() {
+                continue;
             }
             changed.extend(between(copied, from));
             copied = place(operators.original_position());
-            let instruction = if instead.is_empty() { between(from, copied) } else { &instead };
-            match counted {
+            if let Some((meter, (count, end))) = meter {
+                meter.count(count, end, &mut changed);
+            }
+            let instruction = instead.as_deref().unwrap_or(between(from, copied));
+            match ticks {
                 Some((ticks, work)) => ticks.count(work, instruction, &mut changed),
                 None => changed.extend(instruction),
             }
@@ -107,6 +119,30 @@ impl Code<'_> {
         whole.extend(changed);
         whole.extend(between(copied, bytes.len()));
         Ok(Some(whole))
+    }
+
+    /// An instruction whose index is another than before.
+    fn redirected(self, operator: &Operator<'_>) -> Option<Vec<u8>> {
+        let (before, after, instruction) = match *operator {
+            Operator::RefFunc { function_index } => {
+                let function = self.indices.function(function_index);
+                (function_index, function, I::RefFunc(function))
+            }
+            Operator::GlobalGet { global_index } => {
+                let global = self.indices.global(global_index);
+                (global_index, global, I::GlobalGet(global))
+            }
+            Operator::GlobalSet { global_index } => {
+                let global = self.indices.global(global_index);
+                (global_index, global, I::GlobalSet(global))
+            }
+            _ => return None,
+        };
+        (before != after).then(|| {
+            let mut bytes = Vec::new();
+            instruction.encode(&mut bytes);
+            bytes
+        })
     }
 
     fn inlines(self, function: u32) -> bool {

@@ -109,9 +109,9 @@ pub(super) struct Inliner {
 
 impl Inliner {
     /// `None` if there is nothing to inline, the module imports the I/O memory itself, or it cannot have another memory.
-    pub(super) fn of(survey: &Survey<'_>, inlining: Inlining) -> Option<Self> {
+    /// `globals` is how many it has.
+    pub(super) fn of(survey: &Survey<'_>, inlining: Inlining, globals: u32) -> Option<Self> {
         let is_inlined = |op: Op| match inlining {
-            Inlining::Nothing => false,
             Inlining::Alone => true,
             Inlining::Linked => !op.is_about_output(),
         };
@@ -131,12 +131,12 @@ impl Inliner {
             // Those two would be told apart by nothing.
             || survey.has_memory_like_io
             || survey.memory_count() >= MAX_MEMORIES
-            || survey.global_count() >= MAX_GLOBALS
+            || globals >= MAX_GLOBALS
             || survey.imported_functions.iter().any(imports_memory)
         {
             return None;
         }
-        Some(Self { by_import, memory: survey.memory_count(), globals: survey.global_count() })
+        Some(Self { by_import, memory: survey.memory_count(), globals })
     }
 
     /// Whether calls of `function` are inlined.

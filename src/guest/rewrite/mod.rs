@@ -5,13 +5,16 @@
 //! - Memory 0 is exported under a reserved name, for WASI, whatever the module exports itself.
 //! - Calls of host functions that move bytes become loads and stores of a memory that the module gets; `inline.rs`.
 //! - Where the compiler's code calls Wasmer unseen, the module counts what it does so; `ticks.rs`.
+//! - Where instructions are to be counted, the module counts them; `meter.rs`.
 //! - References to imported functions lead to functions of the module; `wrappers.rs` says why.
 //! - A section says how much data memory 0 begins with: where it is much, instances need not copy it.
 //! - The module gets the name it is asked to have; backtraces show that and the functions' names.
 //! - Custom sections are dropped otherwise: debug data is most of many plugins and nobody reads it here.
 
 mod code;
+mod indices;
 mod inline;
+mod meter;
 mod own;
 mod survey;
 mod ticks;
@@ -20,20 +23,22 @@ mod wrappers;
 use std::convert::Infallible;
 
 use thiserror::Error;
-use wasm_encoder::reencode::{self, Reencode as _, RoundtripReencoder};
+use wasm_encoder::reencode::{self, Reencode as _};
 use wasm_encoder::{
-    ConstExpr, CustomSection, ExportKind, ExportSection, GlobalSection, GlobalType, MemorySection, MemoryType, Module,
-    NameMap, NameSection, RawSection, SectionId, ValType,
+    ConstExpr, CustomSection, DataSection, ExportKind, ExportSection, GlobalSection, GlobalType, ImportSection,
+    MemorySection, MemoryType, Module, NameMap, NameSection, RawSection, SectionId, TableSection, ValType,
 };
 use wasmparser::{BinaryReaderError, Export, ExternalKind, Name};
 
 use super::Inlining;
 use super::reserved::{
-    DATA_SECTION, FUNCTION_EXPORT, IO_MEMORY_EXPORT, IO_MEMORY_MAX_PAGES, MEMORY_EXPORT, REGISTER_EXPORTS,
+    DATA_SECTION, FUEL_IMPORT, FUNCTION_EXPORT, IO_MEMORY_EXPORT, IO_MEMORY_MAX_PAGES, MEMORY_EXPORT, REGISTER_EXPORTS,
     START_EXPORT, is_reserved,
 };
 use code::Code;
+use indices::Indices;
 use inline::Inliner;
+use meter::Meter;
 use own::Own;
 use survey::Survey;
 use ticks::Ticks;
@@ -52,6 +57,12 @@ pub(crate) enum Error {
     Beyond { what: &'static str, index: u32, count: u32 },
     #[error("the export name `{0}` is reserved")]
     ReservedExport(String),
+    #[error("the import name `{0}::{1}` is reserved")]
+    ReservedImport(String, String),
+    #[error(
+        "function {index} cannot be made to count its instructions (fuel): with that it would have {size} bytes, and the most is {max}"
+    )]
+    TooLargeToCount { index: u32, size: usize, max: usize },
 }
 
 /// The sections in the order in which they stand, but for those of other floors.
@@ -79,6 +90,15 @@ pub(crate) enum Builtins {
     Unseen,
 }
 
+/// What is wanted of a module, beside what is done to each.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Wanted {
+    pub(crate) inlining: Inlining,
+    pub(crate) builtins: Builtins,
+    /// It counts its instructions, in the global [`FUEL_IMPORT`](super::FUEL_IMPORT).
+    pub(crate) fuel: bool,
+}
+
 /// A module as it is compiled.
 #[derive(Debug)]
 pub(crate) struct Rewritten {
@@ -89,45 +109,54 @@ pub(crate) struct Rewritten {
 
 /// Rewrites `wasm` and names it `name`. The module is not validated here; the compiler does that with the result.
 ///
-/// If calls are inlined, it gets the I/O memory for its own, and globals. If `builtins` are [`Unseen`](Builtins::Unseen), what
+/// If calls are inlined, it gets the I/O memory for its own, and globals. If builtins are [`Unseen`](Builtins::Unseen), what
 /// calls them is followed by something that can be seen, now and then.
 ///
 /// # Errors
 /// The bytes are not a module that can be taken apart.
-pub(crate) fn rewrite(name: &str, wasm: &[u8], inlining: Inlining, builtins: Builtins) -> Result<Rewritten, Error> {
+pub(crate) fn rewrite(name: &str, wasm: &[u8], wanted: Wanted) -> Result<Rewritten, Error> {
     let survey = Survey::of(wasm)?;
     let wrappers = Wrappers::of(&survey);
-    let inliner = Inliner::of(&survey, inlining);
-    let (has_wrappers, inlines) = (!wrappers.is_empty(), inliner.is_some());
-    let ticks = (builtins == Builtins::Unseen && survey.code.is_some()).then(|| Ticks {
-        memory: 0,
-        globals: survey.global_count() + if inlines { REGISTER_EXPORTS.len() as u32 } else { 0 },
-    });
+    let meter = wanted.fuel.then_some(Meter { global: survey.imported_globals });
+    // Behind the module's own.
+    let globals = survey.global_count().saturating_add(u32::from(wanted.fuel));
+    let inliner = Inliner::of(&survey, wanted.inlining, globals);
+    let inlines = inliner.is_some();
+    let registers: &[ValType] = if inlines { &[ValType::I64; REGISTER_EXPORTS.len()] } else { &[] };
+    let ticks = (wanted.builtins == Builtins::Unseen && survey.code.is_some())
+        .then(|| Ticks { memory: 0, globals: globals.saturating_add(registers.len() as u32) });
     let more_memories: &[MemoryType] = match (inlines, ticks) {
         (true, _) => &[IO_MEMORY_TYPE],
         (false, Some(_)) if survey.memory_count() == 0 => &[NO_MEMORY],
         (false, _) => &[],
     };
-    let registers: &[ValType] = if inlines { &[ValType::I64; REGISTER_EXPORTS.len()] } else { &[] };
     let more_globals = [registers, if ticks.is_some() { &Ticks::GLOBALS } else { &[] }].concat();
-    let changes_code = inlines || has_wrappers || ticks.is_some();
+    let has_wrappers = !wrappers.is_empty();
+    // Whether what refers to functions or globals does so by other indices.
+    let changes_indices = has_wrappers || meter.is_some();
+    let changes_code = changes_indices || inlines || ticks.is_some();
     let own = Own::of(&survey);
     if changes_code {
         own.module(&survey)?;
     }
-    let code = Code { own, wrappers: &wrappers, inliner: inliner.as_ref(), ticks };
+    let indices = Indices { wrappers: &wrappers, meter };
+    let code = Code { own, indices, inliner: inliner.as_ref(), ticks };
     let mut module = Module::new();
     for id in ORDER {
         match id {
-            SectionId::Export => add_exports(&mut module, &survey, inliner.as_ref()),
-            SectionId::Memory if !more_memories.is_empty() => add_memories(&mut module, &survey, more_memories)?,
-            SectionId::Global if has_wrappers || !more_globals.is_empty() => {
-                add_globals(&mut module, &survey, &wrappers, &more_globals)?;
+            SectionId::Import if meter.is_some() => add_imports(&mut module, &survey, indices)?,
+            SectionId::Export => add_exports(&mut module, &survey, indices, inliner.as_ref()),
+            SectionId::Memory if !more_memories.is_empty() => {
+                add_memories(&mut module, &survey, indices, more_memories)?;
+            }
+            SectionId::Global if changes_indices || !more_globals.is_empty() => {
+                add_globals(&mut module, &survey, indices, &more_globals)?;
             }
             SectionId::Code if changes_code => drop(module.section(&code.section(&survey)?)),
-            SectionId::Function if has_wrappers => wrappers.add_functions(&mut module, &survey)?,
-            SectionId::Table if has_wrappers => wrappers.add_tables(&mut module, &survey)?,
-            SectionId::Element if has_wrappers => wrappers.add_elements(&mut module, &survey)?,
+            SectionId::Function if has_wrappers => wrappers.add_functions(&mut module, &survey, indices)?,
+            SectionId::Table if changes_indices => add_tables(&mut module, &survey, indices)?,
+            SectionId::Element if changes_indices => wrappers.add_elements(&mut module, &survey, indices)?,
+            SectionId::Data if meter.is_some() => add_data(&mut module, &survey, indices)?,
             _ => {
                 if let Some(data) = survey.section(id) {
                     module.section(&RawSection { id: id as u8, data });
@@ -146,10 +175,22 @@ pub(crate) fn rewrite(name: &str, wasm: &[u8], inlining: Inlining, builtins: Bui
     Ok(Rewritten { wasm: module.finish(), has_io_memory: inlines })
 }
 
-fn add_exports(module: &mut Module, survey: &Survey<'_>, inliner: Option<&Inliner>) {
+/// The module's imports, and the global to count in.
+fn add_imports(module: &mut Module, survey: &Survey<'_>, mut indices: Indices<'_>) -> Result<(), Error> {
+    let mut imports = ImportSection::new();
+    if let Some(section) = survey.imports.clone() {
+        indices.parse_import_section(&mut imports, section)?;
+    }
+    imports.import(FUEL_IMPORT.0, FUEL_IMPORT.1, Meter::TYPE);
+    module.section(&imports);
+    Ok(())
+}
+
+fn add_exports(module: &mut Module, survey: &Survey<'_>, indices: Indices<'_>, inliner: Option<&Inliner>) {
     let mut exports = ExportSection::new();
     for export in &survey.exports {
-        exports.export(export.name, kind(export.kind), export.index);
+        let index = if export.kind == ExternalKind::Global { indices.global(export.index) } else { export.index };
+        exports.export(export.name, kind(export.kind), index);
     }
     if let Some(function) = survey.start {
         exports.export(START_EXPORT, ExportKind::Func, function);
@@ -189,10 +230,15 @@ const NO_MEMORY: MemoryType =
     MemoryType { minimum: 0, maximum: Some(0), memory64: false, shared: false, page_size_log2: None };
 
 /// The module's memories, and more.
-fn add_memories(module: &mut Module, survey: &Survey<'_>, more: &[MemoryType]) -> Result<(), Error> {
+fn add_memories(
+    module: &mut Module,
+    survey: &Survey<'_>,
+    mut indices: Indices<'_>,
+    more: &[MemoryType],
+) -> Result<(), Error> {
     let mut memories = MemorySection::new();
     if let Some(section) = survey.memories.clone() {
-        RoundtripReencoder.parse_memory_section(&mut memories, section)?;
+        indices.parse_memory_section(&mut memories, section)?;
     }
     for ty in more {
         memories.memory(*ty);
@@ -201,11 +247,25 @@ fn add_memories(module: &mut Module, survey: &Survey<'_>, more: &[MemoryType]) -
     Ok(())
 }
 
-/// The module's globals, with references that lead to wrappers, and more, which are 0.
-fn add_globals(module: &mut Module, survey: &Survey<'_>, wrappers: &Wrappers, more: &[ValType]) -> Result<(), Error> {
+fn add_tables(module: &mut Module, survey: &Survey<'_>, mut indices: Indices<'_>) -> Result<(), Error> {
+    if let Some(section) = survey.tables.clone() {
+        let mut tables = TableSection::new();
+        indices.parse_table_section(&mut tables, section)?;
+        module.section(&tables);
+    }
+    Ok(())
+}
+
+/// The module's globals, and more, which are 0.
+fn add_globals(
+    module: &mut Module,
+    survey: &Survey<'_>,
+    mut indices: Indices<'_>,
+    more: &[ValType],
+) -> Result<(), Error> {
     let mut globals = GlobalSection::new();
     if let Some(section) = survey.globals.clone() {
-        wrappers.redirected().parse_global_section(&mut globals, section)?;
+        indices.parse_global_section(&mut globals, section)?;
     }
     for val_type in more {
         let zero = if *val_type == ValType::I64 { ConstExpr::i64_const(0) } else { ConstExpr::i32_const(0) };
@@ -213,6 +273,15 @@ fn add_globals(module: &mut Module, survey: &Survey<'_>, wrappers: &Wrappers, mo
     }
     if !globals.is_empty() {
         module.section(&globals);
+    }
+    Ok(())
+}
+
+fn add_data(module: &mut Module, survey: &Survey<'_>, mut indices: Indices<'_>) -> Result<(), Error> {
+    if let Some(section) = survey.data_section.clone() {
+        let mut data = DataSection::new();
+        indices.parse_data_section(&mut data, section)?;
+        module.section(&data);
     }
     Ok(())
 }

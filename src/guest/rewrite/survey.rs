@@ -5,12 +5,12 @@ use std::collections::BTreeSet;
 use wasm_encoder::SectionId;
 use wasmparser::{
     CodeSectionReader, ConstExpr, DataKind, DataSectionReader, ElementItems, ElementSectionReader, Encoding, Export,
-    ExternalKind, FuncType, FunctionSectionReader, GlobalSectionReader, KnownCustom, MemorySectionReader, MemoryType,
-    NameSectionReader, Operator, Parser, Payload, TableInit, TableSectionReader, TypeRef,
+    ExternalKind, FuncType, FunctionSectionReader, GlobalSectionReader, ImportSectionReader, KnownCustom,
+    MemorySectionReader, MemoryType, NameSectionReader, Operator, Parser, Payload, TableInit, TableSectionReader,
+    TypeRef,
 };
 
-use super::Error;
-use super::is_reserved;
+use super::{Error, FUEL_IMPORT, is_reserved};
 use crate::guest::abi::{HOST_MODULE, MEMORY};
 
 /// What a module has.
@@ -19,6 +19,7 @@ pub(super) struct Survey<'a> {
     /// The sections' contents, as far as they are kept.
     sections: Vec<(u8, &'a [u8])>,
     pub(super) types: Vec<FuncType>,
+    pub(super) imports: Option<ImportSectionReader<'a>>,
     pub(super) functions: Option<FunctionSectionReader<'a>>,
     pub(super) memories: Option<MemorySectionReader<'a>>,
     pub(super) tables: Option<TableSectionReader<'a>>,
@@ -32,7 +33,7 @@ pub(super) struct Survey<'a> {
     pub(super) imports_io_memory: bool,
     /// Whether there is a memory of the type that the I/O memory would have.
     pub(super) has_memory_like_io: bool,
-    imported_globals: u32,
+    pub(super) imported_globals: u32,
     pub(super) producers: Option<&'a [u8]>,
     pub(super) names: Option<NameSectionReader<'a>>,
     pub(super) imported_functions: Vec<ImportedFunction<'a>>,
@@ -110,8 +111,11 @@ impl<'a> Survey<'a> {
                 self.types = types.into_iter_err_on_gc_types().collect::<Result<_, _>>()?;
             }
             Payload::ImportSection(imports) => {
-                for import in imports.into_imports() {
+                for import in imports.clone().into_imports() {
                     let import = import?;
+                    if (import.module, import.name) == FUEL_IMPORT {
+                        return Err(Error::ReservedImport(import.module.to_owned(), import.name.to_owned()));
+                    }
                     match import.ty {
                         TypeRef::Func(ty) | TypeRef::FuncExact(ty) => {
                             self.imported_functions.push(ImportedFunction {
@@ -129,6 +133,7 @@ impl<'a> Survey<'a> {
                         TypeRef::Table(_) | TypeRef::Tag(_) => {}
                     }
                 }
+                self.imports = Some(imports);
             }
             Payload::FunctionSection(functions) => self.functions = Some(functions),
             Payload::TableSection(tables) => {

@@ -1,14 +1,17 @@
-use super::Builtins;
-use super::{Error, FUNCTION_EXPORT, IO_MEMORY_EXPORT, MEMORY_EXPORT, START_EXPORT, rewrite};
+use super::{Builtins, Error, FUNCTION_EXPORT, IO_MEMORY_EXPORT, MEMORY_EXPORT, START_EXPORT, Wanted, rewrite};
 use crate::guest::{Inlining, REWRITE_VERSION};
 use wasmparser::{Operator, Parser, Payload, Validator};
 
+const USUAL: Wanted = Wanted { inlining: Inlining::Alone, builtins: Builtins::Seen, fuel: false };
+const COUNTED: Wanted = Wanted { fuel: true, ..USUAL };
+const UNSEEN: Wanted = Wanted { builtins: Builtins::Unseen, ..USUAL };
+
 fn rewritten(wat: &str) -> Vec<u8> {
-    rewritten_for(wat, Builtins::Seen)
+    rewritten_for(wat, USUAL)
 }
 
-fn rewritten_for(wat: &str, builtins: Builtins) -> Vec<u8> {
-    let wasm = rewrite("main", &wat::parse_str(wat).expect("WAT"), Inlining::Alone, builtins).expect("a module").wasm;
+fn rewritten_for(wat: &str, wanted: Wanted) -> Vec<u8> {
+    let wasm = rewrite("main", &wat::parse_str(wat).expect("WAT"), wanted).expect("a module").wasm;
     Validator::new().validate_all(&wasm).expect("still valid");
     wasm
 }
@@ -70,10 +73,10 @@ fn what_is_not_seen_is_counted() {
             (drop (table.grow (ref.null func) (i32.const 1))))"#;
     for memories in ["", "(memory 1)", r#"(import "a" "b" (memory 1))"#, "(memory 1) (memory 1)"] {
         let wat = format!("(module {memories} {body})");
-        let wasm = rewritten_for(&wat, Builtins::Unseen);
+        let wasm = rewritten_for(&wat, UNSEEN);
         assert_eq!(growths(&wasm), 8, "{wat}");
     }
-    assert_eq!(growths(&rewritten_for(r#"(module (memory 1) (func (export "f")))"#, Builtins::Unseen)), 0);
+    assert_eq!(growths(&rewritten_for(r#"(module (memory 1) (func (export "f")))"#, UNSEEN)), 0);
 }
 
 /// How often a module asks a memory to grow.
@@ -86,18 +89,149 @@ fn growths(wasm: &[u8]) -> usize {
     operators.filter(|operator| matches!(operator, Operator::MemoryGrow { .. })).count()
 }
 
+/// Where instructions are counted, everything that names a global of the module's own still does, and nothing else.
+#[test]
+fn what_names_a_global_still_does() {
+    let wat = r#"(module $m
+        (import "a" "zero" (global $zero i32)) (import "a" "f" (func $import)) (import "a" "one" (global $one (mut i64)))
+        (memory 1) (table 9 funcref) (table 2 funcref (ref.null func))
+        (global $own (mut i64) (i64.const 5)) (global $same i32 (global.get $zero)) (global $last (mut i64) (i64.const 6))
+        (export "zero" (global $zero)) (export "own" (global $own)) (export "last" (global $last))
+        (export "memory" (memory 0)) (export "g" (func $g))
+        (elem (offset (global.get $zero)) $import $g) (elem $passive func $import)
+        (data (offset (global.get $zero)) "text")
+        (func $g (drop (global.get $zero)) (global.set $one (global.get $own)) (global.set $last (i64.const 1))))"#;
+    let shape = |wasm: &[u8]| {
+        let mut shape = Vec::new();
+        for payload in Parser::new(0).parse_all(wasm) {
+            match payload.expect("valid") {
+                Payload::ExportSection(exports) => {
+                    let own = |name: &str| !name.starts_with("extism-wasmer:");
+                    let exports = exports.into_iter().map(|export| export.expect("valid"));
+                    shape.extend(
+                        exports.filter(|export| own(export.name)).map(|export| (export.name.to_owned(), export.index)),
+                    );
+                }
+                Payload::CodeSectionEntry(body) => {
+                    for operator in body.get_operators_reader().expect("valid") {
+                        match operator.expect("valid") {
+                            Operator::GlobalGet { global_index } => shape.push(("get".to_owned(), global_index)),
+                            Operator::GlobalSet { global_index } => shape.push(("set".to_owned(), global_index)),
+                            _ => {}
+                        }
+                    }
+                }
+                _ => {}
+            }
+        }
+        shape
+    };
+    let expected = |(what, index): (String, u32)| {
+        let is_global = !matches!(what.as_str(), "memory" | "g");
+        (what, if is_global && index >= 2 { index + 1 } else { index })
+    };
+    let before = shape(&wat::parse_str(wat).expect("WAT"));
+    assert_eq!(before.len(), 9);
+    for wanted in [COUNTED, Wanted { builtins: Builtins::Unseen, ..COUNTED }] {
+        let mut after = shape(&rewritten_for(wat, wanted));
+        // Those of the counter.
+        after.retain(|(what, index)| !(matches!(what.as_str(), "get" | "set") && *index == 2));
+        assert_eq!(after, before.iter().cloned().map(expected).collect::<Vec<_>>());
+    }
+}
+
+/// Instructions that are counted: what is taken from the counter, in order, and whether it is looked up then.
+fn stretches(wat: &str) -> Vec<(i64, bool)> {
+    let wasm = rewritten_for(wat, COUNTED);
+    let mut stretches = Vec::new();
+    for payload in Parser::new(0).parse_all(&wasm) {
+        if let Payload::CodeSectionEntry(body) = payload.expect("valid") {
+            let operators = body.get_operators_reader().expect("valid").into_iter();
+            let operators: Vec<_> = operators.map(|operator| operator.expect("valid")).collect();
+            for three in operators.windows(3) {
+                match three {
+                    [Operator::GlobalGet { .. }, Operator::I64Const { value }, Operator::I64Sub] => {
+                        stretches.push((*value, false));
+                    }
+                    [Operator::I64LtS, Operator::If { .. }, Operator::Unreachable] => {
+                        stretches.last_mut().expect("it is counted before").1 = true;
+                    }
+                    _ => {}
+                }
+            }
+        }
+    }
+    stretches
+}
+
+fn counts(wat: &str) -> Vec<i64> {
+    stretches(wat).into_iter().map(|(count, _)| count).collect()
+}
+
+/// Wherever a call may go on without end, and where it comes to its end.
+#[test]
+fn what_has_no_end_is_checked() {
+    let checked = |body: &str| {
+        let wat = format!("(module (table 1 funcref) (func $f (param i32) {body}))");
+        stretches(&wat).into_iter().map(|(_, checked)| checked).collect::<Vec<_>>()
+    };
+    assert_eq!(checked(""), [true]);
+    assert_eq!(checked("(block)"), [false, true]);
+    assert_eq!(checked("(block (br 0))"), [false, false, true]);
+    assert_eq!(checked("(br 0)"), [true, true]);
+    assert_eq!(checked("return"), [true, true]);
+    assert_eq!(checked("(call $f (local.get 0))"), [true, true]);
+    assert_eq!(checked("(call_indirect (param i32) (local.get 0) (local.get 0))"), [true, true]);
+    assert_eq!(checked("(return_call $f (local.get 0))"), [true, true]);
+    // `loop` | `br` | its `end` | the function's
+    assert_eq!(checked("(loop (br 0))"), [false, true, false, true]);
+    assert_eq!(checked("(loop (br_if 0 (local.get 0)))"), [false, true, false, true]);
+    // `loop` | `if` | `br` | `end` | `end` | `end`
+    assert_eq!(checked("(loop (if (local.get 0) (then (br 1))))"), [false, false, true, false, false, true]);
+    assert_eq!(checked("(loop (if (local.get 0) (then (br 0))))"), [false, false, false, false, false, true]);
+    assert_eq!(checked("(loop (br_table 0 1 (local.get 0)))"), [false, true, false, true]);
+}
+
+#[test]
+fn each_instruction_is_counted_once() {
+    assert_eq!(counts("(module (func))"), [1]);
+    assert_eq!(counts("(module (func nop nop nop) (func nop))"), [4, 2]);
+    // `local.get`, `if` | `nop`, `else` | `end` | `end`
+    assert_eq!(counts("(module (func (param i32) (if (local.get 0) (then nop) (else))))"), [2, 2, 1, 1]);
+    // `block`, `loop` | `local.get`, `br_if` | `br` | `end` of the loop | of the block | of the function
+    let wat = "(module (func (param i32) (block (loop (br_if 1 (local.get 0)) (br 0)))))";
+    assert_eq!(counts(wat), [2, 2, 1, 1, 1, 1]);
+    // Calls that are inlined count as calls, and what stands for them does not.
+    let inlined: i64 = counts(INLINED).iter().sum();
+    let body = Parser::new(0).parse_all(&wat::parse_str(INLINED).expect("WAT")).find_map(|payload| match payload {
+        Ok(Payload::CodeSectionEntry(body)) => Some(body.get_operators_reader().expect("valid").into_iter().count()),
+        _ => None,
+    });
+    assert_eq!(Some(inlined as usize), body);
+}
+
+#[test]
+fn what_grows_too_large_by_counting_is_an_error() {
+    let wat = format!("(module (func {}))", "(block)".repeat(800_000));
+    rewritten(&wat);
+    let counted = rewrite("main", &wat::parse_str(wat).expect("WAT"), COUNTED).map(drop);
+    let error = counted.expect_err("too large").to_string();
+    assert!(error.starts_with("function 0 cannot be made to count its instructions (fuel)"), "{error}");
+}
+
 /// Compiled code that is kept is that of rewritten modules.
 #[test]
 fn what_comes_out_differently_has_another_version() {
     let wrapped = r#"(module $m (import "a" "b" (func $host (param i32))) (memory 1) (table 2 funcref) (start $own)
         (elem (i32.const 0) $host $own) (func $own (drop (ref.func $host))) (export "f" (func $own))
         (@custom "producers" "\00") (data (i32.const 0) "x"))"#;
-    let modules = [rewritten(wrapped), rewritten(INLINED), rewritten_for(wrapped, Builtins::Unseen)];
+    let modules =
+        [rewritten(wrapped), rewritten(INLINED), rewritten_for(wrapped, UNSEEN), rewritten_for(INLINED, COUNTED)];
     let hashes = modules.map(|wasm| blake3::hash(&wasm).to_hex()[..16].to_owned());
     let found = (REWRITE_VERSION, hashes.each_ref().map(String::as_str));
     assert_eq!(
         found,
-        (7, ["8ec9ca5133c8a370", "03f62c4c5eb4332e", "d648861fda782c2e"]),
+        (8, ["8ec9ca5133c8a370", "03f62c4c5eb4332e", "d648861fda782c2e", "364eb3a955545f2b"]),
         "if this changes, so must REWRITE_VERSION"
     );
 }
@@ -144,12 +278,8 @@ fn inlined_functions_are_called_only_where_they_have_to_be() {
     };
     assert_eq!(calls(&wat::parse_str(INLINED).expect("WAT")), 11);
     assert_eq!(calls(&rewritten(INLINED)), 0);
-    for (inlining, expected) in [(Inlining::Linked, 3), (Inlining::Nothing, 12)] {
-        let wasm =
-            rewrite("main", &wat::parse_str(INLINED).expect("WAT"), inlining, Builtins::Seen).expect("a module").wasm;
-        Validator::new().validate_all(&wasm).expect("still valid");
-        assert_eq!(calls(&wasm), expected, "{inlining:?}: those of the output, or all, and the wrapper");
-    }
+    let linked = rewritten_for(INLINED, Wanted { inlining: Inlining::Linked, ..USUAL });
+    assert_eq!(calls(&linked), 3, "those of the output");
 }
 
 #[test]
@@ -179,7 +309,7 @@ fn what_is_added_is_not_for_the_plugin() {
         .expect("WAT");
         let at = module.windows(6).position(|bytes| bytes == [1; 6]).expect("the body");
         module[at..at + instructions.len()].copy_from_slice(instructions);
-        rewrite("main", &module, Inlining::Alone, Builtins::Seen)
+        rewrite("main", &module, USUAL)
     };
     body(&[0x10, 0, 0x1a]).expect("call of the import, drop");
     for (instructions, what) in [
@@ -210,7 +340,7 @@ fn neither_exports_nor_data_reach_what_is_added() {
         let mut module = wat::parse_str(wat.replace("$I", import)).expect("WAT");
         let at = module.windows(from.len()).position(|bytes| bytes == from).expect("it is there");
         module[at..at + to.len()].copy_from_slice(to);
-        rewrite("main", &module, Inlining::Alone, Builtins::Seen).expect_err("beyond").to_string()
+        rewrite("main", &module, USUAL).expect_err("beyond").to_string()
     };
     let global = "(module $I (global (mut i32) (i32.const 0)) (export \"gg\" (global 0)))";
     assert!(module(global, b"\x02gg\x03\x00", b"\x02gg\x03\x01").starts_with("unknown global 1:"));
@@ -236,8 +366,12 @@ fn modules_at_the_limits_stay_within_them() {
 
 #[test]
 fn what_cannot_be_taken_apart_is_an_error() {
-    assert!(matches!(rewrite("main", b"\0asm", Inlining::Alone, Builtins::Seen), Err(Error::Malformed(_))));
-    assert!(matches!(rewrite("main", b"\0asm\x0d\0\x01\0", Inlining::Alone, Builtins::Seen), Err(Error::Component)));
+    assert!(matches!(rewrite("main", b"\0asm", USUAL), Err(Error::Malformed(_))));
+    assert!(matches!(rewrite("main", b"\0asm\x0d\0\x01\0", USUAL), Err(Error::Component)));
     let reserved = wat::parse_str(format!("(module (func (export \"{START_EXPORT}\")))")).expect("WAT");
-    assert!(matches!(rewrite("main", &reserved, Inlining::Alone, Builtins::Seen), Err(Error::ReservedExport(_))));
+    assert!(matches!(rewrite("main", &reserved, USUAL), Err(Error::ReservedExport(_))));
+    let reserved = wat::parse_str(r#"(module (import "extism-wasmer" "fuel" (global (mut i64))))"#).expect("WAT");
+    for wanted in [USUAL, COUNTED] {
+        assert!(matches!(rewrite("main", &reserved, wanted), Err(Error::ReservedImport(_, _))));
+    }
 }

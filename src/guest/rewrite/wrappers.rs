@@ -10,9 +10,10 @@
 use std::collections::BTreeMap;
 use std::convert::Infallible;
 
-use wasm_encoder::reencode::{self, Reencode};
-use wasm_encoder::{ElementSection, Elements, FunctionSection, Module, TableSection};
+use wasm_encoder::reencode::{self, Reencode as _};
+use wasm_encoder::{ElementSection, Elements, FunctionSection, Module};
 
+use super::indices::Indices;
 use super::survey::Survey;
 
 /// The wrappers of one module.
@@ -49,11 +50,6 @@ impl Wrappers {
         Self { by_import, wrappers }
     }
 
-    /// Copies sections with references that lead to the wrappers.
-    pub(super) fn redirected(&self) -> Redirected<'_> {
-        Redirected(self)
-    }
-
     pub(super) fn is_empty(&self) -> bool {
         self.wrappers.is_empty()
     }
@@ -68,10 +64,16 @@ impl Wrappers {
         self.by_import.get(&function).copied().unwrap_or(function)
     }
 
-    pub(super) fn add_functions(&self, module: &mut Module, survey: &Survey<'_>) -> Result<()> {
+    /// The module's functions, and the wrappers.
+    pub(super) fn add_functions(
+        &self,
+        module: &mut Module,
+        survey: &Survey<'_>,
+        mut indices: Indices<'_>,
+    ) -> Result<()> {
         let mut functions = FunctionSection::new();
         if let Some(section) = survey.functions.clone() {
-            self.redirected().parse_function_section(&mut functions, section)?;
+            indices.parse_function_section(&mut functions, section)?;
         }
         for wrapper in &self.wrappers {
             functions.function(wrapper.ty);
@@ -80,35 +82,24 @@ impl Wrappers {
         Ok(())
     }
 
-    pub(super) fn add_tables(&self, module: &mut Module, survey: &Survey<'_>) -> Result<()> {
-        if let Some(section) = survey.tables.clone() {
-            let mut tables = TableSection::new();
-            self.redirected().parse_table_section(&mut tables, section)?;
-            module.section(&tables);
-        }
-        Ok(())
-    }
-
-    pub(super) fn add_elements(&self, module: &mut Module, survey: &Survey<'_>) -> Result<()> {
+    /// The module's elements. Code may refer to a function that is exported; to the wrapper around it only if that is declared.
+    pub(super) fn add_elements(
+        &self,
+        module: &mut Module,
+        survey: &Survey<'_>,
+        mut indices: Indices<'_>,
+    ) -> Result<()> {
         let mut elements = ElementSection::new();
         if let Some(section) = survey.elements.clone() {
-            self.redirected().parse_element_section(&mut elements, section)?;
+            indices.parse_element_section(&mut elements, section)?;
         }
-        // Code may refer to a function that is exported; to the wrapper around it only if that is declared.
-        let all: Vec<u32> = self.iter().map(|(index, _)| index).collect();
-        elements.declared(Elements::Functions(all.into()));
-        module.section(&elements);
+        if !self.is_empty() {
+            let all: Vec<u32> = self.iter().map(|(index, _)| index).collect();
+            elements.declared(Elements::Functions(all.into()));
+        }
+        if !elements.is_empty() {
+            module.section(&elements);
+        }
         Ok(())
-    }
-}
-
-/// Copies what refers to functions, with references to imported ones leading to the wrappers.
-pub(super) struct Redirected<'a>(&'a Wrappers);
-
-impl Reencode for Redirected<'_> {
-    type Error = Infallible;
-
-    fn function_index(&mut self, function: u32) -> Result<u32> {
-        Ok(self.0.function(function))
     }
 }

@@ -19,8 +19,10 @@ use crate::host::base64;
 pub(super) enum How {
     /// The module calls what it imports. It is alone, so what moves bytes is inlined.
     Direct,
-    /// The same, beside another module: nothing is inlined.
+    /// The same, beside another module: what is about the output is not inlined.
     Beside,
+    /// The same, with a memory like the one that would be added to inline anything: nothing is inlined.
+    Called,
     /// The module calls what it imports through a table.
     Table,
     /// The module calls what a library imports and exports again.
@@ -36,7 +38,8 @@ pub(super) fn manifest<'a>(abi: Abi, how: How, calls: impl Iterator<Item = &'a s
         let steps = Writer { abi, how, rest: call, texts: &mut texts }.steps();
         let _ = writeln!(body, "(func (export \"call{index}\") (local $value i64) (call $set_up) {steps})");
     }
-    let _ = write!(body, "(memory 1) (data (i32.const 0) \"{texts}\") {}", table(abi));
+    let more = if how == How::Called { "(memory 1 65521)" } else { "" };
+    let _ = write!(body, "(memory 1) {more} (data (i32.const 0) \"{texts}\") {}", table(abi));
     let from_host = imports(abi, abi.module(), |name| abi.import_name(name));
     if how == How::Library {
         let exports = each_function(abi, |name| format!("(export \"{name}\" (func ${name}))"));
@@ -198,7 +201,7 @@ impl<'a> Writer<'a> {
 
     fn call_by_name(&self, name: &str, arguments: &str) -> String {
         match self.how {
-            How::Direct | How::Beside | How::Library => format!("(call ${name} {arguments})"),
+            How::Direct | How::Beside | How::Called | How::Library => format!("(call ${name} {arguments})"),
             How::Table => {
                 let place = self.abi.functions().position(|function| function.name == name);
                 let place = place.unwrap_or_else(|| panic!("{:?} has no `{name}`", self.abi));

@@ -38,6 +38,7 @@ fn each_function_keeps_the_rules_of_its_abi() {
 fn a_function_that_is_not_inlined_does_the_same() {
     for abi in BOTH {
         check(abi, How::Beside);
+        check(abi, How::Called);
     }
 }
 
@@ -110,7 +111,7 @@ fn any_calls_do_the_same_inlined_or_not() {
         };
         let programs: Vec<String> = (0..1500).map(|_| program()).collect();
         let context = Context::new();
-        let plugins = [How::Direct, How::Table, How::Beside]
+        let plugins = [How::Direct, How::Table, How::Beside, How::Called]
             .map(|how| context.plugin(manifest(abi, how, programs.iter().map(String::as_str), "")));
         let mut traps = 0;
         for (index, program) in programs.iter().enumerate() {
@@ -122,7 +123,7 @@ fn any_calls_do_the_same_inlined_or_not() {
                 answer.error = answer.error.map(|error| error.lines().take(4).collect());
                 answer
             });
-            assert!(answers.iter().all(|answer| *answer == answers[2]), "{abi:?}: {program}\n{answers:#?}");
+            assert!(answers.iter().all(|answer| *answer == answers[3]), "{abi:?}: {program}\n{answers:#?}");
             traps += usize::from(answers[0].code == -1);
         }
         assert!(traps < 1000, "{abi:?}: {traps}");
