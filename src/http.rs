@@ -215,7 +215,8 @@ impl Response {
         matches!(self.status, 301 | 302 | 303 | 307 | 308).then(|| self.header("location")).flatten()
     }
 
-    /// Reads the body, and shows each piece of it to `each`, which says whether to go on. `setting` says where the limit of `max` bytes is from.
+    /// Reads the body, and shows each piece of it to `each`, which says whether to go on. `setting` says where the limit of `max`
+    /// bytes is from.
     ///
     /// # Errors
     /// It is longer, ends early, is not what its encoding says, or takes too long.
