@@ -7,6 +7,8 @@
 //!
 //! Start with [`Stopper`].
 
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+mod alternate_stack;
 mod next;
 mod record;
 #[cfg_attr(not(all(target_os = "linux", target_arch = "x86_64")), path = "interrupt/signal_absent.rs")]

@@ -120,9 +120,14 @@ impl Record {
         self.stopped.load(Ordering::Relaxed)
     }
 
-    /// After a fork, this thread has another number.
-    pub(super) fn set_thread(&self, thread: i32) {
-        self.thread.store(thread, Ordering::Relaxed);
+    /// After a fork, the thread `before` has the number `now`, and there is no other.
+    pub(super) fn fork(&self, before: i32, now: i32) {
+        self.signalled.store(0, Ordering::Relaxed);
+        if self.thread.load(Ordering::Relaxed) == before {
+            self.thread.store(now, Ordering::Relaxed);
+        } else {
+            self.end();
+        }
     }
 
     /// Says that this thread waits, and can be unparked.

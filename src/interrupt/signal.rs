@@ -7,7 +7,7 @@ use std::ptr;
 use std::sync::{LazyLock, MutexGuard, OnceLock};
 
 use super::record::Record;
-use super::{Code, THREAD, timer};
+use super::{Code, THREAD, alternate_stack, timer};
 
 /// What the kernel passes on with a signal, as far as it matters: `siginfo_t` of Linux on x86-64, of a queued signal.
 #[repr(C)]
@@ -74,6 +74,7 @@ fn install(number: i32) {
 /// whose signal cannot wait, would end the process.
 #[cold]
 pub(super) fn prepare() -> i32 {
+    alternate_stack::prepare();
     let mut ours = MaybeUninit::zeroed();
     // SAFETY: it makes an empty set.
     unsafe { libc::sigemptyset(ours.as_mut_ptr()) };
@@ -206,13 +207,10 @@ extern "C" fn after_fork_in_parent() {
 }
 
 extern "C" fn after_fork_in_child() {
-    if let Some(schedule) = take_held() {
-        timer::forget_thread(schedule);
-    }
     THREAD.with(|thread| {
-        thread.number.set(0);
-        if let Some(record) = thread.current.get() {
-            record.set_thread(thread.number());
+        let before = thread.number.replace(0);
+        if let Some(schedule) = take_held() {
+            timer::forget_threads(schedule, before, thread.number());
         }
     });
 }

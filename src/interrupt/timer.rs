@@ -110,8 +110,9 @@ pub(super) fn hold() -> MutexGuard<'static, Schedule> {
     schedule()
 }
 
-/// In the process that was forked off, which has one thread.
-pub(super) fn forget_thread(mut schedule: MutexGuard<'static, Schedule>) {
+/// In the process that was forked off, which has one thread: it was `before` and is `now`, and what others ran is over.
+pub(super) fn forget_threads(mut schedule: MutexGuard<'static, Schedule>, before: i32, now: i32) {
     schedule.is_watched = false;
     NEXT.set(Next::NEVER);
+    schedule.records.iter().for_each(|record| record.fork(before, now));
 }

@@ -147,11 +147,15 @@ impl Plugin {
 
     /// Why a call has ended before its end.
     fn failure(&mut self, run: &Run, trap: RuntimeError) -> Box<CallError> {
-        if let Some(reason) = run.stopped() {
-            return CallError::Stopped(reason, self.recipe.timeout).into();
-        }
         let exhausted = self.live.with_guest(|guest, store| guest.fuel.as_ref()?.exhausted(store));
-        exhausted.map_or(CallError::Trap(trap), CallError::OutOfFuel).into()
+        let stopped = run.stopped();
+        // It was in the middle of anything, such as its own allocator: the next call gets a new instance.
+        self.spent |= stopped.is_some() || exhausted.is_some();
+        match (stopped, exhausted) {
+            (Some(reason), _) => CallError::Stopped(reason, self.recipe.timeout).into(),
+            (None, Some(fuel)) => CallError::OutOfFuel(fuel).into(),
+            (None, None) => CallError::Trap(trap).into(),
+        }
     }
 
     /// The place of the function `name`, which is looked up once per instance.

@@ -36,7 +36,7 @@ const PRIVATE_CRATES: [(&str, &[&str]); 12] = [
 ];
 
 /// The only files with `unsafe` in them.
-const UNSAFE_PLACES: [&str; 9] = [
+const UNSAFE_PLACES: [&str; 10] = [
     "ffi/",
     "plugin/instance.rs",
     "engine/artifact.rs",
@@ -44,6 +44,7 @@ const UNSAFE_PLACES: [&str; 9] = [
     "engine/image.rs",
     "engine/common.rs",
     "guest/direct.rs",
+    "interrupt/alternate_stack.rs",
     "interrupt/signal.rs",
     "engine/builtins.rs",
 ];
