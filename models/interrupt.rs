@@ -134,7 +134,7 @@ fn sent_again() {
         record.look(20);
         record.look(30)
     });
-    record.fork(77, 1);
+    record.set_thread(1);
     let next = join(timer);
     record.look(next);
     assert!(signal::arrive(&record, 1));

@@ -120,11 +120,16 @@ impl Record {
         self.stopped.load(Ordering::Relaxed)
     }
 
+    /// The thread has another number.
+    pub(super) fn set_thread(&self, thread: i32) {
+        self.thread.store(thread, Ordering::Relaxed);
+    }
+
     /// After a fork, the thread `before` has the number `now`, and there is no other.
     pub(super) fn fork(&self, before: i32, now: i32) {
         self.signalled.store(0, Ordering::Relaxed);
         if self.thread.load(Ordering::Relaxed) == before {
-            self.thread.store(now, Ordering::Relaxed);
+            self.set_thread(now);
         } else {
             self.end();
         }

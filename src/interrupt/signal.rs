@@ -210,7 +210,9 @@ extern "C" fn after_fork_in_child() {
     THREAD.with(|thread| {
         let before = thread.number.replace(0);
         if let Some(schedule) = take_held() {
-            timer::forget_threads(schedule, before, thread.number());
+            // A thread that runs nothing is left as it is.
+            let now = thread.current.get().map_or(0, |_| thread.number());
+            timer::forget_threads(schedule, before, now);
         }
     });
 }

@@ -112,7 +112,7 @@ fn calls_of_the_engine_are_stopped_soon() {
             let plugin = context.plugin(with(&module(instruction), "timeout_ms", json!(TIMEOUT.as_millis())));
             let late: Vec<_> = (0..rounds).map(|_| late_timeout(&plugin, "run")).collect();
             all.extend(&late);
-            report(&format!("{instruction} {place}"), late);
+            assert!(report(&format!("{instruction} {place}"), late) <= bound());
         }
         all.sort_unstable();
         assert!(quantile(&all, 0.5) <= MOSTLY, "{place}: {all:?}");
@@ -159,8 +159,11 @@ fn a_timeout_that_does_not_come_costs_nothing() {
                 times[plugin].push(took([&plain, &armed][plugin]));
             }
         }
-        // What else the machine does only adds.
-        let [plain, armed] = times.map(|times| times.into_iter().min().expect("several"));
+        let [plain, armed] = times.map(|mut times| {
+            times.sort_unstable();
+            // What else the machine does only adds.
+            quantile(&times, 0.25)
+        });
         let ratio = armed.as_secs_f64() / plain.as_secs_f64();
         println!("{name}: {plain:?} without, {armed:?} with a timeout: {ratio:.3}");
         assert!(ratio < if count().is_some() { 1.02 } else { 2.0 });

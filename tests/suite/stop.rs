@@ -439,6 +439,20 @@ fn hosts_may_use_the_same_signals() {
     });
 }
 
+/// It may have been in the middle of anything, such as its own allocator.
+#[test]
+fn what_was_stopped_is_not_used_again() {
+    let context = Context::new();
+    let plugin = context.plugin(timed(
+        r#"(module (global $busy (mut i32) (i32.const 0))
+            (func (export "hold") (global.set $busy (i32.const 1)) (loop (br 0)))
+            (func (export "is_busy") (result i32) (global.get $busy)))"#,
+        20,
+    ));
+    assert_eq!(plugin.call("hold", "").error(), TIMEOUT);
+    assert_eq!(plugin.call_only("is_busy", b""), 0);
+}
+
 /// A module that no other process has compiled, with functions of many types: compilers share those between threads.
 fn unseen() -> String {
     let id = std::process::id();
