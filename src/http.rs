@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 
 use thiserror::Error;
 use ureq::http::{self, Method};
-use ureq::unversioned::transport::DefaultConnector;
+use ureq::unversioned::transport::{ConnectionDetails, Connector, DefaultConnector, Transport};
 use ureq::{Agent, AsSendBody, Body};
 pub(crate) use url::{Host, Url};
 
@@ -52,6 +52,29 @@ pub(crate) struct Rules<'a> {
     /// Asked before each hop.
     pub(crate) permits: &'a dyn Fn(&Url) -> Permission,
     pub(crate) deadline: Option<Instant>,
+    pub(crate) client: &'a Client,
+}
+
+/// Makes the connections of one request, or of any number of them.
+#[derive(Debug, Clone)]
+pub(crate) struct Client {
+    /// Connects to link-local addresses too.
+    open: Agent,
+    /// Does not.
+    guarded: Agent,
+}
+
+impl Client {
+    pub(crate) fn new() -> Self {
+        Self { open: agent(Guard { open: true }), guarded: agent(Guard { open: false }) }
+    }
+
+    /// Ends the connections that are there, whatever is waited for, and makes no more. Who is looking up a host, or connecting, comes
+    /// to the end of that.
+    pub(crate) fn give_up(self) {
+        self.open.shutdown();
+        self.guarded.shutdown();
+    }
 }
 
 /// Why there is no answer.
@@ -81,8 +104,6 @@ pub(crate) enum Error {
     Timeout { url: String, phase: &'static str, via: Via },
     #[error("`{url}`: {cause}{via}")]
     Failed { url: String, cause: String, via: Via },
-    #[error("nobody waits for the answer any more")]
-    Unwanted,
     #[error("`{url}`: the answer is longer than the limit of {max} bytes ({setting}){via}")]
     TooLong { url: String, max: u64, setting: &'static str, via: Via },
 }
@@ -147,19 +168,33 @@ pub(crate) fn send(mut request: Request<'_>, rules: &Rules<'_>) -> Result<Respon
     Err(Error::Redirects { url: shown(request.url.as_str()), via: Via(Some(shown(first.as_str()))) })
 }
 
-/// Sends a request to where it asks, and no further.
-fn send_once(request: &Request<'_>, rules: &Rules<'_>, deadline: Instant, via: Via) -> Result<Response, Error> {
-    let url = &request.url;
+/// What `permits` says of the first hop of a request.
+///
+/// # Errors
+/// It must not be sent.
+pub(crate) fn check(request: &Request<'_>, permits: impl Fn(&Url) -> Permission) -> Result<(), Error> {
+    permission(&request.url, &permits, &Via(None)).map(drop)
+}
+
+fn permission(url: &Url, permits: &dyn Fn(&Url) -> Permission, via: &Via) -> Result<Permission, Error> {
     if !matches!(url.scheme(), "http" | "https") {
         return Err(Error::Scheme(format!("{}{via}", shown(url.as_str()))));
     }
-    let agent = match ((rules.permits)(url), address_of(url)) {
-        (Permission::Denied, _) => return Err(Error::Denied { url: shown(url.as_str()), via }),
+    match permits(url) {
+        Permission::Denied => Err(Error::Denied { url: shown(url.as_str()), via: via.clone() }),
+        permission => Ok(permission),
+    }
+}
+
+/// Sends a request to where it asks, and no further.
+fn send_once(request: &Request<'_>, rules: &Rules<'_>, deadline: Instant, via: Via) -> Result<Response, Error> {
+    let url = &request.url;
+    let agent = match (permission(url, rules.permits, &via)?, address_of(url)) {
         (Permission::NotLinkLocal, Some(address)) if is_link_local(address) => {
             return Err(Error::LinkLocal { url: shown(url.as_str()), address, via });
         }
-        (Permission::NotLinkLocal, _) => &GUARDED,
-        (Permission::Anywhere, _) => &OPEN,
+        (Permission::Anywhere, _) => &rules.client.open,
+        _ => &rules.client.guarded,
     };
     let failed = |error| failure(url, via.clone(), error);
     let left = deadline.saturating_duration_since(Instant::now());
@@ -215,8 +250,7 @@ impl Response {
         matches!(self.status, 301 | 302 | 303 | 307 | 308).then(|| self.header("location")).flatten()
     }
 
-    /// Reads the body, and shows each piece of it to `each`, which says whether to go on. `setting` says where the limit of `max`
-    /// bytes is from.
+    /// Reads the body, and shows each piece of it to `each`. `setting` says where the limit of `max` bytes is from.
     ///
     /// # Errors
     /// It is longer, ends early, is not what its encoding says, or takes too long.
@@ -224,7 +258,7 @@ impl Response {
         &mut self,
         max: u64,
         setting: &'static str,
-        mut each: impl FnMut(&[u8]) -> bool,
+        mut each: impl FnMut(&[u8]),
     ) -> Result<Vec<u8>, Error> {
         if !self.has_body {
             return Ok(Vec::new());
@@ -249,9 +283,7 @@ impl Response {
             if (bytes.len() + count) as u64 > max {
                 return Err(too_long());
             }
-            if !each(&piece[..count]) {
-                return Err(Error::Unwanted);
-            }
+            each(&piece[..count]);
             bytes.extend_from_slice(&piece[..count]);
         }
     }
@@ -300,11 +332,18 @@ fn address_of(url: &Url) -> Option<IpAddr> {
     }
 }
 
-/// Connects to link-local addresses too.
-static OPEN: LazyLock<Agent> = LazyLock::new(|| agent(Guard { open: true }));
+/// The one that all agents have, with what it keeps for TLS.
+#[derive(Debug)]
+struct SharedConnector;
 
-/// Does not.
-static GUARDED: LazyLock<Agent> = LazyLock::new(|| agent(Guard { open: false }));
+impl Connector for SharedConnector {
+    type Out = Box<dyn Transport>;
+
+    fn connect(&self, details: &ConnectionDetails<'_>, chained: Option<()>) -> Result<Option<Self::Out>, ureq::Error> {
+        static CONNECTOR: LazyLock<DefaultConnector> = LazyLock::new(DefaultConnector::default);
+        CONNECTOR.connect(details, chained)
+    }
+}
 
 fn agent(resolver: Guard) -> Agent {
     let config = Agent::config_builder()
@@ -320,7 +359,7 @@ fn agent(resolver: Guard) -> Agent {
         .timeout_per_read(Some(STALL))
         .timeout_per_write(Some(STALL))
         .build();
-    Agent::with_parts(config, DefaultConnector::default(), resolver)
+    Agent::with_parts(config, SharedConnector, resolver)
 }
 
 #[cfg(test)]

@@ -62,7 +62,7 @@ pub(crate) struct Guest {
     deadline: Option<Instant>,
     /// Whether it shall be stopped before.
     watch: Watch,
-    logs: Logs,
+    logs: Arc<Logs>,
     /// Where instructions are counted.
     pub(crate) fuel: Option<Fuel>,
     pub(crate) state: SharedState,
@@ -157,7 +157,7 @@ impl Guest {
         if !own_memory {
             io.make(store)?;
         }
-        let logs = Logs::new(bounds.max_log_bytes);
+        let logs = Arc::new(Logs::new(bounds.max_log_bytes));
         let fuel = bounds.fuel.map(|limit| Fuel::new(store, limit));
         Ok(FunctionEnv::new(store, Self { io, error: None, deadline, watch, logs, fuel, state }))
     }

@@ -4,7 +4,7 @@
 mod kept;
 
 use std::env;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -13,7 +13,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::Error;
 use crate::digest::Digest;
-use crate::http::{self, Host, Permission, Request, Response, Rules, Url};
+use crate::http::{self, Client, Host, Permission, Request, Response, Rules, Url};
 use crate::log as sink;
 use crate::manifest::Remote;
 use crate::module_bytes::ModuleBytes;
@@ -168,7 +168,8 @@ impl Wanted<'_> {
             Some(host) if named.as_ref() == Some(&host.to_owned()) => Permission::Anywhere,
             _ => Permission::NotLinkLocal,
         };
-        Ok(http::send(request, &Rules { permits: &permits, deadline: self.deadline })?)
+        static CLIENT: LazyLock<Client> = LazyLock::new(Client::new);
+        Ok(http::send(request, &Rules { permits: &permits, deadline: self.deadline, client: &CLIENT })?)
     }
 
     /// The module that is in an answer.
@@ -177,10 +178,7 @@ impl Wanted<'_> {
             return Err(Error::Status { origin: response.origin(), status: response.status });
         }
         let mut hasher = Sha256::new();
-        let bytes = response.read(self.max, "EXTISM_MAX_MODULE_BYTES", |piece| {
-            hasher.update(piece);
-            true
-        })?;
+        let bytes = response.read(self.max, "EXTISM_MAX_MODULE_BYTES", |piece| hasher.update(piece))?;
         let sha256 = Digest::from_hasher(hasher);
         if let Some(expected) = self.expected.filter(|expected| *expected != sha256) {
             return Err(Error::HashMismatch { found: sha256, expected });

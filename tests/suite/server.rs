@@ -2,7 +2,7 @@
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
@@ -40,6 +40,7 @@ impl Seen {
 pub(crate) struct Server {
     address: SocketAddr,
     seen: Arc<Mutex<Vec<Seen>>>,
+    left: Arc<AtomicUsize>,
     ended: Arc<AtomicBool>,
     accepting: Option<thread::JoinHandle<()>>,
 }
@@ -50,19 +51,24 @@ impl Server {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port is free");
         let address = listener.local_addr().expect("it is bound");
         let (seen, ended) = (Arc::new(Mutex::new(Vec::new())), Arc::new(AtomicBool::new(false)));
+        let left = Arc::new(AtomicUsize::new(0));
         let accepting = thread::spawn({
             let (seen, ended, answer) = (Arc::clone(&seen), Arc::clone(&ended), Arc::new(answer));
+            let left = Arc::clone(&left);
             move || {
                 for stream in listener.incoming() {
                     if ended.load(Ordering::SeqCst) {
                         return;
                     }
-                    let (seen, answer) = (Arc::clone(&seen), Arc::clone(&answer));
-                    thread::spawn(move || serve(stream.expect("a connection"), &seen, answer.as_ref()));
+                    let (seen, answer, left) = (Arc::clone(&seen), Arc::clone(&answer), Arc::clone(&left));
+                    thread::spawn(move || {
+                        serve(stream.expect("a connection"), &seen, answer.as_ref());
+                        left.fetch_add(1, Ordering::SeqCst);
+                    });
                 }
             }
         });
-        Self { address, seen, ended, accepting: Some(accepting) }
+        Self { address, seen, left, ended, accepting: Some(accepting) }
     }
 
     /// A server with one answer for all.
@@ -76,6 +82,11 @@ impl Server {
 
     pub(crate) fn url(&self, path: &str) -> String {
         format!("http://{}{path}", self.address)
+    }
+
+    /// How many connections have ended.
+    pub(crate) fn left(&self) -> usize {
+        self.left.load(Ordering::SeqCst)
     }
 
     /// All requests so far.

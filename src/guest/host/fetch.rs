@@ -1,7 +1,6 @@
 //! What a plugin may ask of the network, and the asking.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, Receiver, SyncSender, TryRecvError};
 use std::thread::{self, Thread};
 use std::time::{Duration, Instant};
@@ -11,13 +10,20 @@ use serde::de::{Deserializer, Error as _};
 
 use super::hosts::Hosts;
 use super::http::Answer;
-use crate::guest::Fault;
-use crate::http::{self, Request, Rules};
+use super::log::Logs;
+use crate::guest::{Fault, Guest};
+use crate::http::{self, Client, Request, Rules};
 use crate::interrupt::{Stopped, Watch};
-use crate::log as sink;
 
 /// How long an answer may be if the manifest does not say: the limit of every Extism.
 const DEFAULT_MAX_BYTES: u64 = 50 << 20;
+
+/// How long the JSON of a request may be, in bytes: several times what its address and headers may have.
+const MAX_QUERY: usize = 1 << 20;
+
+/// How many requests of a plugin may not have ended, though it does not wait for them any more. All that such a one can still do
+/// is to look up its host, or connect to it.
+const MAX_LEFT: usize = 8;
 
 /// Where a plugin's requests may go, and how much may come back.
 #[derive(Debug)]
@@ -52,47 +58,52 @@ impl Network {
         Self { hosts: Hosts::new(allowed), max_bytes: max_bytes.unwrap_or(DEFAULT_MAX_BYTES) }
     }
 
-    /// Sends the request that `query` describes in JSON. A thread of its own does it: what may make it wait, such as the system's
-    /// look-up of names, cannot be told to stop, and is left to itself when the plugin shall stop.
+    /// Sends the request that `query` describes in JSON, for `guest`. A thread of its own does it: what may make it wait, such as
+    /// the system's look-up of names, cannot always be told to stop, and is left to itself when the plugin shall stop.
     ///
     /// # Errors
-    /// It is none, may not be sent, or is not answered, at all, before `deadline`, or before the plugin shall stop.
-    pub(super) fn ask(
-        self: Arc<Self>,
-        query: Vec<u8>,
-        body: Option<Vec<u8>>,
-        deadline: Option<Instant>,
-        watch: Watch,
-    ) -> Result<Answer, Fault> {
-        let (notice, answer) = Notice::new();
-        let ask = move || notice.of(|is_wanted| self.ask_here(&query, body, deadline, is_wanted));
+    /// It is none, may not be sent, or is not answered, at all, before the deadline, or before the plugin shall stop.
+    pub(super) fn ask(self: Arc<Self>, guest: &Guest, query: &[u8], body: Option<&[u8]>) -> Result<Answer, Fault> {
+        let mut request = self.request(query, &guest.logs)?;
+        http::check(&request, |url| self.hosts.permit(url))?;
+        // The plugin's own, and this one; the others are threads'.
+        let others = Arc::strong_count(&self) - 2;
+        if others >= MAX_LEFT {
+            let text = format!("{others} earlier requests of this plugin have been stopped, but not ended yet");
+            return Err(Fault::HttpRequest(text));
+        }
+        if let Some(body) = body {
+            request.body(body.to_vec().into());
+        }
+        let client = Client::new();
+        let (notice, answer) = Notice::new(client.clone());
+        let deadline = guest.deadline;
+        let ask = move || notice.of(self.ask_here(request, deadline, &client));
         let asking = thread::Builder::new().name("extism-http".to_owned()).spawn(ask);
         asking.map_err(|error| Fault::HttpRequest(format!("there is no thread that could send it: {error}")))?;
-        answer.wait(watch)
+        answer.wait(guest.watch)
     }
 
-    fn ask_here(
-        &self,
-        query: &[u8],
-        body: Option<Vec<u8>>,
-        deadline: Option<Instant>,
-        is_wanted: &AtomicBool,
-    ) -> Result<Answer, Fault> {
+    fn request(&self, query: &[u8], logs: &Logs) -> Result<Request<'static>, Fault> {
+        if query.len() > MAX_QUERY {
+            let length = query.len();
+            return Err(Fault::HttpRequest(format!("{length} bytes of JSON, at most {MAX_QUERY} may describe it")));
+        }
         let query: Query = serde_json::from_slice(query).map_err(|error| Fault::HttpRequest(error.to_string()))?;
         let mut request = Request::new(query.method.as_deref().unwrap_or("GET"), &query.url)?;
         for (name, value) in &query.headers {
             if !request.header(name, value)? {
-                let line = format_args!("http request: header `{name}` is the client's own, it is ignored");
-                sink::record(log::Level::Debug, sink::TARGET, line);
+                let line = format!("http request: header `{name}` is the client's own, it is ignored");
+                logs.record(log::Level::Debug, &line);
             }
         }
-        if let Some(body) = body {
-            request.body(body.into());
-        }
-        let rules = Rules { permits: &|url| self.hosts.permit(url), deadline };
+        Ok(request)
+    }
+
+    fn ask_here(&self, request: Request<'_>, deadline: Option<Instant>, client: &Client) -> Outcome {
+        let rules = Rules { permits: &|url| self.hosts.permit(url), deadline, client };
         let mut response = http::send(request, &rules)?;
-        let body =
-            response.read(self.max_bytes, "memory.max_http_response_bytes", |_| is_wanted.load(Ordering::Relaxed))?;
+        let body = response.read(self.max_bytes, "memory.max_http_response_bytes", |_| {})?;
         let headers = response.headers.into_iter().collect();
         Ok(Answer { status: response.status, headers, body })
     }
@@ -104,7 +115,6 @@ type Outcome = Result<Answer, Fault>;
 struct Notice {
     // The first to go.
     sender: SyncSender<Outcome>,
-    is_wanted: Arc<AtomicBool>,
     _wake: Wake,
 }
 
@@ -122,20 +132,17 @@ const GRACE: Duration = Duration::from_millis(20);
 /// What the waiting thread has.
 struct Answering {
     receiver: Receiver<Outcome>,
-    is_wanted: Arc<AtomicBool>,
+    client: Client,
 }
 
 impl Notice {
-    fn new() -> (Self, Answering) {
+    fn new(client: Client) -> (Self, Answering) {
         let (sender, receiver) = mpsc::sync_channel(1);
-        let is_wanted = Arc::new(AtomicBool::new(true));
-        let answering = Answering { receiver, is_wanted: Arc::clone(&is_wanted) };
-        (Self { sender, is_wanted, _wake: Wake(thread::current()) }, answering)
+        (Self { sender, _wake: Wake(thread::current()) }, Answering { receiver, client })
     }
 
-    /// Does the work and tells of it.
-    fn of(self, work: impl FnOnce(&AtomicBool) -> Outcome) {
-        let _ = self.sender.send(work(&self.is_wanted));
+    fn of(self, outcome: Outcome) {
+        let _ = self.sender.send(outcome);
     }
 }
 
@@ -154,7 +161,9 @@ impl Answering {
             // The request has the same deadline, and knows better what it was waiting for.
             outcome = self.receiver.recv_timeout(GRACE).ok();
         }
-        self.is_wanted.store(false, Ordering::Relaxed);
+        if outcome.is_none() {
+            self.client.give_up();
+        }
         match outcome {
             Some(Err(fault)) => Err(fault),
             Some(Ok(answer)) if watch.reason().is_none() => Ok(answer),

@@ -1,11 +1,9 @@
 //! Stands in the place of `fetch.rs` where there is no HTTP: no request is sent.
 
 use std::sync::Arc;
-use std::time::Instant;
 
 use super::http::Answer;
-use crate::guest::Fault;
-use crate::interrupt::Watch;
+use crate::guest::{Fault, Guest};
 
 #[derive(Debug)]
 pub(crate) struct Network;
@@ -15,13 +13,7 @@ impl Network {
         Self
     }
 
-    pub(super) fn ask(
-        self: Arc<Self>,
-        _: Vec<u8>,
-        _: Option<Vec<u8>>,
-        _: Option<Instant>,
-        _: Watch,
-    ) -> Result<Answer, Fault> {
+    pub(super) fn ask(self: Arc<Self>, _: &Guest, _: &[u8], _: Option<&[u8]>) -> Result<Answer, Fault> {
         Err(Fault::NoHttp)
     }
 }

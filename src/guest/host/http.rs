@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::{Env, Fault, HostResult};
+use super::{Env, Fault, Guest, HostResult};
 
 /// What a server answered.
 #[derive(Debug)]
@@ -19,11 +19,15 @@ pub(in crate::guest) fn http_status_code(env: Env<'_>) -> u32 {
     u32::from(env.data().state.lock().http_status)
 }
 
-/// Sends a request; its answer's body becomes a block.
-fn request(env: &mut Env<'_>, query: Vec<u8>, body: Option<Vec<u8>>) -> Result<u64, Fault> {
-    let (guest, mut store) = env.data_and_store_mut();
+/// Sends a request.
+fn ask(guest: &Guest, query: &[u8], body: Option<&[u8]>) -> Result<Answer, Fault> {
     let network = Arc::clone(&guest.state.lock().network);
-    let answer = network.ask(query, body, guest.deadline, guest.watch)?;
+    network.ask(guest, query, body)
+}
+
+/// The answer's body becomes a block.
+fn take(env: &mut Env<'_>, answer: Answer) -> Result<u64, Fault> {
+    let (guest, mut store) = env.data_and_store_mut();
     let mut state = guest.state.lock();
     state.http_status = answer.status;
     state.http_headers = answer.headers;
@@ -33,41 +37,38 @@ fn request(env: &mut Env<'_>, query: Vec<u8>, body: Option<Vec<u8>>) -> Result<u
 }
 
 pub(in crate::guest) mod v0 {
-    use super::{Env, HostResult};
-    use crate::guest::host::live_block;
+    use super::{Env, Fault, HostResult};
 
     /// A body of 0 is none.
     pub(in crate::guest) fn http_request(mut env: Env<'_>, query: u64, body: u64) -> HostResult<u64> {
         let guest = env.data();
-        let query = live_block(guest, query)?;
-        let body = match body {
-            0 => None,
-            offset => Some(live_block(guest, offset)?),
-        };
-        Ok(super::request(&mut env, query, body)?)
+        let block = |offset| guest.io.block(offset).ok_or(Fault::InvalidOffset(offset));
+        let query = block(query)?;
+        let body = if body == 0 { None } else { Some(block(body)?) };
+        let answer = super::ask(guest, query, body)?;
+        Ok(super::take(&mut env, answer)?)
     }
 }
 
 /// Handles become the host's.
 pub(in crate::guest) mod v1 {
     use super::{Env, Fault, HostResult};
-    use crate::guest::host::handle_bytes;
 
     /// A body of 0 is none.
     pub(in crate::guest) fn http_request(mut env: Env<'_>, query: u64, body: u64) -> HostResult<u64> {
         let guest = env.data_mut();
-        let text = handle_bytes(guest, query, "http request")?;
-        let content = match body {
-            0 => None,
-            handle => Some(handle_bytes(guest, handle, "http body")?),
-        };
-        guest.io.release(query);
-        guest.io.release(body);
         let mut state = guest.state.lock();
         state.http_status = 0;
         state.http_headers.clear();
         drop(state);
-        Ok(super::request(&mut env, text, content)?)
+        let block = |handle, what| match handle {
+            0 => Ok(None),
+            handle => guest.io.block(handle).map(Some).ok_or(Fault::InvalidHandle(what)),
+        };
+        let answer = super::ask(guest, block(query, "http request")?.unwrap_or_default(), block(body, "http body")?)?;
+        guest.io.release(query);
+        guest.io.release(body);
+        Ok(super::take(&mut env, answer)?)
     }
 
     /// The headers of the last answer as a JSON object; 0 before the first.

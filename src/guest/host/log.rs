@@ -1,6 +1,6 @@
 //! Log lines of plugins.
 
-use std::cell::Cell;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use log::Level;
 
@@ -10,12 +10,12 @@ use crate::log as sink;
 /// More of a message is not logged.
 const MOST: u64 = 64 << 10;
 
-/// How much a plugin may log in one call.
+/// How much a plugin may log in one call. Its instance and what writes for that have the same.
 #[derive(Debug)]
 pub(in crate::guest) struct Logs {
     max: u64,
     /// How much of that is left.
-    left: Cell<u64>,
+    left: AtomicU64,
 }
 
 impl Logs {
@@ -23,28 +23,29 @@ impl Logs {
         /// If the manifest does not say, in bytes.
         const MAX: u64 = 16 << 20;
         let max = max.unwrap_or(MAX);
-        Self { max, left: Cell::new(max) }
+        Self { max, left: AtomicU64::new(max) }
     }
 
     /// A call begins.
     pub(in crate::guest) fn begin(&self) {
-        self.left.set(self.max);
+        self.left.store(self.max, Ordering::Relaxed);
     }
 
     /// Logs a message, unless this call has logged too much.
     pub(in crate::guest) fn record(&self, level: Level, message: &str) {
         /// What a line has besides, about.
         const AROUND: u64 = 64;
-        if level > sink::max_level() || self.left.get() == 0 {
+        let left = self.left.load(Ordering::Relaxed);
+        if level > sink::max_level() || left == 0 {
             return;
         }
-        match self.left.get().checked_sub(message.len() as u64 + AROUND) {
+        match left.checked_sub(message.len() as u64 + AROUND) {
             Some(left) => {
-                self.left.set(left);
+                self.left.store(left, Ordering::Relaxed);
                 sink::record(level, sink::PLUGIN_TARGET, format_args!("{message}"));
             }
             None => {
-                self.left.set(0);
+                self.left.store(0, Ordering::Relaxed);
                 let max = self.max;
                 let line =
                     format_args!("the plugin has logged {max} bytes (memory.max_log_bytes): this call logs no more");

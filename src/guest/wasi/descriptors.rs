@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Component, Path, PathBuf};
+use std::sync::Arc;
 
 use cap_std::ambient_authority;
 use cap_std::fs::Dir;
@@ -11,6 +12,7 @@ use cap_std::fs::Dir;
 use super::Error;
 use super::errno::Errno;
 use super::stdio::Output;
+use crate::guest::host::log::Logs;
 
 /// How many descriptors an instance may have at once. Each is one of the host's, which has 1,024 by default.
 const MAX_DESCRIPTORS: usize = 128;
@@ -72,8 +74,9 @@ pub(super) struct Descriptors {
 
 impl Descriptors {
     /// The streams and the directories of `allowed_paths`, host path (with `ro:` in front read-only) to guest path.
-    pub(super) fn new(allowed_paths: &BTreeMap<String, String>) -> Result<Self, Error> {
-        let streams = [Descriptor::Input, Descriptor::Output(Output::stdout()), Descriptor::Output(Output::stderr())];
+    pub(super) fn new(allowed_paths: &BTreeMap<String, String>, logs: &Arc<Logs>) -> Result<Self, Error> {
+        let (stdout, stderr) = (Output::stdout(logs), Output::stderr(logs));
+        let streams = [Descriptor::Input, Descriptor::Output(stdout), Descriptor::Output(stderr)];
         let mut descriptors: Vec<Option<Descriptor>> = streams.into_iter().map(Some).collect();
         let mut taken = BTreeSet::new();
         for (host, guest) in allowed_paths {

@@ -228,7 +228,7 @@ pub(super) fn write(frame: Frame<'_>, fd: u32, vectors: u32, count: u32, to: u32
         Descriptor::Input => return Err(Errno::BADF),
         Descriptor::Directory(_) => return Err(Errno::ISDIR),
         Descriptor::Output(output) => {
-            output.write(&bytes, frame.logs)?;
+            output.write(&bytes)?;
             bytes.len()
         }
         Descriptor::File(file) => {

@@ -15,11 +15,11 @@ mod process;
 mod stdio;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use thiserror::Error;
 use wasmer::{AsStoreMut, Extern, Function, FunctionEnv, FunctionEnvMut, Instance, RuntimeError, StoreMut};
 
-use super::host::log::Logs;
 use super::reserved::MEMORY_EXPORT;
 use super::{Fault, Guest, SharedState};
 use crate::interrupt::Watch;
@@ -78,7 +78,8 @@ impl Wasi {
         guest: &FunctionEnv<Guest>,
         allowed_paths: &BTreeMap<String, String>,
     ) -> Result<Self, Error> {
-        let descriptors = Descriptors::new(allowed_paths)?;
+        let logs = Arc::clone(&guest.as_ref(store).logs);
+        let descriptors = Descriptors::new(allowed_paths, &logs)?;
         Ok(Self(FunctionEnv::new(store, State { guest: guest.clone(), memory: None, descriptors })))
     }
 
@@ -109,7 +110,6 @@ struct Frame<'a> {
     memory: GuestMemory<'a>,
     plugin: &'a SharedState,
     watch: Watch,
-    logs: &'a Logs,
     version: Version,
 }
 
@@ -130,7 +130,6 @@ fn enter(
         memory: GuestMemory::new(memory.view(&store)),
         plugin: &guest.state,
         watch,
-        logs: &guest.logs,
         version,
     };
     let errno = work(frame).map_or_else(i32::from, |()| 0);
