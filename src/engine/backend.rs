@@ -43,7 +43,7 @@ pub(super) type MakeConfig = std::convert::Infallible;
 static BACKENDS: [Backend; 3] = [cranelift::BACKEND, llvm::BACKEND, singlepass::BACKEND];
 
 /// Changes whenever `compile.rs` or `limits.rs` ask the compilers for something else.
-const COMPILE_VERSION: u32 = 3;
+const COMPILE_VERSION: u32 = 4;
 
 /// What the program has chosen.
 static CHOSEN: RwLock<Option<&'static Backend>> = RwLock::new(None);

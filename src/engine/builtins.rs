@@ -1,6 +1,6 @@
 //! Functions of Wasmer's that a plugin's code calls for some instructions, such as those that fill, copy, and grow. A plugin that
 //! does little else is hardly ever seen in its own code, where it could be stopped; so what its instance has for these functions
-//! is their address in here, and they end in a look at whether the plugin shall stop.
+//! is their address in here, and they begin where there is room for them, and end in a look at whether the plugin shall stop.
 #![expect(unsafe_code, reason = "an instance's table of these functions is reached by its address")]
 
 use std::sync::OnceLock;
@@ -9,13 +9,14 @@ use wasmer::sys::vm::{VMContext, VMExtern};
 use wasmer::{AsStoreMut, Extern, Instance, Module};
 use wasmer_types::{ExportIndex, VMBuiltinFunctionIndex as Index, VMOffsets};
 
+use super::room;
 use crate::interrupt;
 
 /// All of them have up to six arguments, integers and pointers, and return one or nothing; so they can be called as if they had
 /// six and returned one: the calling convention passes these in registers (System V ABI for AMD64, 3.2.3).
 type Function = extern "C" fn(usize, usize, usize, usize, usize, usize) -> usize;
 
-const COUNT: usize = 22;
+const COUNT: usize = 23;
 
 fn indices() -> [Index; COUNT] {
     [
@@ -41,6 +42,7 @@ fn indices() -> [Index; COUNT] {
         Index::get_imported_table_set_index(),
         Index::get_func_ref_index(),
         Index::get_elem_drop_index(),
+        Index::get_raise_trap_index(),
     ]
 }
 
@@ -48,6 +50,7 @@ fn indices() -> [Index; COUNT] {
 static ORIGINALS: OnceLock<[Function; COUNT]> = OnceLock::new();
 
 extern "C" fn stop_after<const N: usize>(a: usize, b: usize, c: usize, d: usize, e: usize, f: usize) -> usize {
+    room::find();
     let Some(originals) = ORIGINALS.get() else { return 0 };
     let result = originals[N](a, b, c, d, e, f);
     interrupt::leave_if_stopped();
@@ -60,7 +63,7 @@ macro_rules! replacements {
     };
 }
 
-const REPLACEMENTS: [Function; COUNT] = replacements!(0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21);
+const REPLACEMENTS: [Function; COUNT] = replacements!(0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22);
 
 /// Makes the functions that `instance`, a new instance of `module`, calls end when its plugin shall stop. The module
 /// exports one of its own, if it has any.

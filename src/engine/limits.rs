@@ -30,6 +30,34 @@ pub(crate) struct Limits {
     pub(crate) max_table_elements: u32,
 }
 
+/// How many of a plugin's memories may be reservations, of 8 GiB of address space each, of which a process can have some 16,000;
+/// others are [`Spare`].
+const RESERVATIONS: u32 = 8;
+
+/// One of the reservations that all plugins together may have beyond those: with many empty memories, a plugin could take up the
+/// address space of all.
+#[derive(Debug)]
+struct Spare;
+
+static SPARE_LEFT: AtomicU32 = AtomicU32::new(4096);
+
+impl Spare {
+    fn take() -> Result<Self, MemoryError> {
+        let taken = SPARE_LEFT.try_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1));
+        taken.map(|_| Self).map_err(|_| {
+            MemoryError::Generic(format!(
+                "more than {RESERVATIONS} memories, of 8 GiB of address space each, and plugins of this process have too many of such"
+            ))
+        })
+    }
+}
+
+impl Drop for Spare {
+    fn drop(&mut self) {
+        SPARE_LEFT.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
 impl Limits {
     /// [`max_table_elements`](Self::max_table_elements) where nobody says another number.
     pub(crate) const TABLE_ELEMENTS: u32 = 10_000_000;
@@ -61,12 +89,30 @@ impl Budget {
     }
 }
 
-/// A store for one instance of `plugin`, whose memories and tables stay within `limits`, and which may come to have so many
+/// The tables that an instance of a plugin may come to have.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Tables {
+    pub(crate) count: u32,
+    /// What all of them have in the beginning.
+    pub(crate) elements: u32,
+}
+
+impl Tables {
+    /// These, and `number` times those of another `module`.
+    pub(crate) fn and(self, module: &ModuleInfo, number: u32) -> Self {
+        let own = || module.tables.values().skip(module.num_imported_tables);
+        let count = u32::try_from(own().count()).unwrap_or(u32::MAX).saturating_mul(number);
+        let elements = own().fold(0_u32, |sum, table| sum.saturating_add(table.minimum)).saturating_mul(number);
+        Self { count: self.count.saturating_add(count), elements: self.elements.saturating_add(elements) }
+    }
+}
+
+/// A store for one instance of `plugin`, whose memories and tables stay within `limits`, and which may come to have these
 /// `tables`.
 ///
 /// The memory that the host makes in it is not a reservation of 8 GiB but a block that moves when it grows, unless a
 /// module imports it and its code expects that it stays.
-pub(crate) fn store(plugin: &CompiledPlugin, limits: Limits, imports_memory: bool, tables: u32) -> Store {
+pub(crate) fn store(plugin: &CompiledPlugin, limits: Limits, imports_memory: bool, tables: Tables) -> Store {
     let tunables = PluginTunables {
         base: BaseTunables::new(),
         budget: limits.max_pages.map(|max_pages| Arc::new(Budget { used: AtomicU64::new(0), max_pages })),
@@ -75,7 +121,8 @@ pub(crate) fn store(plugin: &CompiledPlugin, limits: Limits, imports_memory: boo
         common: (plugin.modules.len() > 1).then(|| (plugin.common, Mutex::new(None))),
         data: Arc::clone(&plugin.data),
         max_table_elements: limits.max_table_elements,
-        table_share: limits.max_table_elements / tables.max(1),
+        table_share: limits.max_table_elements.saturating_sub(tables.elements) / tables.count.max(1),
+        reservations_left: AtomicU32::new(RESERVATIONS),
         table_elements_left: AtomicU32::new(limits.max_table_elements),
     };
     let mut engine = plugin.engine.clone();
@@ -96,6 +143,7 @@ pub(super) fn compile_time(memories_move: bool, moving: Option<u32>) -> impl Tun
         data: Arc::new([]),
         max_table_elements: u32::MAX,
         table_share: u32::MAX,
+        reservations_left: AtomicU32::new(0),
         table_elements_left: AtomicU32::new(u32::MAX),
     }
 }
@@ -114,8 +162,9 @@ struct PluginTunables {
     /// What the modules' memories begin with.
     data: Arc<[Data]>,
     max_table_elements: u32,
-    /// What a table may grow to that does not say. Wasmer bounds a table by its declared maximum only.
+    /// What a table may grow by that does not say. Wasmer bounds a table by its declared maximum only.
     table_share: u32,
+    reservations_left: AtomicU32,
     table_elements_left: AtomicU32,
 }
 
@@ -125,7 +174,8 @@ impl PluginTunables {
     fn bounded(&self, ty: &TableType) -> Result<TableType, String> {
         let mut bounded = *ty;
         let taken = self.table_elements_left.try_update(Ordering::Relaxed, Ordering::Relaxed, |left| {
-            let most = ty.maximum.unwrap_or(u32::MAX).min(self.table_share).min(left).max(ty.minimum);
+            let share = ty.minimum.saturating_add(self.table_share);
+            let most = ty.maximum.unwrap_or(u32::MAX).min(share).min(left).max(ty.minimum);
             bounded.maximum = Some(most);
             left.checked_sub(most)
         });
@@ -142,9 +192,15 @@ impl PluginTunables {
     fn make(
         &self,
         ty: &MemoryType,
+        style: &MemoryStyle,
         image: Option<(&Image, u64)>,
         make: impl FnOnce() -> Result<VMMemory, MemoryError>,
     ) -> Result<VMMemory, MemoryError> {
+        let is_reservation = matches!(style, MemoryStyle::Static { .. });
+        let own = |left: u32| left.checked_sub(1);
+        let is_spare =
+            is_reservation && self.reservations_left.try_update(Ordering::Relaxed, Ordering::Relaxed, own).is_err();
+        let spare = if is_spare { Some(Spare::take()?) } else { None };
         let budget = self.budget.clone();
         if let Some(budget) = &budget {
             budget.take(ty.minimum.0)?;
@@ -154,9 +210,10 @@ impl PluginTunables {
             _ => Ok((memory, 0)),
         });
         match made {
-            Ok((memory, 0)) if budget.is_none() => Ok(memory),
+            Ok((memory, 0)) if budget.is_none() && spare.is_none() => Ok(memory),
             Ok((memory, filled)) => {
-                Ok(VMMemory(Box::new(PluginMemory { memory, budget, filled: AtomicU64::new(filled) })))
+                let filled = AtomicU64::new(filled);
+                Ok(VMMemory(Box::new(PluginMemory { memory, budget, filled, _spare: spare })))
             }
             Err(error) => {
                 budget.inspect(|budget| budget.give_back(ty.minimum.0));
@@ -219,7 +276,7 @@ impl Tunables for PluginTunables {
                     // the instance has come to be; before, nobody has the memory.
                     Ok(VMMemory(Box::new(unsafe { common.for_instance(*definition) })))
                 }
-                _ => self.make(ty, image, || {
+                _ => self.make(ty, &styles[index], image, || {
                     // SAFETY: the caller promises of each definition what the contract of that method asks for.
                     unsafe { self.base.create_vm_memory(ty, &styles[index], *definition) }
                 }),
@@ -235,7 +292,7 @@ impl Tunables for PluginTunables {
     }
 
     fn create_host_memory(&self, ty: &MemoryType, style: &MemoryStyle) -> Result<VMMemory, MemoryError> {
-        let memory = self.make(ty, None, || self.base.create_host_memory(ty, style))?;
+        let memory = self.make(ty, style, None, || self.base.create_host_memory(ty, style))?;
         let Some((_, common)) = &self.common else { return Ok(memory) };
         let memory = CommonMemory::of(memory);
         *common.lock() = Some(memory.again());
@@ -248,7 +305,7 @@ impl Tunables for PluginTunables {
         style: &MemoryStyle,
         definition: NonNull<VMMemoryDefinition>,
     ) -> Result<VMMemory, MemoryError> {
-        self.make(ty, None, || {
+        self.make(ty, style, None, || {
             // SAFETY: the caller promises what this method's contract, the same one, asks for.
             unsafe { self.base.create_vm_memory(ty, style, definition) }
         })
@@ -277,6 +334,7 @@ struct PluginMemory {
     budget: Option<Arc<Budget>>,
     /// How many segments of its data it has already. They are the first that are written to it.
     filled: AtomicU64,
+    _spare: Option<Spare>,
 }
 
 impl Drop for PluginMemory {

@@ -18,6 +18,8 @@ mod machine;
 #[cfg_attr(not(feature = "compiler"), path = "make_absent.rs")]
 mod make;
 mod request;
+#[cfg(target_arch = "x86_64")]
+mod room;
 mod shared;
 mod singlepass;
 mod store;
@@ -36,7 +38,7 @@ pub(crate) use backend::{Backend, choose, find, select};
 #[cfg(feature = "compiler")]
 pub(crate) use backend::{backends, named};
 use image::Data;
-pub(crate) use limits::{Limits, store};
+pub(crate) use limits::{Limits, Tables, store};
 pub(crate) use machine::Machine;
 #[cfg(feature = "compiler")]
 pub(crate) use make::{Made, compile_alone, precompile};

@@ -16,8 +16,8 @@ use crate::engine::CompiledPlugin;
 use crate::guest::wasi::Wasi;
 use crate::guest::{self, Guest};
 
-/// How many calls of one command library's functions an instance of a plugin may make. Each costs an address space
-/// reservation of 8 GiB, of which a process can have about 16,000.
+/// How many calls of one command library's functions an instance of a plugin may make. Each costs the address space of its
+/// memories.
 pub(super) const MAX_INSTANCES: u32 = 256;
 
 /// The functions of a command library, by name.

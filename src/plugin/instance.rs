@@ -9,7 +9,7 @@ use wasmer::{AsStoreMut, Extern, ExternType, FunctionEnv, Instance, Instantiatio
 use super::call::Functions;
 use super::link::{Kind, Linked, Plan, Provider};
 use super::{Error, Recipe, command, trap};
-use crate::engine;
+use crate::engine::{self, Tables};
 use crate::guest::wasi::Wasi;
 use crate::guest::{self, Capacity, Guest, SharedState};
 use crate::interrupt::Watch;
@@ -101,14 +101,12 @@ impl Library {
     }
 }
 
-/// How many tables the plugin's instances may have together.
-fn tables(plan: &Plan) -> u32 {
-    let of = |linked: &Linked| {
-        let info = linked.module.info();
-        let own = u32::try_from(info.tables.len() - info.num_imported_tables).unwrap_or(u32::MAX);
-        own.saturating_mul(if linked.kind == Kind::Command { command::MAX_INSTANCES } else { 1 })
-    };
-    plan.modules.iter().map(of).fold(0, u32::saturating_add)
+/// The tables that the plugin's instances may have together.
+fn tables(plan: &Plan) -> Tables {
+    plan.modules.iter().fold(Tables::default(), |tables, linked| {
+        let instances = if linked.kind == Kind::Command { command::MAX_INSTANCES } else { 1 };
+        tables.and(linked.module.info(), instances)
+    })
 }
 
 /// A module importing the I/O memory says how large it must be at least; 1 MiB is what Extism's own has.

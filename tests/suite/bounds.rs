@@ -40,6 +40,31 @@ fn a_call_without_a_name_leaves_no_output() {
     assert!(plugin.output().is_empty());
 }
 
+/// Each takes up address space, however small it is.
+#[test]
+fn memories_leave_address_space_for_others() {
+    child::alone("bounds::memories_leave_address_space_for_others", || {
+        let context = Context::new();
+        let few = format!("(module {})", "(memory 0)".repeat(8));
+        let many = format!("(module {})", "(memory 0)".repeat(100));
+        let mut plugins = Vec::new();
+        let error = loop {
+            match context.create(&many, false) {
+                Ok(plugin) => plugins.push(plugin),
+                Err(error) => break error,
+            }
+        };
+        assert!(error.contains("more than 8 memories, of 8 GiB of address space each"), "{error}");
+        assert_eq!(plugins.len(), 44);
+        for _ in 0..100 {
+            context.plugin(&few);
+        }
+        plugins.pop().expect("one").free();
+        context.plugin(&many).free();
+        context.plugin(&many);
+    });
+}
+
 #[test]
 fn tables_are_bounded() {
     let context = Context::new();
@@ -53,10 +78,14 @@ fn tables_are_bounded() {
     assert!(error.contains("tables of more than 100 elements together (memory.max_table_elements)"), "{error}");
     let growing = r#"(module (table 40 funcref) (table 0 funcref)
         (func (export "grow") (result i32) (table.grow 0 (ref.null func) (i32.const 10)))
-        (func (export "other") (result i32) (table.grow 1 (ref.null func) (i32.const 50))))"#;
+        (func (export "other") (result i32) (table.grow 1 (ref.null func) (i32.const 30))))"#;
     let plugin = context.plugin(few(growing));
-    assert_eq!([plugin.call_only("grow", b""), plugin.call_only("grow", b"")], [40, -1], "half of them are for one");
+    let grown: Vec<i32> = (0..4).map(|_| plugin.call_only("grow", b"")).collect();
+    assert_eq!(grown, [40, 50, 60, -1], "half of what is left is for one");
     assert_eq!([plugin.call_only("other", b""), plugin.call_only("other", b"")], [0, -1]);
+    for tables in ["(table 0 funcref) (table 6000000 funcref)", "(table 6000000 funcref) (table 0 funcref)"] {
+        context.plugin(format!("(module {tables})")).free();
+    }
     let grows = |tables: &str| {
         context.plugin(format!(
             "(module {tables} (func (export \"grow\") (result i32)
@@ -107,6 +136,19 @@ fn logs_are_bounded() {
         assert_eq!(seen().len(), 100);
         let plugin = context.plugin(manifest(logging, r#""memory": {"max_log_bytes": 0}"#));
         assert_eq!((plugin.call_only("log", b""), seen().len()), (0, 0));
+        #[cfg(feature = "wasi")]
+        for (max, expected) in [(1000, vec!["begun".to_owned()]), (0, Vec::new())] {
+            let writing = r#"(module
+                (import "wasi_snapshot_preview1" "fd_write" (func $write (param i32 i32 i32 i32) (result i32)))
+                (memory (export "memory") 1) (data (i32.const 0) "\08\00\00\00\05\00\00\00begun")
+                (func (export "write") (result i32)
+                    (call $write (i32.const 1) (i32.const 0) (i32.const 1) (i32.const 100))))"#;
+            let memory = format!(r#""memory": {{"max_log_bytes": {max}}}"#);
+            let plugin = context.create(manifest(writing, &memory), true).expect("a plugin");
+            assert_eq!((plugin.call_only("write", b""), seen().len()), (0, 0), "the line has not ended");
+            plugin.free();
+            assert_eq!(seen(), expected, "with the instance it has");
+        }
     });
 }
 

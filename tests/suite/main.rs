@@ -11,6 +11,7 @@ mod crowd;
 mod faults;
 mod front_door;
 mod fuel;
+mod full_stack;
 mod guest_abi;
 #[cfg(not(feature = "compiler"))]
 mod headless;

@@ -43,7 +43,7 @@ impl Code<'_> {
             let ty = types.next().transpose()?.and_then(|ty| survey.types.get(ty as usize));
             let parameters = ty.map_or(0, |ty| u32::try_from(ty.params().len()).unwrap_or(u32::MAX));
             match self.spliced(&body, parameters)? {
-                Some(changed) if self.indices.meter.is_some() && changed.len() > MOST_BYTES => {
+                Some(changed) if self.counts() && changed.len() > MOST_BYTES => {
                     return Err(Error::TooLargeToCount { index, size: changed.len(), max: MOST_BYTES });
                 }
                 Some(changed) => code.raw(&changed),
@@ -143,6 +143,10 @@ impl Code<'_> {
             instruction.encode(&mut bytes);
             bytes
         })
+    }
+
+    fn counts(self) -> bool {
+        self.indices.meter.is_some() || self.ticks.is_some()
     }
 
     fn inlines(self, function: u32) -> bool {

@@ -60,7 +60,7 @@ pub(crate) enum Error {
     #[error("the import name `{0}::{1}` is reserved")]
     ReservedImport(String, String),
     #[error(
-        "function {index} cannot be made to count its instructions (fuel): with that it would have {size} bytes, and the most is {max}"
+        "function {index} is too large to be stopped or to have fuel: with what counts its work it would have {size} bytes, and the most is {max}"
     )]
     TooLargeToCount { index: u32, size: usize, max: usize },
 }

@@ -1,0 +1,189 @@
+//! Room on a plugin's stack for Wasmer's functions that its code calls, and which run there.
+//!
+//! A plugin may call them with next to nothing left of its stack. One that finds the end in its middle is left there, with what it
+//! had taken: Wasmer's locks, the allocator's, those of whoever walks the stack for a trap. So the pages that it may need are
+//! touched before it begins. What finds no page there is the plugin's own stack overflow, and nothing has been taken.
+#![expect(unsafe_code, reason = "the stack is touched below what is in use")]
+
+use std::arch::asm;
+
+/// In bytes: what such a function may need, walking the stack for a trap included.
+const ROOM: usize = 32 << 10;
+
+/// The distance of what is touched, in bytes: no page (4 KiB) is left out, and it is not all in the same set of the cache.
+const STEP: usize = (4 << 10) - 64;
+
+/// Below the stack pointer.
+fn places() -> impl Iterator<Item = usize> {
+    (1..=ROOM.div_ceil(STEP)).map(|number| number * STEP)
+}
+
+/// Goes on if this thread, which runs a plugin, has the room; else it ends the plugin's call.
+#[inline(always)]
+pub(super) fn find() {
+    for place in places() {
+        // SAFETY: it reads a byte and forgets it. What is there belongs to this stack; or to the page behind its end, and Wasmer
+        // makes a trap of the fault, as nothing else is between the plugin and here.
+        unsafe { asm!("test byte ptr [rsp + {}], 0", in(reg) place.wrapping_neg(), options(nostack, readonly)) };
+    }
+}
+
+#[cfg(feature = "llvm")]
+pub(super) use thunks::WithRoom;
+
+#[cfg(feature = "llvm")]
+mod thunks {
+    use std::sync::Arc;
+
+    use wasmer::sys::CompilerConfig;
+    use wasmer_compiler::types::function::{Compilation, RkyvCompilation};
+    use wasmer_compiler::types::module::CompileModuleInfo;
+    use wasmer_compiler::types::relocation::{Relocation, RelocationKind, RelocationTarget};
+    use wasmer_compiler::types::section::{CustomSection, CustomSectionProtection, SectionBody, SectionIndex};
+    use wasmer_compiler::{Compiler, FunctionBodyData, ModuleMiddleware, ModuleTranslationState};
+    use wasmer_types::entity::{EntityRef as _, PrimaryMap};
+    use wasmer_types::target::Target;
+    use wasmer_types::{CompilationProgressCallback, CompileError, Features, LibCall, LocalFunctionIndex};
+
+    /// A compiler whose code calls Wasmer's functions by name. In what it makes, those calls lead to thunks, which find the room
+    /// and go on where the call would have gone.
+    #[derive(Debug)]
+    pub(in super::super) struct WithRoom<T>(pub(in super::super) T);
+
+    impl<T: CompilerConfig + 'static> CompilerConfig for WithRoom<T> {
+        fn compiler(self: Box<Self>) -> Box<dyn Compiler> {
+            Box::new(WithRoom(Box::new(self.0).compiler()))
+        }
+
+        fn supported_features_for_target(&self, target: &Target) -> Features {
+            self.0.supported_features_for_target(target)
+        }
+
+        fn push_middleware(&mut self, middleware: Arc<dyn ModuleMiddleware>) {
+            self.0.push_middleware(middleware);
+        }
+    }
+
+    impl Compiler for WithRoom<Box<dyn Compiler>> {
+        fn name(&self) -> &str {
+            self.0.name()
+        }
+
+        fn deterministic_id(&self) -> String {
+            self.0.deterministic_id()
+        }
+
+        fn get_middlewares(&self) -> &[Arc<dyn ModuleMiddleware>] {
+            self.0.get_middlewares()
+        }
+
+        fn compile_module(
+            &self,
+            target: &Target,
+            module: &CompileModuleInfo,
+            description: &[u8],
+            translation: &ModuleTranslationState,
+            functions: PrimaryMap<LocalFunctionIndex, FunctionBodyData<'_>>,
+            progress: Option<&CompilationProgressCallback>,
+        ) -> Result<Compilation, CompileError> {
+            let mut compiled = self.0.compile_module(target, module, description, translation, functions, progress)?;
+            match &mut compiled {
+                Compilation::Rkyv { compilation, .. } => add_thunks(compilation),
+                Compilation::Elf { .. } => {
+                    return Err(CompileError::Codegen("the code is of a kind that has no thunks".to_owned()));
+                }
+            }
+            Ok(compiled)
+        }
+    }
+
+    /// Of calls that need more than a word of the stack. The others are of floating point, and too fast for this.
+    fn needs_room(call: LibCall) -> bool {
+        use LibCall as Call;
+        matches!(
+            call,
+            Call::RaiseTrap
+                | Call::Memory32Size
+                | Call::ImportedMemory32Size
+                | Call::Memory32Copy
+                | Call::Memory32Fill
+                | Call::ImportedMemory32Fill
+                | Call::Memory32Init
+                | Call::DataDrop
+                | Call::TableCopy
+                | Call::TableInit
+                | Call::TableFill
+                | Call::TableSize
+                | Call::ImportedTableSize
+                | Call::TableGet
+                | Call::ImportedTableGet
+                | Call::TableSet
+                | Call::ImportedTableSet
+                | Call::TableGrow
+                | Call::ImportedTableGrow
+                | Call::FuncRef
+                | Call::ElemDrop
+        )
+    }
+
+    fn add_thunks(compilation: &mut RkyvCompilation) {
+        let section = SectionIndex::new(compilation.custom_sections.len());
+        let mut calls: Vec<LibCall> = Vec::new();
+        let in_functions = compilation.functions.values_mut().flat_map(|function| &mut function.relocations);
+        let in_sections = compilation.custom_sections.values_mut().flat_map(|section| &mut section.relocations);
+        for relocation in in_functions.chain(in_sections) {
+            let RelocationTarget::LibCall(call) = relocation.reloc_target else { continue };
+            if !needs_room(call) {
+                continue;
+            }
+            let number = calls.iter().position(|other| *other == call).unwrap_or_else(|| {
+                calls.push(call);
+                calls.len() - 1
+            });
+            relocation.reloc_target = RelocationTarget::CustomSection(section);
+            relocation.addend += i64::try_from(number * LENGTH).unwrap_or(0);
+        }
+        if calls.is_empty() {
+            return;
+        }
+        let relocations = calls.iter().zip(1..).map(|(call, number)| Relocation {
+            kind: RelocationKind::Abs8,
+            reloc_target: RelocationTarget::LibCall(*call),
+            offset: number * LENGTH as u32 - ADDRESS as u32,
+            addend: 0,
+        });
+        compilation.custom_sections.push(CustomSection {
+            protection: CustomSectionProtection::ReadExecute,
+            alignment: Some(16),
+            relocations: relocations.collect(),
+            bytes: SectionBody::new_with_vec(thunk().repeat(calls.len())),
+        });
+    }
+
+    const ADDRESS: usize = 8;
+    /// Of a thunk, in bytes.
+    const LENGTH: usize = super::ROOM.div_ceil(super::STEP) * 8 + 6 + ADDRESS;
+
+    /// Touches what [`find`](super::find) does, and jumps to the address at its end. No register is changed.
+    fn thunk() -> Vec<u8> {
+        let mut code = Vec::with_capacity(LENGTH);
+        for place in super::places() {
+            // test byte ptr [rsp - place], 0
+            code.extend([0xf6, 0x84, 0x24]);
+            code.extend(i32::try_from(place).unwrap_or(i32::MAX).wrapping_neg().to_le_bytes());
+            code.push(0);
+        }
+        // jmp qword ptr [rip]
+        code.extend([0xff, 0x25, 0, 0, 0, 0]);
+        code.extend([0; ADDRESS]);
+        code
+    }
+
+    #[cfg(test)]
+    mod tests {
+        #[test]
+        fn thunks_have_their_length() {
+            assert_eq!(super::thunk().len(), super::LENGTH);
+        }
+    }
+}
