@@ -38,7 +38,8 @@ pub extern "C" fn extism_plugin_cancel_handle(
     })
 }
 
-/// Stops the call that a plugin is running, which then returns -1; its error text contains `cancelled`. It stops at once in the
+/// Stops the call that a plugin is running, which then returns -1; its error text contains `cancelled`, or `timeout` if its time was
+/// over before. It stops at once in the
 /// plugin's own code, and also in waiting for a timer or an answer by HTTP; in anything else that the library does for the
 /// plugin, such as to fill memory, at the end of that. The plugin can be called again. Does not wait for the call to stop.
 ///

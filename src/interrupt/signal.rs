@@ -4,7 +4,8 @@
 use std::cell::UnsafeCell;
 use std::mem::{self, MaybeUninit};
 use std::ptr;
-use std::sync::{LazyLock, MutexGuard, OnceLock};
+use std::sync::atomic::{AtomicI32, AtomicPtr, Ordering};
+use std::sync::{MutexGuard, Once};
 
 use super::record::Record;
 use super::{Code, THREAD, alternate_stack, timer};
@@ -28,29 +29,45 @@ const _: () = assert!(size_of::<Info>() == size_of::<libc::siginfo_t>());
 /// only if it may do anything to this one (rt_sigqueueinfo(2)).
 const OURS: i32 = -0x4578_7469;
 
-/// What has handled the signal before.
-struct Before(libc::sigaction);
+const SIGNALS: usize = 65;
 
-// SAFETY: it has the address of a handler, which is the process's, and numbers.
-unsafe impl Send for Before {}
-// SAFETY: as above; nothing changes it.
-unsafe impl Sync for Before {}
+/// What has handled a signal before this library did; null where it does not. They are never freed, as handlers read them.
+static BEFORE: [AtomicPtr<libc::sigaction>; SIGNALS] = [const { AtomicPtr::new(ptr::null_mut()) }; SIGNALS];
 
-static BEFORE: OnceLock<Before> = OnceLock::new();
+/// The signal in use; 0 before the first.
+static SIGNAL: AtomicI32 = AtomicI32::new(0);
 
-/// A real-time signal that nobody uses, or the last but one. The handler is installed with it.
-static SIGNAL: LazyLock<i32> = LazyLock::new(|| {
-    let candidates = (libc::SIGRTMIN()..libc::SIGRTMAX()).rev();
-    let is_free = |number: &i32| current_action(*number).sa_sigaction == libc::SIG_DFL;
-    let number = candidates.clone().find(is_free).unwrap_or(libc::SIGRTMAX() - 1);
-    // The handler may have to pass on a signal from the first moment.
-    BEFORE.get_or_init(|| Before(current_action(number)));
+/// The signal in use. It can become another.
+pub(super) fn current() -> i32 {
+    SIGNAL.load(Ordering::Relaxed)
+}
+
+/// The signal in use, whose handler is installed.
+fn number() -> i32 {
+    let number = current();
+    if number != 0 && is_ours(&current_action(number)) { number } else { take(number) }
+}
+
+/// Begins to use a real-time signal that nobody uses: the first, or another than `lost`, which a host has taken since. If there is
+/// none, hosts have to do with what is passed on.
+#[cold]
+fn take(lost: i32) -> i32 {
+    static FORKS: Once = Once::new();
+    // SAFETY: the three are functions of this library, which is linked to stay (`-z nodelete`): Wasmer's handlers are in it too.
+    FORKS.call_once(|| unsafe {
+        libc::pthread_atfork(Some(before_fork), Some(after_fork_in_parent), Some(after_fork_in_child));
+    });
+    let mut candidates = (libc::SIGRTMIN()..libc::SIGRTMAX()).rev();
+    let free = candidates.find(|number| current_action(*number).sa_sigaction == libc::SIG_DFL);
+    let number = free.unwrap_or(if lost == 0 { libc::SIGRTMAX() - 1 } else { lost });
     install(number);
-    // SAFETY: the three are functions of this library, which is linked to stay (`-z nodelete`): Wasmer's
-    // handlers are in it too.
-    unsafe { libc::pthread_atfork(Some(before_fork), Some(after_fork_in_parent), Some(after_fork_in_child)) };
+    SIGNAL.store(number, Ordering::Relaxed);
     number
-});
+}
+
+fn is_ours(action: &libc::sigaction) -> bool {
+    action.sa_sigaction == handle as extern "C" fn(_, _, _) as usize
+}
 
 fn current_action(number: i32) -> libc::sigaction {
     let mut action = MaybeUninit::zeroed();
@@ -61,6 +78,11 @@ fn current_action(number: i32) -> libc::sigaction {
 }
 
 fn install(number: i32) {
+    let before = current_action(number);
+    // The handler may have to pass on a signal from the first moment.
+    if let Some(place) = BEFORE.get(number as usize).filter(|_| !is_ours(&before)) {
+        place.store(Box::into_raw(Box::new(before)), Ordering::Release);
+    }
     // SAFETY: all zeros are a valid value of it.
     let mut action: libc::sigaction = unsafe { mem::zeroed() };
     action.sa_sigaction = handle as extern "C" fn(_, _, _) as usize;
@@ -72,29 +94,29 @@ fn install(number: i32) {
 
 /// The number of this thread, which is ready for the signal then. Some hosts have threads that block all signals: there a trap,
 /// whose signal cannot wait, would end the process.
+///
+/// Returns the signal, too.
 #[cold]
-pub(super) fn prepare() -> i32 {
+pub(super) fn prepare() -> (i32, i32) {
     alternate_stack::prepare();
+    let number = number();
     let mut ours = MaybeUninit::zeroed();
     // SAFETY: it makes an empty set.
     unsafe { libc::sigemptyset(ours.as_mut_ptr()) };
-    for signal in [*SIGNAL, libc::SIGSEGV, libc::SIGILL, libc::SIGFPE, libc::SIGBUS] {
+    for signal in [number, libc::SIGSEGV, libc::SIGILL, libc::SIGFPE] {
         // SAFETY: it is a set now, and the number that of a signal.
         unsafe { libc::sigaddset(ours.as_mut_ptr(), signal) };
     }
     // SAFETY: the set is one; the old one is not wanted.
     unsafe { libc::pthread_sigmask(libc::SIG_UNBLOCK, ours.as_ptr(), ptr::null_mut()) };
     // SAFETY: it only asks.
-    unsafe { libc::gettid() }
+    (unsafe { libc::gettid() }, number)
 }
 
 /// Sends the signal for `record` to `thread`; `false` if that is not there, or cannot get it now.
 pub(super) fn send(record: &Record, thread: i32) -> bool {
-    let number = *SIGNAL;
     // Somebody may have taken the handler away; without one, the signal ends the process.
-    if current_action(number).sa_sigaction != handle as extern "C" fn(_, _, _) as usize {
-        install(number);
-    }
+    let number = number();
     let mut info = Info {
         number,
         error: 0,
@@ -132,7 +154,9 @@ extern "C" fn handle(number: i32, info: *mut libc::siginfo_t, context: *mut libc
 
 /// The handler that was there before gets what is not ours.
 fn pass_on(number: i32, info: *mut libc::siginfo_t, context: *mut libc::c_void) {
-    let Some(Before(before)) = BEFORE.get() else { return };
+    let Some(before) = BEFORE.get(number as usize) else { return };
+    // SAFETY: null, or one that was put there to stay.
+    let Some(before) = (unsafe { before.load(Ordering::Acquire).as_ref() }) else { return };
     if matches!(before.sa_sigaction, libc::SIG_DFL | libc::SIG_IGN) {
         return;
     }

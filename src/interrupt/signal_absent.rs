@@ -3,7 +3,11 @@
 use super::Code;
 use super::record::Record;
 
-pub(super) fn prepare() -> i32 {
+pub(super) fn prepare() -> (i32, i32) {
+    (1, current())
+}
+
+pub(super) fn current() -> i32 {
     0
 }
 

@@ -3,19 +3,18 @@
 use std::collections::HashMap;
 use std::ffi::{CStr, CString};
 use std::io;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use thiserror::Error as ThisError;
 use wasmer::{ExternType, FunctionType, Instance, RuntimeError, Store, Type, TypedFunction};
 
 use super::instance::type_name;
 use super::link::Linked;
-use super::{Error, Plugin, trap};
+use super::{Error, Plugin, Timeout, create, deadline, trap};
 use crate::error;
 use crate::guest::wasi;
 use crate::guest::{self, Fault};
 use crate::interrupt::{Run, Stopped};
-use crate::manifest;
 
 /// What a call came to: what `extism_plugin_call` returns, if nobody complains.
 pub(crate) type Outcome = Result<i32, Box<Complaint>>;
@@ -83,7 +82,7 @@ enum CallError {
     #[error(transparent)]
     Trap(RuntimeError),
     #[error("Call failed\n\nCaused by:\n    {}", super::stopped(*.0, *.1))]
-    Stopped(Stopped, Option<Duration>),
+    Stopped(Stopped, Option<Timeout>),
     #[error("Call failed: {}: {cause}", super::NO_TIMER)]
     Timer { cause: io::Error },
     #[error("Call failed\n\nCaused by:\n    {}", super::out_of_fuel(*.0))]
@@ -99,25 +98,17 @@ impl Plugin {
     ///
     /// Name and input may lie in that output: both are read before it is cleared.
     pub(crate) fn call(&mut self, name: &CStr, input: &[u8]) -> Outcome {
-        let deadline = manifest::deadline(self.recipe.timeout);
-        if !self.spent {
-            return self.call_live(name, input, deadline);
-        }
-        let (name, input) = (name.to_owned(), input.to_vec());
-        match self.renew(deadline) {
-            Ok(()) => self.call_live(&name, &input, deadline),
-            Err(error) => {
-                self.forget_output();
-                outcome(Err(CallError::Renew(error).into()), None, &self.recipe.plan.modules)
+        let deadline = deadline(self.recipe.timeout);
+        let result = match self.stopper.begin(deadline) {
+            Ok(run) if self.spent => {
+                let (name, input) = (name.to_owned(), input.to_vec());
+                self.renew(&run, deadline).and_then(|()| self.call_live(&run, &name, &input, deadline))
             }
-        }
-    }
-
-    fn call_live(&mut self, name: &CStr, input: &[u8], deadline: Option<Instant>) -> Outcome {
-        let function = self.find(name);
-        let result = match self.live.with_guest(|guest, store| guest.begin(store, input, deadline)) {
-            Ok(()) => function.and_then(|function| self.run(function, deadline)),
-            Err(cause) => Err(CallError::Input { length: input.len(), cause }.into()),
+            Ok(run) => self.call_live(&run, name, input, deadline),
+            Err(cause) => {
+                self.forget_output();
+                Err(CallError::Timer { cause }.into())
+            }
         };
         match (result, self.live.guest_mut().take_error()) {
             (Ok(code), None) => Ok(code),
@@ -125,15 +116,39 @@ impl Plugin {
         }
     }
 
+    /// A new instance in the place of the old one; configuration and variables stay. If that fails, the plugin is as
+    /// it was.
+    fn renew(&mut self, run: &Run, deadline: Option<Instant>) -> CallResult<()> {
+        match create(&self.recipe, run, self.stopper.watch(), deadline, &self.state) {
+            Ok(live) => {
+                *self.live = live;
+                self.spent = false;
+                self.initialised = false;
+                Ok(())
+            }
+            Err(error) => {
+                self.forget_output();
+                Err(CallError::Renew(error).into())
+            }
+        }
+    }
+
+    fn call_live(&mut self, run: &Run, name: &CStr, input: &[u8], deadline: Option<Instant>) -> CallResult<i32> {
+        let function = self.find(name);
+        self.live
+            .with_guest(|guest, store| guest.begin(store, input, deadline))
+            .map_err(|cause| CallError::Input { length: input.len(), cause })?;
+        self.run(run, function?)
+    }
+
     /// Calls the function in this place.
-    fn run(&mut self, place: Place, deadline: Option<Instant>) -> CallResult<i32> {
+    fn run(&mut self, run: &Run, place: Place) -> CallResult<i32> {
         let function = self.live.functions.all[place].1.clone();
-        let run = self.stopper.begin(deadline).map_err(|cause| CallError::Timer { cause })?;
         // Should the host panic below, the instance is in an unknown state and must not be used again.
         self.spent = true;
         if !self.initialised && function.role == Role::Other {
             // A failed initialiser leaves the instance spent.
-            initialise(&mut self.live.store, &self.live.main).map_err(|trap| self.failure(&run, trap))?;
+            initialise(&mut self.live.store, &self.live.main).map_err(|trap| self.failure(run, trap))?;
         }
         self.initialised = true;
         let store = &mut self.live.store;
@@ -142,7 +157,7 @@ impl Plugin {
             Entry::Status(function) => function.call(store),
         };
         self.spent = function.role == Role::Start;
-        result.map_err(|trap| self.failure(&run, trap))
+        result.map_err(|trap| self.failure(run, trap))
     }
 
     /// Why a call has ended before its end.

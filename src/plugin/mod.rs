@@ -22,7 +22,7 @@ use thiserror::Error;
 
 use crate::engine::{self, CompiledPlugin, Limits};
 use crate::guest::{self, Bounds, Network, SharedState, State, Vars};
-use crate::interrupt::{self, Stopped, Stopper};
+use crate::interrupt::{self, Run, Stopped, Stopper, Watch};
 use crate::loader;
 use crate::log as sink;
 use crate::manifest::{self, MAIN};
@@ -55,7 +55,7 @@ struct Recipe {
     limits: Limits,
     bounds: Bounds,
     /// How long a call may take.
-    timeout: Option<Duration>,
+    timeout: Option<Timeout>,
     /// Host directory, possibly with the prefix `ro:`, to guest path.
     allowed_paths: BTreeMap<String, String>,
 }
@@ -96,7 +96,7 @@ pub(crate) enum Error {
     #[error("EXTISM_TIMEOUT_MS: `{0}` is no number of milliseconds")]
     DefaultTimeout(String),
     #[error("{}", stopped(*.0, *.1))]
-    Stopped(Stopped, Option<Duration>),
+    Stopped(Stopped, Option<Timeout>),
     #[error("{NO_TIMER}: {0}")]
     Timer(io::Error),
     #[error(transparent)]
@@ -117,8 +117,11 @@ impl Plugin {
         for warning in &manifest.warnings {
             sink::record(Level::Warn, sink::TARGET, format_args!("{warning}"));
         }
-        let timeout = manifest.timeout.map_or_else(default_timeout, |timeout| Ok(Some(timeout)))?;
-        let deadline = manifest::deadline(timeout);
+        let timeout = match manifest.timeout {
+            Some(after) => Some(Timeout { after, set_by: "timeout_ms" }),
+            None => Timeout::by_default()?,
+        };
+        let deadline = deadline(timeout);
         let backend = engine::select(manifest.compiler.as_deref())?;
         let names: Vec<_> = manifest.modules.iter().map(|entry| entry.name.clone()).collect();
         let compiled = code::of(backend, manifest.modules, manifest.fuel.is_some(), deadline)?;
@@ -137,7 +140,9 @@ impl Plugin {
         let network = Network::new(&manifest.allowed_hosts, manifest.memory.max_http_response_bytes);
         let state = State::new(manifest.config, Vars::new(manifest.memory.max_var_bytes), network);
         let stopper = Stopper::new(Arc::clone(&recipe.compiled.code));
-        let live = create(&recipe, &stopper, deadline, &state)?;
+        let run = stopper.begin(deadline).map_err(Error::Timer)?;
+        let live = create(&recipe, &run, stopper.watch(), deadline, &state)?;
+        drop(run);
         Ok(Self { recipe, live: Box::new(live), stopper, state, spent: false, initialised: false })
     }
 
@@ -192,35 +197,46 @@ impl Plugin {
     pub(crate) fn handle(&self) -> interrupt::Handle {
         self.stopper.handle()
     }
-
-    /// A new instance in the place of the old one; configuration and variables stay. If that fails, the plugin is as
-    /// it was.
-    fn renew(&mut self, deadline: Option<Instant>) -> Result<(), Error> {
-        *self.live = create(&self.recipe, &self.stopper, deadline, &self.state)?;
-        self.spent = false;
-        self.initialised = false;
-        Ok(())
-    }
 }
 
-/// Makes an instance, unless that takes too long.
-fn create(recipe: &Recipe, stopper: &Stopper, deadline: Option<Instant>, state: &SharedState) -> Result<Live, Error> {
-    let run = stopper.begin(deadline).map_err(Error::Timer)?;
-    let live = instance::create(recipe, deadline, stopper.watch(), SharedState::clone(state));
+/// Makes an instance, unless that is stopped.
+fn create(
+    recipe: &Recipe,
+    run: &Run,
+    watch: Watch,
+    deadline: Option<Instant>,
+    state: &SharedState,
+) -> Result<Live, Error> {
+    let live = instance::create(recipe, deadline, watch, SharedState::clone(state));
     live.map_err(|error| run.stopped().map_or(error, |reason| Error::Stopped(reason, recipe.timeout)))
 }
 
-/// How long plugins may take whose manifest does not say it.
-fn default_timeout() -> Result<Option<Duration>, Error> {
-    const VARIABLE: &str = "EXTISM_TIMEOUT_MS";
-    let Some(value) = env::var_os(VARIABLE).filter(|value| !value.is_empty()) else { return Ok(None) };
-    let milliseconds = value.to_str().and_then(|value| value.parse().ok());
-    let timeout = milliseconds.map(Duration::from_millis);
-    timeout.map(Some).ok_or_else(|| Error::DefaultTimeout(value.to_string_lossy().into_owned()))
+/// How long a call may take.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Timeout {
+    after: Duration,
+    /// What users know it by.
+    set_by: &'static str,
+}
+
+impl Timeout {
+    /// For plugins whose manifest does not say it.
+    fn by_default() -> Result<Option<Self>, Error> {
+        const VARIABLE: &str = "EXTISM_TIMEOUT_MS";
+        let Some(value) = env::var_os(VARIABLE).filter(|value| !value.is_empty()) else { return Ok(None) };
+        let milliseconds = value.to_str().and_then(|value| value.parse().ok());
+        let timeout = milliseconds.map(|value| Self { after: Duration::from_millis(value), set_by: VARIABLE });
+        timeout.map(Some).ok_or_else(|| Error::DefaultTimeout(value.to_string_lossy().into_owned()))
+    }
+}
+
+/// When a call that begins now has to be done.
+fn deadline(timeout: Option<Timeout>) -> Option<Instant> {
+    manifest::deadline(timeout.map(|timeout| timeout.after))
 }
 
 /// What is said when nothing would stop a plugin at its deadline.
-const NO_TIMER: &str = "timeout_ms cannot be kept to, as there is no thread that could watch the time";
+const NO_TIMER: &str = "no timeout can be kept to, as there is no thread that could watch the time";
 
 /// What is said of a plugin that wanted more instructions than these.
 fn out_of_fuel(limit: u64) -> String {
@@ -228,9 +244,11 @@ fn out_of_fuel(limit: u64) -> String {
 }
 
 /// What is said of a plugin that was stopped.
-fn stopped(reason: Stopped, timeout: Option<Duration>) -> String {
+fn stopped(reason: Stopped, timeout: Option<Timeout>) -> String {
     match (reason, timeout) {
-        (Stopped::Timeout, Some(timeout)) => format!("timeout: it has taken more than {timeout:?} (timeout_ms)"),
+        (Stopped::Timeout, Some(Timeout { after, set_by })) => {
+            format!("timeout: it has taken more than {after:?} ({set_by})")
+        }
         (Stopped::Timeout, None) => "timeout".to_owned(),
         (Stopped::Cancelled, _) => "cancelled by another thread".to_owned(),
     }

@@ -335,7 +335,8 @@ fn a_default_timeout_is_for_who_has_none() {
     let context = Context::new();
     match case.as_str() {
         "20" => {
-            assert_eq!(context.plugin(ENDLESS).call("nothing", "").error(), TIMEOUT);
+            let expected = TIMEOUT.replace("timeout_ms", "EXTISM_TIMEOUT_MS");
+            assert_eq!(context.plugin(ENDLESS).call("nothing", "").error(), expected);
             let error = context.plugin(timed(ENDLESS, 1)).call("nothing", "").error().to_owned();
             assert!(error.ends_with("timeout: it has taken more than 1ms (timeout_ms)"), "{error}");
         }
@@ -395,6 +396,56 @@ fn block_signals() {
     unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, all.as_ptr(), std::ptr::null_mut()) };
 }
 
+/// A signal may come late, when the thread that it is for is at its end, and Wasmer has unmapped what it has given it.
+#[cfg(target_os = "linux")]
+#[expect(unsafe_code, reason = "threads that Rust has nothing to do with")]
+#[test]
+fn threads_may_end_right_afterwards() {
+    use std::ffi::c_void;
+    use std::mem::MaybeUninit;
+    use std::ptr;
+
+    const TIME: Duration = Duration::from_secs(2);
+    extern "C" fn call(plugin: *mut c_void) -> *mut c_void {
+        // SAFETY: who makes the thread waits for its end, and keeps the plugin.
+        let plugin = unsafe { &*plugin.cast::<Plugin<'_>>() };
+        let error = plugin.call("arithmetic", "").error().to_owned();
+        ptr::without_provenance_mut(usize::from(error == CANCELLED || error.contains("timeout")))
+    }
+    /// In a thread of its own.
+    fn is_stopped(plugin: &Plugin<'_>) -> bool {
+        let (mut thread, mut result) = (MaybeUninit::uninit(), ptr::null_mut());
+        let plugin = ptr::from_ref(plugin).cast_mut().cast();
+        // SAFETY: there is room for the thread's name, and the function is of the right type.
+        assert_eq!(unsafe { libc::pthread_create(thread.as_mut_ptr(), ptr::null(), call, plugin) }, 0);
+        // SAFETY: it was made.
+        let thread = unsafe { thread.assume_init() };
+        // SAFETY: nobody else waits for it.
+        assert_eq!(unsafe { libc::pthread_join(thread, &raw mut result) }, 0);
+        !result.is_null()
+    }
+    crate::child::alone("stop::threads_may_end_right_afterwards", || {
+        let context = Context::new();
+        let plugins: Vec<_> = (0..16)
+            .map(|number| context.plugin(if number % 2 == 0 { timed(ENDLESS, 2) } else { manifest(ENDLESS, "") }))
+            .collect();
+        let start = Instant::now();
+        thread::scope(|scope| {
+            for plugin in &plugins {
+                scope.spawn(move || {
+                    while start.elapsed() < TIME {
+                        assert!(is_stopped(plugin));
+                    }
+                });
+            }
+            let handles: Vec<_> = plugins.iter().map(Plugin::cancel_handle).collect();
+            while start.elapsed() < TIME + Duration::from_millis(200) {
+                handles.iter().skip(1).step_by(2).for_each(|handle| drop(handle.cancel()));
+            }
+        });
+    });
+}
+
 /// The handlers of a host, from before and after the library's, go on working, and the library's do.
 #[cfg(target_os = "linux")]
 #[test]
@@ -410,32 +461,115 @@ fn hosts_may_use_the_same_signals() {
         // SAFETY: the handler does what one may.
         unsafe { libc::signal(signal, seen as extern "C" fn(i32) as usize) };
     }
-    #[expect(unsafe_code, reason = "the system's")]
-    fn raise(signal: i32) {
+    fn all_are_seen(signals: &[i32]) {
+        SEEN.store(0, Ordering::Relaxed);
+        #[expect(unsafe_code, reason = "the system's")]
         // SAFETY: it has a handler.
-        unsafe { libc::raise(signal) };
+        signals.iter().for_each(|signal| assert_eq!(unsafe { libc::raise(*signal) }, 0));
+        assert_eq!(SEEN.load(Ordering::Relaxed), signals.len(), "each one's, also of the signal that the library uses");
     }
     crate::child::alone(TEST, || {
         let real_time: Vec<i32> = (libc::SIGRTMIN()..=libc::SIGRTMAX()).collect();
-        let before: Vec<i32> = real_time.iter().copied().chain([libc::SIGUSR1, libc::SIGUSR2]).collect();
-        before.iter().copied().for_each(handle);
+        let all: Vec<i32> = real_time.iter().copied().chain([libc::SIGUSR1, libc::SIGUSR2]).collect();
+        // As many hosts do it, only one is taken, which may be the library's.
+        let (one, others) = all.split_last().expect("some");
+        others.iter().skip(3).copied().for_each(handle);
         let context = Context::new();
         let plugin = context.plugin(timed(ENDLESS, 20));
-        let trapping = context.plugin("(module (func (export \"f\") unreachable) (func $g (export \"g\") (call $g)))");
+        let is_stopped = || assert_eq!(plugin.call("calls", "").error(), TIMEOUT);
+        is_stopped();
+        all_are_seen(&others[3..]);
+        for signal in &all[..3] {
+            handle(*signal);
+            is_stopped();
+            all_are_seen(&[*signal]);
+        }
+        // All are taken, from before and once more from after.
+        handle(*one);
+        all.iter().copied().for_each(handle);
+        is_stopped();
+        all_are_seen(&all);
+    });
+}
+
+/// Faults in a host's own code are its handlers', and those in a plugin's the library's.
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+#[expect(unsafe_code, reason = "faults")]
+#[test]
+fn hosts_may_handle_faults() {
+    use std::mem;
+    use std::ptr;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    type Handler = extern "C" fn(i32, *mut libc::siginfo_t, *mut libc::c_void);
+
+    #[unsafe(naked)]
+    extern "C" fn illegal() {
+        std::arch::naked_asm!("ud2", "ret")
+    }
+    #[unsafe(naked)]
+    extern "C" fn null() {
+        std::arch::naked_asm!("mov byte ptr [0], 0", "ret")
+    }
+    /// Each with its signal, and how long the instruction is that comes first in it.
+    const FAULTS: [(i32, extern "C" fn(), usize); 2] = [(libc::SIGILL, illegal, 2), (libc::SIGSEGV, null, 8)];
+
+    static SEEN: [AtomicUsize; 2] = [AtomicUsize::new(0), AtomicUsize::new(0)];
+    static BEFORE: [[AtomicUsize; 2]; 2] = [const { [const { AtomicUsize::new(0) }; 2] }; 2];
+
+    /// The host's handler from before the library's (0), or from after (1).
+    extern "C" fn handle<const WHEN: usize>(signal: i32, info: *mut libc::siginfo_t, context: *mut libc::c_void) {
+        // SAFETY: the kernel passes the thread's context.
+        let address = unsafe { &mut (*context.cast::<libc::ucontext_t>()).uc_mcontext.gregs[libc::REG_RIP as usize] };
+        let which = FAULTS.iter().position(|(number, ..)| *number == signal).expect("one of them");
+        let (_, function, length) = FAULTS[which];
+        if *address as usize == function as usize {
+            SEEN[WHEN].fetch_add(1, Ordering::Relaxed);
+            *address += length as i64;
+            return;
+        }
+        let before = BEFORE[WHEN][which].load(Ordering::Relaxed);
+        assert!(before != libc::SIG_DFL && before != libc::SIG_IGN, "a fault of nobody's");
+        // SAFETY: both Rust's and the library's handlers are of this kind.
+        let before = unsafe { mem::transmute::<usize, Handler>(before) };
+        before(signal, info, context);
+    }
+    fn install(when: usize, handler: Handler) {
+        for ((signal, ..), place) in FAULTS.into_iter().zip(&BEFORE[when]) {
+            // SAFETY: all zeros are a valid value of it.
+            let (mut new, mut old): (libc::sigaction, libc::sigaction) = unsafe { (mem::zeroed(), mem::zeroed()) };
+            new.sa_sigaction = handler as usize;
+            new.sa_flags = libc::SA_SIGINFO | libc::SA_ONSTACK | libc::SA_NODEFER;
+            // SAFETY: the handler is of the kind that the flags say.
+            assert_eq!(unsafe { libc::sigaction(signal, ptr::from_ref(&new), ptr::from_mut(&mut old)) }, 0);
+            place.store(old.sa_sigaction, Ordering::Relaxed);
+        }
+    }
+    crate::child::alone("stop::hosts_may_handle_faults", || {
+        let faults = || FAULTS.iter().for_each(|(_, function, _)| function());
+        let seen = || SEEN.each_ref().map(|seen| seen.load(Ordering::Relaxed));
+        install(0, handle::<0>);
+        faults();
+        assert_eq!(seen(), [2, 0]);
+        let context = Context::new();
+        let plugin = context.plugin(timed(ENDLESS, 20));
+        let trapping = context.plugin(
+            r#"(module (memory 1) (func (export "f") unreachable) (func $g (export "g") (call $g))
+                (func (export "h") (drop (i32.load (i32.const -1)))))"#,
+        );
         let all_is_well = || {
             assert_eq!(plugin.call("calls", "").error(), TIMEOUT);
-            assert!(trapping.call("f", "").error().contains("unreachable"));
-            assert!(trapping.call("g", "").error().contains("call stack exhausted"));
+            for (name, trap) in [("f", "unreachable"), ("g", "call stack exhausted"), ("h", "out of bounds memory")] {
+                assert!(trapping.call(name, "").error().contains(trap), "{name}");
+            }
         };
         all_is_well();
-        before.iter().copied().for_each(raise);
-        assert_eq!(SEEN.load(Ordering::Relaxed), before.len(), "each one's, also of the signal that the library uses");
-        // Afterwards a host takes them all; it is not asked to pass on what it does not know.
-        before.iter().copied().for_each(handle);
+        faults();
+        assert_eq!(seen(), [4, 0]);
+        install(1, handle::<1>);
         all_is_well();
-        handle(libc::SIGUSR1);
-        raise(libc::SIGUSR1);
-        assert_eq!(SEEN.load(Ordering::Relaxed), before.len() + 1);
+        faults();
+        assert_eq!(seen(), [4, 2]);
     });
 }
 
@@ -497,23 +631,40 @@ fn a_forked_process_has_timeouts_too() {
     });
 }
 
+/// What was asked for is given up, too: the server sees that nobody is there any more.
 #[cfg(feature = "http")]
 #[test]
 fn requests_are_dropped() {
     use crate::server::{Server, Step};
-    let server = Server::always(vec![Step::Stall]);
-    let query = json!({"url": server.url("/")}).to_string();
-    crate::http::with_kitchens(r#""allowed_hosts": ["127.0.0.1"]"#, |abi, plugin| {
-        let handle = plugin.cancel_handle();
-        let start = Instant::now();
-        thread::scope(|scope| {
-            let running = scope.spawn(|| plugin.call("http", &query));
-            // It waits for the answer by then.
-            thread::sleep(Duration::from_millis(100));
-            assert!(handle.cancel());
-            assert_eq!(running.join().expect("no panic").error(), CANCELLED, "{abi}");
+    let head = b"HTTP/1.1 200 OK\r\ncontent-length: 1000000\r\n\r\n".to_vec();
+    let cases = [
+        ("waits for the head", vec![Step::Stall]),
+        ("has half of the head", vec![Step::Send(head[..20].to_vec()), Step::Stall]),
+        ("waits for the body", vec![Step::Send(head.clone()), Step::Stall]),
+        ("reads the body", vec![Step::Send(head), Step::Repeat(b"x".to_vec(), Duration::from_millis(10))]),
+    ];
+    for (case, steps) in cases {
+        let server = Server::always(steps);
+        let query = json!({"url": server.url("/")}).to_string();
+        let mut asked = 0;
+        crate::http::with_kitchens(r#""allowed_hosts": ["127.0.0.1"]"#, |abi, plugin| {
+            let handle = plugin.cancel_handle();
+            let start = Instant::now();
+            asked += 1;
+            thread::scope(|scope| {
+                let running = scope.spawn(|| plugin.call("http", &query));
+                while server.seen().len() < asked {
+                    thread::sleep(Duration::from_millis(1));
+                }
+                thread::sleep(Duration::from_millis(50));
+                assert!(handle.cancel());
+                assert_eq!(running.join().expect("no panic").error(), CANCELLED, "{abi}: {case}");
+            });
+            while server.left() < asked {
+                assert!(start.elapsed() < LATE, "{abi}: {case}: the connection is still there");
+                thread::sleep(Duration::from_millis(1));
+            }
+            assert_eq!(plugin.call_only("output_twice", b"x"), 0, "{abi}");
         });
-        assert!(start.elapsed() < LATE);
-        assert_eq!(plugin.call_only("output_twice", b"x"), 0, "{abi}");
-    });
+    }
 }
