@@ -139,7 +139,7 @@ fuzz-smoke: ## fuzz with every target for SMOKE_SECONDS, until one finds somethi
 	    target/release/$$target -max_total_time=$(SMOKE_SECONDS) $(FUZZ_FLAGS) -artifact_prefix=target/fuzz/$$target- $$corpus \
 	        >$$corpus.log 2>&1 || { tail -n 40 $$corpus.log; \
 	        echo "make fuzz-smoke: $$target has found something; all of it is in $$corpus.log" >&2; exit 1; }; \
-	    echo "$$target: $$(grep '^Done' $$corpus.log)"; \
+	    echo "$$target:" $$(grep '^Done' $$corpus.log; grep '^Compilers' $$corpus.log); \
 	done
 
 lint: ## rustfmt and clippy

@@ -84,11 +84,14 @@ rust() {
     run "command line" cargo_results "${CARGO:-cargo}" test --release --locked -p extism-wasmer-cli --no-fail-fast
 }
 
+have_llvm() { # SUBJECT
+    [ -x "${LLVM_SYS_221_PREFIX:-/usr/lib/llvm-22}/bin/llvm-config" ] && return
+    missing "$1" "LLVM 22" "llvm-22-dev libpolly-22-dev zlib1g-dev libzstd-dev"
+    false
+}
+
 compilers() {
-    if ! [ -x "${LLVM_SYS_221_PREFIX:-/usr/lib/llvm-22}/bin/llvm-config" ]; then
-        missing "compilers" "LLVM 22" "llvm-22-dev libpolly-22-dev zlib1g-dev libzstd-dev"
-        return
-    fi
+    have_llvm "compilers" || return
     # Each compiler fills a store, on which the library without compilers then runs the same tests.
     stores=$PWD/target/stores
     rm -rf "$stores"
@@ -113,8 +116,10 @@ models() {
     run "threads in many orders" case_results "$make" --no-print-directory models
 }
 
+# With all compilers, as one target compares them.
 fuzz() {
-    run "fuzzing" case_results "$make" --no-print-directory fuzz-smoke
+    have_llvm "fuzzing" || return
+    run "fuzzing" case_results "$make" --no-print-directory fuzz-smoke FEATURES=llvm,singlepass
 }
 
 c() {

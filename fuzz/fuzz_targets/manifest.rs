@@ -108,7 +108,8 @@ const TEXTS: [&str; 24] = [
 /// Keys of the top level other than `wasm`, of `memory`, and of modules.
 const KEYS: [&str; 8] =
     ["memory", "config", "allowed_hosts", "allowed_paths", "timeout_ms", "compiler", "fuel", "unknown"];
-const MEMORY_KEYS: [&str; 5] = ["max", "max_pages", "max_http_response_bytes", "max_var_bytes", "unknown"];
+const MEMORY_KEYS: [&str; 7] =
+    ["max", "max_pages", "max_http_response_bytes", "max_var_bytes", "max_table_elements", "max_log_bytes", "unknown"];
 const MODULE_KEYS: [&str; 8] = ["name", "name", "hash", "url", "path", "method", "headers", "header"];
 
 fn manifest(noise: &mut Unstructured<'_>) -> Result<Value> {

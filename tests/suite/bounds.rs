@@ -198,25 +198,17 @@ fn messages_are_cut() {
     });
 }
 
-/// A full disk costs lines of the log and nothing else.
-#[test]
-fn a_log_that_cannot_be_written_disturbs_nobody() {
-    child::alone("bounds::a_log_that_cannot_be_written_disturbs_nobody", || {
-        assert!(crate::log::set(Some("/dev/full"), Some("info")));
-        let context = Context::new();
-        let plugin = context.plugin(fixture("kitchen.v1"));
-        for _ in 0..3 {
-            assert_eq!(plugin.answer("log", "warn:lost"), "");
-        }
-    });
-}
-
 #[cfg(feature = "compiler")]
 #[test]
 fn proposals_that_cannot_be_bounded_are_off() {
     let context = Context::new();
     for (module, reason) in [
         ("(module (memory 1 1 shared))", "threads"),
+        // Would wait until another thread wakes it, and there is none.
+        (
+            r#"(module (memory 1) (func (export "f") (drop (memory.atomic.wait32 (i32.const 0) (i32.const 0) (i64.const -1)))))"#,
+            "threads",
+        ),
         ("(module (tag) (func (export \"f\") (throw 0)))", "exceptions"),
         ("(module (memory i64 1))", "memory64"),
     ] {

@@ -4,16 +4,34 @@
 #![expect(unsafe_code, reason = "limits of the process are the system's")]
 
 use std::fs::{self, File};
+use std::path::Path;
+#[cfg(feature = "compiler")]
+use std::path::PathBuf;
+#[cfg(feature = "compiler")]
+use std::time::{Duration, UNIX_EPOCH};
 
 use crate::child;
 use crate::host::{Context, Plugin, manifest};
 
-/// Answers 1; traps; grows its memory by a GiB; never ends.
+/// Answers 1; traps; never ends.
 const MODULE: &str = r#"(module (memory 1)
     (func (export "one") (result i32) (i32.const 1))
     (func (export "trap") (i32.store (i32.const -1) (i32.const 1)))
-    (func (export "grow") (result i32) (memory.grow (i32.const 16384)))
     (func (export "forever") (loop (br 0))))"#;
+
+/// The same, and asks for a GiB: in its memory, which answers how many pages there were before; in a block, in both ABIs.
+const HUNGRY: &str = r#"(module
+    (import "env" "extism_alloc" (func $alloc (param i64) (result i64)))
+    (import "extism:host/env" "alloc" (func $alloc_or_none (param i64) (result i64)))
+    (memory 1)
+    (func (export "one") (result i32) (i32.const 1))
+    (func (export "trap") (i32.store (i32.const -1) (i32.const 1)))
+    (func (export "grow") (result i32) (local $pages i32)
+        (local.set $pages (memory.grow (i32.const 16384)))
+        (i32.store8 (i32.sub (i32.shl (memory.size) (i32.const 16)) (i32.const 1)) (i32.const 1))
+        (local.get $pages))
+    (func (export "block") (result i32) (i64.eqz (call $alloc (i64.const 0x40000000))))
+    (func (export "block_or_none") (result i32) (i64.eqz (call $alloc_or_none (i64.const 0x40000000)))))"#;
 
 fn all_is_well(plugin: &Plugin<'_>) {
     assert_eq!(plugin.call_only("one", b""), 1);
@@ -33,10 +51,11 @@ fn limit(resource: libc::__rlimit_resource_t, to: u64) -> u64 {
     before
 }
 
-/// The address space that this process takes, in bytes.
-fn address_space() -> u64 {
-    let pages = fs::read_to_string("/proc/self/statm").expect("Linux");
-    pages.split(' ').next().expect("a number").parse::<u64>().expect("a number") * 4096
+/// What this process takes of something, in bytes, by its name in `/proc/self/status`.
+fn taken(name: &str) -> u64 {
+    let status = fs::read_to_string("/proc/self/status").expect("Linux");
+    let line = status.lines().find(|line| line.starts_with(name)).expect("it is there");
+    line.split_whitespace().nth(1).expect("a number").parse::<u64>().expect("a number") << 10
 }
 
 #[test]
@@ -45,7 +64,7 @@ fn no_address_space() {
         let context = Context::new();
         let plugin = context.plugin(MODULE);
         all_is_well(&plugin);
-        let before = limit(libc::RLIMIT_AS, address_space() + (1 << 30));
+        let before = limit(libc::RLIMIT_AS, taken("VmSize:") + (1 << 30));
         let error = context.refusal(MODULE);
         println!("{error}");
         assert!(error.contains("memory") && error.contains("Cannot allocate"), "{error}");
@@ -53,7 +72,7 @@ fn no_address_space() {
         all_is_well(&plugin);
 
         // Until nothing more fits.
-        limit(libc::RLIMIT_AS, address_space() + (100 << 30));
+        limit(libc::RLIMIT_AS, taken("VmSize:") + (100 << 30));
         let mut plugins = Vec::new();
         while let Ok(plugin) = context.create(MODULE, false) {
             plugins.push(plugin);
@@ -64,6 +83,39 @@ fn no_address_space() {
         all_is_well(&context.plugin(MODULE));
         limit(libc::RLIMIT_AS, before);
         all_is_well(&context.plugin(MODULE));
+    });
+}
+
+/// What a plugin asks for and the system refuses, it is told; what it has stays, and it is given more when there is more.
+#[test]
+fn no_room_to_grow() {
+    child::alone("faults::no_room_to_grow", || {
+        let context = Context::new();
+        for (resource, name) in [(libc::RLIMIT_AS, "VmSize:"), (libc::RLIMIT_DATA, "VmData:")] {
+            let plugin = context.plugin(HUNGRY);
+            let grow = || {
+                let pages = plugin.call_only("grow", b"");
+                assert_eq!(context.error(plugin.id), None, "{name}");
+                pages
+            };
+            let before = limit(resource, taken(name) + (512 << 20));
+            for _ in 0..3 {
+                let block = plugin.call("block", "");
+                assert!(block.error().contains("failed to grow memory by 1073741824"), "{name}: {block:?}");
+                let none = plugin.call("block_or_none", "");
+                assert_eq!((none.code, none.error()), (1, ""), "{name}");
+                all_is_well(&plugin);
+            }
+            // The address space of a memory may be its own from the start; pages are not.
+            let grown = grow();
+            assert!(grown == -1 || grown == 1 && resource == libc::RLIMIT_AS, "{name}: {grown}");
+            all_is_well(&plugin);
+
+            limit(resource, before);
+            assert!(grow() > 0, "{name}");
+            assert_eq!(["block", "block_or_none"].map(|function| plugin.call_only(function, b"")), [0, 0], "{name}");
+            all_is_well(&plugin);
+        }
     });
 }
 
@@ -133,14 +185,30 @@ fn no_room() {
     }
 }
 
+/// What does not fit on the log's disk is lost, and nothing else; when there is room again, lines are written again.
 #[test]
 fn a_full_log() {
-    child::alone("faults::a_full_log", || {
-        let path = c"/dev/full";
-        // SAFETY: both are C strings.
-        assert!(unsafe { extism::ffi::extism_log_file(path.as_ptr(), c"trace".as_ptr()) });
-        all_is_well(&Context::new().plugin(MODULE));
-    });
+    const TEST: &str = "faults::a_full_log";
+    if child::case().is_some() {
+        let place = std::env::var("PLACE").expect("the parent sets it");
+        let at = |name: &str| Path::new(&place).join(name);
+        assert!(crate::log::set(at("log").to_str(), Some("trace")));
+        let context = Context::new();
+        let plugin = context.plugin(crate::host::fixture("kitchen.v1"));
+        assert_eq!(plugin.answer("log", "warn:first"), "");
+        assert!(fs::write(at("ballast"), [0; 100_000]).is_err());
+        for _ in 0..10 {
+            assert_eq!(plugin.answer("log", format!("warn:{}", "lost".repeat(1000))), "");
+            all_is_well(&context.plugin(MODULE));
+        }
+        fs::remove_file(at("ballast")).expect("ours");
+        assert_eq!(plugin.answer("log", "warn:last"), "");
+        let log = fs::read_to_string(at("log")).expect("text");
+        assert!(log.contains(" - first\n") && log.ends_with(" - last\n") && log.len() < 10_000, "{log}");
+        return;
+    }
+    let folder = tempfile::tempdir().expect("a folder");
+    child::mounted(TEST, "full", (folder.path(), "size=16k"), &[("PLACE", folder.path().as_ref())]);
 }
 
 /// There is no place for temporary files, no home, and no cache.
@@ -157,7 +225,7 @@ fn nowhere_to_write() {
     for home in ["/proc/nonexistent", "/tmp", ""] {
         let home: &std::ffi::OsStr = home.as_ref();
         let variables = [("TMPDIR", nowhere), ("HOME", home), ("XDG_CACHE_HOME", home), ("EXTISM_CACHE_DIR", home)];
-        child::mounted(TEST, "", (std::path::Path::new("/tmp"), "ro"), &variables);
+        child::mounted(TEST, "", (Path::new("/tmp"), "ro"), &variables);
     }
 }
 
@@ -181,32 +249,63 @@ fn no_room_for_a_plugin() {
     child::mounted(TEST, "full", (folder.path(), "size=4k"), &[("PLACE", folder.path().as_ref())]);
 }
 
-/// The clock that people set says when files were written, and nothing else: not when a call has to end.
+/// The clock that people set says when files were written, and nothing else. It may have been put forward or back since by
+/// any time: the store goes on to be used, keeps its bound, and what is used is of now.
 #[cfg(feature = "compiler")]
 #[test]
 fn clocks_that_jump() {
     const TEST: &str = "faults::clocks_that_jump";
-    if child::case().is_some() {
-        return all_is_well(&Context::new().plugin(MODULE));
+    let module = |number: u32| format!(r#"(module (func (export "number") (result i32) (i32.const {number})))"#);
+    let answers = |number| assert_eq!(Context::new().plugin(module(number)).call_only("number", b""), number as i32);
+    match child::case().as_deref() {
+        None => {}
+        Some("fill") => return (0..20).for_each(answers),
+        Some("use") => return assert_eq!(crate::log::warnings(|| answers(0)), [""; 0]),
+        Some(_) => return assert_eq!(crate::log::warnings(|| (0..40).for_each(answers)), [""; 0]),
     }
-    let folder = tempfile::tempdir().expect("a folder");
-    let variables = [("EXTISM_CACHE_DIR", folder.path().as_ref()), ("EXTISM_CACHE_MAX_BYTES", "100000".as_ref())];
-    child::run(TEST, "fill", &variables);
-    for seconds in [0, 4_102_444_800, 253_402_300_799] {
-        let time = std::time::UNIX_EPOCH + std::time::Duration::from_secs(seconds);
-        let mut changed = 0;
-        let mut folders = vec![folder.path().to_owned()];
-        while let Some(folder) = folders.pop() {
-            for entry in fs::read_dir(folder).expect("readable").map(|entry| entry.expect("readable").path()) {
-                if entry.is_dir() && !entry.is_symlink() {
-                    folders.push(entry);
-                } else if entry.is_file() {
-                    File::options().write(true).open(&entry).expect("ours").set_modified(time).expect("ours");
-                    changed += 1;
-                }
-            }
+    // In seconds since 1970.
+    for time in [-1, 0, 4_102_444_800, 253_402_300_799] {
+        let folder = tempfile::tempdir().expect("a folder");
+        let run = |case: &str, bytes: u64| {
+            let bytes = bytes.to_string();
+            let variables = [("EXTISM_CACHE_DIR", folder.path().as_ref()), ("EXTISM_CACHE_MAX_BYTES", bytes.as_ref())];
+            child::run(TEST, case, &variables);
+        };
+        run("fill", 1 << 30);
+        let all = files(folder.path());
+        assert_eq!(all.len(), 20);
+        let size: u64 = all.iter().map(|file| fs::metadata(file).expect("ours").len()).sum();
+        let left_over = all[0].with_file_name(".new-1-0-0");
+        fs::write(&left_over, "").expect("ours");
+        for file in all.iter().chain([&left_over]) {
+            set_modified(file, time);
         }
-        assert!(changed > 0);
-        child::run(TEST, "use", &variables);
+        run("use", 1 << 30);
+        let is_of_now = |file: &&PathBuf| {
+            let age = fs::metadata(file).and_then(|found| found.modified()).expect("ours").elapsed();
+            age.is_ok_and(|age| age < Duration::from_secs(600))
+        };
+        assert_eq!(all.iter().filter(is_of_now).count(), 1, "{time}: what was used, and nothing else");
+        // Twice as many do not fit.
+        run("use all and more", size);
+        let left: u64 = files(folder.path()).iter().map(|file| fs::metadata(file).expect("ours").len()).sum();
+        assert!(left > size / 2 && left <= size, "{time}: {left} of {size} bytes");
+        assert_eq!(left_over.exists(), time > 0, "{time}: what was left behind long ago goes");
     }
+}
+
+/// The files in a store that hold code.
+#[cfg(feature = "compiler")]
+fn files(store: &Path) -> Vec<PathBuf> {
+    let list = |folder: PathBuf| fs::read_dir(folder).expect("readable").map(|entry| entry.expect("readable").path());
+    let files = list(store.join("modules")).flat_map(list);
+    files.filter(|file| !file.to_string_lossy().contains("/.new-")).collect()
+}
+
+/// Says that a file was written last so many seconds after 1970.
+#[cfg(feature = "compiler")]
+fn set_modified(file: &Path, seconds: i64) {
+    let span = Duration::from_secs(seconds.unsigned_abs());
+    let time = if seconds < 0 { UNIX_EPOCH - span } else { UNIX_EPOCH + span };
+    File::options().write(true).open(file).expect("ours").set_modified(time).expect("ours");
 }

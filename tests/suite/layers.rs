@@ -134,3 +134,15 @@ fn unsafe_stands_only_where_the_house_says() {
         assert!(expected || !found, "{} has unsafe code", path.display());
     }
 }
+
+#[test]
+fn manifests_are_fuzzed_with_every_key() {
+    let read = |path: &str| fs::read_to_string(root().join(path)).expect("sources are text");
+    let (fields, target) = (read("src/manifest/fields.rs"), read("fuzz/fuzz_targets/manifest.rs"));
+    let keys = code_lines(&fields).filter_map(|line| line.strip_prefix("pub(super) ")?.split_once(": "));
+    let keys: Vec<_> = keys.map(|(key, _)| key).collect();
+    assert!(keys.len() > 20, "only {keys:?} were found");
+    for key in keys {
+        assert!(target.contains(&format!("\"{key}\"")), "fuzz/fuzz_targets/manifest.rs lacks `{key}`");
+    }
+}

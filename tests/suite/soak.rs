@@ -1,7 +1,7 @@
 //! Much of everything, for long: calls that end, trap and are stopped, updates and frees, on many threads. What the process has
-//! afterwards is what it had early on. `make soak` does a million calls.
+//! at the end is what it had after a quarter of that. `make soak` does a million calls.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 
 use crate::child;
@@ -71,26 +71,48 @@ fn soak(calls: u64) {
     for plugin in plugins.iter().flatten() {
         while plugin.call("grow", "").code == -1 {}
     }
-    let stopped = AtomicU64::new(0);
-    let mut part = |seed: u64, calls: u64| {
+    let stopped = Stopped::default();
+    let mut done = 0;
+    let samples = [1, 25, 50, 100].map(|percent| {
+        let upto = calls * percent / 100;
         thread::scope(|scope| {
             let threads = plugins.iter_mut().enumerate().map(|(thread, own)| {
                 let (context, manifests, stopped) = (&context, &manifests, &stopped);
-                let mut noise = noise(seed + thread as u64);
+                let mut noise = noise(THREADS * percent + thread as u64);
                 scope.spawn(move || {
                     let mut below = |bound: u64| noise.next().expect("no end") % bound;
-                    (0..calls / THREADS).for_each(|_| one(context, manifests, own, &mut below, stopped));
+                    (done / THREADS..upto / THREADS).for_each(|_| one(context, manifests, own, &mut below, stopped));
                 })
             });
             // Joined one by one, as a scope does not wait until its threads are gone.
             let threads: Vec<_> = threads.collect();
             threads.into_iter().for_each(|thread| thread.join().expect("no panic"));
         });
-        Holdings::now()
-    };
-    let (early, end) = (part(0, calls / 100), part(THREADS, calls - calls / 100));
-    println!("{calls} calls, {} stopped", stopped.load(Ordering::Relaxed));
-    early.assert_kept(&end);
+        done = upto;
+        let sample = Holdings::now();
+        println!("{percent:3} %: {sample}");
+        sample
+    });
+    let [cancelled, late] = [&stopped.cancelled, &stopped.late].map(|count| count.load(Ordering::Relaxed));
+    println!("{calls} calls, {cancelled} of them cancelled, {late} out of time");
+    assert!(cancelled > 0 && late > 0);
+    samples[1].assert_kept(&samples[3]);
+}
+
+/// How many calls without an end were stopped.
+#[derive(Default)]
+struct Stopped {
+    cancelled: AtomicU64,
+    /// By their timeout, before anybody cancelled them.
+    late: AtomicU64,
+}
+
+impl Stopped {
+    fn count(&self, error: &str) {
+        let count = if error.contains("cancelled") { &self.cancelled } else { &self.late };
+        assert!(error.contains("cancelled") || error.contains("timeout"), "{error}");
+        count.fetch_add(1, Ordering::Relaxed);
+    }
 }
 
 /// On a machine that does much else, anything may take too long.
@@ -104,7 +126,7 @@ fn one<'a>(
     manifests: &[String],
     own: &mut [Plugin<'a>],
     below: &mut impl FnMut(u64) -> u64,
-    stopped: &AtomicU64,
+    stopped: &Stopped,
 ) {
     let place = below(own.len() as u64) as usize;
     let manifest = &manifests[below(MODULES) as usize];
@@ -118,17 +140,18 @@ fn one<'a>(
         2 => {
             let error = plugin.call("forever", "").error().to_owned();
             assert!(error.contains("timeout"), "{error}");
-            stopped.fetch_add(1, Ordering::Relaxed);
+            stopped.count(&error);
         }
         3 => {
             let handle = plugin.cancel_handle();
+            let is_over = AtomicBool::new(false);
             thread::scope(|scope| {
-                let canceller = scope.spawn(|| handle.cancel());
+                let canceller = scope.spawn(|| while !handle.cancel() && !is_over.load(Ordering::Relaxed) {});
                 let error = plugin.call("forever", "").error().to_owned();
-                assert!(error.contains("cancelled") || error.contains("timeout"), "{error}");
+                is_over.store(true, Ordering::Relaxed);
+                stopped.count(&error);
                 canceller.join().expect("no panic");
             });
-            stopped.fetch_add(1, Ordering::Relaxed);
         }
         4 => assert_trap(plugin.call("trap", "").error(), "out of bounds"),
         5 => assert_trap(plugin.call("deep", "").error(), "call stack exhausted"),
