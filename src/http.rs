@@ -12,7 +12,8 @@ mod request;
 use std::fmt;
 use std::io::{self, Read};
 use std::net::IpAddr;
-use std::sync::LazyLock;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
 
 use thiserror::Error;
@@ -64,9 +65,38 @@ pub(crate) struct Client {
     guarded: Agent,
 }
 
+/// Counts threads that wait for the network.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Waiting(Arc<AtomicUsize>);
+
+impl Waiting {
+    /// How many there are.
+    pub(crate) fn count(&self) -> usize {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    /// One more, until what is returned is dropped.
+    pub(crate) fn one(&self) -> OneWaiting {
+        self.0.fetch_add(1, Ordering::Relaxed);
+        OneWaiting(Arc::clone(&self.0))
+    }
+}
+
+/// See [`Waiting::one`].
+#[derive(Debug)]
+pub(crate) struct OneWaiting(Arc<AtomicUsize>);
+
+impl Drop for OneWaiting {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
 impl Client {
-    pub(crate) fn new() -> Self {
-        Self { open: agent(Guard { open: true }), guarded: agent(Guard { open: false }) }
+    /// One whose threads are counted in `waiting`.
+    pub(crate) fn new(waiting: &Waiting) -> Self {
+        let agent = |open| agent(Guard { open, waiting: waiting.clone() });
+        Self { open: agent(true), guarded: agent(false) }
     }
 
     /// Ends the connections that are there, whatever is waited for, and makes no more. Who is looking up a host, or connecting, comes

@@ -135,23 +135,18 @@ pub(crate) fn leave_if_stopped() {
 struct ThisThread {
     /// The record of what it runs.
     current: Cell<Option<&'static Record>>,
-    /// The kernel's number of it; 0 as long as that is not known.
+    /// The kernel's number of it; 0 as long as it is not ready for the signal.
     number: Cell<i32>,
-    /// The signal that it is ready for.
-    signal: Cell<i32>,
 }
 
 thread_local! {
-    static THREAD: ThisThread =
-        const { ThisThread { current: Cell::new(None), number: Cell::new(0), signal: Cell::new(0) } };
+    static THREAD: ThisThread = const { ThisThread { current: Cell::new(None), number: Cell::new(0) } };
 }
 
 impl ThisThread {
     fn number(&self) -> i32 {
-        if self.number.get() == 0 || self.signal.get() != signal::current() {
-            let (number, signal) = signal::prepare();
-            self.number.set(number);
-            self.signal.set(signal);
+        if self.number.get() == 0 {
+            self.number.set(signal::prepare());
         }
         self.number.get()
     }

@@ -34,6 +34,9 @@ pub(crate) struct Limits {
 /// others are [`Spare`].
 const RESERVATIONS: u32 = 8;
 
+/// How many of those a plugin may have: as many as a command library has instances.
+const MAX_SPARE: u32 = 256;
+
 /// One of the reservations that all plugins together may have beyond those: with many empty memories, a plugin could take up the
 /// address space of all.
 #[derive(Debug)]
@@ -45,8 +48,8 @@ impl Spare {
     fn take() -> Result<Self, MemoryError> {
         let taken = SPARE_LEFT.try_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1));
         taken.map(|_| Self).map_err(|_| {
-            MemoryError::Generic(format!(
-                "more than {RESERVATIONS} memories, of 8 GiB of address space each, and plugins of this process have too many of such"
+            MemoryError::Region(format!(
+                "each takes 8 GiB of address space, and beyond {RESERVATIONS} of a plugin there is no more for any plugin"
             ))
         })
     }
@@ -98,11 +101,11 @@ pub(crate) struct Tables {
 }
 
 impl Tables {
-    /// These, and `number` times those of another `module`.
+    /// These, and those of `number` instances of another `module`, all but one of which may never be made.
     pub(crate) fn and(self, module: &ModuleInfo, number: u32) -> Self {
         let own = || module.tables.values().skip(module.num_imported_tables);
         let count = u32::try_from(own().count()).unwrap_or(u32::MAX).saturating_mul(number);
-        let elements = own().fold(0_u32, |sum, table| sum.saturating_add(table.minimum)).saturating_mul(number);
+        let elements = own().fold(0_u32, |sum, table| sum.saturating_add(table.minimum));
         Self { count: self.count.saturating_add(count), elements: self.elements.saturating_add(elements) }
     }
 }
@@ -122,7 +125,7 @@ pub(crate) fn store(plugin: &CompiledPlugin, limits: Limits, imports_memory: boo
         data: Arc::clone(&plugin.data),
         max_table_elements: limits.max_table_elements,
         table_share: limits.max_table_elements.saturating_sub(tables.elements) / tables.count.max(1),
-        reservations_left: AtomicU32::new(RESERVATIONS),
+        reservations_left: AtomicU32::new(RESERVATIONS + MAX_SPARE),
         table_elements_left: AtomicU32::new(limits.max_table_elements),
     };
     let mut engine = plugin.engine.clone();
@@ -196,11 +199,18 @@ impl PluginTunables {
         image: Option<(&Image, u64)>,
         make: impl FnOnce() -> Result<VMMemory, MemoryError>,
     ) -> Result<VMMemory, MemoryError> {
-        let is_reservation = matches!(style, MemoryStyle::Static { .. });
-        let own = |left: u32| left.checked_sub(1);
-        let is_spare =
-            is_reservation && self.reservations_left.try_update(Ordering::Relaxed, Ordering::Relaxed, own).is_err();
-        let spare = if is_spare { Some(Spare::take()?) } else { None };
+        let is_reservation = *style == MemoryStyle::Static;
+        let mut spare = None;
+        if is_reservation {
+            let one = |left: u32| left.checked_sub(1);
+            let left = self.reservations_left.try_update(Ordering::Relaxed, Ordering::Relaxed, one).map_err(|_| {
+                let most = RESERVATIONS + MAX_SPARE;
+                MemoryError::Region(format!("each takes 8 GiB of address space, and a plugin has at most {most}"))
+            })?;
+            if left <= MAX_SPARE {
+                spare = Some(Spare::take()?);
+            }
+        }
         let budget = self.budget.clone();
         if let Some(budget) = &budget {
             budget.take(ty.minimum.0)?;

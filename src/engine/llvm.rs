@@ -22,7 +22,5 @@ fn config() -> Box<dyn wasmer::sys::CompilerConfig> {
     use wasmer::sys::{LLVM, LLVMOptLevel};
     let mut config = LLVM::new();
     config.opt_level(LLVMOptLevel::Aggressive);
-    #[cfg(target_arch = "x86_64")]
-    let config = super::room::WithRoom(config);
-    Box::new(config)
+    Box::new(super::room::WithRoom(config))
 }

@@ -18,7 +18,7 @@ mod machine;
 #[cfg_attr(not(feature = "compiler"), path = "make_absent.rs")]
 mod make;
 mod request;
-#[cfg(target_arch = "x86_64")]
+#[cfg(any(target_arch = "x86_64", feature = "llvm"))]
 mod room;
 mod shared;
 mod singlepass;

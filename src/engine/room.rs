@@ -5,8 +5,6 @@
 //! touched before it begins. What finds no page there is the plugin's own stack overflow, and nothing has been taken.
 #![expect(unsafe_code, reason = "the stack is touched below what is in use")]
 
-use std::arch::asm;
-
 /// In bytes: what such a function may need, walking the stack for a trap included.
 const ROOM: usize = 32 << 10;
 
@@ -19,12 +17,15 @@ fn places() -> impl Iterator<Item = usize> {
 }
 
 /// Goes on if this thread, which runs a plugin, has the room; else it ends the plugin's call.
+#[cfg(target_arch = "x86_64")]
 #[inline(always)]
 pub(super) fn find() {
     for place in places() {
         // SAFETY: it reads a byte and forgets it. What is there belongs to this stack; or to the page behind its end, and Wasmer
         // makes a trap of the fault, as nothing else is between the plugin and here.
-        unsafe { asm!("test byte ptr [rsp + {}], 0", in(reg) place.wrapping_neg(), options(nostack, readonly)) };
+        unsafe {
+            std::arch::asm!("test byte ptr [rsp + {}], 0", in(reg) place.wrapping_neg(), options(nostack, readonly))
+        };
     }
 }
 
@@ -42,11 +43,11 @@ mod thunks {
     use wasmer_compiler::types::section::{CustomSection, CustomSectionProtection, SectionBody, SectionIndex};
     use wasmer_compiler::{Compiler, FunctionBodyData, ModuleMiddleware, ModuleTranslationState};
     use wasmer_types::entity::{EntityRef as _, PrimaryMap};
-    use wasmer_types::target::Target;
+    use wasmer_types::target::{Architecture, OperatingSystem, Target};
     use wasmer_types::{CompilationProgressCallback, CompileError, Features, LibCall, LocalFunctionIndex};
 
-    /// A compiler whose code calls Wasmer's functions by name. In what it makes, those calls lead to thunks, which find the room
-    /// and go on where the call would have gone.
+    /// A compiler whose code calls Wasmer's functions by name. In what it makes for Linux on x86-64, those calls lead to thunks, which
+    /// find the room and go on where the call would have gone.
     #[derive(Debug)]
     pub(in super::super) struct WithRoom<T>(pub(in super::super) T);
 
@@ -87,13 +88,19 @@ mod thunks {
             progress: Option<&CompilationProgressCallback>,
         ) -> Result<Compilation, CompileError> {
             let mut compiled = self.0.compile_module(target, module, description, translation, functions, progress)?;
+            let triple = target.triple();
+            if triple.architecture != Architecture::X86_64 || triple.operating_system != OperatingSystem::Linux {
+                return Ok(compiled);
+            }
             match &mut compiled {
-                Compilation::Rkyv { compilation, .. } => add_thunks(compilation),
+                Compilation::Rkyv { compilation, .. } => {
+                    add_thunks(compilation);
+                    Ok(compiled)
+                }
                 Compilation::Elf { .. } => {
-                    return Err(CompileError::Codegen("the code is of a kind that has no thunks".to_owned()));
+                    Err(CompileError::Codegen("the code is of a kind that has no thunks".to_owned()))
                 }
             }
-            Ok(compiled)
         }
     }
 

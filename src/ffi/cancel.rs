@@ -38,10 +38,10 @@ pub extern "C" fn extism_plugin_cancel_handle(
     })
 }
 
-/// Stops the call that a plugin is running, which then returns -1; its error text contains `cancelled`, or `timeout` if its time was
-/// over before. It stops at once in the
-/// plugin's own code, and also in waiting for a timer or an answer by HTTP; in anything else that the library does for the
-/// plugin, such as to fill memory, at the end of that. The plugin can be called again. Does not wait for the call to stop.
+/// Stops the call that a plugin is running, which then returns -1; its error text contains `cancelled`, or `timeout` if its time
+/// was over before. It stops at once in the plugin's own code, and also in waiting for a timer or an answer by HTTP; in anything
+/// else that the library does for the plugin, such as to fill memory, at the end of that. The plugin can be called again. Does not
+/// wait for the call to stop.
 ///
 /// @param handle The handle. NULL and handles that have been freed are ignored.
 /// @return true if a call was running, which may have come to its end by itself all the same; false if not, and then

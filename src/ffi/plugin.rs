@@ -164,9 +164,9 @@ pub unsafe extern "C" fn extism_plugin_function_exists(
 ///
 /// The errors of the context and of the plugin are cleared first, and the output is emptied.
 ///
-/// The first call on a thread unblocks SIGSEGV, SIGILL, SIGFPE and one real-time signal there, which traps and timeouts arrive
-/// as, and gives it an alternate stack for handlers if it has none of 64 KiB. A thread that blocks them after that gets no
-/// timeouts, and a trap in it ends the process.
+/// The first call on a thread, or the first plugin that it makes, unblocks SIGSEGV, SIGILL, SIGFPE and one real-time signal
+/// there, which traps and timeouts arrive as, and gives it an alternate stack for handlers if it has none of 64 KiB. A thread that
+/// blocks them after that gets no timeouts, and a trap in it ends the process.
 ///
 /// @param ctx The context that the plugin belongs to.
 /// @param plugin_id The plugin's id.

@@ -10,12 +10,14 @@ use ureq::unversioned::resolver::{ResolvedSocketAddrs, Resolver};
 use ureq::unversioned::transport::NextTimeout;
 
 use super::address::is_link_local;
+use super::{OneWaiting, Waiting};
 
 /// Finds addresses, and keeps only those that may be connected to.
 #[derive(Debug)]
 pub(super) struct Guard {
     /// They are not looked at.
     pub(super) open: bool,
+    pub(super) waiting: Waiting,
 }
 
 /// All addresses of a host are link-local; the first of them.
@@ -32,7 +34,7 @@ impl Resolver for Guard {
     ) -> Result<ResolvedSocketAddrs, ureq::Error> {
         /// No more are tried; the type has room for 16.
         const MOST: usize = 16;
-        let found = look_up(uri, timeout)?;
+        let found = look_up(uri, timeout, self.waiting.one())?;
         // The proxy is the environment's choice, wherever it is.
         let is_proxy = config.proxy().is_some_and(|proxy| proxy.uri() == uri);
         let mut addresses = self.empty();
@@ -49,8 +51,8 @@ fn allowed(found: Vec<SocketAddr>, open: bool) -> Result<Vec<SocketAddr>, ureq::
 }
 
 /// The addresses of the host of `uri`. The system cannot be told to stop looking: a thread waits for it, and is left
-/// alone when time is up.
-fn look_up(uri: &Uri, timeout: NextTimeout) -> Result<Vec<SocketAddr>, ureq::Error> {
+/// alone when time is up. It is counted as `waiting` as long as it is there.
+fn look_up(uri: &Uri, timeout: NextTimeout, waiting: OneWaiting) -> Result<Vec<SocketAddr>, ureq::Error> {
     let host = uri.host().unwrap_or_default().trim_start_matches('[').trim_end_matches(']').to_owned();
     let port = uri.port_u16().unwrap_or(if uri.scheme_str() == Some("https") { 443 } else { 80 });
     if let Ok(address) = host.parse::<IpAddr>() {
@@ -59,6 +61,7 @@ fn look_up(uri: &Uri, timeout: NextTimeout) -> Result<Vec<SocketAddr>, ureq::Err
     let (sender, receiver) = mpsc::sync_channel(1);
     let look = move || {
         let found = (host, port).to_socket_addrs().map(Iterator::collect::<Vec<_>>);
+        drop(waiting);
         // Nobody is there any more if it took too long.
         let _ = sender.send(found);
     };

@@ -4,8 +4,8 @@
 use std::cell::UnsafeCell;
 use std::mem::{self, MaybeUninit};
 use std::ptr;
-use std::sync::atomic::{AtomicI32, AtomicPtr, Ordering};
-use std::sync::{MutexGuard, Once};
+use std::sync::atomic::{AtomicPtr, Ordering};
+use std::sync::{LazyLock, MutexGuard};
 
 use super::record::Record;
 use super::{Code, THREAD, alternate_stack, timer};
@@ -20,7 +20,9 @@ struct Info {
     process: i32,
     user: u32,
     record: usize,
-    _rest: [u64; 12],
+    _rest: [u64; 11],
+    /// [`PASSED_ON`], if it is.
+    mark: u64,
 }
 
 const _: () = assert!(size_of::<Info>() == size_of::<libc::siginfo_t>());
@@ -29,41 +31,25 @@ const _: () = assert!(size_of::<Info>() == size_of::<libc::siginfo_t>());
 /// only if it may do anything to this one (rt_sigqueueinfo(2)).
 const OURS: i32 = -0x4578_7469;
 
-const SIGNALS: usize = 65;
+/// Of a signal that the handler has passed on, at the end of what is known of it, which the kernel leaves unused.
+const PASSED_ON: u64 = 0x4578_7469_7373_6564;
 
-/// What has handled a signal before this library did; null where it does not. They are never freed, as handlers read them.
-static BEFORE: [AtomicPtr<libc::sigaction>; SIGNALS] = [const { AtomicPtr::new(ptr::null_mut()) }; SIGNALS];
+/// What has handled the signal before; a host may install another handler later. They are never freed, as handlers read them.
+static BEFORE: AtomicPtr<libc::sigaction> = AtomicPtr::new(ptr::null_mut());
 
-/// The signal in use; 0 before the first.
-static SIGNAL: AtomicI32 = AtomicI32::new(0);
-
-/// The signal in use. It can become another.
-pub(super) fn current() -> i32 {
-    SIGNAL.load(Ordering::Relaxed)
-}
-
-/// The signal in use, whose handler is installed.
-fn number() -> i32 {
-    let number = current();
-    if number != 0 && is_ours(&current_action(number)) { number } else { take(number) }
-}
-
-/// Begins to use a real-time signal that nobody uses: the first, or another than `lost`, which a host has taken since. If there is
-/// none, hosts have to do with what is passed on.
-#[cold]
-fn take(lost: i32) -> i32 {
-    static FORKS: Once = Once::new();
-    // SAFETY: the three are functions of this library, which is linked to stay (`-z nodelete`): Wasmer's handlers are in it too.
-    FORKS.call_once(|| unsafe {
-        libc::pthread_atfork(Some(before_fork), Some(after_fork_in_parent), Some(after_fork_in_child));
-    });
-    let mut candidates = (libc::SIGRTMIN()..libc::SIGRTMAX()).rev();
-    let free = candidates.find(|number| current_action(*number).sa_sigaction == libc::SIG_DFL);
-    let number = free.unwrap_or(if lost == 0 { libc::SIGRTMAX() - 1 } else { lost });
+/// A real-time signal that nobody uses, or the last but one. The handler is installed with it.
+static SIGNAL: LazyLock<i32> = LazyLock::new(|| {
+    let candidates = || (libc::SIGRTMIN()..libc::SIGRTMAX()).rev();
+    let is_free = |number: &i32| current_action(*number).sa_sigaction == libc::SIG_DFL;
+    // One that is blocked may be waited for: sigwaitinfo(2), signalfd(2).
+    let blocked = Blocked::new();
+    let is_unused = |number: &i32| is_free(number) && !blocked.was_blocked(*number);
+    let number = candidates().find(is_unused).or_else(|| candidates().find(is_free)).unwrap_or(libc::SIGRTMAX() - 1);
     install(number);
-    SIGNAL.store(number, Ordering::Relaxed);
+    // SAFETY: the three are functions of this library, which is linked to stay (`-z nodelete`): Wasmer's handlers are in it too.
+    unsafe { libc::pthread_atfork(Some(before_fork), Some(after_fork_in_parent), Some(after_fork_in_child)) };
     number
-}
+});
 
 fn is_ours(action: &libc::sigaction) -> bool {
     action.sa_sigaction == handle as extern "C" fn(_, _, _) as usize
@@ -80,8 +66,8 @@ fn current_action(number: i32) -> libc::sigaction {
 fn install(number: i32) {
     let before = current_action(number);
     // The handler may have to pass on a signal from the first moment.
-    if let Some(place) = BEFORE.get(number as usize).filter(|_| !is_ours(&before)) {
-        place.store(Box::into_raw(Box::new(before)), Ordering::Release);
+    if !is_ours(&before) {
+        BEFORE.store(Box::into_raw(Box::new(before)), Ordering::Release);
     }
     // SAFETY: all zeros are a valid value of it.
     let mut action: libc::sigaction = unsafe { mem::zeroed() };
@@ -94,29 +80,29 @@ fn install(number: i32) {
 
 /// The number of this thread, which is ready for the signal then. Some hosts have threads that block all signals: there a trap,
 /// whose signal cannot wait, would end the process.
-///
-/// Returns the signal, too.
 #[cold]
-pub(super) fn prepare() -> (i32, i32) {
+pub(super) fn prepare() -> i32 {
     alternate_stack::prepare();
-    let number = number();
     let mut ours = MaybeUninit::zeroed();
     // SAFETY: it makes an empty set.
     unsafe { libc::sigemptyset(ours.as_mut_ptr()) };
-    for signal in [number, libc::SIGSEGV, libc::SIGILL, libc::SIGFPE] {
+    for signal in [*SIGNAL, libc::SIGSEGV, libc::SIGILL, libc::SIGFPE] {
         // SAFETY: it is a set now, and the number that of a signal.
         unsafe { libc::sigaddset(ours.as_mut_ptr(), signal) };
     }
     // SAFETY: the set is one; the old one is not wanted.
     unsafe { libc::pthread_sigmask(libc::SIG_UNBLOCK, ours.as_ptr(), ptr::null_mut()) };
     // SAFETY: it only asks.
-    (unsafe { libc::gettid() }, number)
+    unsafe { libc::gettid() }
 }
 
 /// Sends the signal for `record` to `thread`; `false` if that is not there, or cannot get it now.
 pub(super) fn send(record: &Record, thread: i32) -> bool {
+    let number = *SIGNAL;
     // Somebody may have taken the handler away; without one, the signal ends the process.
-    let number = number();
+    if !is_ours(&current_action(number)) {
+        install(number);
+    }
     let mut info = Info {
         number,
         error: 0,
@@ -125,7 +111,8 @@ pub(super) fn send(record: &Record, thread: i32) -> bool {
         process: std::process::id().cast_signed(),
         user: 0,
         record: ptr::from_ref(record).expose_provenance(),
-        _rest: [0; 12],
+        _rest: [0; 11],
+        mark: 0,
     };
     let process = info.process;
     // SAFETY: the kernel reads as much as an `Info` has; the thread is one of this process, or none.
@@ -134,10 +121,14 @@ pub(super) fn send(record: &Record, thread: i32) -> bool {
 
 /// Does nothing but look at a record and change where the thread goes on. Nothing in it allocates, locks or panics.
 extern "C" fn handle(number: i32, info: *mut libc::siginfo_t, context: *mut libc::c_void) {
-    // SAFETY: the kernel passes a `siginfo_t`, which is that.
-    let ours = unsafe { &*info.cast::<Info>() };
+    // SAFETY: the kernel passes a `siginfo_t`, which is that; it is this signal's own, on the stack.
+    let ours = unsafe { &mut *info.cast::<Info>() };
     if ours.code != OURS {
-        return pass_on(number, info, context);
+        if ours.mark != PASSED_ON {
+            ours.mark = PASSED_ON;
+            pass_on(number, info, context);
+        }
+        return;
     }
     // SAFETY: who sends this code gives the address of a record with it; none is ever freed.
     let record = unsafe { &*ptr::with_exposed_provenance::<Record>(ours.record) };
@@ -152,11 +143,10 @@ extern "C" fn handle(number: i32, info: *mut libc::siginfo_t, context: *mut libc
     }
 }
 
-/// The handler that was there before gets what is not ours.
+/// The handler that was there before gets what is not ours, once: one that was installed after this one may pass it on to this.
 fn pass_on(number: i32, info: *mut libc::siginfo_t, context: *mut libc::c_void) {
-    let Some(before) = BEFORE.get(number as usize) else { return };
     // SAFETY: null, or one that was put there to stay.
-    let Some(before) = (unsafe { before.load(Ordering::Acquire).as_ref() }) else { return };
+    let Some(before) = (unsafe { BEFORE.load(Ordering::Acquire).as_ref() }) else { return };
     if matches!(before.sa_sigaction, libc::SIG_DFL | libc::SIG_IGN) {
         return;
     }
@@ -197,6 +187,14 @@ impl Blocked {
         unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, all.as_ptr(), before.as_mut_ptr()) };
         // SAFETY: written, or all zeros, the empty set.
         Self(unsafe { before.assume_init() })
+    }
+}
+
+impl Blocked {
+    /// Whether the thread did not get this signal before.
+    fn was_blocked(&self, number: i32) -> bool {
+        // SAFETY: it is a set.
+        unsafe { libc::sigismember(&raw const self.0, number) == 1 }
     }
 }
 

@@ -3,11 +3,7 @@
 use super::Code;
 use super::record::Record;
 
-pub(super) fn prepare() -> (i32, i32) {
-    (1, current())
-}
-
-pub(super) fn current() -> i32 {
+pub(super) fn prepare() -> i32 {
     0
 }
 

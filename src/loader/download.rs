@@ -13,7 +13,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::Error;
 use crate::digest::Digest;
-use crate::http::{self, Client, Host, Permission, Request, Response, Rules, Url};
+use crate::http::{self, Client, Host, Permission, Request, Response, Rules, Url, Waiting};
 use crate::log as sink;
 use crate::manifest::Remote;
 use crate::module_bytes::ModuleBytes;
@@ -168,7 +168,7 @@ impl Wanted<'_> {
             Some(host) if named.as_ref() == Some(&host.to_owned()) => Permission::Anywhere,
             _ => Permission::NotLinkLocal,
         };
-        static CLIENT: LazyLock<Client> = LazyLock::new(Client::new);
+        static CLIENT: LazyLock<Client> = LazyLock::new(|| Client::new(&Waiting::default()));
         Ok(http::send(request, &Rules { permits: &permits, deadline: self.deadline, client: &CLIENT })?)
     }
 

@@ -4,6 +4,7 @@ use std::fs;
 
 use crate::child;
 use crate::host::{Context, fixture, manifest};
+use crate::linking::modules;
 
 /// A module that says in its output what it likes.
 const SAYS: &str = r#"
@@ -47,6 +48,8 @@ fn memories_leave_address_space_for_others() {
         let context = Context::new();
         let few = format!("(module {})", "(memory 0)".repeat(8));
         let many = format!("(module {})", "(memory 0)".repeat(100));
+        let error = context.refusal(modules([("a", &many), ("b", &many), ("main", &many)]));
+        assert!(error.contains("a plugin has at most 264"), "{error}");
         let mut plugins = Vec::new();
         let error = loop {
             match context.create(&many, false) {
@@ -54,7 +57,7 @@ fn memories_leave_address_space_for_others() {
                 Err(error) => break error,
             }
         };
-        assert!(error.contains("more than 8 memories, of 8 GiB of address space each"), "{error}");
+        assert!(error.contains("beyond 8 of a plugin there is no more for any plugin"), "{error}");
         assert_eq!(plugins.len(), 44);
         for _ in 0..100 {
             context.plugin(&few);
@@ -83,6 +86,12 @@ fn tables_are_bounded() {
     let grown: Vec<i32> = (0..4).map(|_| plugin.call_only("grow", b"")).collect();
     assert_eq!(grown, [40, 50, 60, -1], "half of what is left is for one");
     assert_eq!([plugin.call_only("other", b""), plugin.call_only("other", b"")], [0, -1]);
+    let library = r#"(module (table 400 funcref) (func (export "_start")) (func (export "f")))"#;
+    let beside = r#"(module (import "lib" "f" (func)) (table 10 funcref)
+        (func (export "grow") (result i32) (table.grow 0 (ref.null func) (i32.const 5))))"#;
+    let linked = modules([("lib", library), ("main", beside)]);
+    let linked = crate::stop::with(&linked, "memory", serde_json::json!({"max_table_elements": 100_000}));
+    assert_eq!(context.plugin(linked).call_only("grow", b""), 10, "beside a command library");
     for tables in ["(table 0 funcref) (table 6000000 funcref)", "(table 6000000 funcref) (table 0 funcref)"] {
         context.plugin(format!("(module {tables})")).free();
     }

@@ -479,7 +479,9 @@ fn threads_may_end_right_afterwards() {
             }
             let handles: Vec<_> = plugins.iter().map(Plugin::cancel_handle).collect();
             while start.elapsed() < TIME + Duration::from_millis(200) {
-                handles.iter().skip(1).step_by(2).for_each(|handle| drop(handle.cancel()));
+                for handle in handles.iter().skip(1).step_by(2) {
+                    handle.cancel();
+                }
             }
         });
     });
@@ -487,48 +489,80 @@ fn threads_may_end_right_afterwards() {
 
 /// The handlers of a host, from before and after the library's, go on working, and the library's do.
 #[cfg(target_os = "linux")]
+#[expect(unsafe_code, reason = "the system's")]
 #[test]
 fn hosts_may_use_the_same_signals() {
+    use std::mem;
+    use std::ptr;
     use std::sync::atomic::{AtomicUsize, Ordering};
+
+    type Handler = extern "C" fn(i32, *mut libc::siginfo_t, *mut libc::c_void);
+    const SIGNALS: usize = 65;
     static SEEN: AtomicUsize = AtomicUsize::new(0);
-    const TEST: &str = "stop::hosts_may_use_the_same_signals";
-    extern "C" fn seen(_: i32) {
+    /// What the host has found when it installed its own.
+    static BEFORE: [AtomicUsize; SIGNALS] = [const { AtomicUsize::new(0) }; SIGNALS];
+
+    /// Passes everything on, as is the custom.
+    extern "C" fn seen(signal: i32, info: *mut libc::siginfo_t, context: *mut libc::c_void) {
+        SEEN.fetch_add(1, Ordering::Relaxed);
+        let before = BEFORE[signal as usize].load(Ordering::Relaxed);
+        if before != libc::SIG_DFL && before != seen as *const () as usize {
+            // SAFETY: the library's is of this kind, and nobody else has installed one.
+            let before = unsafe { mem::transmute::<usize, Handler>(before) };
+            before(signal, info, context);
+        }
+    }
+    extern "C" fn seen_alone(_: i32) {
         SEEN.fetch_add(1, Ordering::Relaxed);
     }
-    #[expect(unsafe_code, reason = "the system's")]
-    fn handle(signal: i32) {
-        // SAFETY: the handler does what one may.
-        unsafe { libc::signal(signal, seen as extern "C" fn(i32) as usize) };
+    fn handle(signal: i32, flags: i32, handler: usize) {
+        // SAFETY: all zeros are a valid value of it.
+        let zeros: libc::sigaction = unsafe { mem::zeroed() };
+        let (mut new, mut old) = (zeros, zeros);
+        new.sa_sigaction = handler;
+        new.sa_flags = flags | libc::SA_ONSTACK;
+        // SAFETY: the handler is of the kind that the flags say.
+        assert_eq!(unsafe { libc::sigaction(signal, ptr::from_ref(&new), ptr::from_mut(&mut old)) }, 0);
+        BEFORE[signal as usize].store(old.sa_sigaction, Ordering::Relaxed);
     }
     fn all_are_seen(signals: &[i32]) {
         SEEN.store(0, Ordering::Relaxed);
-        #[expect(unsafe_code, reason = "the system's")]
-        // SAFETY: it has a handler.
+        // SAFETY: each has a handler.
         signals.iter().for_each(|signal| assert_eq!(unsafe { libc::raise(*signal) }, 0));
         assert_eq!(SEEN.load(Ordering::Relaxed), signals.len(), "each one's, also of the signal that the library uses");
     }
-    crate::child::alone(TEST, || {
-        let real_time: Vec<i32> = (libc::SIGRTMIN()..=libc::SIGRTMAX()).collect();
-        let all: Vec<i32> = real_time.iter().copied().chain([libc::SIGUSR1, libc::SIGUSR2]).collect();
-        // As many hosts do it, only one is taken, which may be the library's.
-        let (one, others) = all.split_last().expect("some");
-        others.iter().skip(3).copied().for_each(handle);
+    let pass_on = |signal: &i32| handle(*signal, libc::SA_SIGINFO, seen as *const () as usize);
+    let keep = |signal: &i32| handle(*signal, 0, seen_alone as *const () as usize);
+    let test = |is_before: bool, install: &dyn Fn(&i32)| {
+        let all: Vec<i32> = (libc::SIGRTMIN()..=libc::SIGRTMAX()).chain([libc::SIGUSR1, libc::SIGUSR2]).collect();
+        if is_before {
+            all.iter().for_each(install);
+        }
         let context = Context::new();
         let plugin = context.plugin(timed(ENDLESS, 20));
         let is_stopped = || assert_eq!(plugin.call("calls", "").error(), TIMEOUT);
         is_stopped();
-        all_are_seen(&others[3..]);
-        for signal in &all[..3] {
-            handle(*signal);
+        for _ in 0..2 {
+            all.iter().for_each(install);
             is_stopped();
-            all_are_seen(&[*signal]);
+            all_are_seen(&all);
         }
-        // All are taken, from before and once more from after.
-        handle(*one);
-        all.iter().copied().for_each(handle);
-        is_stopped();
+        // Also in the middle of a call.
+        thread::scope(|scope| {
+            scope.spawn(is_stopped);
+            all.iter().for_each(install);
+        });
         all_are_seen(&all);
-    });
+    };
+    const TEST: &str = "stop::hosts_may_use_the_same_signals";
+    let Some(case) = crate::child::case() else {
+        for case in ["before, pass on", "before, keep", "pass on", "keep"] {
+            crate::child::run(TEST, case, &[]);
+        }
+        return;
+    };
+    let is_before = case.starts_with("before");
+    if case.ends_with("pass on") { test(is_before, &pass_on) } else { test(is_before, &keep) }
 }
 
 /// Faults in a host's own code are its handlers', and those in a plugin's the library's.
@@ -550,19 +584,24 @@ fn hosts_may_handle_faults() {
     extern "C" fn null() {
         std::arch::naked_asm!("mov byte ptr [0], 0", "ret")
     }
-    /// Each with its signal, and how long the instruction is that comes first in it.
-    const FAULTS: [(i32, extern "C" fn(), usize); 2] = [(libc::SIGILL, illegal, 2), (libc::SIGSEGV, null, 8)];
+    #[unsafe(naked)]
+    extern "C" fn division() {
+        std::arch::naked_asm!("xor ecx, ecx", "div ecx", "ret")
+    }
+    /// Each with its signal, where in it the fault is, and how long the instruction.
+    const FAULTS: [(i32, extern "C" fn(), usize, usize); 3] =
+        [(libc::SIGILL, illegal, 0, 2), (libc::SIGSEGV, null, 0, 8), (libc::SIGFPE, division, 2, 2)];
 
     static SEEN: [AtomicUsize; 2] = [AtomicUsize::new(0), AtomicUsize::new(0)];
-    static BEFORE: [[AtomicUsize; 2]; 2] = [const { [const { AtomicUsize::new(0) }; 2] }; 2];
+    static BEFORE: [[AtomicUsize; 3]; 2] = [const { [const { AtomicUsize::new(0) }; 3] }; 2];
 
     /// The host's handler from before the library's (0), or from after (1).
     extern "C" fn handle<const WHEN: usize>(signal: i32, info: *mut libc::siginfo_t, context: *mut libc::c_void) {
         // SAFETY: the kernel passes the thread's context.
         let address = unsafe { &mut (*context.cast::<libc::ucontext_t>()).uc_mcontext.gregs[libc::REG_RIP as usize] };
         let which = FAULTS.iter().position(|(number, ..)| *number == signal).expect("one of them");
-        let (_, function, length) = FAULTS[which];
-        if *address as usize == function as usize {
+        let (_, function, place, length) = FAULTS[which];
+        if *address as usize == function as usize + place {
             SEEN[WHEN].fetch_add(1, Ordering::Relaxed);
             *address += length as i64;
             return;
@@ -576,7 +615,8 @@ fn hosts_may_handle_faults() {
     fn install(when: usize, handler: Handler) {
         for ((signal, ..), place) in FAULTS.into_iter().zip(&BEFORE[when]) {
             // SAFETY: all zeros are a valid value of it.
-            let (mut new, mut old): (libc::sigaction, libc::sigaction) = unsafe { (mem::zeroed(), mem::zeroed()) };
+            let zeros: libc::sigaction = unsafe { mem::zeroed() };
+            let (mut new, mut old) = (zeros, zeros);
             new.sa_sigaction = handler as usize;
             new.sa_flags = libc::SA_SIGINFO | libc::SA_ONSTACK | libc::SA_NODEFER;
             // SAFETY: the handler is of the kind that the flags say.
@@ -585,30 +625,37 @@ fn hosts_may_handle_faults() {
         }
     }
     crate::child::alone("stop::hosts_may_handle_faults", || {
-        let faults = || FAULTS.iter().for_each(|(_, function, _)| function());
+        let faults = || FAULTS.iter().for_each(|(_, function, ..)| function());
         let seen = || SEEN.each_ref().map(|seen| seen.load(Ordering::Relaxed));
         install(0, handle::<0>);
         faults();
-        assert_eq!(seen(), [2, 0]);
+        assert_eq!(seen(), [3, 0]);
         let context = Context::new();
         let plugin = context.plugin(timed(ENDLESS, 20));
         let trapping = context.plugin(
             r#"(module (memory 1) (func (export "f") unreachable) (func $g (export "g") (call $g))
-                (func (export "h") (drop (i32.load (i32.const -1)))))"#,
+                (func (export "h") (drop (i32.load (i32.const -1))))
+                (global $zero (mut i32) (i32.const 0))
+                (func (export "d") (global.set $zero (i32.div_u (i32.const 1) (global.get $zero)))))"#,
         );
         let all_is_well = || {
             assert_eq!(plugin.call("calls", "").error(), TIMEOUT);
-            for (name, trap) in [("f", "unreachable"), ("g", "call stack exhausted"), ("h", "out of bounds memory")] {
+            for (name, trap) in [
+                ("f", "unreachable"),
+                ("g", "call stack exhausted"),
+                ("h", "out of bounds memory"),
+                ("d", "integer divide by zero"),
+            ] {
                 assert!(trapping.call(name, "").error().contains(trap), "{name}");
             }
         };
         all_is_well();
         faults();
-        assert_eq!(seen(), [4, 0]);
+        assert_eq!(seen(), [6, 0]);
         install(1, handle::<1>);
         all_is_well();
         faults();
-        assert_eq!(seen(), [4, 2]);
+        assert_eq!(seen(), [6, 3]);
     });
 }
 
@@ -706,4 +753,41 @@ fn requests_are_dropped() {
             assert_eq!(plugin.call_only("output_twice", b"x"), 0, "{abi}");
         });
     }
+}
+
+/// Nothing can end a thread that connects, or looks up a host: there are not many of them.
+#[cfg(all(feature = "http", target_os = "linux"))]
+#[expect(unsafe_code, reason = "the standard library does not bound what waits to be accepted")]
+#[test]
+fn requests_that_go_on_are_few() {
+    use std::net::{TcpListener, TcpStream};
+    use std::os::fd::AsRawFd as _;
+    // One at which nobody can connect, as nobody takes what has connected before.
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port is free");
+    // SAFETY: it is a socket.
+    assert_eq!(unsafe { libc::listen(listener.as_raw_fd(), 0) }, 0);
+    let address = listener.local_addr().expect("it is bound");
+    let mut waiting = Vec::new();
+    while let Ok(stream) = TcpStream::connect_timeout(&address, Duration::from_millis(200)) {
+        waiting.push(stream);
+    }
+    let query = json!({"url": format!("http://{address}/")}).to_string();
+    crate::http::with_kitchens(r#""allowed_hosts": ["127.0.0.1"]"#, |abi, plugin| {
+        let handle = plugin.cancel_handle();
+        let cancelled = || {
+            thread::scope(|scope| {
+                let running = scope.spawn(|| plugin.call("http", &query).error().to_owned());
+                thread::sleep(Duration::from_millis(50));
+                handle.cancel();
+                running.join().expect("no panic")
+            })
+        };
+        let errors: Vec<_> = (0..10).map(|_| cancelled()).collect();
+        let refused = errors.iter().filter(|error| error.contains("8 threads of earlier ones")).count();
+        assert_eq!((refused, errors[7].as_str()), (2, CANCELLED), "{abi}: {errors:?}");
+    });
+    crate::http::with_kitchens("", |abi, plugin| {
+        let too_long = plugin.call("http", json!({"url": "x".repeat(2 << 20)}).to_string());
+        assert!(too_long.error().contains("at most 1048576"), "{abi}: {too_long:?}");
+    });
 }

@@ -12,7 +12,7 @@ use super::hosts::Hosts;
 use super::http::Answer;
 use super::log::Logs;
 use crate::guest::{Fault, Guest};
-use crate::http::{self, Client, Request, Rules};
+use crate::http::{self, Client, Request, Rules, Waiting};
 use crate::interrupt::{Stopped, Watch};
 
 /// How long an answer may be if the manifest does not say: the limit of every Extism.
@@ -21,8 +21,8 @@ const DEFAULT_MAX_BYTES: u64 = 50 << 20;
 /// How long the JSON of a request may be, in bytes: several times what its address and headers may have.
 const MAX_QUERY: usize = 1 << 20;
 
-/// How many requests of a plugin may not have ended, though it does not wait for them any more. All that such a one can still do
-/// is to look up its host, or connect to it.
+/// How many threads may be left of requests that a plugin does not wait for any more. All that they can still do is to look up a
+/// host, or to connect to it.
 const MAX_LEFT: usize = 8;
 
 /// Where a plugin's requests may go, and how much may come back.
@@ -31,6 +31,7 @@ pub(crate) struct Network {
     hosts: Hosts,
     /// In bytes.
     max_bytes: u64,
+    waiting: Waiting,
 }
 
 /// A request as plugins write it. Extism 0.1.0 called the headers `header`; keys that are not known are ignored.
@@ -55,7 +56,11 @@ fn headers<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<(String, St
 impl Network {
     /// A plugin that reaches the hosts matched by `allowed`, and no other.
     pub(crate) fn new(allowed: &[String], max_bytes: Option<u64>) -> Self {
-        Self { hosts: Hosts::new(allowed), max_bytes: max_bytes.unwrap_or(DEFAULT_MAX_BYTES) }
+        Self {
+            hosts: Hosts::new(allowed),
+            max_bytes: max_bytes.unwrap_or(DEFAULT_MAX_BYTES),
+            waiting: Waiting::default(),
+        }
     }
 
     /// Sends the request that `query` describes in JSON, for `guest`. A thread of its own does it: what may make it wait, such as
@@ -66,19 +71,24 @@ impl Network {
     pub(super) fn ask(self: Arc<Self>, guest: &Guest, query: &[u8], body: Option<&[u8]>) -> Result<Answer, Fault> {
         let mut request = self.request(query, &guest.logs)?;
         http::check(&request, |url| self.hosts.permit(url))?;
-        // The plugin's own, and this one; the others are threads'.
-        let others = Arc::strong_count(&self) - 2;
-        if others >= MAX_LEFT {
-            let text = format!("{others} earlier requests of this plugin have been stopped, but not ended yet");
+        let left = self.waiting.count();
+        if left >= MAX_LEFT {
+            let text = format!(
+                "{left} threads of earlier ones, which were stopped, are still connecting or looking up a host"
+            );
             return Err(Fault::HttpRequest(text));
         }
         if let Some(body) = body {
             request.body(body.to_vec().into());
         }
-        let client = Client::new();
+        let client = Client::new(&self.waiting);
         let (notice, answer) = Notice::new(client.clone());
-        let deadline = guest.deadline;
-        let ask = move || notice.of(self.ask_here(request, deadline, &client));
+        let (deadline, waiting) = (guest.deadline, self.waiting.one());
+        let ask = move || {
+            let outcome = self.ask_here(request, deadline, &client);
+            drop(waiting);
+            notice.of(outcome);
+        };
         let asking = thread::Builder::new().name("extism-http".to_owned()).spawn(ask);
         asking.map_err(|error| Fault::HttpRequest(format!("there is no thread that could send it: {error}")))?;
         answer.wait(guest.watch)
