@@ -138,9 +138,9 @@ bool extism_plugin_function_exists(struct ExtismContext *ctx, ExtismPlugin plugi
  *
  * The errors of the context and of the plugin are cleared first, and the output is emptied.
  *
- * The first call on a thread unblocks SIGSEGV, SIGILL, SIGFPE and one real-time signal there, which traps and timeouts arrive
- * as, and gives it an alternate stack for handlers if it has none of 64 KiB. A thread that blocks them after that gets no
- * timeouts, and a trap in it ends the process.
+ * The first call on a thread, or the first plugin that it makes, unblocks SIGSEGV, SIGILL, SIGFPE and one real-time signal
+ * there, which traps and timeouts arrive as, and gives it an alternate stack for handlers if it has none of 64 KiB. A thread that
+ * blocks them after that gets no timeouts, and a trap in it ends the process.
  *
  * @param ctx The context that the plugin belongs to.
  * @param plugin_id The plugin's id.
@@ -272,10 +272,10 @@ bool extism_compiler_available(const char *name);
 const struct ExtismCancelHandle *extism_plugin_cancel_handle(struct ExtismContext *ctx, ExtismPlugin plugin);
 
 /**
- * Stops the call that a plugin is running, which then returns -1; its error text contains `cancelled`, or `timeout` if its time was
- * over before. It stops at once in the
- * plugin's own code, and also in waiting for a timer or an answer by HTTP; in anything else that the library does for the
- * plugin, such as to fill memory, at the end of that. The plugin can be called again. Does not wait for the call to stop.
+ * Stops the call that a plugin is running, which then returns -1; its error text contains `cancelled`, or `timeout` if its time
+ * was over before. It stops at once in the plugin's own code, and also in waiting for a timer or an answer by HTTP; in anything
+ * else that the library does for the plugin, such as to fill memory, at the end of that. The plugin can be called again. Does not
+ * wait for the call to stop.
  *
  * @param handle The handle. NULL and handles that have been freed are ignored.
  * @return true if a call was running, which may have come to its end by itself all the same; false if not, and then
