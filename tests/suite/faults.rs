@@ -289,7 +289,8 @@ fn clocks_that_jump() {
         // Twice as many do not fit.
         run("use all and more", size);
         let left: u64 = files(folder.path()).iter().map(|file| fs::metadata(file).expect("ours").len()).sum();
-        assert!(left > size / 2 && left <= size, "{time}: {left} of {size} bytes");
+        // The bound is looked after whenever a sixteenth of it has been written.
+        assert!(left > size / 2 && left <= size + size / 16, "{time}: {left} of {size} bytes");
         assert_eq!(left_over.exists(), time > 0, "{time}: what was left behind long ago goes");
     }
 }
