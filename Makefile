@@ -92,7 +92,7 @@ test-install: ## install into a temporary root and build the examples there
 
 interrupts: ## stop COUNT=10000 calls at random moments
 	EXTISM_CACHE_DIR= EXTISM_TEST_INTERRUPTS=$(COUNT) $(CARGO) test --release --locked $(if $(FEATURES),--features $(FEATURES)) \
-	    --test suite -- --exact --nocapture stop::at_any_moment
+	    --test suite -- --exact --nocapture stop::moments::at_any_moment
 
 crowd: ## 64 threads that do anything to one context, for THREAD_SECONDS=60
 	EXTISM_CACHE_DIR= EXTISM_TEST_CROWD_SECONDS=$(THREAD_SECONDS) $(CARGO) test --release --locked --test suite -- --exact --nocapture \

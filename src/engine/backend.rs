@@ -6,7 +6,7 @@ use std::ffi::CStr;
 
 use parking_lot::RwLock;
 
-use super::limits::DYNAMIC_GUARD;
+use super::tunables::DYNAMIC_GUARD;
 use super::{Error, cranelift, llvm, singlepass};
 
 /// A compiler, built in or not: its code may be there where it is not.
@@ -42,7 +42,7 @@ pub(super) type MakeConfig = std::convert::Infallible;
 /// All compilers there are. Of those that are built in the first is the default.
 static BACKENDS: [Backend; 3] = [cranelift::BACKEND, llvm::BACKEND, singlepass::BACKEND];
 
-/// Changes whenever `compile.rs` or `limits.rs` ask the compilers for something else.
+/// Changes whenever `compile.rs`, `tunables.rs` or `room.rs` ask the compilers for something else.
 const COMPILE_VERSION: u32 = 4;
 
 /// What the program has chosen.

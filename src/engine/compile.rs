@@ -8,7 +8,7 @@ use wasmer::{CompileError, Engine, Module};
 
 use super::artifact::Artifact;
 use super::machine::Machine;
-use super::{Backend, Error, Prepared, limits};
+use super::{Backend, Error, Prepared, tunables};
 
 /// How a module is compiled.
 #[derive(Clone, Copy)]
@@ -60,7 +60,7 @@ fn engine(how: How, moving: Option<u32>, machine: &Machine) -> Option<Engine> {
     features.exceptions(false);
     let builder = EngineBuilder::new(config).set_target(Some(target)).set_features(Some(features));
     let mut engine: Engine = builder.engine().into();
-    engine.set_tunables(limits::compile_time(linked && backend.linked_memories_move, moving));
+    engine.set_tunables(tunables::compile_time(linked && backend.linked_memories_move, moving));
     Some(engine)
 }
 

@@ -17,12 +17,14 @@ mod llvm;
 mod machine;
 #[cfg_attr(not(feature = "compiler"), path = "make_absent.rs")]
 mod make;
+mod plugin_memory;
 mod request;
 #[cfg(any(target_arch = "x86_64", feature = "llvm"))]
 mod room;
 mod shared;
 mod singlepass;
 mod store;
+mod tunables;
 
 use std::io;
 use std::path::PathBuf;
@@ -38,7 +40,7 @@ pub(crate) use backend::{Backend, choose, find, select};
 #[cfg(feature = "compiler")]
 pub(crate) use backend::{backends, named};
 use image::Data;
-pub(crate) use limits::{Limits, Tables, store};
+pub(crate) use limits::{Limits, Tables};
 pub(crate) use machine::Machine;
 #[cfg(feature = "compiler")]
 pub(crate) use make::{Made, compile_alone, precompile};
@@ -46,6 +48,7 @@ use request::{Failure, Request};
 pub(crate) use store::Store;
 #[cfg(feature = "compiler")]
 pub(crate) use store::Stored;
+pub(crate) use tunables::store;
 
 /// The modules of one manifest as machine code. The code lives in the engine, so both stay together; and whoever has a module
 /// gives it up before the engine, as traps are looked up by addresses, which may be another's as soon as the code is gone.

@@ -11,22 +11,30 @@ const ROOM: usize = 32 << 10;
 /// The distance of what is touched, in bytes: no page (4 KiB) is left out, and it is not all in the same set of the cache.
 const STEP: usize = (4 << 10) - 64;
 
-/// Below the stack pointer.
-fn places() -> impl Iterator<Item = usize> {
-    (1..=ROOM.div_ceil(STEP)).map(|number| number * STEP)
-}
+/// How many places are touched.
+const COUNT: usize = ROOM.div_ceil(STEP);
 
 /// Goes on if this thread, which runs a plugin, has the room; else it ends the plugin's call.
 #[cfg(target_arch = "x86_64")]
 #[inline(always)]
 pub(super) fn find() {
-    for place in places() {
-        // SAFETY: it reads a byte and forgets it. What is there belongs to this stack; or to the page behind its end, and Wasmer
-        // makes a trap of the fault, as nothing else is between the plugin and here.
-        unsafe {
-            std::arch::asm!("test byte ptr [rsp + {}], 0", in(reg) place.wrapping_neg(), options(nostack, readonly))
+    macro_rules! touch {
+        ($($number:literal)*) => {
+            const { assert!([$($number),*].len() == COUNT) };
+            $(
+                // SAFETY: it reads a byte and forgets it. What is there belongs to this stack; or to the page behind its end, and
+                // Wasmer makes a trap of the fault, as nothing else is between the plugin and here.
+                unsafe {
+                    std::arch::asm!(
+                        "test byte ptr [rsp - {}], 0",
+                        const $number * STEP,
+                        options(nostack, readonly),
+                    );
+                }
+            )*
         };
     }
+    touch!(1 2 3 4 5 6 7 8 9);
 }
 
 #[cfg(feature = "llvm")]
@@ -169,12 +177,12 @@ mod thunks {
 
     const ADDRESS: usize = 8;
     /// Of a thunk, in bytes.
-    const LENGTH: usize = super::ROOM.div_ceil(super::STEP) * 8 + 6 + ADDRESS;
+    const LENGTH: usize = super::COUNT * 8 + 6 + ADDRESS;
 
     /// Touches what [`find`](super::find) does, and jumps to the address at its end. No register is changed.
     fn thunk() -> Vec<u8> {
         let mut code = Vec::with_capacity(LENGTH);
-        for place in super::places() {
+        for place in (1..=super::COUNT).map(|number| number * super::STEP) {
             // test byte ptr [rsp - place], 0
             code.extend([0xf6, 0x84, 0x24]);
             code.extend(i32::try_from(place).unwrap_or(i32::MAX).wrapping_neg().to_le_bytes());

@@ -1,0 +1,209 @@
+//! How a plugin's memories and tables are made, within its limits: what Wasmer calls tunables.
+#![expect(unsafe_code, reason = "Wasmer's Tunables trait has unsafe methods to forward")]
+
+use std::ptr::NonNull;
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use wasmer::sys::vm::{
+    InternalStoreHandle, LinearMemory as _, MemoryStyle, StoreObjects, TableStyle, VMMemory, VMMemoryDefinition,
+    VMTable, VMTableDefinition,
+};
+use wasmer::sys::{BaseTunables, NativeEngineExt, Tunables};
+use wasmer::{MemoryError, MemoryType, Pages, Store, TableType};
+use wasmer_compiler::LinkError;
+use wasmer_types::entity::PrimaryMap;
+use wasmer_types::{ExportIndex, LocalMemoryIndex, MemoryIndex, ModuleInfo};
+
+use super::CompiledPlugin;
+use super::common::CommonMemory;
+use super::image::{Data, Image};
+use super::limits::{Budget, Limits, Reservations, TableElements, Tables};
+use super::plugin_memory::PluginMemory;
+
+/// A store for one instance of `plugin`, whose memories and tables stay within `limits`, and which may come to have these
+/// `tables`.
+///
+/// The memory that the host makes in it is not a reservation of 8 GiB but a block that moves when it grows, unless a
+/// module imports it and its code expects that it stays.
+pub(crate) fn store(plugin: &CompiledPlugin, limits: Limits, imports_memory: bool, tables: Tables) -> Store {
+    let tunables = PluginTunables {
+        base: BaseTunables::new(),
+        budget: limits.max_pages.map(|max_pages| Arc::new(Budget::new(max_pages))),
+        memories_move: plugin.memories_move || !imports_memory,
+        moving: None,
+        common: (plugin.modules.len() > 1).then(|| (plugin.common, Mutex::new(None))),
+        data: Arc::clone(&plugin.data),
+        reservations: Reservations::new(),
+        table_elements: TableElements::new(limits.max_table_elements, tables),
+    };
+    let mut engine = plugin.engine.clone();
+    engine.set_tunables(tunables);
+    Store::new(engine)
+}
+
+/// What the compilers are told: whether memories are reservations or blocks that move when they grow, and which maximum
+/// those have that move in any case.
+#[cfg(feature = "compiler")]
+pub(super) fn compile_time(memories_move: bool, moving: Option<u32>) -> impl Tunables + Send + Sync {
+    PluginTunables {
+        base: BaseTunables::new(),
+        budget: None,
+        memories_move,
+        moving: moving.map(Pages),
+        common: None,
+        data: Arc::new([]),
+        reservations: Reservations::new(),
+        table_elements: TableElements::new(u32::MAX, Tables::default()),
+    }
+}
+
+/// Bytes behind a memory that moves, so that an access with a small offset needs one check only.
+pub(super) const DYNAMIC_GUARD: u64 = 1 << 16;
+
+struct PluginTunables {
+    base: BaseTunables,
+    budget: Option<Arc<Budget>>,
+    memories_move: bool,
+    /// The maximum of memories that move in any case.
+    moving: Option<Pages>,
+    /// What modules that are linked export a memory as that they and the host have in common, and that memory.
+    common: Option<(&'static str, Mutex<Option<CommonMemory>>)>,
+    /// What the modules' memories begin with.
+    data: Arc<[Data]>,
+    reservations: Reservations,
+    table_elements: TableElements,
+}
+
+impl PluginTunables {
+    /// Counts a new memory, and its growth from then on; maps what it begins with, if that is in an image.
+    fn make(
+        &self,
+        ty: &MemoryType,
+        style: &MemoryStyle,
+        image: Option<(&Image, u64)>,
+        make: impl FnOnce() -> Result<VMMemory, MemoryError>,
+    ) -> Result<VMMemory, MemoryError> {
+        let spare = if *style == MemoryStyle::Static { self.reservations.take()? } else { None };
+        let budget = self.budget.clone();
+        if let Some(budget) = &budget {
+            budget.take(ty.minimum.0)?;
+        }
+        let made = make().and_then(|memory| match image {
+            Some((image, segments)) if fill(&memory, image)? => Ok((memory, segments)),
+            _ => Ok((memory, 0)),
+        });
+        match made {
+            Ok((memory, 0)) if budget.is_none() && spare.is_none() => Ok(memory),
+            Ok((memory, filled)) => Ok(VMMemory(Box::new(PluginMemory::new(memory, budget, spare, filled)))),
+            Err(error) => {
+                budget.inspect(|budget| budget.give_back(ty.minimum.0));
+                Err(error)
+            }
+        }
+    }
+
+    /// The memory that modules have in common, for the module of this description, and where it has it.
+    fn common_for(&self, module: &ModuleInfo) -> Option<(CommonMemory, MemoryIndex)> {
+        let (name, memory) = self.common.as_ref()?;
+        match module.exports.get(*name) {
+            Some(ExportIndex::Memory(index)) => Some((memory.lock().as_ref()?.again(), *index)),
+            _ => None,
+        }
+    }
+
+    /// The image for memory 0 of a module, if that is the module's own, and how many segments are in it.
+    fn image_for(&self, module: &ModuleInfo) -> Option<(&Image, u64)> {
+        let data = self.data.iter().find(|data| data.is_of(module))?;
+        data.image().filter(|_| module.num_imported_memories == 0)
+    }
+}
+
+/// Puts an image into a new memory; false if nothing has changed.
+fn fill(memory: &VMMemory, image: &Image) -> Result<bool, MemoryError> {
+    // SAFETY: the definition is that of a memory that has just been made, and which nobody else has yet.
+    let definition = unsafe { memory.vmmemory().read() };
+    image.map(&definition).map_err(|error| MemoryError::Region(format!("its data could not be mapped: {error}")))
+}
+
+impl Tunables for PluginTunables {
+    /// Modules carry the styles of their own memories from when they were compiled; once they run, this one is asked
+    /// for memories of the host only.
+    fn memory_style(&self, memory: &MemoryType) -> MemoryStyle {
+        let is_marked = self.moving.is_some() && memory.maximum == self.moving && memory.minimum == Pages(1);
+        if self.memories_move || is_marked {
+            MemoryStyle::Dynamic { offset_guard_size: DYNAMIC_GUARD }
+        } else {
+            self.base.memory_style(memory)
+        }
+    }
+
+    unsafe fn create_memories(
+        &self,
+        context: &mut StoreObjects,
+        module: &ModuleInfo,
+        styles: &PrimaryMap<MemoryIndex, MemoryStyle>,
+        definitions: &[NonNull<VMMemoryDefinition>],
+    ) -> Result<PrimaryMap<LocalMemoryIndex, InternalStoreHandle<VMMemory>>, LinkError> {
+        let mut image = self.image_for(module);
+        let common = self.common_for(module);
+        let mut memories = PrimaryMap::with_capacity(definitions.len());
+        let own = module.memories.iter().skip(module.num_imported_memories);
+        for ((index, ty), definition) in own.zip(definitions) {
+            let image = image.take();
+            let memory = match &common {
+                Some((common, place)) if *place == index => {
+                    // SAFETY: the caller promises that it is the instance's place for it, which Wasmer keeps with the store once
+                    // the instance has come to be; before, nobody has the memory.
+                    Ok(VMMemory(Box::new(unsafe { common.for_instance(*definition) })))
+                }
+                _ => self.make(ty, &styles[index], image, || {
+                    // SAFETY: the caller promises of each definition what the contract of that method asks for.
+                    unsafe { self.base.create_vm_memory(ty, &styles[index], *definition) }
+                }),
+            };
+            let memory = memory.map_err(|error| LinkError::Resource(format!("Failed to create memory: {error}")))?;
+            memories.push(InternalStoreHandle::new(context, memory));
+        }
+        Ok(memories)
+    }
+
+    fn table_style(&self, table: &TableType) -> TableStyle {
+        self.base.table_style(table)
+    }
+
+    fn create_host_memory(&self, ty: &MemoryType, style: &MemoryStyle) -> Result<VMMemory, MemoryError> {
+        let memory = self.make(ty, style, None, || self.base.create_host_memory(ty, style))?;
+        let Some((_, common)) = &self.common else { return Ok(memory) };
+        let memory = CommonMemory::of(memory);
+        *common.lock() = Some(memory.again());
+        Ok(VMMemory(Box::new(memory)))
+    }
+
+    unsafe fn create_vm_memory(
+        &self,
+        ty: &MemoryType,
+        style: &MemoryStyle,
+        definition: NonNull<VMMemoryDefinition>,
+    ) -> Result<VMMemory, MemoryError> {
+        self.make(ty, style, None, || {
+            // SAFETY: the caller promises what this method's contract, the same one, asks for.
+            unsafe { self.base.create_vm_memory(ty, style, definition) }
+        })
+    }
+
+    fn create_host_table(&self, ty: &TableType, style: &TableStyle) -> Result<VMTable, String> {
+        self.base.create_host_table(&self.table_elements.bounded(ty)?, style)
+    }
+
+    unsafe fn create_vm_table(
+        &self,
+        ty: &TableType,
+        style: &TableStyle,
+        definition: NonNull<VMTableDefinition>,
+    ) -> Result<VMTable, String> {
+        let ty = self.table_elements.bounded(ty)?;
+        // SAFETY: the caller promises what this method's contract, the same one, asks for.
+        unsafe { self.base.create_vm_table(&ty, style, definition) }
+    }
+}

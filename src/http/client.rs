@@ -1,0 +1,97 @@
+//! Who makes the connections, and gives them up.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, LazyLock};
+use std::time::Duration;
+
+use ureq::Agent;
+use ureq::unversioned::transport::{ConnectionDetails, Connector, DefaultConnector, Transport};
+
+use super::guard::Guard;
+
+/// How long it may take to find a server's address, and to connect to it.
+const CONNECT: Duration = Duration::from_secs(10);
+
+/// How long a server may be silent.
+const STALL: Duration = Duration::from_secs(30);
+
+/// Makes the connections of one request, or of any number of them.
+#[derive(Debug, Clone)]
+pub(crate) struct Client {
+    /// Connects to link-local addresses too.
+    pub(super) open: Agent,
+    /// Does not.
+    pub(super) guarded: Agent,
+}
+
+/// Counts threads that wait for the network.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Waiting(Arc<AtomicUsize>);
+
+impl Waiting {
+    /// How many there are.
+    pub(crate) fn count(&self) -> usize {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    /// One more, until what is returned is dropped.
+    pub(crate) fn one(&self) -> OneWaiting {
+        self.0.fetch_add(1, Ordering::Relaxed);
+        OneWaiting(Arc::clone(&self.0))
+    }
+}
+
+/// See [`Waiting::one`].
+#[derive(Debug)]
+pub(crate) struct OneWaiting(Arc<AtomicUsize>);
+
+impl Drop for OneWaiting {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl Client {
+    /// One whose threads are counted in `waiting`.
+    pub(crate) fn new(waiting: &Waiting) -> Self {
+        let agent = |open| agent(Guard { open, waiting: waiting.clone() });
+        Self { open: agent(true), guarded: agent(false) }
+    }
+
+    /// Ends the connections that are there, whatever is waited for, and makes no more. Who is looking up a host, or connecting, comes
+    /// to the end of that.
+    pub(crate) fn give_up(self) {
+        self.open.shutdown();
+        self.guarded.shutdown();
+    }
+}
+
+/// The one that all agents have, with what it keeps for TLS.
+#[derive(Debug)]
+struct SharedConnector;
+
+impl Connector for SharedConnector {
+    type Out = Box<dyn Transport>;
+
+    fn connect(&self, details: &ConnectionDetails<'_>, chained: Option<()>) -> Result<Option<Self::Out>, ureq::Error> {
+        static CONNECTOR: LazyLock<DefaultConnector> = LazyLock::new(DefaultConnector::default);
+        CONNECTOR.connect(details, chained)
+    }
+}
+
+fn agent(resolver: Guard) -> Agent {
+    let config = Agent::config_builder()
+        .user_agent(concat!("extism-wasmer/", env!("CARGO_PKG_VERSION")))
+        .proxy(None)
+        .max_redirects(0)
+        .max_redirects_will_error(false)
+        .http_status_as_error(false)
+        .allow_non_standard_methods(true)
+        .max_idle_connections(0)
+        .timeout_resolve(Some(CONNECT))
+        .timeout_connect(Some(CONNECT))
+        .timeout_per_read(Some(STALL))
+        .timeout_per_write(Some(STALL))
+        .build();
+    Agent::with_parts(config, SharedConnector, resolver)
+}

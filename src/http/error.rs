@@ -1,0 +1,109 @@
+//! Why there is no answer, and how addresses are shown.
+
+use std::fmt;
+use std::net::IpAddr;
+
+use thiserror::Error as ThisError;
+use url::Url;
+
+use super::MAX_REDIRECTS;
+use super::guard::LinkLocal;
+use super::request::MAX_HEAD;
+
+/// Why there is no answer.
+#[derive(Debug, ThisError)]
+pub(crate) enum Error {
+    #[error("Invalid URL: `{url}`: {cause}")]
+    BadUrl { url: String, cause: url::ParseError },
+    #[error("{0}: more than {MAX_HEAD} bytes")]
+    TooMuch(&'static str),
+    #[error("{name}: `{value}` is no proxy that can be used: http://HOST:PORT, or https")]
+    Proxy { name: &'static str, value: String },
+    #[error("`{0}`: only http and https addresses can be fetched")]
+    Scheme(String),
+    #[error("`{0}` is not a method of HTTP that can be used here")]
+    Method(String),
+    #[error("header `{0}`: not a name and value of HTTP")]
+    Header(String),
+    #[error("HTTP request to {url} is not allowed{via}")]
+    Denied { url: String, via: Via },
+    #[error("`{url}` is at {address}, a link-local address, which is reached only if named as such{via}")]
+    LinkLocal { url: String, address: IpAddr, via: Via },
+    #[error("`{url}`: more than {MAX_REDIRECTS} redirects{via}")]
+    Redirects { url: String, via: Via },
+    #[error("`{url}`: redirect to `{target}`: {cause}")]
+    BadRedirect { url: String, target: String, cause: url::ParseError },
+    #[error("`{url}`: timeout while {phase}{via}")]
+    Timeout { url: String, phase: &'static str, via: Via },
+    #[error("`{url}`: {cause}{via}")]
+    Failed { url: String, cause: String, via: Via },
+    #[error("`{url}`: the answer is longer than the limit of {max} bytes ({setting}){via}")]
+    TooLong { url: String, max: u64, setting: &'static str, via: Via },
+}
+
+/// An address, or whatever stands for one, as errors show it: not all of it if it is long, and without the password.
+pub(super) fn shown(text: &str) -> String {
+    const MOST: usize = 1000;
+    let start = text.find("//").map_or(0, |at| at + 2);
+    let end = text[start..].find(['/', '?', '#']).map_or(text.len(), |at| start + at);
+    let host = text[start..end].rfind('@').map_or(start, |at| start + at + 1);
+    let short = &text[host..text.floor_char_boundary(host + MOST).max(host)];
+    let rest = if host + short.len() < text.len() { "..." } else { "" };
+    format!("{}{short}{rest}", &text[..text.floor_char_boundary(start.min(MOST))])
+}
+
+/// The address that a request was for at first, if it has been sent elsewhere.
+#[derive(Debug, Clone)]
+pub(crate) struct Via(pub(super) Option<String>);
+
+impl fmt::Display for Via {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0 {
+            Some(first) => write!(f, " (redirected from `{first}`)"),
+            None => Ok(()),
+        }
+    }
+}
+
+/// What went wrong at `url`.
+pub(super) fn failure(url: &Url, via: Via, error: ureq::Error) -> Error {
+    let text = shown(url.as_str());
+    match error {
+        ureq::Error::Timeout(phase) => Error::Timeout { url: text, phase: describe(phase), via },
+        ureq::Error::Other(other) if other.is::<LinkLocal>() => match other.downcast::<LinkLocal>() {
+            Ok(found) => Error::LinkLocal { url: text, address: found.0, via },
+            Err(other) => Error::Failed { url: text, cause: other.to_string(), via },
+        },
+        ureq::Error::Io(cause) => Error::Failed { url: text, cause: cause.to_string(), via },
+        ureq::Error::HostNotFound => Error::Failed { url: text, cause: "there is no such host".to_owned(), via },
+        other => Error::Failed { url: text, cause: other.to_string(), via },
+    }
+}
+
+fn describe(phase: ureq::Timeout) -> &'static str {
+    match phase {
+        ureq::Timeout::Resolve => "looking up the host",
+        ureq::Timeout::Connect => "connecting",
+        ureq::Timeout::SendRequest | ureq::Timeout::SendBody => "sending",
+        ureq::Timeout::RecvResponse | ureq::Timeout::RecvBody | ureq::Timeout::PerRead => "waiting for the answer",
+        _ => "waiting for the server",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::shown;
+
+    #[test]
+    fn errors_show_neither_passwords_nor_everything() {
+        assert_eq!(shown("http://user:secret@host/path?query"), "http://host/path?query");
+        assert_eq!(shown("http://user:se@cret@host"), "http://host");
+        assert_eq!(shown("http://user:secret@ho st/a@b"), "http://ho st/a@b");
+        assert_eq!(shown("//a:b@host/"), "//host/");
+        assert_eq!(shown("user:secret@host"), "host");
+        assert_eq!(shown("name"), "name");
+        let long = shown(&format!("http://host/{}", "é".repeat(5000)));
+        assert!(long.len() < 1100 && long.ends_with("é..."), "{long}");
+        assert!(shown(&"x".repeat(1 << 20)).len() < 2100);
+    }
+}

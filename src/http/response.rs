@@ -1,0 +1,81 @@
+//! An answer.
+
+use std::io::{self, Read as _};
+
+use ureq::Body;
+use url::Url;
+
+use super::error::{Error, Via, failure, shown};
+
+/// An answer, whose body is still to be read.
+pub(crate) struct Response {
+    pub(crate) status: u16,
+    /// Names in lower case; several values of one name are joined by commas.
+    pub(crate) headers: Vec<(String, String)>,
+    /// Where it came from in the end.
+    pub(super) url: Url,
+    pub(super) via: Via,
+    /// Such an answer has a body.
+    pub(super) has_body: bool,
+    pub(super) body: Body,
+}
+
+impl Response {
+    /// The value of a header, whose name is in lower case.
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        self.headers.iter().find(|(other, _)| other == name).map(|(_, value)| value.as_str())
+    }
+
+    /// Where the answer sends the request, if it does.
+    pub(super) fn redirect(&self) -> Option<&str> {
+        matches!(self.status, 301 | 302 | 303 | 307 | 308).then(|| self.header("location")).flatten()
+    }
+
+    /// Reads the body, and shows each piece of it to `each`. `setting` says where the limit of `max` bytes is from.
+    ///
+    /// # Errors
+    /// It is longer, ends early, is not what its encoding says, or takes too long.
+    pub(crate) fn read(
+        &mut self,
+        max: u64,
+        setting: &'static str,
+        mut each: impl FnMut(&[u8]),
+    ) -> Result<Vec<u8>, Error> {
+        if !self.has_body {
+            return Ok(Vec::new());
+        }
+        let (url, via) = (shown(self.url.as_str()), self.via.clone());
+        let too_long = move || Error::TooLong { url, max, setting, via };
+        let expected = self.body.content_length().unwrap_or(0);
+        if expected > max {
+            return Err(too_long());
+        }
+        // A server can promise much: memory is taken as the bytes come.
+        let mut bytes = Vec::with_capacity(usize::try_from(expected.min(1 << 20)).unwrap_or(0));
+        let mut piece = vec![0; 64 << 10];
+        let mut reader = self.body.as_reader();
+        loop {
+            let count = match reader.read(&mut piece) {
+                Ok(0) => return Ok(bytes),
+                Ok(count) => count,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(error) => return Err(failure(&self.url, self.via.clone(), error.into())),
+            };
+            if (bytes.len() + count) as u64 > max {
+                return Err(too_long());
+            }
+            each(&piece[..count]);
+            bytes.extend_from_slice(&piece[..count]);
+        }
+    }
+
+    /// Where it came from in the end.
+    pub(crate) fn url(&self) -> &str {
+        self.url.as_str()
+    }
+
+    /// Where it came from, and how, for errors.
+    pub(crate) fn origin(&self) -> String {
+        format!("`{}`{}", shown(self.url.as_str()), self.via)
+    }
+}

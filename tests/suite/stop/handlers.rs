@@ -1,0 +1,189 @@
+//! Hosts that have handlers of their own for the signals that the library uses.
+#![expect(unsafe_code, reason = "signals are the system's")]
+
+use std::mem;
+use std::ptr;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+
+use super::{ENDLESS, TIMEOUT, timed};
+use crate::child;
+use crate::host::Context;
+
+type Handler = extern "C" fn(i32, *mut libc::siginfo_t, *mut libc::c_void);
+
+/// What has handled a signal before one of the handlers here; 0, which is the default, if nothing has.
+struct Before([AtomicUsize; 65]);
+
+impl Before {
+    const fn new() -> Self {
+        Self([const { AtomicUsize::new(0) }; 65])
+    }
+
+    fn of(&self, signal: i32) -> &AtomicUsize {
+        &self.0[signal as usize]
+    }
+
+    /// Installs a handler of the kind that the flags say.
+    fn install(&self, signal: i32, flags: i32, handler: usize) {
+        // SAFETY: all zeros are a valid value of it.
+        let zeros: libc::sigaction = unsafe { mem::zeroed() };
+        let (mut new, mut old) = (zeros, zeros);
+        new.sa_sigaction = handler;
+        new.sa_flags = flags | libc::SA_ONSTACK;
+        // SAFETY: the handler is of the kind that the flags say.
+        assert_eq!(unsafe { libc::sigaction(signal, &raw const new, &raw mut old) }, 0);
+        self.of(signal).store(old.sa_sigaction, Ordering::Relaxed);
+    }
+
+    /// Passes a signal on, as is the custom, if it is not to `own` again. Says whether there was anybody.
+    fn pass_on(&self, own: Handler, signal: i32, info: *mut libc::siginfo_t, context: *mut libc::c_void) -> bool {
+        let before = self.of(signal).load(Ordering::Relaxed);
+        let is_handler = before != libc::SIG_DFL && before != libc::SIG_IGN && before != own as usize;
+        if is_handler {
+            // SAFETY: Rust's, the library's, and those here that are passed on to, are of this kind.
+            let before = unsafe { mem::transmute::<usize, Handler>(before) };
+            before(signal, info, context);
+        }
+        is_handler
+    }
+}
+
+static SEEN: AtomicUsize = AtomicUsize::new(0);
+static BEFORE: Before = Before::new();
+
+extern "C" fn seen(signal: i32, info: *mut libc::siginfo_t, context: *mut libc::c_void) {
+    SEEN.fetch_add(1, Ordering::Relaxed);
+    BEFORE.pass_on(seen, signal, info, context);
+}
+
+extern "C" fn seen_alone(_: i32) {
+    SEEN.fetch_add(1, Ordering::Relaxed);
+}
+
+fn all_are_seen(signals: &[i32]) {
+    SEEN.store(0, Ordering::Relaxed);
+    // SAFETY: each has a handler.
+    signals.iter().for_each(|signal| assert_eq!(unsafe { libc::raise(*signal) }, 0));
+    assert_eq!(SEEN.load(Ordering::Relaxed), signals.len(), "each one's, also of the signal that the library uses");
+}
+
+/// The handlers of a host, from before and after the library's, go on working, and the library's do.
+#[test]
+fn hosts_may_use_the_same_signals() {
+    const TEST: &str = "stop::handlers::hosts_may_use_the_same_signals";
+    let Some(case) = child::case() else {
+        for case in ["before, pass on", "before, keep", "pass on", "keep"] {
+            child::run(TEST, case, &[]);
+        }
+        return;
+    };
+    let (flags, handler) = match case.ends_with("pass on") {
+        true => (libc::SA_SIGINFO, seen as Handler as usize),
+        false => (0, seen_alone as extern "C" fn(i32) as usize),
+    };
+    let all: Vec<i32> = (libc::SIGRTMIN()..=libc::SIGRTMAX()).chain([libc::SIGUSR1, libc::SIGUSR2]).collect();
+    let install = || all.iter().for_each(|signal| BEFORE.install(*signal, flags, handler));
+    if case.starts_with("before") {
+        install();
+    }
+    let context = Context::new();
+    let plugin = context.plugin(timed(ENDLESS, 20));
+    let is_stopped = || assert_eq!(plugin.call("calls", "").error(), TIMEOUT);
+    is_stopped();
+    for _ in 0..2 {
+        install();
+        is_stopped();
+        all_are_seen(&all);
+    }
+    // Also in the middle of a call.
+    thread::scope(|scope| {
+        scope.spawn(is_stopped);
+        install();
+    });
+    all_are_seen(&all);
+}
+
+/// Each with its signal, where in it the fault is, and how long the instruction.
+#[cfg(target_arch = "x86_64")]
+const FAULTS: [(i32, extern "C" fn(), usize, usize); 3] =
+    [(libc::SIGILL, illegal, 0, 2), (libc::SIGSEGV, null, 0, 8), (libc::SIGFPE, division, 2, 2)];
+
+#[cfg(target_arch = "x86_64")]
+#[unsafe(naked)]
+extern "C" fn illegal() {
+    std::arch::naked_asm!("ud2", "ret")
+}
+
+#[cfg(target_arch = "x86_64")]
+#[unsafe(naked)]
+extern "C" fn null() {
+    std::arch::naked_asm!("mov byte ptr [0], 0", "ret")
+}
+
+#[cfg(target_arch = "x86_64")]
+#[unsafe(naked)]
+extern "C" fn division() {
+    std::arch::naked_asm!("xor ecx, ecx", "div ecx", "ret")
+}
+
+/// Faults in a host's own code are its handlers', and those in a plugin's the library's.
+#[cfg(target_arch = "x86_64")]
+#[test]
+fn hosts_may_handle_faults() {
+    static SEEN: [AtomicUsize; 2] = [const { AtomicUsize::new(0) }; 2];
+    static BEFORE: [Before; 2] = [const { Before::new() }; 2];
+
+    /// The host's handler from before the library's (0), or from after (1).
+    extern "C" fn handle<const WHEN: usize>(signal: i32, info: *mut libc::siginfo_t, context: *mut libc::c_void) {
+        // SAFETY: the kernel passes the thread's context.
+        let address = unsafe { &mut (*context.cast::<libc::ucontext_t>()).uc_mcontext.gregs[libc::REG_RIP as usize] };
+        let is_here = |(number, function, place, _): &(i32, extern "C" fn(), usize, usize)| {
+            *number == signal && *address as usize == *function as usize + place
+        };
+        if let Some((.., length)) = FAULTS.into_iter().find(is_here) {
+            SEEN[WHEN].fetch_add(1, Ordering::Relaxed);
+            *address += length as i64;
+        } else {
+            assert!(BEFORE[WHEN].pass_on(handle::<WHEN>, signal, info, context), "a fault of nobody's");
+        }
+    }
+    let install = |when: usize, handler: Handler| {
+        for (signal, ..) in FAULTS {
+            BEFORE[when].install(signal, libc::SA_SIGINFO | libc::SA_NODEFER, handler as usize);
+        }
+    };
+    child::alone("stop::handlers::hosts_may_handle_faults", || {
+        let faults = || FAULTS.iter().for_each(|(_, function, ..)| function());
+        let seen = || SEEN.each_ref().map(|seen| seen.load(Ordering::Relaxed));
+        install(0, handle::<0>);
+        faults();
+        assert_eq!(seen(), [3, 0]);
+        let context = Context::new();
+        let plugin = context.plugin(timed(ENDLESS, 20));
+        let trapping = context.plugin(
+            r#"(module (memory 1) (func (export "f") unreachable) (func $g (export "g") (call $g))
+                (func (export "h") (drop (i32.load (i32.const -1))))
+                (global $zero (mut i32) (i32.const 0))
+                (func (export "d") (global.set $zero (i32.div_u (i32.const 1) (global.get $zero)))))"#,
+        );
+        let all_is_well = || {
+            assert_eq!(plugin.call("calls", "").error(), TIMEOUT);
+            for (name, trap) in [
+                ("f", "unreachable"),
+                ("g", "call stack exhausted"),
+                ("h", "out of bounds memory"),
+                ("d", "integer divide by zero"),
+            ] {
+                assert!(trapping.call(name, "").error().contains(trap), "{name}");
+            }
+        };
+        all_is_well();
+        faults();
+        assert_eq!(seen(), [6, 0]);
+        install(1, handle::<1>);
+        all_is_well();
+        faults();
+        assert_eq!(seen(), [6, 3]);
+    });
+}
