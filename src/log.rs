@@ -5,7 +5,7 @@
 use std::borrow::Cow;
 use std::fmt::Arguments;
 use std::fs::{self, OpenOptions};
-use std::io::{self, Write};
+use std::io::{self, BufWriter, Write};
 use std::path::Path;
 use std::time::SystemTime;
 
@@ -59,22 +59,40 @@ pub(crate) fn set(destination: Destination<'_>, level: LevelFilter) -> io::Resul
 
 /// A writer that never fails: a line that cannot be written, to a full disk or a closed pipe, is lost and nothing else
 /// is. (fern would write to the host's standard error instead, and panic if that fails too.)
-struct Quiet<W>(W);
+struct Quiet<W> {
+    to: W,
+    /// What was written last ends in the middle.
+    is_cut: bool,
+}
 
 impl<W: Write + Send + 'static> Quiet<W> {
-    fn boxed(writer: W) -> Box<dyn Write + Send> {
-        Box::new(Self(writer))
+    /// Of a line, which fern writes in pieces, comes one write: those of other processes to the same file go between
+    /// lines.
+    fn boxed(to: W) -> Box<dyn Write + Send> {
+        Box::new(BufWriter::new(Self { to, is_cut: false }))
     }
 }
 
 impl<W: Write> Write for Quiet<W> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let _ = self.0.write_all(bytes);
+        // After half a line, the next one has a line of its own.
+        if self.is_cut && self.to.write_all(b"\n").is_err() {
+            return Ok(bytes.len());
+        }
+        let mut rest = bytes;
+        while !rest.is_empty() {
+            match self.to.write(rest) {
+                Ok(count @ 1..) => rest = &rest[count..],
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Ok(0) | Err(_) => break,
+            }
+        }
+        self.is_cut = !rest.is_empty() && rest.len() < bytes.len();
         Ok(bytes.len())
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        let _ = self.0.flush();
+        let _ = self.to.flush();
         Ok(())
     }
 }

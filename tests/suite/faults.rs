@@ -216,6 +216,8 @@ fn a_full_log() {
         assert_eq!(plugin.answer("log", "warn:last"), "");
         let log = fs::read_to_string(at("log")).expect("text");
         assert!(log.contains(" - first\n") && log.ends_with(" - last\n") && log.len() < 10_000, "{log}");
+        assert!(log.contains("lost\n") || log.contains("lo\n"), "nothing was cut: {log}");
+        assert!(log.lines().all(|line| line.starts_with("extism")), "two lines in one: {log}");
         return;
     }
     let folder = tempfile::tempdir().expect("a folder");

@@ -12,9 +12,8 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::host::{Context, Plugin, manifest};
+use crate::host::{Context, manifest};
 use crate::linking::modules;
-use crate::noise::noise;
 
 /// Functions that never end, and one that does.
 pub(crate) const ENDLESS: &str = r#"(module

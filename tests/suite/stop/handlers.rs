@@ -2,7 +2,6 @@
 #![expect(unsafe_code, reason = "signals are the system's")]
 
 use std::mem;
-use std::ptr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
