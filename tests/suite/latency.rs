@@ -20,12 +20,12 @@ fn quantile(sorted: &[Duration], part: f64) -> Duration {
     sorted[((sorted.len() - 1) as f64 * part).ceil() as usize]
 }
 
-/// Prints how late calls were, and returns what 99 in 100 are not above.
-fn report(what: &str, mut late: Vec<Duration>) -> Duration {
+/// Prints how late calls were, and returns what 9 in 10 and what 99 in 100 are not above.
+fn report(what: &str, mut late: Vec<Duration>) -> [Duration; 2] {
     late.sort_unstable();
-    let [median, high, all] = [0.5, 0.99, 1.0].map(|part| quantile(&late, part));
-    println!("{what} of {} calls: median {median:?}, 99 in 100 {high:?}, most {all:?}", late.len());
-    high
+    let [median, high, higher, all] = [0.5, 0.9, 0.99, 1.0].map(|part| quantile(&late, part));
+    println!("{what} of {} calls: median {median:?}, 9 in 10 {high:?}, 99 in 100 {higher:?}, most {all:?}", late.len());
+    [high, higher]
 }
 
 fn late_timeout(plugin: &Plugin<'_>, name: &str) -> Duration {
@@ -112,11 +112,12 @@ fn calls_of_the_engine_are_stopped_soon() {
             let plugin = context.plugin(with(&module(instruction), "timeout_ms", json!(TIMEOUT.as_millis())));
             let late: Vec<_> = (0..rounds).map(|_| late_timeout(&plugin, "run")).collect();
             all.extend(&late);
-            assert!(report(&format!("{instruction} {place}"), late) <= bound());
+            // 99 in 100 of so few are all.
+            assert!(report(&format!("{instruction} {place}"), late)[0] <= bound());
         }
         all.sort_unstable();
         assert!(quantile(&all, 0.5) <= MOSTLY, "{place}: {all:?}");
-        assert!(report(&format!("timeout in such instructions {place}"), all) <= bound());
+        assert!(report(&format!("timeout in such instructions {place}"), all)[1] <= bound());
     }
 }
 
@@ -134,8 +135,8 @@ fn calls_are_stopped_soon() {
         let rounds = count().unwrap_or(10).div_ceil(LOOPS.len());
         (0..rounds).flat_map(|_| LOOPS.map(|name| late(plugin, name))).collect::<Vec<_>>()
     };
-    let timeouts = report("timeout", measure(late_timeout, &in_time));
-    let cancels = report("cancel", measure(late_cancel, &endless));
+    let [_, timeouts] = report("timeout", measure(late_timeout, &in_time));
+    let [_, cancels] = report("cancel", measure(late_cancel, &endless));
     assert!(timeouts <= bound() && cancels <= bound());
 }
 
@@ -145,27 +146,26 @@ fn a_timeout_that_does_not_come_costs_nothing() {
     let kernels = manifest(fixture("kernels.v1"), "");
     let plain = context.plugin(&kernels);
     let armed = context.plugin(with(&kernels, "timeout_ms", json!(600_000)));
-    let rounds = count().map_or(3, |count| count.div_ceil(50).min(20));
+    let rounds = count().map_or(3, |count| count.div_ceil(25).min(40));
     for name in ["sha256", "matmul"] {
         let took = |plugin: &Plugin<'_>| {
             let start = Instant::now();
             assert_eq!(plugin.call_only(name, b""), 0);
             start.elapsed()
         };
-        // One after the other, and first in turns, as the machine is not always equally fast.
-        let mut times = [Vec::new(), Vec::new()];
-        for round in 0..2 * rounds {
-            for plugin in [round % 2, 1 - round % 2] {
-                times[plugin].push(took([&plain, &armed][plugin]));
-            }
-        }
-        let [plain, armed] = times.map(|mut times| {
-            times.sort_unstable();
-            // What else the machine does only adds.
-            quantile(&times, 0.25)
-        });
-        let ratio = armed.as_secs_f64() / plain.as_secs_f64();
-        println!("{name}: {plain:?} without, {armed:?} with a timeout: {ratio:.3}");
+        // One right after the other, and first in turns, as the machine is not always equally fast.
+        let mut ratios: Vec<_> = (0..2 * rounds)
+            .map(|round| {
+                let mut times = [Duration::ZERO; 2];
+                for plugin in [round % 2, 1 - round % 2] {
+                    times[plugin] = took([&plain, &armed][plugin]);
+                }
+                times[1].as_secs_f64() / times[0].as_secs_f64()
+            })
+            .collect();
+        ratios.sort_unstable_by(f64::total_cmp);
+        let [least, ratio, most] = [0, rounds, 2 * rounds - 1].map(|at| ratios[at]);
+        println!("{name}: with a timeout {ratio:.3} times as long, {least:.3} to {most:.3}");
         assert!(ratio < if count().is_some() { 1.02 } else { 2.0 });
     }
 }
