@@ -165,6 +165,11 @@ impl Run {
     pub(crate) fn stopped(&self) -> Option<Stopped> {
         self.record.has_stopped().then(|| self.record.phase().reason()).flatten()
     }
+
+    /// Whether it should have ended, even if it has ended by itself.
+    pub(crate) fn is_over(&self) -> bool {
+        self.record.is_over(timer::now())
+    }
 }
 
 impl Drop for Run {

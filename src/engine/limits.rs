@@ -126,6 +126,9 @@ impl Tables {
     }
 }
 
+/// The elements that Wasmer lets a table have, its maximum included.
+const LARGEST_TABLE: u32 = 128 << 20;
+
 /// The elements of a plugin's tables. None are given back: a table lives as long as its store.
 #[derive(Debug)]
 pub(super) struct TableElements {
@@ -142,21 +145,24 @@ impl TableElements {
         Self { max, share, left: AtomicU32::new(max) }
     }
 
-    /// Gives a table a maximum that all tables together can reach, and takes that from what is left.
+    /// Gives a table a maximum that all tables together can reach, and takes that from what is left. Says no if there is no room
+    /// for what the table begins with: Wasmer would end the process.
     pub(super) fn bounded(&self, ty: &TableType) -> Result<TableType, String> {
         let mut bounded = *ty;
         let taken = self.left.try_update(Ordering::Relaxed, Ordering::Relaxed, |left| {
             let share = ty.minimum.saturating_add(self.share);
-            let most = ty.maximum.unwrap_or(u32::MAX).min(share).min(left).max(ty.minimum);
+            let most = ty.maximum.unwrap_or(u32::MAX).min(share).min(left).min(LARGEST_TABLE).max(ty.minimum);
             bounded.maximum = Some(most);
             left.checked_sub(most)
         });
-        match taken {
-            Ok(_) => Ok(bounded),
-            Err(_) => {
-                let max = self.max;
-                Err(format!("tables of more than {max} elements together (memory.max_table_elements)"))
-            }
+        if taken.is_err() {
+            let max = self.max;
+            return Err(format!("tables of more than {max} elements together (memory.max_table_elements)"));
+        }
+        let mut room: Vec<usize> = Vec::new();
+        match room.try_reserve_exact(ty.minimum as usize) {
+            Ok(()) => Ok(bounded),
+            Err(error) => Err(format!("no room for a table of {} elements: {error}", ty.minimum)),
         }
     }
 }

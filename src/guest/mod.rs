@@ -109,6 +109,8 @@ pub(crate) enum Fault {
     OutOfBounds,
     #[error("failed to grow memory by {0}")]
     OutOfMemory(u64),
+    #[error("the host has no room for {0} more bytes")]
+    NoRoom(usize),
     #[error("Invalid memory offset: {0}")]
     InvalidOffset(u64),
     #[error("Unable to find length for offset {0}")]
@@ -129,6 +131,14 @@ pub(crate) enum Fault {
     #[cfg(feature = "http")]
     #[error(transparent)]
     Http(#[from] http::Error),
+}
+
+/// A copy, of any length that a plugin likes: that there is no room for one must not end the process.
+pub(crate) fn copy(bytes: &[u8]) -> Result<Vec<u8>, Fault> {
+    let mut copy = Vec::new();
+    copy.try_reserve_exact(bytes.len()).map_err(|_| Fault::NoRoom(bytes.len()))?;
+    copy.extend_from_slice(bytes);
+    Ok(copy)
 }
 
 impl State {

@@ -24,30 +24,46 @@ pub(crate) struct Client {
     pub(super) guarded: Agent,
 }
 
-/// Counts threads that wait for the network.
+/// Counts threads that wait for the network, and the bytes that they would send.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Waiting(Arc<AtomicUsize>);
+pub(crate) struct Waiting(Arc<Counts>);
+
+#[derive(Debug, Default)]
+struct Counts {
+    threads: AtomicUsize,
+    bytes: AtomicUsize,
+}
 
 impl Waiting {
     /// How many there are.
     pub(crate) fn count(&self) -> usize {
-        self.0.load(Ordering::Relaxed)
+        self.0.threads.load(Ordering::Relaxed)
+    }
+
+    /// How many bytes they have.
+    pub(crate) fn bytes(&self) -> usize {
+        self.0.bytes.load(Ordering::Relaxed)
     }
 
     /// One more, until what is returned is dropped.
-    pub(crate) fn one(&self) -> OneWaiting {
-        self.0.fetch_add(1, Ordering::Relaxed);
-        OneWaiting(Arc::clone(&self.0))
+    pub(crate) fn one(&self, bytes: usize) -> OneWaiting {
+        self.0.threads.fetch_add(1, Ordering::Relaxed);
+        self.0.bytes.fetch_add(bytes, Ordering::Relaxed);
+        OneWaiting { all: self.clone(), bytes }
     }
 }
 
 /// See [`Waiting::one`].
 #[derive(Debug)]
-pub(crate) struct OneWaiting(Arc<AtomicUsize>);
+pub(crate) struct OneWaiting {
+    all: Waiting,
+    bytes: usize,
+}
 
 impl Drop for OneWaiting {
     fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
+        self.all.0.threads.fetch_sub(1, Ordering::Relaxed);
+        self.all.0.bytes.fetch_sub(self.bytes, Ordering::Relaxed);
     }
 }
 

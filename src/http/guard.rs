@@ -34,7 +34,7 @@ impl Resolver for Guard {
     ) -> Result<ResolvedSocketAddrs, ureq::Error> {
         /// No more are tried; the type has room for 16.
         const MOST: usize = 16;
-        let found = look_up(uri, timeout, self.waiting.one())?;
+        let found = look_up(uri, timeout, self.waiting.one(0))?;
         // The proxy is the environment's choice, wherever it is.
         let is_proxy = config.proxy().is_some_and(|proxy| proxy.uri() == uri);
         let mut addresses = self.empty();

@@ -108,6 +108,11 @@ impl Record {
         Phase::of(self.state.load(Ordering::Acquire))
     }
 
+    /// Whether the run shall end, or its deadline has come and nobody has looked yet.
+    pub(super) fn is_over(&self, now: u64) -> bool {
+        self.phase().reason().is_some() || self.deadline.load(Ordering::Relaxed) <= now
+    }
+
     pub(super) fn suspend(&self, suspended: bool) {
         self.suspended.store(suspended, Ordering::Relaxed);
     }
@@ -172,8 +177,12 @@ impl Record {
                 now + timer::SOON
             }
             Phase::Expired | Phase::Cancelled => {
+                let tries = self.tries.fetch_add(1, Ordering::Relaxed);
+                if tries >= timer::LOST && tries.is_power_of_two() {
+                    self.signalled.store(0, Ordering::Relaxed);
+                }
                 self.notify(state);
-                now + if self.tries.fetch_add(1, Ordering::Relaxed) < timer::TRIES { timer::SOON } else { timer::LATER }
+                now + if tries < timer::TRIES { timer::SOON } else { timer::LATER }
             }
         }
     }

@@ -2,6 +2,7 @@
 #![expect(unsafe_code, reason = "the kernel and a signal's handler know addresses only")]
 
 use std::cell::UnsafeCell;
+use std::iter;
 use std::mem::{self, MaybeUninit};
 use std::ptr;
 use std::sync::atomic::{AtomicPtr, Ordering};
@@ -31,11 +32,19 @@ const _: () = assert!(size_of::<Info>() == size_of::<libc::siginfo_t>());
 /// only if it may do anything to this one (rt_sigqueueinfo(2)).
 const OURS: i32 = -0x4578_7469;
 
-/// Of a signal that the handler has passed on, at the end of what is known of it, which the kernel leaves unused.
-const PASSED_ON: u64 = 0x4578_7469_7373_6564;
+/// Of a signal that the handler has passed on, at the end of what is known of it, which the kernel leaves unused: this, and how
+/// often it was passed on.
+const PASSED_ON: u64 = 0x4578_7469_7373_0000;
 
-/// What has handled the signal before; a host may install another handler later. They are never freed, as handlers read them.
-static BEFORE: AtomicPtr<libc::sigaction> = AtomicPtr::new(ptr::null_mut());
+/// What has handled the signal before.
+struct Before {
+    action: libc::sigaction,
+    /// What has handled it before that, when the library's handler was installed for the first time.
+    earlier: Option<&'static Self>,
+}
+
+/// A host may install another handler later. They are never freed, as handlers read them.
+static BEFORE: AtomicPtr<Before> = AtomicPtr::new(ptr::null_mut());
 
 /// A real-time signal that nobody uses, or the last but one. The handler is installed with it.
 static SIGNAL: LazyLock<i32> = LazyLock::new(|| {
@@ -67,7 +76,10 @@ fn install(number: i32) {
     let before = current_action(number);
     // The handler may have to pass on a signal from the first moment.
     if !is_ours(&before) {
-        BEFORE.store(Box::into_raw(Box::new(before)), Ordering::Release);
+        let is_known = |known: &&Before| known.action.sa_sigaction == before.sa_sigaction;
+        let known = all_before().find(is_known).map(|known| ptr::from_ref(known).cast_mut());
+        let new = || Box::into_raw(Box::new(Before { action: before, earlier: all_before().next() }));
+        BEFORE.store(known.unwrap_or_else(new), Ordering::Release);
     }
     // SAFETY: all zeros are a valid value of it.
     let mut action: libc::sigaction = unsafe { mem::zeroed() };
@@ -124,9 +136,11 @@ extern "C" fn handle(number: i32, info: *mut libc::siginfo_t, context: *mut libc
     // SAFETY: the kernel passes a `siginfo_t`, which is that; it is this signal's own, on the stack.
     let ours = unsafe { &mut *info.cast::<Info>() };
     if ours.code != OURS {
-        if ours.mark != PASSED_ON {
-            ours.mark = PASSED_ON;
-            pass_on(number, info, context);
+        let passed_on = (ours.mark ^ PASSED_ON) as usize;
+        let times = if passed_on < 1 << 16 { passed_on } else { 0 };
+        ours.mark = PASSED_ON | (times as u64 + 1) & 0xffff;
+        if let Some(before) = all_before().nth(times) {
+            pass_on(&before.action, number, info, context);
         }
         return;
     }
@@ -143,10 +157,16 @@ extern "C" fn handle(number: i32, info: *mut libc::siginfo_t, context: *mut libc
     }
 }
 
-/// The handler that was there before gets what is not ours, once: one that was installed after this one may pass it on to this.
-fn pass_on(number: i32, info: *mut libc::siginfo_t, context: *mut libc::c_void) {
+/// The last handler before ours, and those before it.
+fn all_before() -> impl Iterator<Item = &'static Before> {
     // SAFETY: null, or one that was put there to stay.
-    let Some(before) = (unsafe { BEFORE.load(Ordering::Acquire).as_ref() }) else { return };
+    let last = unsafe { BEFORE.load(Ordering::Acquire).as_ref() };
+    iter::successors(last, |before| before.earlier)
+}
+
+/// What is not ours, a handler from before ours gets: the last one, and the one before it when that, which was installed after ours,
+/// passes it on to ours.
+fn pass_on(before: &libc::sigaction, number: i32, info: *mut libc::siginfo_t, context: *mut libc::c_void) {
     if matches!(before.sa_sigaction, libc::SIG_DFL | libc::SIG_IGN) {
         return;
     }

@@ -17,6 +17,10 @@ pub(super) const SOON: u64 = 100_000;
 pub(super) const LATER: u64 = 1_000_000;
 pub(super) const TRIES: u32 = 100;
 
+/// From this try on, a signal that has not arrived may be lost, to a handler that the host has put in the way: there is another at
+/// each power of two. They are few, as those of a thread that blocks them queue.
+pub(super) const LOST: u32 = 64;
+
 static NEXT: Next = Next(AtomicU64::new(Next::NEVER));
 
 // Of the standard library, as these two stand the process's being forked.

@@ -100,10 +100,7 @@ impl Plugin {
     pub(crate) fn call(&mut self, name: &CStr, input: &[u8]) -> Outcome {
         let deadline = deadline(self.recipe.timeout);
         let result = match self.stopper.begin(deadline) {
-            Ok(run) if self.spent => {
-                let (name, input) = (name.to_owned(), input.to_vec());
-                self.renew(&run, deadline).and_then(|()| self.call_live(&run, &name, &input, deadline))
-            }
+            Ok(run) if self.spent => self.call_anew(&run, name, input, deadline),
             Ok(run) => self.call_live(&run, name, input, deadline),
             Err(cause) => {
                 self.forget_output();
@@ -114,6 +111,17 @@ impl Plugin {
             (Ok(code), None) => Ok(code),
             (result, guest_error) => outcome(result, guest_error, &self.recipe.plan.modules),
         }
+    }
+
+    fn call_anew(&mut self, run: &Run, name: &CStr, input: &[u8], deadline: Option<Instant>) -> CallResult<i32> {
+        // Both may lie in what goes now.
+        let name = name.to_owned();
+        let input = guest::copy(input).map_err(|cause| {
+            self.forget_output();
+            CallError::Input { length: input.len(), cause }
+        })?;
+        self.renew(run, deadline)?;
+        self.call_live(run, &name, &input, deadline)
     }
 
     /// A new instance in the place of the old one; configuration and variables stay. If that fails, the plugin is as
@@ -165,7 +173,7 @@ impl Plugin {
         let exhausted = self.live.with_guest(|guest, store| guest.fuel.as_ref()?.exhausted(store));
         let stopped = run.stopped();
         // It was in the middle of anything, such as its own allocator: the next call gets a new instance.
-        self.spent |= stopped.is_some() || exhausted.is_some();
+        self.spent |= run.is_over() || exhausted.is_some();
         match (stopped, exhausted) {
             (Some(reason), _) => CallError::Stopped(reason, self.recipe.timeout).into(),
             (None, Some(fuel)) => CallError::OutOfFuel(fuel).into(),

@@ -97,6 +97,7 @@ fn tables_are_bounded() {
     let linked = modules([("lib", library), ("main", beside)]);
     let linked = crate::stop::with(&linked, "memory", serde_json::json!({"max_table_elements": 100_000}));
     assert_eq!(context.plugin(linked).call_only("grow", b""), 10, "beside a command library");
+    context.plugin(manifest("(module (table 1 funcref))", r#""memory": {"max_table_elements": 4294967295}"#)).free();
     for tables in ["(table 0 funcref) (table 6000000 funcref)", "(table 6000000 funcref) (table 0 funcref)"] {
         context.plugin(format!("(module {tables})")).free();
     }

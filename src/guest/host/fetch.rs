@@ -11,7 +11,7 @@ use serde::de::{Deserializer, Error as _};
 use super::hosts::Hosts;
 use super::http::Answer;
 use super::log::Logs;
-use crate::guest::{Fault, Guest};
+use crate::guest::{Fault, Guest, copy};
 use crate::http::{self, Client, Request, Rules, Waiting};
 use crate::interrupt::{Stopped, Watch};
 
@@ -24,6 +24,9 @@ const MAX_QUERY: usize = 1 << 20;
 /// How many threads may be left of requests that a plugin does not wait for any more. All that they can still do is to look up a
 /// host, or to connect to it.
 const MAX_LEFT: usize = 8;
+
+/// What their bodies may have, and that of the next request, in bytes.
+const MAX_LEFT_BYTES: usize = 64 << 20;
 
 /// Where a plugin's requests may go, and how much may come back.
 #[derive(Debug)]
@@ -78,12 +81,21 @@ impl Network {
             );
             return Err(Fault::HttpRequest(text));
         }
+        let bytes = body.map_or(0, <[u8]>::len);
+        let held = self.waiting.bytes();
+        if left > 0 && held.saturating_add(bytes) > MAX_LEFT_BYTES {
+            let text = format!(
+                "its body of {bytes} bytes has to wait: earlier ones, which were stopped, still hold {held}, and all together may \
+                 hold {MAX_LEFT_BYTES}"
+            );
+            return Err(Fault::HttpRequest(text));
+        }
         if let Some(body) = body {
-            request.body(body.to_vec().into());
+            request.body(copy(body)?.into());
         }
         let client = Client::new(&self.waiting);
         let (notice, answer) = Notice::new(client.clone());
-        let (deadline, waiting) = (guest.deadline, self.waiting.one());
+        let (deadline, waiting) = (guest.deadline, self.waiting.one(bytes));
         let ask = move || {
             let outcome = self.ask_here(request, deadline, &client);
             drop(waiting);

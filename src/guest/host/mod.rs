@@ -29,8 +29,8 @@ impl From<Fault> for RuntimeError {
 }
 
 /// The bytes of the live block at `offset`, by the rule of 0.x: anything else stops the plugin.
-fn live_block(guest: &Guest, offset: u64) -> Result<Vec<u8>, Fault> {
-    guest.io.block(offset).map(<[u8]>::to_vec).ok_or(Fault::InvalidOffset(offset))
+fn live_block(guest: &Guest, offset: u64) -> Result<&[u8], Fault> {
+    guest.io.block(offset).ok_or(Fault::InvalidOffset(offset))
 }
 
 /// The start of the text in the block at `offset`, with a note of how much is left out. What the host keeps of a
@@ -64,14 +64,14 @@ impl BoundedText {
 }
 
 /// Bytes as text; what is not UTF-8 stops the plugin.
-fn utf8(bytes: Vec<u8>) -> Result<String, Fault> {
-    String::from_utf8(bytes).map_err(|error| Fault::InvalidUtf8(error.utf8_error().valid_up_to()))
+fn utf8(bytes: &[u8]) -> Result<&str, Fault> {
+    std::str::from_utf8(bytes).map_err(|error| Fault::InvalidUtf8(error.valid_up_to()))
 }
 
 /// The bytes behind a handle by the rule of 1.x: 0 is the empty text, what is no live block stops the plugin.
-fn handle_bytes(guest: &Guest, handle: u64, what: &'static str) -> Result<Vec<u8>, Fault> {
+fn handle_bytes<'a>(guest: &'a Guest, handle: u64, what: &'static str) -> Result<&'a [u8], Fault> {
     if handle == 0 {
-        return Ok(Vec::new());
+        return Ok(&[]);
     }
-    guest.io.block(handle).map(<[u8]>::to_vec).ok_or(Fault::InvalidHandle(what))
+    guest.io.block(handle).ok_or(Fault::InvalidHandle(what))
 }

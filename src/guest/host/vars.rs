@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::{Env, Fault, HostResult, live_block, utf8};
+use super::{Env, Fault, Guest, HostResult, live_block, utf8};
+use crate::guest::copy;
 
 /// Bytes that each variable counts besides its key and value, as in Extism 1.x.
 const OVERHEAD: u64 = 48;
@@ -35,18 +36,27 @@ impl Vars {
         }
     }
 
-    /// Sets `key`, unless all variables together would then be over the limit; what was there stays in that case.
-    fn set(&mut self, key: String, value: Vec<u8>) -> Result<(), Fault> {
+    /// Sets `key`, unless all variables together would then be over the limit, or there is no room for a copy; what was there stays
+    /// in that case.
+    fn set(&mut self, key: &str, value: &[u8]) -> Result<(), Fault> {
         if self.max_bytes == 0 {
             return Err(Fault::VarsDisabled);
         }
-        let replaced = self.get(&key).map_or(0, |old| Self::cost(&key, old));
-        let needed = self.bytes - replaced + Self::cost(&key, &value);
+        let replaced = self.get(key).map_or(0, |old| Self::cost(key, old));
+        let needed = self.bytes - replaced + Self::cost(key, value);
         if needed > self.max_bytes {
             return Err(Fault::VarsFull { needed, max: self.max_bytes });
         }
+        let value = copy(value)?;
+        if let Some(old) = self.values.get_mut(key) {
+            *old = value;
+        } else {
+            let mut owned = String::new();
+            owned.try_reserve_exact(key.len()).map_err(|_| Fault::NoRoom(key.len()))?;
+            owned.push_str(key);
+            self.values.insert(owned, value);
+        }
         self.bytes = needed;
-        self.values.insert(key, value);
         Ok(())
     }
 
@@ -55,11 +65,11 @@ impl Vars {
     }
 }
 
-/// The value of `key` as a new block, 0 if there is none.
-fn get(env: &mut Env<'_>, key: &str) -> Result<u64, Fault> {
+/// The value as a new block, 0 if there is none.
+fn get(env: &mut Env<'_>, key: impl FnOnce(&Guest) -> Result<&str, Fault>) -> Result<u64, Fault> {
     let (guest, mut store) = env.data_and_store_mut();
     let state = guest.state.lock();
-    let Some(value) = state.vars.get(key) else { return Ok(0) };
+    let Some(value) = state.vars.get(key(guest)?) else { return Ok(0) };
     guest.io.alloc_with(&mut store, value).ok_or(Fault::OutOfMemory(value.len() as u64))
 }
 
@@ -67,8 +77,7 @@ pub(in crate::guest) mod v0 {
     use super::{Env, HostResult, live_block, utf8};
 
     pub(in crate::guest) fn var_get(mut env: Env<'_>, key: u64) -> HostResult<u64> {
-        let key = utf8(live_block(env.data(), key)?)?;
-        Ok(super::get(&mut env, &key)?)
+        Ok(super::get(&mut env, |guest| utf8(live_block(guest, key)?))?)
     }
 
     /// A value of 0 removes the variable.
@@ -76,7 +85,7 @@ pub(in crate::guest) mod v0 {
         let guest = env.data();
         let key = utf8(live_block(guest, key)?)?;
         if value == 0 {
-            guest.state.lock().vars.remove(&key);
+            guest.state.lock().vars.remove(key);
             return Ok(());
         }
         let value = live_block(guest, value)?;
@@ -90,8 +99,7 @@ pub(in crate::guest) mod v1 {
     use crate::guest::host::handle_bytes;
 
     pub(in crate::guest) fn var_get(mut env: Env<'_>, key: u64) -> HostResult<u64> {
-        let name = utf8(handle_bytes(env.data(), key, "var key")?)?;
-        let value = super::get(&mut env, &name);
+        let value = super::get(&mut env, |guest| utf8(handle_bytes(guest, key, "var key")?));
         env.data_mut().io.release(key);
         Ok(value?)
     }
@@ -100,17 +108,18 @@ pub(in crate::guest) mod v1 {
     pub(in crate::guest) fn var_set(mut env: Env<'_>, key: u64, value: u64) -> HostResult<()> {
         let guest = env.data_mut();
         let name = utf8(handle_bytes(guest, key, "var key")?)?;
-        let bytes = match value {
-            0 => None,
-            handle => Some(handle_bytes(guest, handle, "var value")?),
+        let result = match value {
+            0 => {
+                guest.state.lock().vars.remove(name);
+                Ok(())
+            }
+            handle => {
+                handle_bytes(guest, handle, "var value").and_then(|bytes| guest.state.lock().vars.set(name, bytes))
+            }
         };
         guest.io.release(key);
         guest.io.release(value);
-        match bytes {
-            Some(bytes) => guest.state.lock().vars.set(name, bytes)?,
-            None => guest.state.lock().vars.remove(&name),
-        }
-        Ok(())
+        Ok(result?)
     }
 }
 
@@ -119,7 +128,7 @@ mod tests {
     use super::{Fault, OVERHEAD, Vars};
 
     fn set(vars: &mut Vars, key: &str, length: usize) -> Result<(), Fault> {
-        vars.set(key.to_owned(), vec![7; length])
+        vars.set(key, &vec![7; length])
     }
 
     #[test]

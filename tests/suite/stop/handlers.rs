@@ -3,7 +3,9 @@
 
 use std::mem;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc;
 use std::thread;
+use std::time::{Duration, Instant};
 
 use super::{ENDLESS, TIMEOUT, timed};
 use crate::child;
@@ -101,6 +103,66 @@ fn hosts_may_use_the_same_signals() {
         install();
     });
     all_are_seen(&all);
+}
+
+/// A handler from before the library's gets its signals also where one from after passes them on to the library's.
+#[test]
+fn handlers_are_a_chain() {
+    static SEEN: [AtomicUsize; 2] = [const { AtomicUsize::new(0) }; 2];
+    static BEFORE: Before = Before::new();
+    extern "C" fn first(_: i32, _: *mut libc::siginfo_t, _: *mut libc::c_void) {
+        SEEN[0].fetch_add(1, Ordering::Relaxed);
+    }
+    extern "C" fn later(signal: i32, info: *mut libc::siginfo_t, context: *mut libc::c_void) {
+        SEEN[1].fetch_add(1, Ordering::Relaxed);
+        BEFORE.pass_on(later, signal, info, context);
+    }
+    child::alone("stop::handlers::handlers_are_a_chain", || {
+        (libc::SIGRTMIN()..=libc::SIGRTMAX())
+            .for_each(|signal| BEFORE.install(signal, libc::SA_SIGINFO, first as Handler as usize));
+        let context = Context::new();
+        let plugin = context.plugin(timed(ENDLESS, 20));
+        let is_stopped = || assert_eq!(plugin.call("calls", "").error(), TIMEOUT);
+        is_stopped();
+        // As all have a handler.
+        let used = libc::SIGRTMAX() - 1;
+        for times in 1..=3 {
+            BEFORE.install(used, libc::SA_SIGINFO, later as Handler as usize);
+            assert_ne!(BEFORE.of(used).load(Ordering::Relaxed), first as Handler as usize, "it is the library's");
+            is_stopped();
+            // SAFETY: it has a handler.
+            assert_eq!(unsafe { libc::raise(used) }, 0);
+            assert_eq!(SEEN.each_ref().map(|seen| seen.load(Ordering::Relaxed)), [times, times]);
+        }
+    });
+}
+
+/// What a handler of the host's has swallowed is sent again.
+#[test]
+fn no_signal_is_lost_for_good() {
+    extern "C" fn swallow(_: i32) {}
+    static BEFORE: Before = Before::new();
+    child::alone("stop::handlers::no_signal_is_lost_for_good", || {
+        let (sender, receiver) = mpsc::channel();
+        thread::spawn(move || {
+            let context = Context::new();
+            let plugin = context.plugin(timed(ENDLESS, 20));
+            for _ in 0..5 {
+                thread::scope(|scope| {
+                    let start = Instant::now();
+                    scope.spawn(move || {
+                        while start.elapsed() < Duration::from_millis(50) {
+                            let all = libc::SIGRTMIN()..=libc::SIGRTMAX();
+                            all.for_each(|signal| BEFORE.install(signal, 0, swallow as extern "C" fn(i32) as usize));
+                        }
+                    });
+                    assert_eq!(plugin.call("calls", "").error(), TIMEOUT);
+                });
+            }
+            sender.send(())
+        });
+        receiver.recv_timeout(Duration::from_secs(20)).expect("each call is stopped");
+    });
 }
 
 /// Each with its signal, where in it the fault is, and how long the instruction.
