@@ -13,6 +13,10 @@ pub mod ffi;
 mod guest;
 #[cfg(feature = "http")]
 mod http;
+#[cfg_attr(
+    not(all(target_os = "linux", target_arch = "x86_64")),
+    expect(dead_code, reason = "what stops a plugin in its own code is not there")
+)]
 mod interrupt;
 mod loader;
 mod log;

@@ -5,8 +5,8 @@
 
 mod artifact;
 mod backend;
+#[cfg_attr(not(all(target_os = "linux", target_arch = "x86_64")), path = "builtins_absent.rs")]
 mod builtins;
-#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 mod common;
 #[cfg(feature = "compiler")]
 mod compile;
@@ -19,7 +19,7 @@ mod machine;
 mod make;
 mod plugin_memory;
 mod request;
-#[cfg(any(target_arch = "x86_64", feature = "llvm"))]
+#[cfg(any(all(target_os = "linux", target_arch = "x86_64"), feature = "llvm"))]
 mod room;
 mod shared;
 mod singlepass;
@@ -73,7 +73,6 @@ pub(crate) struct CompiledPlugin {
 impl CompiledPlugin {
     /// Sees to it that `instance`, a new instance of `module`, can be stopped.
     pub(crate) fn make_stoppable(&self, store: &mut impl AsStoreMut, module: &Module, instance: &Instance) {
-        #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
         builtins::replace(store, module, instance);
     }
 

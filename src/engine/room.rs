@@ -15,7 +15,7 @@ const STEP: usize = (4 << 10) - 64;
 const COUNT: usize = ROOM.div_ceil(STEP);
 
 /// Goes on if this thread, which runs a plugin, has the room; else it ends the plugin's call.
-#[cfg(target_arch = "x86_64")]
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 #[inline(always)]
 pub(super) fn find() {
     macro_rules! touch {
@@ -56,6 +56,9 @@ mod thunks {
 
     /// A compiler whose code calls Wasmer's functions by name. In what it makes for Linux on x86-64, those calls lead to thunks, which
     /// find the room and go on where the call would have gone.
+    ///
+    /// The compiler's own options are set before it is in here: of those that Wasmer sets on any compiler, only what this library
+    /// uses is passed on.
     #[derive(Debug)]
     pub(in super::super) struct WithRoom<T>(pub(in super::super) T);
 
