@@ -5,7 +5,7 @@
 use std::borrow::Cow;
 use std::fmt::Arguments;
 use std::fs::{self, OpenOptions};
-use std::io::{self, BufWriter, Write};
+use std::io::{self, Write};
 use std::path::Path;
 use std::time::SystemTime;
 
@@ -61,25 +61,31 @@ pub(crate) fn set(destination: Destination<'_>, level: LevelFilter) -> io::Resul
 /// is. (fern would write to the host's standard error instead, and panic if that fails too.)
 struct Quiet<W> {
     to: W,
-    /// What was written last ends in the middle.
+    /// What comes in pieces until it is flushed, which fern does after each line, is one write: lines that other processes
+    /// write to the same file are before or after it.
+    line: Vec<u8>,
+    /// What was written last ends in the middle of a line.
     is_cut: bool,
 }
 
 impl<W: Write + Send + 'static> Quiet<W> {
-    /// Of a line, which fern writes in pieces, comes one write: those of other processes to the same file go between
-    /// lines.
     fn boxed(to: W) -> Box<dyn Write + Send> {
-        Box::new(BufWriter::new(Self { to, is_cut: false }))
+        Box::new(Self { to, line: Vec::new(), is_cut: false })
     }
 }
 
 impl<W: Write> Write for Quiet<W> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         // After half a line, the next one has a line of its own.
-        if self.is_cut && self.to.write_all(b"\n").is_err() {
-            return Ok(bytes.len());
+        if self.line.is_empty() && self.is_cut {
+            self.line.push(b'\n');
         }
-        let mut rest = bytes;
+        self.line.extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        let mut rest = self.line.as_slice();
         while !rest.is_empty() {
             match self.to.write(rest) {
                 Ok(count @ 1..) => rest = &rest[count..],
@@ -87,11 +93,11 @@ impl<W: Write> Write for Quiet<W> {
                 Ok(0) | Err(_) => break,
             }
         }
-        self.is_cut = !rest.is_empty() && rest.len() < bytes.len();
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
+        let written = self.line.len() - rest.len();
+        if let Some(last) = self.line[..written].last() {
+            self.is_cut = *last != b'\n';
+        }
+        self.line.clear();
         let _ = self.to.flush();
         Ok(())
     }
