@@ -34,6 +34,7 @@ mod timer {
     pub(crate) const SOON: u64 = 100;
     pub(crate) const LATER: u64 = 1000;
     pub(crate) const TRIES: u32 = 2;
+    pub(crate) const LOST: u32 = 2;
 }
 
 const NO_DEADLINE: u64 = u64::MAX;
@@ -140,6 +141,18 @@ fn sent_again() {
     assert!(signal::arrive(&record, 1));
 }
 
+/// Where a signal arrives in a handler of somebody else's, another one is sent.
+fn not_lost_for_good() {
+    let (record, _code) = record(1);
+    record.begin(1, 10);
+    let timer = spawn(&record, |record| record.look(20));
+    signal::swallow(1);
+    let next = join(timer);
+    signal::swallow(1);
+    (0..=timer::LOST).fold(next, |next, _| record.look(next));
+    assert!(signal::arrive(&record, 1));
+}
+
 /// Either the timer knows of a run's deadline, or who begins the run sees that it does not.
 fn known_to_the_timer() {
     let (record, _code) = record(1);
@@ -176,13 +189,14 @@ fn known_to_the_timer_again() {
 
 type Case = (&'static str, fn());
 
-const CASES: [Case; 8] = [
+const CASES: [Case; 9] = [
     ("cancelled by owner", cancelled_by_owner),
     ("expired in time", expired_in_time),
     ("one reason", one_reason),
     ("woken", woken),
     ("told again", told_again),
     ("sent again", sent_again),
+    ("not lost for good", not_lost_for_good),
     ("known to the timer", known_to_the_timer),
     ("known to the timer again", known_to_the_timer_again),
 ];

@@ -23,12 +23,15 @@ pub(crate) fn send(_: &Record, thread: i32) -> bool {
 
 /// Signals that have arrived in `thread`: whether one of them makes it trap.
 pub(crate) fn arrive(record: &Record, thread: i32) -> bool {
+    (0..swallow(thread)).any(|_| record.traps(thread, ADDRESS))
+}
+
+/// Somebody else has handled the signals that have arrived in `thread`. Says how many there were.
+pub(crate) fn swallow(thread: i32) -> usize {
     let mut sent = SENT.lock().expect("a panic ends the model");
     let all = sent.len();
     sent.retain(|to| *to != thread);
-    let arrived = all - sent.len();
-    drop(sent);
-    (0..arrived).any(|_| record.traps(thread, ADDRESS))
+    all - sent.len()
 }
 
 pub(crate) fn is_in(_: *const Code, address: usize) -> bool {
