@@ -73,13 +73,16 @@ fn current_action(number: i32) -> libc::sigaction {
 }
 
 fn install(number: i32) {
+    let last = BEFORE.load(Ordering::Acquire);
     let before = current_action(number);
     // The handler may have to pass on a signal from the first moment.
     if !is_ours(&before) {
-        let is_known = |known: &&Before| known.action.sa_sigaction == before.sa_sigaction;
-        let known = all_before().find(is_known).map(|known| ptr::from_ref(known).cast_mut());
-        let new = || Box::into_raw(Box::new(Before { action: before, earlier: all_before().next() }));
-        BEFORE.store(known.unwrap_or_else(new), Ordering::Release);
+        let handler = |action: &libc::sigaction| (action.sa_sigaction, action.sa_flags);
+        let known = all_before(last).find(|known| handler(&known.action) == handler(&before));
+        let known = known.map(|known| ptr::from_ref(known).cast_mut());
+        let new = || Box::into_raw(Box::new(Before { action: before, earlier: all_before(last).next() }));
+        // Unless another thread, which sends the signal too, has come first: it has found the same.
+        let _ = BEFORE.compare_exchange(last, known.unwrap_or_else(new), Ordering::AcqRel, Ordering::Relaxed);
     }
     // SAFETY: all zeros are a valid value of it.
     let mut action: libc::sigaction = unsafe { mem::zeroed() };
@@ -139,7 +142,7 @@ extern "C" fn handle(number: i32, info: *mut libc::siginfo_t, context: *mut libc
         let passed_on = (ours.mark ^ PASSED_ON) as usize;
         let times = if passed_on < 1 << 16 { passed_on } else { 0 };
         ours.mark = PASSED_ON | (times as u64 + 1) & 0xffff;
-        if let Some(before) = all_before().nth(times) {
+        if let Some(before) = all_before(BEFORE.load(Ordering::Acquire)).nth(times) {
             pass_on(&before.action, number, info, context);
         }
         return;
@@ -157,11 +160,10 @@ extern "C" fn handle(number: i32, info: *mut libc::siginfo_t, context: *mut libc
     }
 }
 
-/// The last handler before ours, and those before it.
-fn all_before() -> impl Iterator<Item = &'static Before> {
+/// The last handler before ours, as [`BEFORE`] says, and those before it.
+fn all_before(last: *const Before) -> impl Iterator<Item = &'static Before> {
     // SAFETY: null, or one that was put there to stay.
-    let last = unsafe { BEFORE.load(Ordering::Acquire).as_ref() };
-    iter::successors(last, |before| before.earlier)
+    iter::successors(unsafe { last.as_ref() }, |before| before.earlier)
 }
 
 /// What is not ours, a handler from before ours gets: the last one, and the one before it when that, which was installed after ours,

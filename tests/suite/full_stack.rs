@@ -89,17 +89,16 @@ fn depth(plugin: &Plugin<'_>) -> u64 {
 fn the_engine_finds_room_or_does_not_begin() {
     child::alone("full_stack::the_engine_finds_room_or_does_not_begin", || {
         const STACK: u64 = 1 << 20;
-        // What is looked for has 32 KiB. These are few, as a walk of all of the stack for a trap takes its time; at its end is what
-        // finds no room even for itself.
-        const NEAR: (u64, u64) = (40 << 10, 2 << 10);
-        const LAST: (u64, u64) = (2 << 10, 64);
+        // In each of the last bytes, the distance of what is tried. What is looked for has 32 KiB; what walks the stack for a trap
+        // needs some thousands; at the end is what finds no room even for itself. These are few, as such a walk takes its time.
+        const NEAR: [(u64, u64); 3] = [(40 << 10, 2 << 10), (16 << 10, 512), (2 << 10, 64)];
         let context = Context::new();
         let plugin = context.plugin(module());
         let end = depth(&plugin);
         let functions = |bytes: u64| (bytes * end / STACK).max(1);
         let depths = |(bytes, step)| (end - functions(bytes)..end + 2).step_by(functions(step) as usize);
         for (deed, _) in DEEDS {
-            for depth in depths(NEAR).chain(depths(LAST)) {
+            for depth in NEAR.into_iter().flat_map(depths) {
                 let error = at(&plugin, deed, depth);
                 assert!(error.is_empty() || error.contains("wasm trap: "), "{deed} at {depth} of {end}: {error}");
             }

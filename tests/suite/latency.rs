@@ -20,12 +20,12 @@ fn quantile(sorted: &[Duration], part: f64) -> Duration {
     sorted[((sorted.len() - 1) as f64 * part).ceil() as usize]
 }
 
-/// Prints how late calls were, and returns what 9 in 10 and what 99 in 100 are not above.
-fn report(what: &str, mut late: Vec<Duration>) -> [Duration; 2] {
+/// Prints how late calls were, and returns what 99 in 100 are not above.
+fn report(what: &str, mut late: Vec<Duration>) -> Duration {
     late.sort_unstable();
-    let [median, high, higher, all] = [0.5, 0.9, 0.99, 1.0].map(|part| quantile(&late, part));
-    println!("{what} of {} calls: median {median:?}, 9 in 10 {high:?}, 99 in 100 {higher:?}, most {all:?}", late.len());
-    [high, higher]
+    let [median, high, all] = [0.5, 0.99, 1.0].map(|part| quantile(&late, part));
+    println!("{what} of {} calls: median {median:?}, 99 in 100 {high:?}, most {all:?}", late.len());
+    high
 }
 
 fn late_timeout(plugin: &Plugin<'_>, name: &str) -> Duration {
@@ -102,7 +102,8 @@ fn calls_of_the_engine_are_stopped_soon() {
     /// What half of them are within, whatever else the machine does.
     const MOSTLY: Duration = Duration::from_millis(20);
     let context = Context::new();
-    let rounds = count().unwrap_or(10).div_ceil(INSTRUCTIONS.len());
+    // 99 in 100 of less than 200 would be all of them.
+    let rounds = count().map_or(1, |count| count.div_ceil(INSTRUCTIONS.len()).max(200));
     let alone = |instruction: &str| manifest(repeated(instruction), "");
     let places: [(&str, &dyn Fn(&str) -> String); 3] =
         [("alone", &alone), ("in a library", &repeated_in_a_library), ("in a command", &repeated_in_a_command)];
@@ -112,12 +113,11 @@ fn calls_of_the_engine_are_stopped_soon() {
             let plugin = context.plugin(with(&module(instruction), "timeout_ms", json!(TIMEOUT.as_millis())));
             let late: Vec<_> = (0..rounds).map(|_| late_timeout(&plugin, "run")).collect();
             all.extend(&late);
-            // 99 in 100 of so few are all.
-            assert!(report(&format!("{instruction} {place}"), late)[0] <= bound());
+            assert!(report(&format!("{instruction} {place}"), late) <= bound());
         }
         all.sort_unstable();
         assert!(quantile(&all, 0.5) <= MOSTLY, "{place}: {all:?}");
-        assert!(report(&format!("timeout in such instructions {place}"), all)[1] <= bound());
+        assert!(report(&format!("timeout in such instructions {place}"), all) <= bound());
     }
 }
 
@@ -135,8 +135,8 @@ fn calls_are_stopped_soon() {
         let rounds = count().unwrap_or(10).div_ceil(LOOPS.len());
         (0..rounds).flat_map(|_| LOOPS.map(|name| late(plugin, name))).collect::<Vec<_>>()
     };
-    let [_, timeouts] = report("timeout", measure(late_timeout, &in_time));
-    let [_, cancels] = report("cancel", measure(late_cancel, &endless));
+    let timeouts = report("timeout", measure(late_timeout, &in_time));
+    let cancels = report("cancel", measure(late_cancel, &endless));
     assert!(timeouts <= bound() && cancels <= bound());
 }
 
