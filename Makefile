@@ -25,6 +25,9 @@ CALLS ?= 1000000
 llvm = test -x $${LLVM_SYS_221_PREFIX:-/usr/lib/llvm-22}/bin/llvm-config || \
     { echo "no LLVM 22: run 'make deps-llvm', or set LLVM_SYS_221_PREFIX" >&2; exit 1; }
 CARGO_FEATURES := $(if $(NO_DEFAULT),--no-default-features) $(if $(FEATURES),--features $(FEATURES))
+# Tests, benchmarks and fuzz targets as one build, so that what they depend on is built once: each alone asks for other features of it.
+TESTED := -p extism-wasmer -p extism-benches -p extism-fuzz
+CARGO_TEST := $(CARGO) test --release --locked $(TESTED)
 .NOTPARALLEL:
 
 SOURCES := Cargo.toml Cargo.lock build.rs cbindgen.toml .cargo/config.toml $(shell find src -name '*.rs')
@@ -67,10 +70,10 @@ example: build $(EXAMPLES) ## build the library and the C examples, and run two 
 	examples/c/manifest.sh $(DIST)/manifest $(PLUGIN)
 
 test: ## run every test; what an optional one needs and does not find is named
-	tests/run.sh rust models c python hosts install
+	tests/run.sh rust tool models c python hosts install
 
 test-rust: ## the Rust tests alone
-	tests/run.sh rust
+	tests/run.sh rust tool
 
 test-compilers: ## the Rust tests on every compiler, and without one on the code of each (needs deps-llvm)
 	tests/run.sh compilers
@@ -91,19 +94,17 @@ test-install: ## install into a temporary root and build the examples there
 	tests/run.sh install
 
 interrupts: ## stop COUNT=10000 calls at random moments
-	EXTISM_CACHE_DIR= EXTISM_TEST_INTERRUPTS=$(COUNT) $(CARGO) test --release --locked $(if $(FEATURES),--features $(FEATURES)) \
-	    --test suite -- --exact --nocapture stop::moments::at_any_moment
+	EXTISM_CACHE_DIR= EXTISM_TEST_INTERRUPTS=$(COUNT) $(CARGO_TEST) $(if $(FEATURES),--features $(FEATURES)) --test suite -- --exact --nocapture stop::moments::at_any_moment
 
 crowd: ## 64 threads that do anything to one context, for THREAD_SECONDS=60
-	EXTISM_CACHE_DIR= EXTISM_TEST_CROWD_SECONDS=$(THREAD_SECONDS) $(CARGO) test --release --locked --test suite -- --exact --nocapture \
+	EXTISM_CACHE_DIR= EXTISM_TEST_CROWD_SECONDS=$(THREAD_SECONDS) $(CARGO_TEST) --test suite -- --exact --nocapture \
 	    crowd::sixty_four_threads
 
 latency: ## how late COUNT=10000 calls are stopped, and what it costs to be able to (on an idle machine)
-	EXTISM_CACHE_DIR= EXTISM_TEST_LATENCY=$(COUNT) $(CARGO) test --release --locked $(if $(FEATURES),--features $(FEATURES)) \
-	    --test suite -- --nocapture --test-threads=1 latency::
+	EXTISM_CACHE_DIR= EXTISM_TEST_LATENCY=$(COUNT) $(CARGO_TEST) $(if $(FEATURES),--features $(FEATURES)) --test suite -- --nocapture --test-threads=1 latency::
 
 soak: ## CALLS=1000000 calls of all kinds on 8 threads, after which the process has what it had before
-	EXTISM_CACHE_DIR= EXTISM_TEST_SOAK=$(CALLS) $(CARGO) test --release --locked --test suite -- --exact --nocapture \
+	EXTISM_CACHE_DIR= EXTISM_TEST_SOAK=$(CALLS) $(CARGO_TEST) --test suite -- --exact --nocapture \
 	    soak::nothing_is_left_behind
 
 models: ## try what threads may do to each other: the registry in 2 * ORDERS=20000 orders, stopping in all
@@ -111,10 +112,12 @@ models: ## try what threads may do to each other: the registry in 2 * ORDERS=200
 	$(CARGO) run --release --locked -p extism-models --bin model-interrupt
 
 bench: ## measure each step on a plugin's way: parse, rewrite, compile, new, call
-	$(CARGO) bench --locked --bench phases -- $(CASES)
+	$(CARGO) bench --locked $(TESTED) --bench phases -- $(CASES)
 
 FUZZ_TARGETS := $(basename $(notdir $(wildcard fuzz/fuzz_targets/*.rs)))
-FUZZ_BUILD = RUSTC_WORKSPACE_WRAPPER=$(CURDIR)/fuzz/instrument.sh $(CARGO) build --release --locked -p extism-fuzz$(if $(FEATURES), --features $(FEATURES))
+# Without `--examples`, of which there are none, cargo leaves out what only tests ask of dependencies.
+FUZZ_BUILD = RUSTC_WORKSPACE_WRAPPER=$(CURDIR)/fuzz/instrument.sh $(CARGO) build --release --locked $(TESTED) --examples \
+    $(if $(FEATURES),--features $(FEATURES))
 # A minute for one input, 8 GiB of memory, and inputs of any length from the start.
 FUZZ_FLAGS := -timeout=60 -rss_limit_mb=8192 -max_len=4096 -len_control=0
 # A corpus that is empty gets something to begin with.
@@ -160,7 +163,7 @@ deny: target/tools/bin/cargo-deny ## check licences and sources of the dependenc
 
 # Its database of advisories is a git repository, which not every machine reaches; `cargo deny check` asks it too.
 target/tools/bin/cargo-deny:
-	$(CARGO) install --quiet --locked --root target/tools --target-dir target/tools/build cargo-deny@0.20.2
+	$(CARGO) install --quiet --debug --locked --root target/tools --target-dir target/tools/build cargo-deny@0.20.2
 
 header: ## write extism.h anew from src/ffi
 	@$(CARGO) build --release --locked

@@ -3,7 +3,7 @@
 # package and skipped, unless NO_SKIP is set: then it is a failure.
 set -u
 
-usage="usage: run.sh (rust | compilers | models | fuzz | c | valgrind | python | hosts | install)..."
+usage="usage: run.sh (rust | compilers | tool | models | fuzz | c | valgrind | python | hosts | install)..."
 [ $# -gt 0 ] || { echo "$usage" >&2; exit 2; }
 
 cd "$(dirname "$0")/.." || exit 2
@@ -78,10 +78,19 @@ build() {
     "$make" --no-print-directory build || { echo "the library cannot be built" >&2; exit 1; }
 }
 
+cargo_test="${CARGO:-cargo} test --release --locked --no-fail-fast"
+# The packages that the Makefile builds as one, too.
+tested="-p extism-wasmer -p extism-benches -p extism-fuzz"
+# What does not depend on the compiler that is asked for, and each benchmark once.
+common="--lib --bench phases"
+
 rust() {
     "$make" --no-print-directory -C fixtures pdk >/dev/null || exit 1
-    run "Rust" cargo_results "${CARGO:-cargo}" test --release --locked --all-targets --no-fail-fast
-    run "command line" cargo_results "${CARGO:-cargo}" test --release --locked -p extism-wasmer-cli --no-fail-fast
+    run "Rust" cargo_results $cargo_test $tested $common --test suite
+}
+
+tool() {
+    run "command line" cargo_results $cargo_test -p extism-wasmer-cli
 }
 
 have_llvm() { # SUBJECT
@@ -92,20 +101,23 @@ have_llvm() { # SUBJECT
 
 compilers() {
     have_llvm "compilers" || return
+    "$make" --no-print-directory -C fixtures pdk >/dev/null || exit 1
     # Each compiler fills a store, on which the library without compilers then runs the same tests.
     stores=$PWD/target/stores
     rm -rf "$stores"
+    once=$common
     for compiler in cranelift llvm singlepass; do
         run "Rust on $compiler" cargo_results env EXTISM_COMPILER=$compiler EXTISM_CACHE_DIR="$stores/$compiler" \
-            "${CARGO:-cargo}" test --release --locked --features llvm,singlepass --test suite --no-fail-fast
+            $cargo_test $tested --features llvm,singlepass $once --test suite
+        once=
     done
     # The last of them without HTTP.
     for compiler in cranelift llvm singlepass; do
         features=wasi,http
-        [ "$compiler" != singlepass ] || features=wasi
+        [ $compiler != singlepass ] || features=wasi
         run "Rust without compilers ($features), on code of $compiler" cargo_results \
             env EXTISM_COMPILER=$compiler EXTISM_CACHE_DIR="$stores/$compiler" \
-            "${CARGO:-cargo}" test --release --locked --no-default-features --features $features --lib --test suite --no-fail-fast
+            $cargo_test --no-default-features --features $features --lib --test suite
     done
 
     "$make" --no-print-directory headless || exit 1
@@ -178,7 +190,7 @@ install() {
 
 for subject; do
     case $subject in
-        rust | compilers | models | fuzz | c | valgrind | python | hosts | install) $subject ;;
+        rust | compilers | tool | models | fuzz | c | valgrind | python | hosts | install) $subject ;;
         *) echo "$usage" >&2; exit 2 ;;
     esac
 done

@@ -197,9 +197,11 @@ impl Drop for CancelHandle {
     }
 }
 
-/// The folder of the project.
+/// The folder of the project, in which benchmarks, which use this file too, are a package of their own.
 pub(crate) fn root() -> std::path::PathBuf {
-    std::path::PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+    let package = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    let root = package.ancestors().find(|directory| directory.join("extism.h").is_file());
+    root.expect("the header is beside the first package").to_owned()
 }
 
 /// A committed fixture, such as `echo.v0`.
