@@ -180,7 +180,7 @@ const char *extism_error(struct ExtismContext *ctx, ExtismPlugin plugin);
  *
  * @param ctx The context that the plugin belongs to.
  * @param plugin The plugin's id.
- * @return The length; 0 if there is no output or no such plugin.
+ * @return The length; 0 if there is no output or no such plugin, or where `extism_plugin_output_data` has no room.
  */
 ExtismSize extism_plugin_output_length(struct ExtismContext *ctx, ExtismPlugin plugin);
 
@@ -192,7 +192,8 @@ ExtismSize extism_plugin_output_length(struct ExtismContext *ctx, ExtismPlugin p
  * @param plugin The plugin's id.
  * @return The bytes, as many as `extism_plugin_output_length` says; they stand in the plugin's memory, are not
  *         NUL-terminated, and are valid until the plugin is called, updated or freed, or the context is reset or
- *         freed. Not NULL even if there is no output. NULL if there is no such plugin.
+ *         freed. Not NULL even if there is no output. NULL if there is no such plugin; NULL, and an error, if the
+ *         output ends where the memory does, so that it is copied, and there is no room for that.
  */
 const uint8_t *extism_plugin_output_data(struct ExtismContext *ctx, ExtismPlugin plugin);
 

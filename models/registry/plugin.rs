@@ -104,8 +104,8 @@ impl Plugin {
         })
     }
 
-    pub(crate) fn output(&mut self) -> (*const u8, u64) {
-        self.used(|plugin| (plugin.output.as_ptr(), plugin.output.len() as u64))
+    pub(crate) fn output(&mut self) -> Result<(*const u8, u64), Error> {
+        self.used(|plugin| Ok((plugin.output.as_ptr(), plugin.output.len() as u64)))
     }
 
     pub(crate) fn forget_output(&mut self) {

@@ -208,9 +208,9 @@ impl Context {
     /// Address and length of the output of plugin `id`. Clears errors first.
     ///
     /// # Errors
-    /// There is no such plugin.
+    /// There is no such plugin, or no room for a copy of output that cannot be read in place.
     pub(crate) fn output(&self, id: PluginId) -> Result<(*const u8, u64), Error> {
-        self.use_plugin(id, |plugin, _| plugin.output())
+        Ok(self.use_plugin(id, |plugin, _| plugin.output())??)
     }
 
     /// How many instructions the last call of plugin `id` has executed, if they are counted.

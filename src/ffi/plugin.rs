@@ -229,7 +229,7 @@ pub extern "C" fn extism_error(ctx: *mut ExtismContext, plugin: ExtismPlugin) ->
 ///
 /// @param ctx The context that the plugin belongs to.
 /// @param plugin The plugin's id.
-/// @return The length; 0 if there is no output or no such plugin.
+/// @return The length; 0 if there is no output or no such plugin, or where `extism_plugin_output_data` has no room.
 #[unsafe(no_mangle)]
 pub extern "C" fn extism_plugin_output_length(ctx: *mut ExtismContext, plugin: ExtismPlugin) -> ExtismSize {
     with_context(ctx, Some(plugin), 0, |context| Ok(context.output(plugin)?.1))
@@ -242,7 +242,8 @@ pub extern "C" fn extism_plugin_output_length(ctx: *mut ExtismContext, plugin: E
 /// @param plugin The plugin's id.
 /// @return The bytes, as many as `extism_plugin_output_length` says; they stand in the plugin's memory, are not
 ///         NUL-terminated, and are valid until the plugin is called, updated or freed, or the context is reset or
-///         freed. Not NULL even if there is no output. NULL if there is no such plugin.
+///         freed. Not NULL even if there is no output. NULL if there is no such plugin; NULL, and an error, if the
+///         output ends where the memory does, so that it is copied, and there is no room for that.
 #[unsafe(no_mangle)]
 pub extern "C" fn extism_plugin_output_data(ctx: *mut ExtismContext, plugin: ExtismPlugin) -> *const u8 {
     with_context(ctx, Some(plugin), ptr::null(), |context| Ok(context.output(plugin)?.0))

@@ -227,15 +227,18 @@ impl IoMemory {
     }
 
     /// The address of the output, which the C caller reads in place, and its length. The byte after it is readable.
-    pub(crate) fn output_address(&mut self) -> (*const u8, u64) {
+    ///
+    /// # Errors
+    /// The output ends where the memory does, and there is no room for a copy with another byte.
+    pub(crate) fn output_address(&mut self) -> Result<(*const u8, u64), Fault> {
         let output = self.output();
         let length = output.end - output.start;
         match &self.memory {
             Some(memory) if output.end < memory.size() => {
                 let offset = usize::try_from(output.start).unwrap_or(0);
-                (memory.base().wrapping_add(offset), length)
+                Ok((memory.base().wrapping_add(offset), length))
             }
-            _ => (self.copy_output(), length),
+            _ => Ok((self.copy_output()?, length)),
         }
     }
 
@@ -247,12 +250,16 @@ impl IoMemory {
 
     /// The output with a byte after it, outside the memory: for output that ends where the memory does, which no block
     /// does.
-    fn copy_output(&mut self) -> *const u8 {
+    fn copy_output(&mut self) -> Result<*const u8, Fault> {
         if self.output_copy.is_empty() {
-            self.output_copy = self.get(self.output()).unwrap_or_default().to_vec();
-            self.output_copy.push(0);
+            let output = self.get(self.output()).unwrap_or_default();
+            let mut copy = Vec::new();
+            copy.try_reserve_exact(output.len() + 1).map_err(|_| Fault::NoRoom(output.len() + 1))?;
+            copy.extend_from_slice(output);
+            copy.push(0);
+            self.output_copy = copy;
         }
-        self.output_copy.as_ptr()
+        Ok(self.output_copy.as_ptr())
     }
 
     /// A new block of `length` bytes; `None` if there is no room for it.

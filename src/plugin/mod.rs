@@ -105,6 +105,8 @@ pub(crate) enum Error {
     FunctionName(usize),
     #[error("config: {0}")]
     Config(String),
+    #[error("the output: {0}")]
+    Output(guest::Fault),
 }
 
 impl Plugin {
@@ -173,8 +175,11 @@ impl Plugin {
     }
 
     /// Address and length of the last call's output, valid until the next call or the end of the plugin.
-    pub(crate) fn output(&mut self) -> (*const u8, u64) {
-        self.live.guest_mut().io.output_address()
+    ///
+    /// # Errors
+    /// There is no room for a copy of output that cannot be read in place.
+    pub(crate) fn output(&mut self) -> Result<(*const u8, u64), Error> {
+        self.live.guest_mut().io.output_address().map_err(Error::Output)
     }
 
     /// A copy of the last call's output.

@@ -40,7 +40,7 @@ fn all_is_well(plugin: &Plugin<'_>) {
 }
 
 /// Sets a limit of this process, and returns the one before.
-fn limit(resource: libc::__rlimit_resource_t, to: u64) -> u64 {
+pub(crate) fn limit(resource: libc::__rlimit_resource_t, to: u64) -> u64 {
     let mut limits = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
     // SAFETY: it writes to where there is room for it.
     assert_eq!(unsafe { libc::getrlimit(resource, &raw mut limits) }, 0);
@@ -52,7 +52,7 @@ fn limit(resource: libc::__rlimit_resource_t, to: u64) -> u64 {
 }
 
 /// What this process takes of something, in bytes, by its name in `/proc/self/status`.
-fn taken(name: &str) -> u64 {
+pub(crate) fn taken(name: &str) -> u64 {
     let status = fs::read_to_string("/proc/self/status").expect("Linux");
     let line = status.lines().find(|line| line.starts_with(name)).expect("it is there");
     line.split_whitespace().nth(1).expect("a number").parse::<u64>().expect("a number") << 10

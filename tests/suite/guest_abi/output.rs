@@ -4,6 +4,8 @@ use extism::ffi;
 
 use super::{Abi, BOTH, bytes, memory_size, module, numbers};
 use crate::child;
+#[cfg(target_os = "linux")]
+use crate::faults::{limit, taken};
 use crate::host::{Context, Plugin, fixture, manifest};
 use crate::noise::noise;
 
@@ -88,6 +90,31 @@ fn output_is_whole_in_a_memory_at_its_limit() {
         assert_eq!(plugin.call_with_output_of("output_input", &plugin), 0, "{abi:?}");
         assert_eq!(plugin.output()[15], 0x5a, "{abi:?}: also as the next input");
     }
+}
+
+/// The reader gets a copy of such output, and an error where there is no room for one.
+#[test]
+#[cfg(target_os = "linux")]
+fn no_room_for_a_copy() {
+    child::alone("guest_abi::output::no_room_for_a_copy", || {
+        for abi in BOTH {
+            let context = Context::new();
+            let plugin = context.plugin(module(abi, BODY));
+            assert_eq!(plugin.call_only("fill_block", &bytes(&[64 << 20])), 0, "{abi:?}");
+            let size = memory_size(&plugin, abi);
+            assert!(size > 64 << 20, "{abi:?}: {size}");
+            assert_eq!(plugin.call_only("mark_and_output_set", &bytes(&[0, size])), 0, "{abi:?}");
+            let before = limit(libc::RLIMIT_AS, taken("VmSize:") + (8 << 20));
+            for _ in 0..2 {
+                assert_eq!(address(&plugin), 0, "{abi:?}");
+                let error = context.error(plugin.id).expect("it says why");
+                assert_eq!(error, format!("the output: the host has no room for {} more bytes", size + 1), "{abi:?}");
+                assert_eq!(ffi::extism_plugin_output_length(context.0, plugin.id), 0, "{abi:?}");
+            }
+            limit(libc::RLIMIT_AS, before);
+            assert_whole(&plugin, size, &format!("{abi:?}"));
+        }
+    });
 }
 
 /// Out of bounds, for a host that would follow: the table in `functions.rs` has more.
