@@ -151,6 +151,7 @@ lint: ## rustfmt and clippy
 	$(CARGO) clippy --release -p extism-models --locked -- -D warnings
 	$(CARGO) clippy --release --lib --locked --no-default-features --features cranelift -- -D warnings
 	$(CARGO) clippy --release --lib --locked --no-default-features -- -D warnings
+	$(CARGO) clippy --release --lib --test suite --locked --no-default-features --features wasi,http -- -D warnings
 
 deps-llvm: ## install LLVM 22 from Debian's packages, for the feature llvm
 	$(SUDO) apt-get install -y --no-install-recommends llvm-22-dev libpolly-22-dev zlib1g-dev libzstd-dev

@@ -1,96 +1,17 @@
 //! Plugins of the same modules share their code, and what their memories begin with, and nothing else.
 
+#[cfg(feature = "compiler")]
+mod compiled;
+
 use std::fs;
-use std::path::Path;
 
 use serde_json::json;
 
 use crate::child;
-use crate::host::{Context, Plugin, fixture, manifest, sha256};
-
-/// Where compiled code is kept on disk; a module that is compiled leaves it there.
-const DIR: &str = "EXTISM_CACHE_DIR";
+use crate::host::{Context, Plugin, fixture, manifest};
 
 /// How much is shared, in bytes.
 const BYTES: &str = "EXTISM_CACHE_MEMORY_BYTES";
-
-/// Runs the test of this name with a store of its own; returns the path in the child.
-fn with_store(test: &str, bytes: &str) -> Option<String> {
-    if child::case().is_some() {
-        return std::env::var(DIR).ok();
-    }
-    let folder = tempfile::tempdir().expect("a folder");
-    child::run(&format!("shared_code::{test}"), "", &[(DIR, folder.path().as_os_str()), (BYTES, bytes.as_ref())]);
-    None
-}
-
-/// Empties the store; returns how many modules it had code of.
-fn empty(store: &str) -> usize {
-    let modules = Path::new(store).join("modules");
-    let entries: Vec<_> = fs::read_dir(&modules).map_or_else(|_| Vec::new(), |entries| entries.flatten().collect());
-    entries.iter().for_each(|entry| fs::remove_dir_all(entry.path()).expect("it can be removed"));
-    entries.len()
-}
-
-#[cfg(feature = "compiler")]
-#[test]
-fn what_was_seen_before_is_not_compiled_again() {
-    let Some(store) = with_store("what_was_seen_before_is_not_compiled_again", "10000000") else { return };
-    let context = Context::new();
-    let module = b"(module (func (export \"f\") (result i32) (i32.const 7)))".to_vec();
-    let folder = tempfile::tempdir().expect("a folder");
-    let path = folder.path().join("plugin.wasm");
-    fs::write(&path, &module).expect("writable");
-    let by_path = |rest: serde_json::Value| {
-        let mut entry = json!({"path": path});
-        entry.as_object_mut().expect("it is one").extend(rest.as_object().expect("it is one").clone());
-        json!({"wasm": [entry]}).to_string().into_bytes()
-    };
-    let hash = sha256(&module);
-    let ways = [
-        module.clone(),
-        manifest(&module, "").into_bytes(),
-        by_path(json!({})),
-        by_path(json!({"hash": hash})),
-        by_path(json!({"name": "another"})),
-    ];
-    let mut compiled = Vec::new();
-    for way in &ways {
-        let plugin = context.plugin(way);
-        assert_eq!(plugin.call_only("f", b""), 7);
-        plugin.free();
-        compiled.push(empty(&store));
-    }
-    assert_eq!(compiled, [1, 0, 0, 0, 0]);
-    // The hash is checked all the same.
-    let error = context.refusal(by_path(json!({"hash": sha256(b"other")})));
-    assert_eq!(error, format!("Hash mismatch, found {hash} but expected {}", sha256(b"other")));
-    // Other settings, and bytes that differ in one place, are another matter.
-    context.plugin(manifest(&module, "\"fuel\": 1000000"));
-    assert_eq!(empty(&store), 1);
-    fs::write(&path, String::from_utf8_lossy(&module).replace('7', "8")).expect("writable");
-    assert_eq!(context.plugin(by_path(json!({}))).call_only("f", b""), 8);
-    assert_eq!(empty(&store), 1);
-}
-
-#[cfg(feature = "compiler")]
-#[test]
-fn with_no_room_nothing_is_kept() {
-    let Some(store) = with_store("with_no_room_nothing_is_kept", "0") else { return };
-    let context = Context::new();
-    let executable = || {
-        let maps = fs::read_to_string("/proc/self/maps").expect("Linux");
-        maps.lines().filter(|line| line.contains(" r-xp ")).count()
-    };
-    let before = executable();
-    for _ in 0..3 {
-        let plugin = context.plugin("(module (func (export \"f\") (result i32) (i32.const 7)))");
-        assert_eq!(plugin.call_only("f", b""), 7);
-        assert!(executable() > before);
-        plugin.free();
-        assert_eq!((empty(&store), executable()), (1, before), "code goes with its plugin");
-    }
-}
 
 /// A process that has come of another by `fork` has its images, and neither can change the other's.
 #[cfg(target_os = "linux")]
