@@ -160,6 +160,28 @@ fn compiling_for_other_machines() {
 }
 
 #[test]
+fn a_compiler_that_is_not_built_in() {
+    let folder = folder();
+    let version = run(folder.path(), &["--version"], "").stdout;
+    let (_, built_in) = version.trim_end().trim_end_matches(')').split_once("compilers: ").expect("they are listed");
+    for compiler in ["cranelift", "llvm", "singlepass"] {
+        let manifest = json!({"wasm": [{"path": fixture("echo.v1")}], "compiler": compiler});
+        fs::write(folder.path().join("plugin.json"), manifest.to_string()).expect("writable");
+        let ran = run(folder.path(), &["call", "plugin.json", "echo", "--input", "x"], "");
+        let expected = if built_in.split(", ").any(|name| name == compiler) {
+            (0, "x", String::new())
+        } else {
+            (
+                3,
+                "",
+                format!("extism-wasmer: the manifest's compiler: `{compiler}` cannot be used; built in: {built_in}\n"),
+            )
+        };
+        assert_eq!((ran.status, ran.stdout.as_str(), ran.stderr), expected);
+    }
+}
+
+#[test]
 fn a_manifest_is_compiled_as_it_is_linked() {
     let folder = folder();
     let module = |wat: &str| json!(wat);
