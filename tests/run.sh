@@ -157,7 +157,8 @@ python() {
         missing "Python SDK" "python3 -m venv" python3-venv
         return
     fi
-    $venv/bin/pip install --quiet --disable-pip-version-check -r tests/python/requirements.txt || exit 1
+    # Not `pip` itself, which names where it was installed: the tree may have been moved.
+    $venv/bin/python -m pip install --quiet --disable-pip-version-check -r tests/python/requirements.txt || exit 1
     cp extism.h $dist/
     run "Python SDK" python_results env EXTISM_PATH="$PWD/$dist" EXTISM_TEST_PLUGIN=$plugin \
         $venv/bin/python tests/python/test_sdk.py
