@@ -7,23 +7,34 @@
 //!
 //! Start with [`Stopper`].
 
+#[cfg(target_os = "linux")]
+mod action;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 mod alternate_stack;
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+mod chain;
+#[cfg(target_os = "linux")]
+mod faults;
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+mod info;
 mod next;
 mod record;
 #[cfg_attr(not(all(target_os = "linux", target_arch = "x86_64")), path = "interrupt/signal_absent.rs")]
 mod signal;
+mod this_thread;
 mod timer;
 
-use std::cell::Cell;
-use std::io;
 use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::Instant;
 
+#[cfg(target_os = "linux")]
+pub(crate) use faults::cover as cover_faults;
 use record::{Phase, Record};
+use this_thread::THREAD;
+pub(crate) use timer::{NoTimer, check as check_timer};
 
 /// Why a run has been stopped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -86,13 +97,10 @@ impl Stopper {
     /// Begins a run, which lasts as long as what is returned, on this thread.
     ///
     /// # Errors
-    /// There is a deadline, and the thread that has to watch it cannot be made.
-    pub(crate) fn begin(&self, deadline: Option<Instant>) -> io::Result<Run> {
+    /// There is a deadline, and nothing would end the run then.
+    pub(crate) fn begin(&self, deadline: Option<Instant>) -> Result<Run, NoTimer> {
         let deadline = deadline.map_or(u64::MAX, timer::nanoseconds);
-        let (outer, thread) = THREAD.with(|thread| (thread.current.replace(Some(self.record)), thread.number()));
-        if let Some(outer) = outer {
-            outer.suspend(true);
-        }
+        let (outer, thread) = THREAD.with(|thread| (thread.current.replace(self.record), thread.number()));
         self.record.begin(thread, deadline);
         // From here on, it ends the run.
         let run = Run { record: self.record, outer };
@@ -120,6 +128,11 @@ impl Drop for Stopper {
     }
 }
 
+/// Whether this thread is in the middle of a run.
+pub(crate) fn is_running_here() -> bool {
+    THREAD.with(|thread| thread.current.get().is_some())
+}
+
 /// For what code calls that takes long: makes this thread trap as its plugin's code would, if the plugin shall be stopped.
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 pub(crate) fn leave_if_stopped() {
@@ -128,27 +141,6 @@ pub(crate) fn leave_if_stopped() {
     {
         record.set_stopped();
         signal::trap();
-    }
-}
-
-/// What a thread knows of itself.
-struct ThisThread {
-    /// The record of what it runs.
-    current: Cell<Option<&'static Record>>,
-    /// The kernel's number of it; 0 as long as it is not ready for the signal.
-    number: Cell<i32>,
-}
-
-thread_local! {
-    static THREAD: ThisThread = const { ThisThread { current: Cell::new(None), number: Cell::new(0) } };
-}
-
-impl ThisThread {
-    fn number(&self) -> i32 {
-        if self.number.get() == 0 {
-            self.number.set(signal::prepare());
-        }
-        self.number.get()
     }
 }
 
@@ -177,7 +169,7 @@ impl Drop for Run {
         self.record.end();
         THREAD.with(|thread| thread.current.set(self.outer));
         if let Some(outer) = self.outer {
-            outer.suspend(false);
+            outer.resume();
         }
     }
 }
@@ -223,13 +215,12 @@ pub(crate) struct Handle {
 }
 
 impl Handle {
-    /// Stops what the plugin runs now; `false` if that is nothing.
+    /// Stops what the plugin runs now; `false` if that is nothing, or no signal reaches it.
     pub(crate) fn cancel(&self) -> bool {
-        self.record.cancel(self.owner) && {
-            // Should there be no thread, this one signal is all there is.
-            let _ = timer::look_by(timer::now() + timer::SOON);
-            true
-        }
+        self.record.cancel(self.owner).is_some_and(|was_told| {
+            // Should there be no timer, what was told by now is all there is.
+            timer::look_by(timer::now() + timer::SOON).is_ok() || was_told
+        })
     }
 }
 

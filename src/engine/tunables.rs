@@ -5,6 +5,8 @@ use std::ptr::NonNull;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
+#[cfg(target_os = "linux")]
+use wasmer::sys::vm::init_traps;
 use wasmer::sys::vm::{
     InternalStoreHandle, LinearMemory as _, MemoryStyle, StoreObjects, TableStyle, VMMemory, VMMemoryDefinition,
     VMTable, VMTableDefinition,
@@ -20,6 +22,8 @@ use super::common::CommonMemory;
 use super::image::{Data, Image};
 use super::limits::{Budget, Limits, Reservations, TableElements, Tables};
 use super::plugin_memory::PluginMemory;
+#[cfg(target_os = "linux")]
+use crate::interrupt;
 
 /// A store for one instance of `plugin`, whose memories and tables stay within `limits`, and which may come to have these
 /// `tables`.
@@ -39,6 +43,9 @@ pub(crate) fn store(plugin: &CompiledPlugin, limits: Limits, imports_memory: boo
     };
     let mut engine = plugin.engine.clone();
     engine.set_tunables(tunables);
+    // Before the first store, which installs the engine's handlers.
+    #[cfg(target_os = "linux")]
+    interrupt::cover_faults(init_traps);
     Store::new(engine)
 }
 

@@ -6,6 +6,7 @@ use std::sync::{Arc, LazyLock};
 use parking_lot::RwLock;
 
 use super::guard::{guard, with_context};
+use super::thread_end::{self, Use};
 use super::token;
 use crate::context::Context;
 use crate::recent::{Recent, with_recent};
@@ -57,7 +58,9 @@ pub extern "C" fn extism_context_free(ctx: *mut ExtismContext) {
         let context = CONTEXTS.write().remove(&ctx.addr());
         if let Some(context) = context {
             // A plugin that runs on this very thread is freed when its call returns.
-            let _ = context.close();
+            let close = || drop(context.close());
+            // Should this thread be at its end, and no other be there for it, the plugins are left to the end of the process.
+            let _ = thread_end::run(Use::Other, close);
         }
     });
 }

@@ -4,6 +4,7 @@ use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use super::context::{self, ExtismContext};
+use super::thread_end::{self, Use};
 use crate::context::{Context, Error, PluginId};
 
 /// Runs `work`; a panic in it becomes `fallback`.
@@ -22,20 +23,54 @@ pub(super) fn with_context<T: Copy>(
     fallback: T,
     work: impl FnOnce(&Context) -> Result<T, Box<Failure>>,
 ) -> T {
+    in_context(Use::Other, context, id, fallback, work)
+}
+
+/// As [`with_context`], for `work` that calls plugin `id`.
+pub(super) fn call_in_context<T: Copy>(
+    context: *const ExtismContext,
+    id: PluginId,
+    fallback: T,
+    work: impl FnOnce(&Context) -> Result<T, Box<Failure>>,
+) -> T {
+    in_context(Use::Call, context, Some(id), fallback, work)
+}
+
+fn in_context<T: Copy>(
+    what: Use,
+    token: *const ExtismContext,
+    id: Option<PluginId>,
+    fallback: T,
+    work: impl FnOnce(&Context) -> Result<T, Box<Failure>>,
+) -> T {
     guard(fallback, || {
-        let result = context::with(context, |context| {
-            match catch_unwind(AssertUnwindSafe(|| work(context))) {
-                Ok(Ok(value)) => return value,
-                Ok(Err(failure)) => match *failure {
-                    Failure::Context(error) => context.report(id, &error),
-                    Failure::Argument(error) => context.report_text(id, error.to_string()),
-                },
-                Err(panic) => context.report_text(id, format!("internal error: {}", message(&*panic))),
-            }
-            fallback
+        let result = thread_end::run(what, || context::with(token, |context| attempt(context, id, fallback, work)));
+        let result = result.unwrap_or_else(|error| {
+            let report = |context: &Context| context.report_text(id, format!("{NO_LAST_CALL}: {error}"));
+            context::with(token, report).map(|()| fallback)
         });
         result.unwrap_or(fallback)
     })
+}
+
+/// What is said to a thread at its end if there is no other for its calls.
+const NO_LAST_CALL: &str = "this thread is at its end, and there is no other that could do this for it";
+
+fn attempt<T: Copy>(
+    context: &Context,
+    id: Option<PluginId>,
+    fallback: T,
+    work: impl FnOnce(&Context) -> Result<T, Box<Failure>>,
+) -> T {
+    match catch_unwind(AssertUnwindSafe(|| work(context))) {
+        Ok(Ok(value)) => return value,
+        Ok(Err(failure)) => match *failure {
+            Failure::Context(error) => context.report(id, &error),
+            Failure::Argument(error) => context.report_text(id, error.to_string()),
+        },
+        Err(panic) => context.report_text(id, format!("internal error: {}", message(&*panic))),
+    }
+    fallback
 }
 
 /// Why an entry point fails.

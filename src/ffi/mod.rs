@@ -9,6 +9,7 @@ mod context;
 mod guard;
 mod log;
 mod plugin;
+mod thread_end;
 mod token;
 
 pub use cancel::{ExtismCancelHandle, extism_cancel_handle_free, extism_plugin_cancel, extism_plugin_cancel_handle};

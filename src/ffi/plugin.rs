@@ -5,9 +5,11 @@ use std::collections::VecDeque;
 use std::ffi::{CString, c_char};
 use std::ptr;
 
+use parking_lot::Mutex;
+
 use super::arg;
 use super::context::{self, ExtismContext};
-use super::guard::{guard, with_context};
+use super::guard::{call_in_context, guard, with_context};
 use crate::error;
 
 /// The id of a plugin in its context; 0 and up. Negative: no plugin.
@@ -22,6 +24,9 @@ const NO_CONTEXT: &str = "the context is NULL, has been freed, or never was one"
 thread_local! {
     static HANDED_OUT: RefCell<HandedOut> = const { RefCell::new(HandedOut(VecDeque::new())) };
 }
+
+/// The texts for all threads whose own are gone: each is at its end.
+static LAST: Mutex<HandedOut> = Mutex::new(HandedOut(VecDeque::new()));
 
 /// The texts that `extism_error` has handed out on a thread, the newest last.
 struct HandedOut(VecDeque<CString>);
@@ -44,6 +49,13 @@ impl HandedOut {
     fn bytes(&self) -> usize {
         self.0.iter().map(|text| text.count_bytes()).sum()
     }
+}
+
+fn hand_out(text: CString) -> *const c_char {
+    let mut text = Some(text);
+    let own = HANDED_OUT.try_with(|texts| text.take().map(|text| texts.borrow_mut().add(text)));
+    let last = || text.take().map(|text| LAST.lock().add(text));
+    own.ok().flatten().or_else(last).unwrap_or(ptr::null())
 }
 
 /// Makes a plugin.
@@ -188,7 +200,7 @@ pub unsafe extern "C" fn extism_plugin_call(
     data: *const u8,
     data_len: ExtismSize,
 ) -> i32 {
-    with_context(ctx, Some(plugin_id), -1, |context| {
+    call_in_context(ctx, plugin_id, -1, |context| {
         // SAFETY: C passes a NUL-terminated string, see above.
         let name = unsafe { arg::c_str("func_name", func_name) };
         let length = if data.is_null() { 0 } else { data_len };
@@ -218,7 +230,7 @@ pub extern "C" fn extism_error(ctx: *mut ExtismContext, plugin: ExtismPlugin) ->
     guard(ptr::null(), || {
         let text = context::with(ctx, |context| context.error(plugin));
         match text.unwrap_or_else(|| Some(NO_CONTEXT.to_owned())) {
-            Some(text) => HANDED_OUT.with_borrow_mut(|texts| texts.add(error::to_c_string(&text))),
+            Some(text) => hand_out(error::to_c_string(&text)),
             None => ptr::null(),
         }
     })

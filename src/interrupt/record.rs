@@ -33,8 +33,8 @@ impl Phase {
     }
 }
 
-/// Belongs to one plugin at a time, and is never freed: a signal with its address may arrive late. In each field, what a late
-/// signal or a late canceller finds is true of now.
+/// Belongs to one plugin at a time, and is never freed: a signal or a canceller may come late. In each field, what a late one finds
+/// is true of now.
 #[derive(Debug)]
 #[repr(align(128))]
 pub(super) struct Record {
@@ -47,8 +47,6 @@ pub(super) struct Record {
     deadline: AtomicU64,
     /// The kernel's number of the thread.
     thread: AtomicI32,
-    /// The thread runs another plugin, which this one waits for.
-    suspended: AtomicBool,
     /// The run was made to end.
     stopped: AtomicBool,
     /// The run that a signal is on its way for, as its `state`; 0 is none.
@@ -68,7 +66,6 @@ impl Record {
             owner: AtomicU64::new(0),
             deadline: AtomicU64::new(u64::MAX),
             thread: AtomicI32::new(0),
-            suspended: AtomicBool::new(false),
             stopped: AtomicBool::new(false),
             signalled: AtomicU64::new(0),
             tries: AtomicU32::new(0),
@@ -91,7 +88,6 @@ impl Record {
     pub(super) fn begin(&self, thread: i32, deadline: u64) {
         self.thread.store(thread, Ordering::Relaxed);
         self.deadline.store(deadline, Ordering::Relaxed);
-        self.suspended.store(false, Ordering::Relaxed);
         self.stopped.store(false, Ordering::Relaxed);
         self.tries.store(0, Ordering::Relaxed);
         let next = (self.state.load(Ordering::Relaxed) / 4).wrapping_add(1).wrapping_mul(4) + Phase::Running as u64;
@@ -113,8 +109,10 @@ impl Record {
         self.phase().reason().is_some() || self.deadline.load(Ordering::Relaxed) <= now
     }
 
-    pub(super) fn suspend(&self, suspended: bool) {
-        self.suspended.store(suspended, Ordering::Relaxed);
+    /// The thread goes on with this run, after it has run another plugin in the middle of it: a signal that came meanwhile has done
+    /// nothing.
+    pub(super) fn resume(&self) {
+        self.signalled.store(0, Ordering::Relaxed);
     }
 
     pub(super) fn set_stopped(&self) {
@@ -145,20 +143,23 @@ impl Record {
         *self.sleeper.lock() = sleeps.then(current);
     }
 
-    /// Stops what `owner` runs.
-    pub(super) fn cancel(&self, owner: u64) -> bool {
+    /// Stops what `owner` runs: says whether the thread has been told by now; `None` if nothing runs.
+    pub(super) fn cancel(&self, owner: u64) -> Option<bool> {
         loop {
             let state = self.state.load(Ordering::Acquire);
             // Should it be another's from now on, the state is not this any more either.
             if self.owner.load(Ordering::Acquire) != owner {
-                return false;
+                return None;
             }
             match Phase::of(state) {
-                Phase::Idle => return false,
-                Phase::Expired | Phase::Cancelled => return true,
-                Phase::Running if self.stop(state, Phase::Cancelled) => return true,
-                // The run has ended at this moment, or its time has.
+                Phase::Idle => return None,
+                Phase::Expired | Phase::Cancelled => return Some(false),
                 Phase::Running => {}
+            }
+            let told = self.stop(state, Phase::Cancelled);
+            // Else the run has ended at this moment, or its time has.
+            if told.is_some() {
+                return told;
             }
         }
     }
@@ -187,38 +188,29 @@ impl Record {
         }
     }
 
-    fn stop(&self, state: u64, phase: Phase) -> bool {
+    /// Makes the run with this state end, and says whether the thread was told; `None` if that run is not any more.
+    fn stop(&self, state: u64, phase: Phase) -> Option<bool> {
         let next = state / 4 * 4 + phase as u64;
-        let is_stopped = self.state.compare_exchange(state, next, Ordering::AcqRel, Ordering::Relaxed).is_ok();
-        if is_stopped {
-            self.notify(next);
-        }
-        is_stopped
+        self.state.compare_exchange(state, next, Ordering::AcqRel, Ordering::Relaxed).ok()?;
+        Some(self.notify(next))
     }
 
-    /// Lets the thread know that the run with this state shall end.
-    fn notify(&self, state: u64) {
-        if let Some(sleeper) = &*self.sleeper.lock() {
-            sleeper.unpark();
+    /// Lets the thread know that the run with this state shall end; `false` if that cannot be done now.
+    fn notify(&self, state: u64) -> bool {
+        let is_awake = self.sleeper.lock().as_ref().map(Thread::unpark).is_none();
+        // Real-time signals queue. One for each run that has not arrived, in a thread that blocks it for a time, is enough.
+        if self.signalled.swap(state, Ordering::Relaxed) == state || signal::send(self.thread.load(Ordering::Relaxed)) {
+            return true;
         }
-        // Signals of this kind queue. One for each run that has not arrived, in a thread that blocks it for a time, is enough.
-        if self.signalled.swap(state, Ordering::Relaxed) != state
-            && !signal::send(self, self.thread.load(Ordering::Relaxed))
-        {
-            self.signalled.store(0, Ordering::Relaxed);
-        }
-    }
-
-    /// In the handler of a signal that has arrived in `thread`, which is at `address`: whether it shall trap there. If so, that
-    /// is taken for granted.
-    pub(super) fn traps(&self, thread: i32, address: usize) -> bool {
         self.signalled.store(0, Ordering::Relaxed);
-        let is_here = self.thread.load(Ordering::Relaxed) == thread && self.phase().reason().is_some();
-        if !is_here || self.suspended.load(Ordering::Relaxed) {
-            return false;
-        }
-        let code = self.code.load(Ordering::Relaxed);
-        let traps = signal::is_in(code, address);
+        !is_awake
+    }
+
+    /// In the handler of a signal that has arrived in the thread which runs this, at `address`: whether it shall trap there. If so,
+    /// that is taken for granted.
+    pub(super) fn traps(&self, address: usize) -> bool {
+        self.signalled.store(0, Ordering::Relaxed);
+        let traps = self.phase().reason().is_some() && signal::is_in(self.code.load(Ordering::Relaxed), address);
         if traps {
             self.stopped.store(true, Ordering::Relaxed);
         }

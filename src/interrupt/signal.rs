@@ -1,187 +1,176 @@
-//! The signal that makes a thread trap in a plugin's code.
+//! The signals that make a thread trap in a plugin's code.
+//!
+//! There are two ways to send one. A real-time signal with a code of the library's own in it ([`REALTIME`]) is never taken for a
+//! signal of the host's, but needs a place in the kernel's queue, which is bounded for each user (`RLIMIT_SIGPENDING`), and a
+//! system call that some filters refuse. Where it cannot be sent, a standard signal is ([`URGENT`]): it needs no place, as one that
+//! is pending already stands for all. The handler is the same for both. It finds what to stop by the thread it runs on, and takes
+//! nothing from what comes with the signal, which others can send too.
 #![expect(unsafe_code, reason = "the kernel and a signal's handler know addresses only")]
 
 use std::cell::UnsafeCell;
-use std::iter;
-use std::mem::{self, MaybeUninit};
+use std::io;
+use std::mem::MaybeUninit;
 use std::ptr;
-use std::sync::atomic::{AtomicPtr, Ordering};
-use std::sync::{LazyLock, MutexGuard};
+use std::sync::{LazyLock, MutexGuard, OnceLock};
 
-use super::record::Record;
+use super::action;
+use super::chain::Chain;
+use super::info::Info;
+use super::this_thread::ThisThread;
 use super::{Code, THREAD, alternate_stack, timer};
 
-/// What the kernel passes on with a signal, as far as it matters: `siginfo_t` of Linux on x86-64, of a queued signal.
-#[repr(C)]
-struct Info {
-    number: i32,
-    error: i32,
-    code: i32,
-    _padding: i32,
-    process: i32,
-    user: u32,
-    record: usize,
-    _rest: [u64; 11],
-    /// [`PASSED_ON`], if it is.
-    mark: u64,
-}
+/// A number of the system's for an error.
+pub(super) type Errno = i32;
 
-const _: () = assert!(size_of::<Info>() == size_of::<libc::siginfo_t>());
+/// The handlers from before the library's of the signal `*SIGNAL`.
+static REALTIME: Chain = Chain::new();
 
-/// The code of our signals. The kernel's are positive; `sigqueue` and the like have small ones. Another process may send it
-/// only if it may do anything to this one (rt_sigqueueinfo(2)).
-const OURS: i32 = -0x4578_7469;
+/// The standard signal, which does nothing where it has no handler. The library's is installed when it is first sent. Hosts that
+/// have one, such as Go, get by with more signals of this kind than were sent to them: one may stand for several.
+const URGENT: i32 = libc::SIGURG;
 
-/// Of a signal that the handler has passed on, at the end of what is known of it, which the kernel leaves unused: this, and how
-/// often it was passed on.
-const PASSED_ON: u64 = 0x4578_7469_7373_0000;
+/// The handlers from before the library's of [`URGENT`].
+static BEFORE_URGENT: Chain = Chain::new();
 
-/// What has handled the signal before.
-struct Before {
-    action: libc::sigaction,
-    /// What has handled it before that, when the library's handler was installed for the first time.
-    earlier: Option<&'static Self>,
-}
-
-/// A host may install another handler later. They are never freed, as handlers read them.
-static BEFORE: AtomicPtr<Before> = AtomicPtr::new(ptr::null_mut());
+/// Where a thread keeps the address of its [`ThisThread`]; `None` if the process has no key left. The handler asks here: to ask
+/// for a thread-local value itself may allocate memory in a thread that never did before, and a host's signals come to all threads.
+static KEY: OnceLock<Option<libc::pthread_key_t>> = OnceLock::new();
 
 /// A real-time signal that nobody uses, or the last but one. The handler is installed with it.
 static SIGNAL: LazyLock<i32> = LazyLock::new(|| {
     let candidates = || (libc::SIGRTMIN()..libc::SIGRTMAX()).rev();
-    let is_free = |number: &i32| current_action(*number).sa_sigaction == libc::SIG_DFL;
+    let is_free = |number: &i32| action::current(*number).sa_sigaction == libc::SIG_DFL;
     // One that is blocked may be waited for: sigwaitinfo(2), signalfd(2).
     let blocked = Blocked::new();
     let is_unused = |number: &i32| is_free(number) && !blocked.was_blocked(*number);
     let number = candidates().find(is_unused).or_else(|| candidates().find(is_free)).unwrap_or(libc::SIGRTMAX() - 1);
-    install(number);
+    REALTIME.install(number, handle);
     // SAFETY: the three are functions of this library, which is linked to stay (`-z nodelete`): Wasmer's handlers are in it too.
     unsafe { libc::pthread_atfork(Some(before_fork), Some(after_fork_in_parent), Some(after_fork_in_child)) };
     number
 });
 
-fn is_ours(action: &libc::sigaction) -> bool {
-    action.sa_sigaction == handle as extern "C" fn(_, _, _) as usize
+fn new_key() -> Option<libc::pthread_key_t> {
+    let mut key = 0;
+    // SAFETY: there is room for the key; it has no destructor.
+    let result = unsafe { libc::pthread_key_create(&raw mut key, None) };
+    (result == 0).then_some(key)
 }
 
-fn current_action(number: i32) -> libc::sigaction {
-    let mut action = MaybeUninit::zeroed();
-    // SAFETY: it writes the old action, which all zeros are a valid value of, to where there is room for it.
-    unsafe { libc::sigaction(number, ptr::null(), action.as_mut_ptr()) };
-    // SAFETY: written, or all zeros.
-    unsafe { action.assume_init() }
-}
-
-fn install(number: i32) {
-    let last = BEFORE.load(Ordering::Acquire);
-    let before = current_action(number);
-    // The handler may have to pass on a signal from the first moment.
-    if !is_ours(&before) {
-        let handler = |action: &libc::sigaction| (action.sa_sigaction, action.sa_flags);
-        let known = all_before(last).find(|known| handler(&known.action) == handler(&before));
-        let known = known.map(|known| ptr::from_ref(known).cast_mut());
-        let new = || Box::into_raw(Box::new(Before { action: before, earlier: all_before(last).next() }));
-        // Unless another thread, which sends the signal too, has come first: it has found the same.
-        let _ = BEFORE.compare_exchange(last, known.unwrap_or_else(new), Ordering::AcqRel, Ordering::Relaxed);
-    }
-    // SAFETY: all zeros are a valid value of it.
-    let mut action: libc::sigaction = unsafe { mem::zeroed() };
-    action.sa_sigaction = handle as extern "C" fn(_, _, _) as usize;
-    // On the thread's alternate stack, which Wasmer sees to: that of a plugin may be at its end.
-    action.sa_flags = libc::SA_SIGINFO | libc::SA_ONSTACK | libc::SA_RESTART;
-    // SAFETY: the handler is of the type that `SA_SIGINFO` asks for, and does only what a handler may.
-    unsafe { libc::sigaction(number, &raw const action, ptr::null_mut()) };
-}
-
-/// The number of this thread, which is ready for the signal then. Some hosts have threads that block all signals: there a trap,
-/// whose signal cannot wait, would end the process.
+/// The number of this thread, which is ready for the signals then; 0 if there is no memory for that. Some hosts have threads that
+/// block all signals: there a trap, whose signal cannot wait, would end the process.
 #[cold]
-pub(super) fn prepare() -> i32 {
+pub(super) fn prepare(this: &ThisThread) -> i32 {
     alternate_stack::prepare();
+    if let Some(key) = *KEY.get_or_init(new_key) {
+        // SAFETY: it keeps the address. What is there has no destructor and is not gone before the thread is.
+        let result = unsafe { libc::pthread_setspecific(key, ptr::from_ref(this).cast()) };
+        if result != 0 {
+            return 0;
+        }
+    }
     let mut ours = MaybeUninit::zeroed();
     // SAFETY: it makes an empty set.
     unsafe { libc::sigemptyset(ours.as_mut_ptr()) };
-    for signal in [*SIGNAL, libc::SIGSEGV, libc::SIGILL, libc::SIGFPE] {
+    for signal in [*SIGNAL, URGENT, libc::SIGSEGV, libc::SIGILL, libc::SIGFPE] {
         // SAFETY: it is a set now, and the number that of a signal.
         unsafe { libc::sigaddset(ours.as_mut_ptr(), signal) };
     }
     // SAFETY: the set is one; the old one is not wanted.
     unsafe { libc::pthread_sigmask(libc::SIG_UNBLOCK, ours.as_ptr(), ptr::null_mut()) };
+    this_number()
+}
+
+fn this_number() -> i32 {
     // SAFETY: it only asks.
     unsafe { libc::gettid() }
 }
 
-/// Sends the signal for `record` to `thread`; `false` if that is not there, or cannot get it now.
-pub(super) fn send(record: &Record, thread: i32) -> bool {
+/// Sends a signal to `thread`; `false` if that is not there, or the system refuses both ways.
+pub(super) fn send(thread: i32) -> bool {
     let number = *SIGNAL;
-    // Somebody may have taken the handler away; without one, the signal ends the process.
-    if !is_ours(&current_action(number)) {
-        install(number);
+    install_again(number, &REALTIME);
+    if queue(thread, number) {
+        return true;
     }
-    let mut info = Info {
-        number,
-        error: 0,
-        code: OURS,
-        _padding: 0,
-        process: std::process::id().cast_signed(),
-        user: 0,
-        record: ptr::from_ref(record).expose_provenance(),
-        _rest: [0; 11],
-        mark: 0,
-    };
-    let process = info.process;
+    if errno() == libc::ESRCH {
+        return false;
+    }
+    install_again(URGENT, &BEFORE_URGENT);
+    kill(thread, URGENT)
+}
+
+/// Whether this thread can send signals to others of the process.
+///
+/// # Errors
+/// Why the system refuses it.
+pub(super) fn can_send() -> Result<(), Errno> {
+    if KEY.get_or_init(new_key).is_none() {
+        return Err(libc::EAGAIN);
+    }
+    // With 0 for a signal, everything is checked, and none is sent.
+    let thread = this_number();
+    if queue(thread, 0) || kill(thread, 0) { Ok(()) } else { Err(errno()) }
+}
+
+/// Somebody may have taken the handler away. Without one, the real-time signal ends the process.
+fn install_again(number: i32, before: &Chain) {
+    if !action::is(&action::current(number), handle) {
+        before.install(number, handle);
+    }
+}
+
+fn queue(thread: i32, number: i32) -> bool {
+    let process = std::process::id().cast_signed();
+    let mut info = Info::ours(number, process);
     // SAFETY: the kernel reads as much as an `Info` has; the thread is one of this process, or none.
     unsafe { libc::syscall(libc::SYS_rt_tgsigqueueinfo, process, thread, number, &raw mut info) == 0 }
 }
 
+fn kill(thread: i32, number: i32) -> bool {
+    let process = std::process::id().cast_signed();
+    // SAFETY: it only sends; the thread is one of this process, or none.
+    unsafe { libc::syscall(libc::SYS_tgkill, process, thread, number) == 0 }
+}
+
+/// Why the last system call has failed.
+fn errno() -> Errno {
+    io::Error::last_os_error().raw_os_error().unwrap_or_default()
+}
+
 /// Does nothing but look at a record and change where the thread goes on. Nothing in it allocates, locks or panics.
 extern "C" fn handle(number: i32, info: *mut libc::siginfo_t, context: *mut libc::c_void) {
-    // SAFETY: the kernel passes a `siginfo_t`, which is that; it is this signal's own, on the stack.
-    let ours = unsafe { &mut *info.cast::<Info>() };
-    if ours.code != OURS {
-        let passed_on = (ours.mark ^ PASSED_ON) as usize;
-        let times = if passed_on < 1 << 16 { passed_on } else { 0 };
-        ours.mark = PASSED_ON | (times as u64 + 1) & 0xffff;
-        if let Some(before) = all_before(BEFORE.load(Ordering::Acquire)).nth(times) {
-            pass_on(&before.action, number, info, context);
-        }
-        return;
+    // SAFETY: the kernel passes a `siginfo_t`, which is that.
+    let is_ours = unsafe { &*info.cast::<Info>() }.is_ours();
+    if !is_ours {
+        let before = if number == URGENT { &BEFORE_URGENT } else { &REALTIME };
+        before.pass_on(number, info, context);
     }
-    // SAFETY: who sends this code gives the address of a record with it; none is ever freed.
-    let record = unsafe { &*ptr::with_exposed_provenance::<Record>(ours.record) };
+    // A standard signal of the library's looks like the host's, or stands for both.
+    if is_ours || number == URGENT {
+        stop(context);
+    }
+}
+
+/// Makes this thread trap if it is in the code of a plugin that shall stop.
+fn stop(context: *mut libc::c_void) {
+    let Some(record) = this_thread().and_then(|this| this.current.get()) else { return };
     // SAFETY: the kernel passes the thread's context, which the handler may change.
     let context = unsafe { &mut *context.cast::<libc::ucontext_t>() };
     let address = &mut context.uc_mcontext.gregs[libc::REG_RIP as usize];
-    // SAFETY: it only asks.
-    let thread = unsafe { libc::gettid() };
-    if record.traps(thread, *address as usize) {
+    if record.traps(*address as usize) {
         // No register or stack of the plugin is looked at any more: Wasmer leaves its stack as a whole.
         *address = trap as extern "C" fn() -> ! as usize as i64;
     }
 }
 
-/// The last handler before ours, as [`BEFORE`] says, and those before it.
-fn all_before(last: *const Before) -> impl Iterator<Item = &'static Before> {
-    // SAFETY: null, or one that was put there to stay.
-    iter::successors(unsafe { last.as_ref() }, |before| before.earlier)
-}
-
-/// What is not ours, a handler from before ours gets: the last one, and the one before it when that, which was installed after ours,
-/// passes it on to ours.
-fn pass_on(before: &libc::sigaction, number: i32, info: *mut libc::siginfo_t, context: *mut libc::c_void) {
-    if matches!(before.sa_sigaction, libc::SIG_DFL | libc::SIG_IGN) {
-        return;
-    }
-    if before.sa_flags & libc::SA_SIGINFO != 0 {
-        type Handler = extern "C" fn(i32, *mut libc::siginfo_t, *mut libc::c_void);
-        // SAFETY: who installed it with this flag has said so.
-        let handler = unsafe { mem::transmute::<usize, Handler>(before.sa_sigaction) };
-        handler(number, info, context);
-    } else {
-        // SAFETY: who installed it without the flag has said so.
-        let handler = unsafe { mem::transmute::<usize, extern "C" fn(i32)>(before.sa_sigaction) };
-        handler(number);
-    }
+/// What this thread knows of itself, if it has ever run a plugin.
+fn this_thread() -> Option<&'static ThisThread> {
+    let key = (*KEY.get()?)?;
+    // SAFETY: it only reads, which a handler may do in glibc ("AS-Safe" in its manual) and in musl.
+    let this = unsafe { libc::pthread_getspecific(key) };
+    // SAFETY: null, or what `prepare` has put there, which is this thread's own and lives as long as that.
+    unsafe { this.cast::<ThisThread>().as_ref() }
 }
 
 /// Whether an address is in this code.

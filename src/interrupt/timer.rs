@@ -6,6 +6,8 @@ use std::sync::{Condvar, LazyLock, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use thiserror::Error;
+
 use super::next::Next;
 use super::record::Record;
 use super::signal;
@@ -24,8 +26,11 @@ pub(super) const LOST: u32 = 64;
 static NEXT: Next = Next(AtomicU64::new(Next::NEVER));
 
 // Of the standard library, as these two stand the process's being forked.
-static SCHEDULE: Mutex<Schedule> = Mutex::new(Schedule { records: Vec::new(), free: Vec::new(), is_watched: false });
+static SCHEDULE: Mutex<Schedule> =
+    Mutex::new(Schedule { records: Vec::new(), free: Vec::new(), is_watched: false, can_signal: None });
 static CHANGED: Condvar = Condvar::new();
+/// The thread has found out whether it can signal others.
+static FOUND_OUT: Condvar = Condvar::new();
 
 pub(super) struct Schedule {
     /// All that there are.
@@ -34,6 +39,17 @@ pub(super) struct Schedule {
     free: Vec<&'static Record>,
     /// There is a thread.
     is_watched: bool,
+    /// Whether the thread can signal others, or why not: filters of system calls are a thread's own. `None` until it has found out.
+    can_signal: Option<Result<(), signal::Errno>>,
+}
+
+/// Why no deadline can be kept to.
+#[derive(Debug, Error)]
+pub(crate) enum NoTimer {
+    #[error("no timeout can be kept to, as there is no thread that could watch the time: {0}")]
+    Thread(io::Error),
+    #[error("no timeout can be kept to, as no signal that stops a plugin can be sent (rt_tgsigqueueinfo, tgkill): {0}")]
+    Signals(io::Error),
 }
 
 fn schedule() -> MutexGuard<'static, Schedule> {
@@ -69,21 +85,58 @@ pub(super) fn give_back(record: &'static Record) {
 /// Makes the thread look at the records no later than `at`.
 ///
 /// # Errors
-/// There is no thread, and none can be made.
-pub(super) fn look_by(at: u64) -> io::Result<()> {
+/// There is no thread, and none can be made; or it cannot signal others.
+pub(super) fn look_by(at: u64) -> Result<(), NoTimer> {
     if NEXT.is_by(at) {
         return Ok(());
     }
-    let mut schedule = schedule();
-    if !schedule.is_watched {
-        start()?;
-        schedule.is_watched = true;
-    }
+    let schedule = watched()?;
+    schedule.can_signal()?;
     if !NEXT.is_by(at) {
         NEXT.set(at);
         CHANGED.notify_one();
     }
     Ok(())
+}
+
+/// Whether deadlines can be kept to, asked anew.
+///
+/// # Errors
+/// As for a run with a deadline.
+pub(crate) fn check() -> Result<(), NoTimer> {
+    let mut schedule = watched()?;
+    // A filter of system calls may have come since, for this thread or for all.
+    if signal::can_send().is_err() {
+        schedule.can_signal = None;
+        CHANGED.notify_one();
+        schedule = found_out(schedule)?;
+    }
+    schedule.can_signal()
+}
+
+/// The schedule, with a thread that watches it.
+fn watched() -> Result<MutexGuard<'static, Schedule>, NoTimer> {
+    let mut schedule = schedule();
+    if !schedule.is_watched {
+        start().map_err(NoTimer::Thread)?;
+        schedule.is_watched = true;
+    }
+    found_out(schedule)
+}
+
+/// Waits until the thread knows whether it can signal others, which takes it a moment after its start.
+fn found_out(schedule: MutexGuard<'static, Schedule>) -> Result<MutexGuard<'static, Schedule>, NoTimer> {
+    const PATIENCE: Duration = Duration::from_secs(20);
+    let is_open = |schedule: &mut Schedule| schedule.can_signal.is_none();
+    let waited = FOUND_OUT.wait_timeout_while(schedule, PATIENCE, is_open);
+    let (schedule, result) = waited.unwrap_or_else(PoisonError::into_inner);
+    if result.timed_out() { Err(NoTimer::Thread(io::ErrorKind::TimedOut.into())) } else { Ok(schedule) }
+}
+
+impl Schedule {
+    fn can_signal(&self) -> Result<(), NoTimer> {
+        self.can_signal.unwrap_or(Ok(())).map_err(|errno| NoTimer::Signals(io::Error::from_raw_os_error(errno)))
+    }
 }
 
 fn start() -> io::Result<()> {
@@ -96,7 +149,15 @@ fn start() -> io::Result<()> {
 fn watch() {
     let mut schedule = schedule();
     loop {
+        // Two system calls, each time that it does not sleep any more.
+        let can_signal = signal::can_send();
+        schedule.can_signal = Some(can_signal);
+        FOUND_OUT.notify_all();
         let next = NEXT.look(schedule.records.iter().copied(), now());
+        if can_signal.is_err() {
+            // Whoever begins a run with a deadline comes to hear of it.
+            NEXT.set(Next::NEVER);
+        }
         schedule = wait(schedule, next);
     }
 }
@@ -117,6 +178,7 @@ pub(super) fn hold() -> MutexGuard<'static, Schedule> {
 /// In the process that was forked off, which has one thread: it was `before` and is `now`, and what others ran is over.
 pub(super) fn forget_threads(mut schedule: MutexGuard<'static, Schedule>, before: i32, now: i32) {
     schedule.is_watched = false;
+    schedule.can_signal = None;
     NEXT.set(Next::NEVER);
     schedule.records.iter().for_each(|record| record.fork(before, now));
 }

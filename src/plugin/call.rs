@@ -2,7 +2,6 @@
 
 use std::collections::HashMap;
 use std::ffi::{CStr, CString};
-use std::io;
 use std::time::Instant;
 
 use thiserror::Error as ThisError;
@@ -14,7 +13,7 @@ use super::{Error, Plugin, Timeout, create, deadline, trap};
 use crate::error;
 use crate::guest::wasi;
 use crate::guest::{self, Fault};
-use crate::interrupt::{Run, Stopped};
+use crate::interrupt::{NoTimer, Run, Stopped};
 
 /// What a call came to: what `extism_plugin_call` returns, if nobody complains.
 pub(crate) type Outcome = Result<i32, Box<Complaint>>;
@@ -83,8 +82,8 @@ enum CallError {
     Trap(RuntimeError),
     #[error("Call failed\n\nCaused by:\n    {}", super::stopped(*.0, *.1))]
     Stopped(Stopped, Option<Timeout>),
-    #[error("Call failed: {}: {cause}", super::NO_TIMER)]
-    Timer { cause: io::Error },
+    #[error("Call failed: {0}")]
+    Timer(NoTimer),
     #[error("Call failed\n\nCaused by:\n    {}", super::out_of_fuel(*.0))]
     OutOfFuel(u64),
     #[error("Call failed: the input of {length} bytes does not fit into the plugin's memory: {cause}")]
@@ -104,7 +103,7 @@ impl Plugin {
             Ok(run) => self.call_live(&run, name, input, deadline),
             Err(cause) => {
                 self.forget_output();
-                Err(CallError::Timer { cause }.into())
+                Err(CallError::Timer(cause).into())
             }
         };
         match (result, self.live.guest_mut().take_error()) {

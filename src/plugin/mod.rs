@@ -13,7 +13,6 @@ mod trap;
 use std::collections::BTreeMap;
 use std::env;
 use std::ffi::CStr;
-use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -22,7 +21,7 @@ use thiserror::Error;
 
 use crate::engine::{self, CompiledPlugin, Limits};
 use crate::guest::{self, Bounds, Network, SharedState, State, Vars};
-use crate::interrupt::{self, Run, Stopped, Stopper, Watch};
+use crate::interrupt::{self, NoTimer, Run, Stopped, Stopper, Watch};
 use crate::loader;
 use crate::log as sink;
 use crate::manifest::{self, MAIN};
@@ -97,8 +96,8 @@ pub(crate) enum Error {
     DefaultTimeout(String),
     #[error("{}", stopped(*.0, *.1))]
     Stopped(Stopped, Option<Timeout>),
-    #[error("{NO_TIMER}: {0}")]
-    Timer(io::Error),
+    #[error(transparent)]
+    Timer(#[from] NoTimer),
     #[error(transparent)]
     Wasi(#[from] guest::wasi::Error),
     #[error("the function's name is not UTF-8 from byte {0} on")]
@@ -123,6 +122,9 @@ impl Plugin {
             Some(after) => Some(Timeout { after, set_by: "timeout_ms" }),
             None => Timeout::by_default()?,
         };
+        if timeout.is_some() {
+            interrupt::check_timer()?;
+        }
         let deadline = deadline(timeout);
         let backend = engine::select(manifest.compiler.as_deref())?;
         let names: Vec<_> = manifest.modules.iter().map(|entry| entry.name.clone()).collect();
@@ -142,7 +144,7 @@ impl Plugin {
         let network = Network::new(&manifest.allowed_hosts, manifest.memory.max_http_response_bytes);
         let state = State::new(manifest.config, Vars::new(manifest.memory.max_var_bytes), network);
         let stopper = Stopper::new(Arc::clone(&recipe.compiled.code));
-        let run = stopper.begin(deadline).map_err(Error::Timer)?;
+        let run = stopper.begin(deadline)?;
         let live = create(&recipe, &run, stopper.watch(), deadline, &state)?;
         drop(run);
         Ok(Self { recipe, live: Box::new(live), stopper, state, spent: false, initialised: false })
@@ -239,9 +241,6 @@ impl Timeout {
 fn deadline(timeout: Option<Timeout>) -> Option<Instant> {
     manifest::deadline(timeout.map(|timeout| timeout.after))
 }
-
-/// What is said when nothing would stop a plugin at its deadline.
-const NO_TIMER: &str = "no timeout can be kept to, as there is no thread that could watch the time";
 
 /// What is said of a plugin that wanted more instructions than these.
 fn out_of_fuel(limit: u64) -> String {

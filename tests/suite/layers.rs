@@ -36,7 +36,7 @@ const PRIVATE_CRATES: [(&str, &[&str]); 12] = [
 ];
 
 /// The only files with `unsafe` in them.
-const UNSAFE_PLACES: [&str; 12] = [
+const UNSAFE_PLACES: [&str; 16] = [
     "ffi/",
     "plugin/instance.rs",
     "engine/artifact.rs",
@@ -45,8 +45,12 @@ const UNSAFE_PLACES: [&str; 12] = [
     "engine/image.rs",
     "engine/common.rs",
     "guest/direct.rs",
+    "interrupt/action.rs",
     "interrupt/alternate_stack.rs",
+    "interrupt/chain.rs",
+    "interrupt/faults.rs",
     "interrupt/signal.rs",
+    "interrupt/this_thread.rs",
     "engine/builtins.rs",
     "engine/room.rs",
 ];

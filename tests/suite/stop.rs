@@ -3,9 +3,15 @@
 #[cfg(target_os = "linux")]
 mod handlers;
 mod moments;
+#[cfg(target_os = "linux")]
+mod outside;
 #[cfg(feature = "http")]
 mod requests;
+#[cfg(target_os = "linux")]
+mod thread_end;
 mod threads;
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+mod ways;
 
 use std::thread;
 use std::time::{Duration, Instant};

@@ -25,7 +25,7 @@ fn threads_of_the_host_may_be_as_they_are() {
 }
 
 #[expect(unsafe_code, reason = "the system's")]
-fn block_signals() {
+pub(super) fn block_signals() {
     let mut all = std::mem::MaybeUninit::zeroed();
     // SAFETY: it makes a set.
     unsafe { libc::sigfillset(all.as_mut_ptr()) };

@@ -1,0 +1,130 @@
+//! The signals of faults, such as SIGSEGV, which the engine takes for traps.
+//!
+//! The engine's handler looks where the fault is, not whether there is one: a signal that a process sends (`kill -SEGV`) would be a
+//! trap in a plugin that runs at that moment, and anywhere else would be swallowed, with the engine's handler taken away, so that
+//! the next trap ended the process. So there is one handler of the library's above the engine's, which lets only faults through, and
+//! one below, for what the engine does not take for a trap. Both leave the rest to what the signal did before: it ends the process,
+//! or goes to the host's handler.
+#![expect(unsafe_code, reason = "handlers are known by their addresses")]
+
+use std::mem;
+use std::sync::Once;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+use super::action::{self, Handler};
+
+/// A fault in a handler comes to the handler too, as the engine has it.
+const FLAGS: libc::c_int = libc::SA_NODEFER;
+
+/// One of the signals.
+struct Fault {
+    number: i32,
+    /// The engine's handler; 0 as long as there is none.
+    engine: AtomicUsize,
+    /// What a host has for it: a handler, `SIG_DFL` or `SIG_IGN`.
+    host: AtomicUsize,
+    /// The host's handler is one of `SA_SIGINFO`.
+    has_info: AtomicBool,
+}
+
+static FAULTS: [Fault; 4] =
+    [Fault::new(libc::SIGSEGV), Fault::new(libc::SIGBUS), Fault::new(libc::SIGILL), Fault::new(libc::SIGFPE)];
+
+/// Has `install` install the engine's handlers, and puts the library's above and below them. Does nothing the second time.
+pub(crate) fn cover(install: fn()) {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        let before = FAULTS.each_ref().map(|fault| (fault, fault.put_below()));
+        install();
+        before.iter().for_each(|(fault, host)| fault.put_above(host));
+    });
+}
+
+impl Fault {
+    const fn new(number: i32) -> Self {
+        let (engine, host) = (AtomicUsize::new(0), AtomicUsize::new(libc::SIG_DFL));
+        Self { number, engine, host, has_info: AtomicBool::new(false) }
+    }
+
+    fn put_below(&self) -> libc::sigaction {
+        let host = action::current(self.number);
+        self.has_info.store(host.sa_flags & libc::SA_SIGINFO != 0, Ordering::Relaxed);
+        self.host.store(host.sa_sigaction, Ordering::Relaxed);
+        action::install(self.number, below, FLAGS);
+        host
+    }
+
+    fn put_above(&self, host: &libc::sigaction) {
+        let engine = action::current(self.number);
+        if action::is(&engine, below) {
+            // The engine does not handle this one here.
+            action::restore(self.number, host);
+        } else {
+            self.engine.store(engine.sa_sigaction, Ordering::Relaxed);
+            action::install(self.number, above, FLAGS);
+        }
+    }
+
+    /// Does what the signal did before the library came.
+    fn as_before(&self, info: *mut libc::siginfo_t, context: *mut libc::c_void) {
+        let is_sent = is_sent(info);
+        let host = self.host.load(Ordering::Relaxed);
+        match host {
+            libc::SIG_IGN if is_sent => {}
+            // A fault cannot be ignored.
+            libc::SIG_DFL | libc::SIG_IGN => self.end_process(is_sent),
+            handler => {
+                action::call(handler, self.has_info.load(Ordering::Relaxed), self.number, info, context);
+                if is_sent {
+                    self.stay();
+                }
+            }
+        }
+    }
+
+    /// By the signal, and the default for it: where it was sent, it is sent again; after a fault, the same instruction is executed
+    /// again.
+    fn end_process(&self, is_sent: bool) {
+        action::set_default(self.number);
+        if is_sent {
+            action::raise(self.number);
+        }
+    }
+
+    /// The host's handler may have set the default for the next signal, as that of Rust's standard library does: it is then what the
+    /// host has, and traps go on being traps.
+    fn stay(&self) {
+        if action::current(self.number).sa_sigaction == libc::SIG_DFL {
+            self.host.store(libc::SIG_DFL, Ordering::Relaxed);
+            action::install(self.number, above, FLAGS);
+        }
+    }
+}
+
+/// Whether a process sent the signal; else the kernel found a fault.
+fn is_sent(info: *const libc::siginfo_t) -> bool {
+    // SAFETY: the kernel passes it to the handler.
+    unsafe { &*info }.si_code <= 0
+}
+
+fn find(number: i32) -> Option<&'static Fault> {
+    FAULTS.iter().find(|fault| fault.number == number)
+}
+
+extern "C" fn above(number: i32, info: *mut libc::siginfo_t, context: *mut libc::c_void) {
+    let Some(fault) = find(number) else { return };
+    let engine = fault.engine.load(Ordering::Relaxed);
+    if is_sent(info) || engine == 0 {
+        fault.as_before(info, context);
+    } else {
+        // SAFETY: the engine has installed it, with `SA_SIGINFO`.
+        let engine = unsafe { mem::transmute::<usize, Handler>(engine) };
+        engine(number, info, context);
+    }
+}
+
+extern "C" fn below(number: i32, info: *mut libc::siginfo_t, context: *mut libc::c_void) {
+    if let Some(fault) = find(number) {
+        fault.as_before(info, context);
+    }
+}

@@ -1,0 +1,147 @@
+//! Signals of faults that are none: another process has sent them. They do what they would do without the library, and traps go on
+//! being traps.
+#![expect(unsafe_code, reason = "signals are the system's")]
+
+use std::os::unix::process::ExitStatusExt as _;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use super::handlers::{Before, Handler};
+use super::{CANCELLED, LATE};
+use crate::child;
+use crate::faults::limit;
+use crate::host::{Context, Plugin};
+
+const SIGNALS: [i32; 4] = [libc::SIGSEGV, libc::SIGBUS, libc::SIGILL, libc::SIGFPE];
+
+/// Traps by three of the signals, and one that never ends.
+const MODULE: &str = r#"(module (memory 1) (global $zero (mut i32) (i32.const 0))
+    (func (export "outside") (drop (i32.load (i32.const -1))))
+    (func (export "unreachable") unreachable)
+    (func (export "divides") (global.set $zero (i32.div_u (i32.const 1) (global.get $zero))))
+    (func (export "nothing") (loop (br 0))))"#;
+
+static BEFORE: Before = Before::new();
+static SEEN: AtomicUsize = AtomicUsize::new(0);
+
+extern "C" fn seen(_: i32, _: *mut libc::siginfo_t, _: *mut libc::c_void) {
+    SEEN.fetch_add(1, Ordering::SeqCst);
+}
+
+fn traps_are_traps(plugin: &Plugin<'_>) {
+    for (name, trap) in
+        [("outside", "out of bounds memory"), ("unreachable", "unreachable"), ("divides", "integer divide by zero")]
+    {
+        let answer = plugin.call(name, "");
+        assert!(answer.error().contains(trap), "{name}: {answer:?}");
+    }
+}
+
+/// To the process, as another one does it.
+fn send(signal: i32) {
+    // SAFETY: it only sends.
+    assert_eq!(unsafe { libc::kill(libc::getpid(), signal) }, 0);
+}
+
+/// Runs `plugin` on a thread without end, and sends that a signal.
+fn send_while_it_runs(plugin: &Plugin<'_>, signal: i32, until: impl Fn() -> bool) {
+    let handle = plugin.cancel_handle();
+    let thread = AtomicUsize::new(0);
+    thread::scope(|scope| {
+        let running = scope.spawn(|| {
+            // SAFETY: it only asks.
+            thread.store(unsafe { libc::pthread_self() } as usize, Ordering::SeqCst);
+            plugin.call("nothing", "").error().to_owned()
+        });
+        while thread.load(Ordering::SeqCst) == 0 {
+            thread::yield_now();
+        }
+        // It shall be in the plugin by then.
+        thread::sleep(Duration::from_millis(20));
+        // SAFETY: it is waited for below.
+        assert_eq!(unsafe { libc::pthread_kill(thread.load(Ordering::SeqCst) as libc::pthread_t, signal) }, 0);
+        wait(until);
+        assert!(!running.is_finished() && handle.cancel());
+        assert_eq!(running.join().expect("no panic"), CANCELLED);
+    });
+}
+
+fn wait(until: impl Fn() -> bool) {
+    let start = Instant::now();
+    while !until() {
+        assert!(start.elapsed() < 5 * LATE, "for ever");
+        thread::sleep(Duration::from_millis(1));
+    }
+}
+
+/// What the signals do before the library is used; and what is done then. Most end the process.
+fn child(case: &str, signal: i32) {
+    // Nobody wants to see it.
+    limit(libc::RLIMIT_CORE, 0);
+    let (flags, action) = match case {
+        "ignored" | "a fault, ignored" => (0, libc::SIG_IGN),
+        "a handler" => (libc::SA_SIGINFO, seen as Handler as usize),
+        _ => (0, libc::SIG_DFL),
+    };
+    if case != "a handler for once" {
+        SIGNALS.iter().for_each(|signal| BEFORE.install(*signal, flags, action));
+    }
+    let context = Context::new();
+    let plugin = context.plugin(MODULE);
+    traps_are_traps(&plugin);
+    match case {
+        "while a plugin runs" => send_while_it_runs(&plugin, signal, || false),
+        "a fault" | "a fault, ignored" => {
+            // SAFETY: it is not, and that is the end.
+            unsafe { std::ptr::null_mut::<u8>().write_volatile(1) };
+        }
+        "a handler" => {
+            for times in 1..=3 {
+                send(signal);
+                wait(|| SEEN.load(Ordering::SeqCst) == 2 * times - 1);
+                traps_are_traps(&plugin);
+                send_while_it_runs(&plugin, signal, || SEEN.load(Ordering::SeqCst) == 2 * times);
+                traps_are_traps(&plugin);
+            }
+        }
+        "ignored" => {
+            send(signal);
+            send_while_it_runs(&plugin, signal, || true);
+            traps_are_traps(&plugin);
+        }
+        // That of Rust's standard library sets the default, for a fault to be one again.
+        "a handler for once" => {
+            // SAFETY: it only sends.
+            assert_eq!(unsafe { libc::raise(signal) }, 0);
+            traps_are_traps(&plugin);
+            send(signal);
+        }
+        _ => send(signal),
+    }
+    if !matches!(case, "a handler" | "ignored") {
+        thread::sleep(LATE);
+    }
+}
+
+#[test]
+fn they_do_what_they_did_before() {
+    const TEST: &str = "stop::outside::they_do_what_they_did_before";
+    if let Some(case) = child::case() {
+        let (case, signal) = case.split_once(": ").expect("both");
+        return child(case, signal.parse().expect("a number"));
+    }
+    let ends = |case: &str, signal: i32| {
+        let status = child::command(TEST, &format!("{case}: {signal}")).status().expect("it can be run");
+        (status.signal(), status.code())
+    };
+    for signal in SIGNALS {
+        assert_eq!(ends("sent", signal), (Some(signal), None), "{signal}");
+        assert_eq!(ends("while a plugin runs", signal), (Some(signal), None), "{signal}");
+        assert_eq!(ends("a handler", signal), (None, Some(0)), "{signal}");
+        assert_eq!(ends("ignored", signal), (None, Some(0)), "{signal}");
+    }
+    for case in ["a handler for once", "a fault", "a fault, ignored"] {
+        assert_eq!(ends(case, libc::SIGSEGV), (Some(libc::SIGSEGV), None), "{case}");
+    }
+}

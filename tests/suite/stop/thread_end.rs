@@ -1,0 +1,133 @@
+//! Calls from threads at their end: in `atexit`, and in destructors of thread-local objects.
+#![expect(unsafe_code, reason = "the end of threads and processes is the system's")]
+
+use std::ffi::{c_int, c_void};
+use std::io::Read as _;
+use std::process::Stdio;
+use std::ptr;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use super::{ENDLESS, TIMEOUT, timed};
+use crate::child;
+use crate::host::{Context, Plugin, manifest};
+
+unsafe extern "C" {
+    /// Has `destructor` called when this thread ends, those that were given last first: what C++ does for `thread_local`.
+    fn __cxa_thread_atexit_impl(
+        destructor: extern "C" fn(*mut c_void),
+        object: *mut c_void,
+        library: *mut c_void,
+    ) -> c_int;
+}
+
+const TRAPS: &str = r#"(module (memory 1) (func (export "outside") (drop (i32.load (i32.const -1)))))"#;
+
+static CONTEXT: OnceLock<Context> = OnceLock::new();
+static PLUGIN: OnceLock<Plugin<'static>> = OnceLock::new();
+static DONE: AtomicUsize = AtomicUsize::new(0);
+
+fn plugin() -> &'static Plugin<'static> {
+    PLUGIN.get_or_init(|| CONTEXT.get_or_init(Context::new).plugin(timed(ENDLESS, 20)))
+}
+
+/// Uses what there is, and says what is wrong.
+fn problem() -> Option<String> {
+    let context = CONTEXT.get()?;
+    let plugin = plugin();
+    let results =
+        [plugin.call("ends", ""), plugin.call("memory", ""), plugin.call("missing", ""), plugin.call("ends", "")];
+    let results = results.map(|answer| (answer.code, answer.error.unwrap_or_default()));
+    let missing = "Function not found: missing";
+    let good = [(5, ""), (-1, TIMEOUT), (-1, missing), (5, "")].map(|(code, error)| (code, error.to_owned()));
+    if results != good {
+        return Some(format!("{results:?}"));
+    }
+    let refusal = context.create("(module", false).err();
+    let other = context.plugin(manifest(TRAPS, ""));
+    let trap = other.call("outside", "").error().to_owned();
+    other.free();
+    (refusal.is_none_or(|error| !error.contains("expected")) || !trap.contains("out of bounds")).then_some(trap)
+}
+
+fn last() {
+    let said = problem().map_or_else(|| "well\n".to_owned(), |problem| format!("{problem}\n"));
+    DONE.fetch_add(1, Ordering::SeqCst);
+    // SAFETY: it writes what is there.
+    unsafe { libc::write(1, said.as_ptr().cast(), said.len()) };
+}
+
+extern "C" fn at_exit() {
+    last();
+}
+
+extern "C" fn destructor(_: *mut c_void) {
+    last();
+}
+
+fn destroyed_before_what_is_used_now() {
+    // SAFETY: the function lives as long as the process.
+    assert_eq!(unsafe { __cxa_thread_atexit_impl(destructor, ptr::null_mut(), ptr::null_mut()) }, 0);
+}
+
+extern "C" fn thread(_: *mut c_void) -> *mut c_void {
+    let mut key = 0;
+    // SAFETY: there is room for the key.
+    assert_eq!(unsafe { libc::pthread_key_create(&raw mut key, Some(destructor_of_key)) }, 0);
+    // SAFETY: it only keeps the value.
+    assert_eq!(unsafe { libc::pthread_setspecific(key, ptr::dangling()) }, 0);
+    destroyed_before_what_is_used_now();
+    assert_eq!(plugin().output(), b"");
+    destroyed_before_what_is_used_now();
+    let made_here = CONTEXT.get().expect("there is one").plugin(manifest(ENDLESS, ""));
+    destroyed_before_what_is_used_now();
+    assert_eq!(made_here.call_only("ends", b""), 5);
+    destroyed_before_what_is_used_now();
+    ptr::null_mut()
+}
+
+unsafe extern "C" fn destructor_of_key(_: *mut c_void) {
+    last();
+}
+
+/// In an order in which a thread's values go one by one.
+fn in_a_thread() {
+    let mut thread_id = 0;
+    // SAFETY: there is room for the thread's name, and the function is of the right type.
+    assert_eq!(unsafe { libc::pthread_create(&raw mut thread_id, ptr::null(), thread, ptr::null_mut()) }, 0);
+    // SAFETY: it was made.
+    assert_eq!(unsafe { libc::pthread_join(thread_id, ptr::null_mut()) }, 0);
+    assert_eq!(DONE.load(Ordering::SeqCst), 5);
+}
+
+#[test]
+fn calls_go_on_working() {
+    const TEST: &str = "stop::thread_end::calls_go_on_working";
+    let Some(case) = child::case() else {
+        for (case, times) in [("a thread", 5), ("registered before", 1), ("registered after", 1)] {
+            let mut command = child::command(TEST, case);
+            let mut running = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it can be run");
+            let (mut said, mut complained) = (String::new(), String::new());
+            running.stdout.take().expect("a pipe").read_to_string(&mut said).expect("text");
+            running.stderr.take().expect("a pipe").read_to_string(&mut complained).expect("text");
+            let status = running.wait().expect("it ends");
+            assert!(status.success(), "{case}: {status:?}: {said}{complained}");
+            assert_eq!((said.matches("well\n").count(), complained.as_str()), (times, ""), "{case}: {said}");
+        }
+        return;
+    };
+    // SAFETY: the function lives as long as the process.
+    let register = || assert_eq!(unsafe { libc::atexit(at_exit) }, 0);
+    if case == "registered before" {
+        register();
+    }
+    assert_eq!(plugin().call("memory", "").error(), TIMEOUT);
+    assert_eq!(plugin().call_only("ends", b""), 5);
+    match case.as_str() {
+        "a thread" => in_a_thread(),
+        "registered after" => register(),
+        _ => {}
+    }
+    // SAFETY: this thread's values go, and then it calls what was registered, as a main thread does at its end.
+    unsafe { libc::exit(0) };
+}
