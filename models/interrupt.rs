@@ -66,7 +66,7 @@ fn cancelled_by_owner() {
     record.begin(1, NO_DEADLINE);
     assert!(!signal::arrive(&record, 1));
     assert_eq!(record.phase(), Phase::Running);
-    let hit = join(canceller);
+    let hit = join(canceller).is_some();
     assert!(hit || reason.is_none());
     assert_eq!(record.phase(), Phase::Running);
     assert!(!signal::arrive(&record, 1) && !record.has_stopped());
@@ -94,7 +94,7 @@ fn one_reason() {
     let canceller = spawn(&record, |record| record.cancel(1));
     let early = record.phase().reason();
     join(timer);
-    assert!(join(canceller));
+    assert!(join(canceller).is_some());
     let reason = record.phase().reason();
     assert!(reason.is_some() && (early.is_none() || early == reason));
     assert!(signal::arrive(&record, 1) && record.has_stopped());
@@ -106,7 +106,7 @@ fn one_reason() {
 fn woken() {
     let (record, _code) = record(1);
     record.begin(1, NO_DEADLINE);
-    let canceller = spawn(&record, |record| assert!(record.cancel(1)));
+    let canceller = spawn(&record, |record| assert_eq!(record.cancel(1), Some(true)));
     record.sleeps(true);
     while record.phase() == Phase::Running {
         thread::park();
@@ -123,7 +123,7 @@ fn told_again() {
     record.end();
     record.begin(2, NO_DEADLINE);
     join(canceller);
-    assert!(record.cancel(1));
+    assert!(record.cancel(1).is_some());
     assert!(signal::arrive(&record, 2));
 }
 
@@ -136,6 +136,22 @@ fn sent_again() {
         record.look(30)
     });
     record.set_thread(1);
+    let next = join(timer);
+    record.look(next);
+    assert!(signal::arrive(&record, 1));
+}
+
+/// A signal that arrives while the thread runs another plugin is sent again when it has ended.
+fn resumed() {
+    let (record, _code) = record(1);
+    record.begin(1, 10);
+    let timer = spawn(&record, |record| {
+        let next = record.look(20);
+        record.look(next)
+    });
+    // It may come here, where the thread runs the other one.
+    signal::swallow(1);
+    record.resume();
     let next = join(timer);
     record.look(next);
     assert!(signal::arrive(&record, 1));
@@ -189,13 +205,14 @@ fn known_to_the_timer_again() {
 
 type Case = (&'static str, fn());
 
-const CASES: [Case; 9] = [
+const CASES: [Case; 10] = [
     ("cancelled by owner", cancelled_by_owner),
     ("expired in time", expired_in_time),
     ("one reason", one_reason),
     ("woken", woken),
     ("told again", told_again),
     ("sent again", sent_again),
+    ("resumed", resumed),
     ("not lost for good", not_lost_for_good),
     ("known to the timer", known_to_the_timer),
     ("known to the timer again", known_to_the_timer_again),

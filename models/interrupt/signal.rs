@@ -13,7 +13,7 @@ loom::lazy_static! {
 /// There is no thread with another number.
 pub(crate) const THREADS: [i32; 2] = [1, 2];
 
-pub(crate) fn send(_: &Record, thread: i32) -> bool {
+pub(crate) fn send(thread: i32) -> bool {
     let is_there = THREADS.contains(&thread);
     if is_there {
         SENT.lock().expect("a panic ends the model").push(thread);
@@ -21,9 +21,9 @@ pub(crate) fn send(_: &Record, thread: i32) -> bool {
     is_there
 }
 
-/// Signals that have arrived in `thread`: whether one of them makes it trap.
+/// Signals that have arrived in `thread`, which runs what `record` has: whether one of them makes it trap.
 pub(crate) fn arrive(record: &Record, thread: i32) -> bool {
-    (0..swallow(thread)).any(|_| record.traps(thread, ADDRESS))
+    (0..swallow(thread)).any(|_| record.traps(ADDRESS))
 }
 
 /// Somebody else has handled the signals that have arrived in `thread`. Says how many there were.

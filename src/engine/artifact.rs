@@ -4,6 +4,9 @@
 //! seal tells damage, not malice: who can write to the store can run code, so nobody else may (`private_dir.rs`).
 #![expect(unsafe_code, reason = "machine code can only be loaded on trust; here the trust is that we made it")]
 
+use std::sync::Once;
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use wasmer::{Engine, Module};
@@ -51,6 +54,7 @@ impl Artifact {
     /// The code of a module that has just been compiled.
     #[cfg(feature = "compiler")]
     pub(super) fn of(module: &Module) -> Result<Self, wasmer::SerializeError> {
+        watch_exit();
         module.serialize().map(Self)
     }
 
@@ -89,12 +93,42 @@ impl Artifact {
 
     /// Loads the code into `engine`, which owns it from then on.
     pub(super) fn load(self, name: &str, engine: &Engine) -> Result<Module, Error> {
+        refuse_at_exit(name)?;
         let bytes = aligned(self.0);
         // SAFETY: the bytes are what Wasmer's serialiser wrote: they came from `of`, or from `unseal`, which has found
         // them as `seal` left them in a file that only this user, or root, can write.
         let module = unsafe { Module::deserialize(engine, bytes) };
+        watch_exit();
         module.map_err(|error| Error::Load { module: name.to_owned(), cause: error.to_string() })
     }
+}
+
+/// The process is ending.
+static EXITS: AtomicBool = AtomicBool::new(false);
+
+extern "C" fn note_exit() {
+    EXITS.store(true, Ordering::SeqCst);
+}
+
+/// From its first module on, the engine has a function called when the process ends (`atexit`), after which it panics when it is
+/// given code. One that is registered after that is called before it.
+fn watch_exit() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        // SAFETY: the function is the library's, which is linked to stay, and does only what is always allowed.
+        let result = unsafe { libc::atexit(note_exit) };
+        // There is room for 32 at least; without it, the engine's panics are caught as others are.
+        debug_assert_eq!(result, 0);
+    });
+}
+
+/// Says that no code can be loaded for the module `name`, if the process is ending.
+pub(super) fn refuse_at_exit(name: &str) -> Result<(), Error> {
+    if !EXITS.load(Ordering::SeqCst) {
+        return Ok(());
+    }
+    let cause = "the process is ending, and takes no more of it; plugins that are there can still be called";
+    Err(Error::Load { module: name.to_owned(), cause: cause.to_owned() })
 }
 
 /// The bytes where Wasmer can read them in place.

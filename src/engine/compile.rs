@@ -6,7 +6,7 @@ use std::sync::OnceLock;
 use wasmer::sys::{EngineBuilder, NativeEngineExt};
 use wasmer::{CompileError, Engine, Module};
 
-use super::artifact::Artifact;
+use super::artifact::{self, Artifact};
 use super::machine::Machine;
 use super::{Backend, Error, Prepared, tunables};
 
@@ -20,6 +20,7 @@ pub(super) struct How {
 
 /// Compiles `prepared` with an engine that is thrown away afterwards.
 pub(super) fn compile(how: How, name: &str, prepared: &Prepared, machine: &Machine) -> Result<Artifact, Error> {
+    artifact::refuse_at_exit(name)?;
     let backend = how.backend;
     let failed = |cause: String| Error::Compile { module: name.to_owned(), cause };
     if let Some(reason) = backend.refuses.and_then(|refuses| refuses(&prepared.wasm)) {
