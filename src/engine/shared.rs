@@ -294,7 +294,7 @@ mod tests {
         let add = |table: &mut Table, name: &str| {
             let code = Arc::new(code(999 - name.len()));
             let place = table.place(&key(name));
-            let bytes = vec![ModuleBytes::of_bytes(name.as_bytes().into())];
+            let bytes = vec![ModuleBytes::of_bytes(name.as_bytes().into()).expect("room")];
             let gone = table.note(&key(name), &place, &code, bytes, BOUND);
             (code, gone.len())
         };
