@@ -143,6 +143,11 @@ thread_local! {
     static THREAD: ThisThread = const { ThisThread { current: Cell::new(None), number: Cell::new(0) } };
 }
 
+/// Whether this thread runs a plugin.
+pub(crate) fn runs_here() -> bool {
+    THREAD.try_with(|thread| thread.current.get().is_some()).unwrap_or(false)
+}
+
 impl ThisThread {
     fn number(&self) -> i32 {
         if self.number.get() == 0 {

@@ -14,7 +14,7 @@ const FLOORS: [&[&str]; 10] = [
     &["manifest"],
     &["cache_dir", "http"],
     &["log"],
-    &["contents"],
+    &["contents", "panics"],
     &["error", "interrupt", "module_bytes", "private_dir", "recent"],
     &["digest", "read", "sync"],
 ];
@@ -36,11 +36,12 @@ const PRIVATE_CRATES: [(&str, &[&str]); 12] = [
 ];
 
 /// The only files with `unsafe` in them.
-const UNSAFE_PLACES: [&str; 12] = [
+const UNSAFE_PLACES: [&str; 13] = [
     "ffi/",
     "plugin/instance.rs",
     "engine/artifact.rs",
     "engine/tunables.rs",
+    "engine/moving_memory.rs",
     "engine/plugin_memory.rs",
     "engine/image.rs",
     "engine/common.rs",
