@@ -3,6 +3,7 @@
 
 use std::borrow::Cow;
 use std::cell::OnceCell;
+use std::collections::TryReserveError;
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -36,8 +37,11 @@ pub(crate) struct Contents {
 
 impl Contents {
     /// Those of `bytes`.
-    pub(crate) fn of_bytes(bytes: Cow<'_, [u8]>) -> Self {
-        Self::of_module(ModuleBytes::of_bytes(bytes), None)
+    ///
+    /// # Errors
+    /// There is no room for a copy.
+    pub(crate) fn of_bytes(bytes: Cow<'_, [u8]>) -> Result<Self, TryReserveError> {
+        Ok(Self::of_module(ModuleBytes::of_bytes(bytes)?, None))
     }
 
     pub(crate) fn of_module(bytes: Arc<ModuleBytes>, path: Option<PathBuf>) -> Self {
@@ -85,7 +89,7 @@ impl Contents {
     fn read(&self) -> io::Result<Arc<ModuleBytes>> {
         let Some((file, size)) = &self.file else { return Err(io::Error::other("there is no file")) };
         let bytes = read::whole(file, *size, self.max)?.ok_or_else(|| self.too_long())?;
-        let bytes = ModuleBytes::of_bytes(bytes.into());
+        let bytes = ModuleBytes::of_vec(bytes);
         if self.blake3.get().is_some_and(|hash| bytes.blake3() != hash) {
             return Err(io::Error::other("the file changed while it was read"));
         }

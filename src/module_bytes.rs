@@ -3,7 +3,7 @@
 //! taken when they are asked for, once.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
+use std::collections::{HashMap, TryReserveError};
 use std::fs::File;
 use std::hash::{BuildHasher as _, RandomState};
 use std::io;
@@ -21,7 +21,7 @@ const GLANCE: usize = 256;
 /// A module's bytes: binary or text, valid or not.
 #[derive(Debug)]
 pub(crate) struct ModuleBytes {
-    bytes: Box<[u8]>,
+    bytes: Vec<u8>,
     glance: u64,
     sha256: OnceLock<Digest>,
     blake3: OnceLock<blake3::Hash>,
@@ -39,12 +39,36 @@ static GLANCES: LazyLock<RandomState> = LazyLock::new(RandomState::new);
 
 impl ModuleBytes {
     /// Those of `bytes`.
-    pub(crate) fn of_bytes(bytes: Cow<'_, [u8]>) -> Arc<Self> {
+    ///
+    /// # Errors
+    /// There is no room for a copy.
+    pub(crate) fn of_bytes(bytes: Cow<'_, [u8]>) -> Result<Arc<Self>, TryReserveError> {
+        let bytes = match bytes {
+            Cow::Owned(bytes) => return Ok(Self::of_vec(bytes)),
+            Cow::Borrowed(bytes) => bytes,
+        };
+        let (glance, known) = Self::look_up(bytes);
+        if let Some(known) = known {
+            return Ok(known);
+        }
+        let mut copy = Vec::new();
+        copy.try_reserve_exact(bytes.len())?;
+        copy.extend_from_slice(bytes);
+        Ok(Self::keep(copy, glance))
+    }
+
+    /// Those of `bytes`, which are not copied.
+    pub(crate) fn of_vec(bytes: Vec<u8>) -> Arc<Self> {
+        let (glance, known) = Self::look_up(&bytes);
+        known.unwrap_or_else(|| Self::keep(bytes, glance))
+    }
+
+    /// What a glance at `bytes` gives, and those of somebody who has the same.
+    fn look_up(bytes: &[u8]) -> (u64, Option<Arc<Self>>) {
         let front = &bytes[..bytes.len().min(GLANCE)];
         let back = &bytes[bytes.len().saturating_sub(GLANCE)..];
         let glance = glance(bytes.len() as u64, front, back);
-        let known = known(glance).into_iter().find(|known| *known.bytes == *bytes);
-        known.unwrap_or_else(|| Self::keep(bytes.into_owned(), glance))
+        (glance, known(glance).into_iter().find(|known| *known.bytes == *bytes))
     }
 
     /// Those of a regular file, which is `size` bytes long as far as anybody knows, if somebody has them.
@@ -66,7 +90,7 @@ impl ModuleBytes {
     /// Those of `bytes`, whose SHA-256 was taken already.
     #[cfg(feature = "http")]
     pub(crate) fn hashed(bytes: Vec<u8>, sha256: Digest) -> Arc<Self> {
-        let module = Self::of_bytes(bytes.into());
+        let module = Self::of_vec(bytes);
         module.sha256.get_or_init(|| sha256);
         module
     }
@@ -80,7 +104,7 @@ impl ModuleBytes {
 
     fn keep(bytes: Vec<u8>, glance: u64) -> Arc<Self> {
         let (sha256, blake3) = (OnceLock::new(), OnceLock::new());
-        let module = Arc::new(Self { bytes: bytes.into_boxed_slice(), glance, sha256, blake3 });
+        let module = Arc::new(Self { bytes, glance, sha256, blake3 });
         // Dropped after the lock, which who drops the last takes.
         let others: Vec<_>;
         let mut modules = MODULES.lock();
@@ -187,8 +211,8 @@ mod tests {
         for length in [0, 1, 255, 257, 513, CHUNK - 1, CHUNK, CHUNK + 1, 3 * CHUNK + 5] {
             let bytes = noise(length, 1);
             fs::write(&path, &bytes).expect("writable");
-            let first = ModuleBytes::of_bytes(bytes.as_slice().into());
-            let second = ModuleBytes::of_bytes(bytes.clone().into());
+            let first = ModuleBytes::of_bytes(bytes.as_slice().into()).expect("room");
+            let second = ModuleBytes::of_bytes(bytes.clone().into()).expect("room");
             let third = open(&path, length).expect("known");
             assert!(Arc::ptr_eq(&first, &second) && Arc::ptr_eq(&first, &third), "{length}");
             assert_eq!((first.as_slice(), first.sha256()), (&*bytes, Digest::of(&bytes)));
@@ -201,13 +225,13 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("file");
         let bytes = noise(2 * CHUNK, 2);
-        let first = ModuleBytes::of_bytes(bytes.as_slice().into());
+        let first = ModuleBytes::of_bytes(bytes.as_slice().into()).expect("room");
         for place in [300, CHUNK - 1, CHUNK, 2 * CHUNK - 300] {
             let mut changed = bytes.clone();
             changed[place] ^= 1;
             fs::write(&path, &changed).expect("writable");
             assert!(open(&path, 2 * CHUNK).is_none(), "{place}");
-            let other = ModuleBytes::of_bytes(changed.as_slice().into());
+            let other = ModuleBytes::of_bytes(changed.as_slice().into()).expect("room");
             assert!(!Arc::ptr_eq(&first, &other) && other.as_slice() == changed, "{place}");
             assert_eq!(other.sha256(), Digest::of(&changed));
             assert!(Arc::ptr_eq(&open(&path, 2 * CHUNK).expect("known"), &other), "{place}");
@@ -224,7 +248,7 @@ mod tests {
         let alike = |number: usize| {
             let mut bytes = vec![7; 2000];
             bytes[1000..1008].copy_from_slice(&number.to_le_bytes());
-            ModuleBytes::of_bytes(bytes.into())
+            ModuleBytes::of_bytes(bytes.into()).expect("room")
         };
         let all: Vec<_> = (0..100).map(alike).collect();
         assert!(known(all[0].glance).len() <= ALIKE);
@@ -234,7 +258,7 @@ mod tests {
 
     #[test]
     fn what_nobody_has_is_forgotten() {
-        let module = ModuleBytes::of_bytes(noise(1000, 3).into());
+        let module = ModuleBytes::of_bytes(noise(1000, 3).into()).expect("room");
         let glance = module.glance;
         assert!(MODULES.lock().contains_key(&glance));
         drop(module);

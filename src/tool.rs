@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use crate::cache_dir;
-use crate::engine::{self, Backend, Machine, Made, Store, Stored};
+use crate::engine::{self, Backend, Machine, Made, Memories, Store, Stored};
 use crate::error;
 #[cfg(feature = "http")]
 use crate::loader::Downloads;
@@ -57,6 +57,7 @@ pub struct Order {
     backends: Vec<&'static Backend>,
     machine: Machine,
     fuel: bool,
+    memories: &'static [Memories],
 }
 
 /// The code of one module.
@@ -68,6 +69,8 @@ pub struct Compiled {
     pub sha256: String,
     /// The compiler's name.
     pub compiler: &'static str,
+    /// It is for memories that are no reservations of 8 GiB.
+    pub memories_move: bool,
     /// In bytes.
     pub size: usize,
     /// How long it took, if it was not there.
@@ -83,13 +86,24 @@ impl Order {
     pub fn new(compilers: &[String], target: Option<&str>, cpu: Option<&str>) -> Result<Self, Error> {
         let named = compilers.iter().map(|name| engine::named("--compiler", name));
         let backends = named.collect::<Result<_, _>>().map_err(failed)?;
-        Ok(Self { backends, machine: Machine::new(target, cpu).map_err(failed)?, fuel: false })
+        Ok(Self {
+            backends,
+            machine: Machine::new(target, cpu).map_err(failed)?,
+            fuel: false,
+            memories: &[Memories::Reserved],
+        })
     }
 
     /// Code that counts its instructions, for manifests with `fuel`.
     #[must_use]
     pub fn with_fuel(self, fuel: bool) -> Self {
         Self { fuel, ..self }
+    }
+
+    /// Also code for memories that are no reservations of 8 GiB, for processes with a limit on their address space.
+    #[must_use]
+    pub fn with_moving_memories(self, also: bool) -> Self {
+        Self { memories: if also { &[Memories::Reserved, Memories::Moving] } else { self.memories }, ..self }
     }
 
     /// What the code is for, such as `x86_64-linux (sse2 sse3)`.
@@ -113,10 +127,13 @@ impl Order {
             [] => vec![plugin::backend(input).map_err(failed)?],
             named => named.to_vec(),
         };
-        for backend in backends {
-            for made in plugin::precompile(input, backend, &self.machine, store.as_ref(), self.fuel).map_err(failed)? {
-                let Made { module, sha256, size, took } = made;
-                compiled.push(Compiled { module, sha256: sha256.to_string(), compiler: backend.name(), size, took });
+        let each = backends.iter().flat_map(|backend| self.memories.iter().map(move |memories| (*backend, *memories)));
+        for (backend, memories) in each {
+            let made = plugin::precompile(input, backend, memories, &self.machine, store.as_ref(), self.fuel);
+            for Made { module, sha256, size, took } in made.map_err(failed)? {
+                let (sha256, compiler) = (sha256.to_string(), backend.name());
+                let memories_move = memories == Memories::Moving;
+                compiled.push(Compiled { module, sha256, compiler, memories_move, size, took });
             }
         }
         Ok(compiled)

@@ -27,6 +27,10 @@ pub(crate) struct Arguments {
     /// Make code that counts its instructions, for manifests with `fuel`
     #[arg(long)]
     fuel: bool,
+    /// Make code for memories that are no reservations of 8 GiB of address space, too: for processes with a limit on it
+    /// (RLIMIT_AS, `ulimit -v`)
+    #[arg(long)]
+    moving_memories: bool,
     /// The directory to put code into; EXTISM_CACHE_DIR or the user's cache if not given
     #[arg(long, value_name = "DIRECTORY")]
     store: Option<PathBuf>,
@@ -35,6 +39,7 @@ pub(crate) struct Arguments {
 pub(crate) fn run(arguments: &Arguments) -> Outcome {
     let order = Order::new(&arguments.compiler, arguments.target.as_deref(), arguments.cpu.as_deref());
     let order = order.map_err(|error| error.to_string())?.with_fuel(arguments.fuel);
+    let order = order.with_moving_memories(arguments.moving_memories);
     let store = arguments.store.clone().or_else(tool::default_store);
     let store = store.ok_or("EXTISM_CACHE_DIR is empty: name a directory with --store")?;
     let bar = progress(arguments.modules.len());
@@ -65,7 +70,8 @@ fn line(path: &std::path::Path, compiled: &tool::Compiled) -> String {
     let took = compiled.took.map_or_else(|| "was there".to_owned(), text::duration);
     let module = if compiled.module == "main" { String::new() } else { format!(" ({})", compiled.module) };
     let (size, compiler) = (text::bytes(compiled.size as u64), compiled.compiler);
-    format!("{}  {}{module}  {compiler}  {size}  {took}\n", &compiled.sha256[..16], path.display())
+    let memories = if compiled.memories_move { ", moving memories" } else { "" };
+    format!("{}  {}{module}  {compiler}{memories}  {size}  {took}\n", &compiled.sha256[..16], path.display())
 }
 
 /// A progress bar on standard error, if that is a terminal and there is something to wait for.

@@ -159,6 +159,23 @@ fn compiling_for_other_machines() {
     assert!(ran.stderr.starts_with("extism-wasmer: `missing.wasm`: No such file"), "{}", ran.stderr);
 }
 
+/// Code for processes with a limit on their address space is made beside the other.
+#[test]
+fn compiling_for_little_address_space() {
+    let folder = folder();
+    let echo = fixture("echo.v0");
+    let compile = |option: &str| {
+        let ran = run(folder.path(), &["compile", &echo, option], "");
+        assert_eq!((ran.status, ran.stderr.as_str()), (0, ""), "{option}");
+        ran.stdout.lines().filter(|line| line.contains("echo.v0")).map(str::to_owned).collect::<Vec<_>>()
+    };
+    assert_eq!(compile("--fuel").len(), 1);
+    let lines = compile("--moving-memories");
+    let moves = [0, 1].map(|line: usize| lines[line].contains(", moving memories  "));
+    assert_eq!((lines.len(), moves), (2, [false, true]), "{lines:?}");
+    assert!(compile("--moving-memories").iter().all(|line| line.ends_with("was there")), "both are kept");
+}
+
 #[test]
 fn a_compiler_that_is_not_built_in() {
     let folder = folder();

@@ -4,10 +4,13 @@
 //! seal tells damage, not malice: who can write to the store can run code, so nobody else may (`private_dir.rs`).
 #![expect(unsafe_code, reason = "machine code can only be loaded on trust; here the trust is that we made it")]
 
+use std::collections::TryReserveError;
+use std::ptr;
 use std::sync::Once;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
+use rustix::mm::{MapFlags, MprotectFlags, ProtFlags, mmap_anonymous, mprotect, munmap};
 use serde::{Deserialize, Serialize};
 use wasmer::{Engine, Module};
 
@@ -65,7 +68,7 @@ impl Artifact {
 
     /// The artifact with its header and seal, in pieces.
     #[cfg(feature = "compiler")]
-    pub(super) fn seal(&self, header: &Header) -> Result<[Vec<u8>; 3], serde_json::Error> {
+    pub(super) fn seal(&self, header: &Header) -> Result<[Bytes; 3], serde_json::Error> {
         let mut front = MAGIC.to_vec();
         let mut text = serde_json::to_vec(header)?;
         let length = (front.len() + size_of::<u32>() + text.len()).next_multiple_of(ALIGNMENT);
@@ -73,7 +76,7 @@ impl Artifact {
         front.extend(u32::try_from(text.len()).unwrap_or(u32::MAX).to_le_bytes());
         front.extend(text);
         let seal = blake3::Hasher::new().update(&front).update(&self.0).finalize();
-        Ok([front, self.0.to_vec(), seal.as_bytes().to_vec()])
+        Ok([front.into(), self.0.clone(), Bytes::copy_from_slice(seal.as_bytes())])
     }
 
     /// Takes a sealed artifact apart. `None` if a single bit of it has changed.
@@ -94,7 +97,9 @@ impl Artifact {
     /// Loads the code into `engine`, which owns it from then on.
     pub(super) fn load(self, name: &str, engine: &Engine) -> Result<Module, Error> {
         refuse_at_exit(name)?;
-        let bytes = aligned(self.0);
+        check_executable(name)?;
+        let bytes =
+            aligned(self.0).map_err(|error| Error::Load { module: name.to_owned(), cause: error.to_string() })?;
         // SAFETY: the bytes are what Wasmer's serialiser wrote: they came from `of`, or from `unseal`, which has found
         // them as `seal` left them in a file that only this user, or root, can write.
         let module = unsafe { Module::deserialize(engine, bytes) };
@@ -132,14 +137,39 @@ pub(super) fn refuse_at_exit(name: &str) -> Result<(), Error> {
 }
 
 /// The bytes where Wasmer can read them in place.
-fn aligned(bytes: Bytes) -> Bytes {
+///
+/// # Errors
+/// There is no room for a copy.
+fn aligned(bytes: Bytes) -> Result<Bytes, TryReserveError> {
     if bytes.as_ptr().align_offset(16) == 0 {
-        return bytes;
+        return Ok(bytes);
     }
-    let mut copy = vec![0; bytes.len() + ALIGNMENT];
+    let mut copy: Vec<u8> = Vec::new();
+    copy.try_reserve_exact(bytes.len() + ALIGNMENT)?;
     let start = copy.as_ptr().align_offset(ALIGNMENT);
-    copy[start..start + bytes.len()].copy_from_slice(&bytes);
-    Bytes::from(copy).slice(start..start + bytes.len())
+    copy.resize(start, 0);
+    copy.extend_from_slice(&bytes);
+    Ok(Bytes::from(copy).slice(start..))
+}
+
+/// Finds out whether the system lets memory become executable, as code of the module `name` must: Wasmer panics where it does
+/// not.
+///
+/// # Errors
+/// It does not.
+pub(super) fn check_executable(name: &str) -> Result<(), Error> {
+    const LENGTH: usize = 1 << 16;
+    let access = ProtFlags::READ | ProtFlags::WRITE;
+    // SAFETY: a new mapping, which nobody else has.
+    let mapped = unsafe { mmap_anonymous(ptr::null_mut(), LENGTH, access, MapFlags::PRIVATE) };
+    let checked = mapped.and_then(|start| {
+        // SAFETY: it is that mapping, which nobody uses.
+        let checked = unsafe { mprotect(start, LENGTH, MprotectFlags::READ | MprotectFlags::EXEC) };
+        // SAFETY: as above.
+        let unmapped = unsafe { munmap(start, LENGTH) };
+        checked.and(unmapped)
+    });
+    checked.map_err(|error| Error::NotExecutable { module: name.to_owned(), cause: error.into() })
 }
 
 #[cfg(all(test, feature = "compiler"))]

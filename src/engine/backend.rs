@@ -6,7 +6,8 @@ use std::ffi::CStr;
 
 use parking_lot::RwLock;
 
-use super::tunables::DYNAMIC_GUARD;
+use super::address_space::Memories;
+use super::moving_memory::DYNAMIC_GUARD;
 use super::{Error, cranelift, llvm, singlepass};
 
 /// A compiler, built in or not: its code may be there where it is not.
@@ -27,7 +28,7 @@ pub(crate) struct Backend {
     /// Its code finds Wasmer's functions in the instance, where they can be replaced (`builtins.rs`).
     #[cfg_attr(not(feature = "compiler"), expect(dead_code, reason = "asked when compiling"))]
     pub(super) builtins_are_seen: bool,
-    /// Makes its configuration, if it is built in.
+    /// Makes its configuration, for so many threads, if it is built in.
     pub(super) config: Option<MakeConfig>,
 }
 
@@ -35,7 +36,7 @@ pub(crate) struct Backend {
 pub(super) type Refuse = fn(&[u8]) -> Option<String>;
 
 #[cfg(feature = "compiler")]
-pub(super) type MakeConfig = fn() -> Box<dyn wasmer::sys::CompilerConfig>;
+pub(super) type MakeConfig = fn(threads: std::num::NonZero<usize>) -> Box<dyn wasmer::sys::CompilerConfig>;
 #[cfg(not(feature = "compiler"))]
 pub(super) type MakeConfig = std::convert::Infallible;
 
@@ -43,7 +44,7 @@ pub(super) type MakeConfig = std::convert::Infallible;
 static BACKENDS: [Backend; 3] = [cranelift::BACKEND, llvm::BACKEND, singlepass::BACKEND];
 
 /// Changes whenever `compile.rs`, `tunables.rs` or `room.rs` ask the compilers for something else.
-const COMPILE_VERSION: u32 = 4;
+const COMPILE_VERSION: u32 = 5;
 
 /// What the program has chosen.
 static CHOSEN: RwLock<Option<&'static Backend>> = RwLock::new(None);
@@ -58,13 +59,13 @@ impl Backend {
     }
 
     /// What decides the code that it makes of a module, besides that and the machine: of a module that is `linked` with
-    /// others, that was prepared in the way of this version, and that counts its instructions if there is `fuel`.
-    pub(super) fn settings(&self, linked: bool, fuel: bool, version: u32) -> String {
+    /// others, has such memories, was prepared in the way of this version, and counts its instructions if there is `fuel`.
+    pub(super) fn settings(&self, linked: bool, memories: Memories, fuel: bool, version: u32) -> String {
         let fuel = if fuel { ", fuel" } else { "" };
-        let memories = match (linked, self.linked_memories_move) {
-            (true, true) => format!("linked, memories move before {DYNAMIC_GUARD} bytes"),
-            (true, false) => format!("linked, moving memories before {DYNAMIC_GUARD} bytes"),
-            (false, _) => format!("alone, moving memories before {DYNAMIC_GUARD} bytes"),
+        let linked = if linked { "linked" } else { "alone" };
+        let memories = match memories {
+            Memories::Moving => format!("{linked}, memories move before {DYNAMIC_GUARD} bytes"),
+            Memories::Reserved => format!("{linked}, moving memories before {DYNAMIC_GUARD} bytes"),
         };
         format!(
             "extism-wasmer {}, wasmer {}, {} {}, compile {COMPILE_VERSION}, rewrite {version}, {memories}{fuel}",
@@ -141,7 +142,7 @@ pub(super) fn choices() -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::BACKENDS;
+    use super::{BACKENDS, Memories};
 
     #[test]
     fn settings_name_the_versions_that_are_locked() {
@@ -159,9 +160,10 @@ mod tests {
         let mut all: Vec<String> = Vec::new();
         for backend in &BACKENDS {
             for (fuel, version) in [(false, 1), (true, 1), (false, 2)] {
-                all.push(backend.settings(false, fuel, version));
+                all.push(backend.settings(false, Memories::Reserved, fuel, version));
             }
-            all.push(backend.settings(true, false, 1));
+            all.push(backend.settings(true, Memories::Reserved, false, 1));
+            all.extend([true, false].map(|linked| backend.settings(linked, Memories::Moving, false, 1)));
         }
         let count = all.len();
         all.sort_unstable();

@@ -1,21 +1,22 @@
 //! One module through one compiler.
 
-use std::panic::{self, AssertUnwindSafe};
 use std::sync::OnceLock;
+use std::thread;
 
 use wasmer::sys::{EngineBuilder, NativeEngineExt};
 use wasmer::{CompileError, Engine, Module};
 
-use super::artifact::{self, Artifact};
+use super::address_space::{self, Memories};
+use super::artifact::Artifact;
 use super::machine::Machine;
-use super::{Backend, Error, Prepared, tunables};
+use super::{Backend, Error, Prepared, artifact, tunables};
+use crate::panics;
 
 /// How a module is compiled.
 #[derive(Clone, Copy)]
 pub(super) struct How {
     pub(super) backend: &'static Backend,
-    /// Other modules may call it.
-    pub(super) linked: bool,
+    pub(super) memories: Memories,
 }
 
 /// Compiles `prepared` with an engine that is thrown away afterwards.
@@ -26,31 +27,41 @@ pub(super) fn compile(how: How, name: &str, prepared: &Prepared, machine: &Machi
     if let Some(reason) = backend.refuses.and_then(|refuses| refuses(&prepared.wasm)) {
         return Err(failed(format!("{}: {reason}", backend.name())));
     }
+    artifact::check_executable(name)?;
     let engine = engine(how, prepared.moving, machine).ok_or(Error::NoCompiler)?;
     // A compiler that panics is done with, so nothing can be seen of the state it leaves.
-    let compiled = || panic::catch_unwind(AssertUnwindSafe(|| Module::from_binary(&engine, &prepared.wasm)));
-    let module = match with_threads(compiled).map_err(|error| failed(format!("no threads to compile with: {error}")))? {
+    let compiled = || panics::catch_compiler(|| Module::from_binary(&engine, &prepared.wasm));
+    let no_threads = |error| failed(format!("no threads to compile with, as the system does not allow any: {error}"));
+    let module = match with_threads(compiled).map_err(no_threads)? {
         Ok(compiled) => compiled.map_err(|error| failed(explain(backend, error)))?,
-        Err(_) => return Err(failed(format!("{}: the compiler failed, which is an error in it", backend.name()))),
+        Err(panic) => {
+            let (backend, message) = (backend.name(), panics::message(&*panic));
+            return Err(failed(format!("{backend}: the compiler failed, which is an error in it: {message}")));
+        }
     };
     Artifact::of(&module).map_err(|error| failed(error.to_string()))
 }
 
 /// Does `work`, which shares its parts between rayon's threads. They belong to the process that has compiled first: one that was
-/// forked off after that would wait for them for ever, and gets others.
-fn with_threads<T: Send>(work: impl FnOnce() -> T + Send) -> Result<T, rayon::ThreadPoolBuildError> {
+/// forked off after that would wait for them for ever, and gets others. So does one with little address space, which gets few.
+fn with_threads<T: Send>(work: impl FnOnce() -> T + Send) -> Result<T, String> {
     static OWNER: OnceLock<u32> = OnceLock::new();
+    // Rayon and the compilers panic where there are none, and rayon's own threads are gone for good then.
+    let one = thread::Builder::new().spawn(|| ()).map_err(|error| error.to_string())?;
+    let _ = one.join();
     let process = std::process::id();
-    if *OWNER.get_or_init(|| process) == process {
+    if *OWNER.get_or_init(|| process) == process && !address_space::is_small() {
         return Ok(work());
     }
-    Ok(rayon::ThreadPoolBuilder::new().build()?.install(work))
+    let threads = address_space::compiling_threads().get();
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
+    Ok(pool.map_err(|error| error.to_string())?.install(work))
 }
 
 /// An engine that compiles with the backend, for the proposals that are safe to offer.
 fn engine(how: How, moving: Option<u32>, machine: &Machine) -> Option<Engine> {
-    let How { backend, linked } = how;
-    let config = backend.config?();
+    let How { backend, memories } = how;
+    let config = backend.config?(address_space::compiling_threads());
     let target = machine.target();
     let mut features = config.supported_features_for_target(&target);
     features.simd(backend.simd && features.simd);
@@ -61,7 +72,7 @@ fn engine(how: How, moving: Option<u32>, machine: &Machine) -> Option<Engine> {
     features.exceptions(false);
     let builder = EngineBuilder::new(config).set_target(Some(target)).set_features(Some(features));
     let mut engine: Engine = builder.engine().into();
-    engine.set_tunables(tunables::compile_time(linked && backend.linked_memories_move, moving));
+    engine.set_tunables(tunables::compile_time(memories, moving));
     Some(engine)
 }
 

@@ -16,9 +16,10 @@ pub(super) const BACKEND: Backend = Backend {
 };
 
 #[cfg(feature = "cranelift")]
-fn config() -> Box<dyn wasmer::sys::CompilerConfig> {
+fn config(threads: std::num::NonZero<usize>) -> Box<dyn wasmer::sys::CompilerConfig> {
     use wasmer::sys::{Cranelift, CraneliftOptLevel};
     let mut config = Cranelift::new();
+    config.num_threads(threads);
     config.opt_level(CraneliftOptLevel::Speed);
     Box::new(config)
 }

@@ -76,7 +76,11 @@ impl Data {
         let Some(size) = self.size else { return };
         self.image.get_or_init(|| {
             let view = instance.exports.get_memory(export).ok()?.view(store);
-            let bytes = view.copy_range_to_vec(0..size).ok()?;
+            let mut bytes = Vec::new();
+            let length = usize::try_from(size).ok()?;
+            bytes.try_reserve_exact(length).ok()?;
+            bytes.resize(length, 0);
+            view.read(0, &mut bytes).ok()?;
             Image::of(&bytes)
         });
     }

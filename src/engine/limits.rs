@@ -55,6 +55,8 @@ impl Budget {
 pub(super) struct Reservations {
     /// How many more there may be.
     left: AtomicU32,
+    /// How many more memories there may be that are none.
+    moving_left: AtomicU32,
 }
 
 impl Reservations {
@@ -65,8 +67,21 @@ impl Reservations {
     /// How many of those a plugin may have: as many as a command library has instances.
     const SPARE: u32 = 256;
 
+    /// How many memories that move a plugin may have: each takes two of the mappings that the system counts, 65,530 if nobody says
+    /// otherwise.
+    const MOVING: u32 = 1024;
+
     pub(super) fn new() -> Self {
-        Self { left: AtomicU32::new(Self::OWN + Self::SPARE) }
+        let [left, moving_left] = [Self::OWN + Self::SPARE, Self::MOVING].map(AtomicU32::new);
+        Self { left, moving_left }
+    }
+
+    /// Counts a memory that moves.
+    pub(super) fn take_moving(&self) -> Result<(), MemoryError> {
+        let most = Self::MOVING;
+        take_one(&self.moving_left)
+            .map(drop)
+            .ok_or_else(|| MemoryError::Region(format!("a plugin has at most {most} memories")))
     }
 
     /// Takes one, which may be a spare one.

@@ -18,9 +18,10 @@ pub(super) const BACKEND: Backend = Backend {
 };
 
 #[cfg(feature = "llvm")]
-fn config() -> Box<dyn wasmer::sys::CompilerConfig> {
+fn config(threads: std::num::NonZero<usize>) -> Box<dyn wasmer::sys::CompilerConfig> {
     use wasmer::sys::{LLVM, LLVMOptLevel};
     let mut config = LLVM::new();
+    config.num_threads(threads);
     config.opt_level(LLVMOptLevel::Aggressive);
     Box::new(super::room::WithRoom(config))
 }

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use super::address_space::Memories;
 use super::artifact::Artifact;
 use super::compile::{self, How};
 use super::machine::Machine;
@@ -23,7 +24,7 @@ pub(super) fn make<E: From<Error>>(
     let blake3 = blake3.map_err(|error| Failure::Other(Error::from(error).into()))?;
     let prepared =
         (preparation.prepare)(index, &blake3.to_hex(), request.backend.builtins_are_seen).map_err(Failure::Other)?;
-    let how = How { backend: request.backend, linked: request.linked };
+    let how = How { backend: request.backend, memories: request.memories };
     compile::compile(how, input.name, &prepared, &request.machine).map_err(|error| Failure::Other(error.into()))
 }
 
@@ -38,7 +39,7 @@ pub(super) fn keep(request: &Request<'_>, input: &Input<'_>, artifact: &Artifact
 
 /// Compiles a module that is linked with no other, for this machine; returns the size of its code, which is not kept.
 pub(crate) fn compile_alone(backend: &'static Backend, name: &str, prepared: &Prepared) -> Result<usize, Error> {
-    let how = How { backend, linked: false };
+    let how = How { backend, memories: Memories::Reserved };
     compile::compile(how, name, prepared, &Machine::host()).map(|artifact| artifact.size())
 }
 
@@ -60,12 +61,13 @@ pub(crate) struct Made {
 /// As there, or the code cannot be kept.
 pub(crate) fn precompile<E: From<Error>>(
     backend: &'static Backend,
+    memories: Memories,
     machine: &Machine,
     store: Option<&Store>,
     inputs: &[Input<'_>],
     preparation: &Preparation<'_, E>,
 ) -> Result<Vec<Made>, E> {
-    let request = Request::new(backend, inputs, preparation, store, machine.clone());
+    let request = Request::new(backend, memories, inputs, preparation, store, machine.clone());
     let mut all = Vec::with_capacity(inputs.len());
     for (index, input) in inputs.iter().enumerate() {
         let identity = identify(input, store)?;

@@ -3,6 +3,8 @@
 //! [`Backend`] is a compiler; each is one file that hands out one constant, and is built in by a feature of its name.
 //! This floor does not know what modules import, where they came from, or what a plugin is.
 
+mod address_space;
+mod allowance;
 mod artifact;
 mod backend;
 #[cfg_attr(not(all(target_os = "linux", target_arch = "x86_64")), path = "builtins_absent.rs")]
@@ -17,6 +19,7 @@ mod llvm;
 mod machine;
 #[cfg_attr(not(feature = "compiler"), path = "make_absent.rs")]
 mod make;
+mod moving_memory;
 mod plugin_memory;
 mod request;
 #[cfg(any(all(target_os = "linux", target_arch = "x86_64"), feature = "llvm"))]
@@ -36,6 +39,8 @@ use wasmer::{AsStoreMut, AsStoreRef, Engine, Instance, Module};
 use crate::contents::{self, Contents};
 use crate::digest::Digest;
 use crate::interrupt::Code;
+pub(crate) use address_space::Memories;
+pub(crate) use allowance::Allowance;
 pub(crate) use backend::{Backend, choose, find, select};
 #[cfg(feature = "compiler")]
 pub(crate) use backend::{backends, named};
@@ -58,8 +63,8 @@ pub(crate) struct CompiledPlugin {
     pub(crate) modules: Vec<Module>,
     /// Has no compiler; owns the code.
     engine: Engine,
-    /// The code expects memories that can move.
-    memories_move: bool,
+    /// The memories that the code expects.
+    pub(crate) memories: Memories,
     /// What each module's memory begins with.
     data: Arc<[Data]>,
     /// Where the machine code of the modules' own functions is.
@@ -98,6 +103,11 @@ pub(crate) enum Error {
     #[cfg_attr(not(feature = "compiler"), expect(dead_code, reason = "nothing is kept"))]
     #[error("module `{module}`: its code could not be kept in `{}`: {cause}", store.display())]
     NotKept { module: String, store: PathBuf, cause: io::Error },
+    #[error(
+        "module `{module}`: the system does not let memory become executable, as code must: {cause}\n\
+         (systemd's MemoryDenyWriteExecute, prctl's PR_SET_MDWE, SELinux's execmem and filters of system calls do that)"
+    )]
+    NotExecutable { module: String, cause: io::Error },
     #[error("module `{module}`: its code could not be loaded: {cause}")]
     Load { module: String, cause: String },
     #[error(transparent)]
@@ -176,7 +186,7 @@ pub(crate) struct Prepared {
 }
 
 /// Gets the code of all modules of a manifest: that which another plugin uses or has used, else from the store, else from
-/// the compiler `backend`.
+/// the compiler `backend`; for the first of these `memories`, if there is code or a compiler for them.
 ///
 /// The modules' names in the code are not those of the manifest, under which they may be used elsewhere too, but
 /// hashes.
@@ -186,17 +196,19 @@ pub(crate) struct Prepared {
 /// there is no compiler, and nothing in the store.
 pub(crate) fn load<E: From<Error>>(
     backend: Option<&'static Backend>,
+    memories: &'static [Memories],
     inputs: &[Input<'_>],
     preparation: &Preparation<'_, E>,
 ) -> Result<Arc<CompiledPlugin>, E> {
     let modules = inputs.iter().map(shared::Identity::of).collect::<Result<_, _>>()?;
-    let key = shared::Key { backend: backend.map(Backend::name), fuel: preparation.fuel, modules };
-    shared::get_or_make(&key, inputs, || load_unshared(backend, inputs, preparation))
+    let key = shared::Key { backend: backend.map(Backend::name), memories, fuel: preparation.fuel, modules };
+    shared::get_or_make(&key, inputs, || load_unshared(backend, memories, inputs, preparation))
 }
 
 /// Gets the code and loads it into one engine.
 fn load_unshared<E: From<Error>>(
     backend: Option<&'static Backend>,
+    memories: &[Memories],
     inputs: &[Input<'_>],
     preparation: &Preparation<'_, E>,
 ) -> Result<CompiledPlugin, E> {
@@ -205,8 +217,11 @@ fn load_unshared<E: From<Error>>(
         inputs.iter().map(|input| request::identify(input, store.as_ref())).collect::<Result<_, _>>()?;
     let mut missing = None;
     // Without a compiler, the first is taken that all modules have code of; one that is built in always has it.
-    for backend in backend.map_or_else(backend::by_speed, |backend| vec![backend]) {
-        let request = Request::new(backend, inputs, preparation, store.as_ref(), Machine::host());
+    let backends = backend.map_or_else(backend::by_speed, |backend| vec![backend]);
+    for (memories, backend) in
+        memories.iter().flat_map(|memories| backends.iter().map(move |backend| (*memories, *backend)))
+    {
+        let request = Request::new(backend, memories, inputs, preparation, store.as_ref(), Machine::host());
         match request.plugin(inputs, &identities, preparation) {
             Ok(plugin) => return Ok(plugin),
             Err(Failure::Missing(index)) => missing = missing.or(Some((index, request))),

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use wasmer::sys::EngineBuilder;
 use wasmer::{Engine, Module};
 
+use super::address_space::Memories;
 use super::artifact::Artifact;
 use super::image::Data;
 use super::machine::Machine;
@@ -33,6 +34,7 @@ pub(super) fn identify(input: &Input<'_>, store: Option<&Store>) -> Result<Ident
 pub(super) struct Request<'a> {
     pub(super) backend: &'static Backend,
     pub(super) linked: bool,
+    pub(super) memories: Memories,
     fuel: bool,
     pub(super) wanted: Wanted,
     pub(super) machine: Machine,
@@ -49,14 +51,16 @@ pub(super) enum Failure<E> {
 impl<'a> Request<'a> {
     pub(super) fn new<E>(
         backend: &'static Backend,
+        memories: Memories,
         inputs: &[Input<'_>],
         preparation: &Preparation<'_, E>,
         store: Option<&'a Store>,
         machine: Machine,
     ) -> Self {
         let (linked, fuel) = (inputs.len() > 1, preparation.fuel);
-        let settings = backend.settings(linked, fuel, preparation.version);
-        Self { backend, linked, fuel, wanted: Wanted { backend: backend.name(), settings }, machine, store }
+        let memories = if linked && backend.linked_memories_move { Memories::Moving } else { memories };
+        let settings = backend.settings(linked, memories, fuel, preparation.version);
+        Self { backend, linked, memories, fuel, wanted: Wanted { backend: backend.name(), settings }, machine, store }
     }
 
     /// All modules in an engine of their own. Functions that meet in one store must come from one engine, which checks
@@ -85,8 +89,8 @@ impl<'a> Request<'a> {
         let data: Arc<[_]> = modules.iter().map(|module| Data::of(module, preparation.data)).collect();
         let size = size + data.iter().map(Data::size).sum::<usize>();
         let code = Arc::new(Code::new(modules.iter().flat_map(functions).collect()));
-        let memories_move = self.linked && self.backend.linked_memories_move;
-        Ok(CompiledPlugin { engine, modules, memories_move, data, code, common: preparation.common, size })
+        let (memories, common) = (self.memories, preparation.common);
+        Ok(CompiledPlugin { engine, modules, memories, data, code, common, size })
     }
 
     /// A module from the store, and the size of its code. What is whole there and still cannot be loaded is as good as
@@ -104,6 +108,7 @@ impl<'a> Request<'a> {
         let misfit = sha256.and_then(|sha256| self.store?.misfit(sha256));
         let compiler = asked.map_or_else(String::new, |backend| format!("--compiler {} ", backend.name()));
         let fuel = if self.fuel { "--fuel " } else { "" };
+        let memories = if self.memories == Memories::Moving { "--moving-memories " } else { "" };
         let missing = NoCode {
             module: input.name.to_owned(),
             store: match (self.store, cache_dir::path()) {
@@ -116,7 +121,7 @@ impl<'a> Request<'a> {
             misfit: misfit.map_or_else(String::new, |name| format!(", which has {name} for it")),
             sha256: sha256.map_or_else(String::new, |sha256| sha256.to_string()),
             backends: asked.map_or("any compiler", Backend::name).to_owned(),
-            options: format!("{compiler}{fuel}--target {} ", self.machine.triple()),
+            options: format!("{compiler}{fuel}{memories}--target {} ", self.machine.triple()),
             machine: self.machine.name(),
             input: if self.linked { "MANIFEST" } else { "MODULE" },
         };

@@ -12,7 +12,7 @@ use std::sync::{Arc, LazyLock, Weak};
 
 use parking_lot::{Mutex, ReentrantMutex};
 
-use super::{CompiledPlugin, Error, Input};
+use super::{CompiledPlugin, Error, Input, Memories};
 use crate::digest::Digest;
 use crate::module_bytes::ModuleBytes;
 
@@ -24,6 +24,8 @@ const MAX_ENTRIES: usize = 256;
 pub(super) struct Key {
     /// The compiler's name, if it has to be that one.
     pub(super) backend: Option<&'static str>,
+    /// Those it may have, the first before the others.
+    pub(super) memories: &'static [Memories],
     pub(super) fuel: bool,
     /// In the order of the manifest.
     pub(super) modules: Vec<Identity>,
@@ -217,7 +219,7 @@ fn max_bytes() -> usize {
 
 #[cfg(test)]
 mod tests {
-    use super::{Arc, CompiledPlugin, Identity, Key, MAX_ENTRIES, ModuleBytes, TABLE, Table, get_or_make};
+    use super::{Arc, CompiledPlugin, Identity, Key, MAX_ENTRIES, Memories, ModuleBytes, TABLE, Table, get_or_make};
     use crate::interrupt::Code;
     use std::panic::{AssertUnwindSafe, catch_unwind};
     use std::sync::Barrier;
@@ -227,14 +229,14 @@ mod tests {
 
     fn key(text: &str) -> Key {
         let modules = vec![Identity::Blake3(*blake3::hash(text.as_bytes()).as_bytes())];
-        Key { backend: None, fuel: false, modules }
+        Key { backend: None, memories: &[Memories::Reserved], fuel: false, modules }
     }
 
     fn code(size: usize) -> CompiledPlugin {
         let engine = EngineBuilder::headless().engine().into();
         let data = Arc::new([]);
         let code = Arc::new(Code::new(Vec::new()));
-        CompiledPlugin { engine, modules: Vec::new(), memories_move: false, data, code, common: "", size }
+        CompiledPlugin { engine, modules: Vec::new(), memories: Memories::Reserved, data, code, common: "", size }
     }
 
     fn make(key: &Key) -> Arc<CompiledPlugin> {
@@ -294,7 +296,7 @@ mod tests {
         let add = |table: &mut Table, name: &str| {
             let code = Arc::new(code(999 - name.len()));
             let place = table.place(&key(name));
-            let bytes = vec![ModuleBytes::of_bytes(name.as_bytes().into())];
+            let bytes = vec![ModuleBytes::of_bytes(name.as_bytes().into()).expect("room")];
             let gone = table.note(&key(name), &place, &code, bytes, BOUND);
             (code, gone.len())
         };

@@ -21,8 +21,10 @@ pub(super) const BACKEND: Backend = Backend {
 };
 
 #[cfg(feature = "singlepass")]
-fn config() -> Box<dyn wasmer::sys::CompilerConfig> {
-    Box::new(wasmer::sys::Singlepass::new())
+fn config(threads: std::num::NonZero<usize>) -> Box<dyn wasmer::sys::CompilerConfig> {
+    let mut config = wasmer::sys::Singlepass::new();
+    config.num_threads(threads);
+    Box::new(config)
 }
 
 /// Imported functions have one result at most.

@@ -3,6 +3,7 @@
 
 use std::ptr::NonNull;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use parking_lot::Mutex;
 #[cfg(target_os = "linux")]
@@ -18,27 +19,39 @@ use wasmer_types::entity::PrimaryMap;
 use wasmer_types::{ExportIndex, LocalMemoryIndex, MemoryIndex, ModuleInfo};
 
 use super::CompiledPlugin;
+use super::address_space::Memories;
+use super::allowance::Allowance;
 use super::common::CommonMemory;
 use super::image::{Data, Image};
-use super::limits::{Budget, Limits, Reservations, TableElements, Tables};
+use super::limits::{Budget, Limits, Reservations, Spare, TableElements, Tables};
+use super::moving_memory::{DYNAMIC_GUARD, MovingMemory};
 use super::plugin_memory::PluginMemory;
 #[cfg(target_os = "linux")]
 use crate::interrupt;
 
 /// A store for one instance of `plugin`, whose memories and tables stay within `limits`, and which may come to have these
-/// `tables`.
+/// `tables`; and what its instances may take beside these.
 ///
 /// The memory that the host makes in it is not a reservation of 8 GiB but a block that moves when it grows, unless a
 /// module imports it and its code expects that it stays.
-pub(crate) fn store(plugin: &CompiledPlugin, limits: Limits, imports_memory: bool, tables: Tables) -> Store {
+pub(crate) fn store(
+    plugin: &CompiledPlugin,
+    limits: Limits,
+    imports_memory: bool,
+    tables: Tables,
+) -> (Store, Allowance) {
+    let budget = limits.max_pages.map(|max_pages| Arc::new(Budget::new(max_pages)));
+    let is_refused = Arc::<AtomicBool>::default();
+    let allowance = Allowance { budget: budget.clone(), is_refused: Arc::clone(&is_refused) };
     let tunables = PluginTunables {
         base: BaseTunables::new(),
-        budget: limits.max_pages.map(|max_pages| Arc::new(Budget::new(max_pages))),
-        memories_move: plugin.memories_move || !imports_memory,
+        budget,
+        memories: if imports_memory { plugin.memories } else { Memories::Moving },
         moving: None,
         common: (plugin.modules.len() > 1).then(|| (plugin.common, Mutex::new(None))),
         data: Arc::clone(&plugin.data),
         reservations: Reservations::new(),
+        is_refused,
         table_elements: TableElements::new(limits.max_table_elements, tables),
     };
     let mut engine = plugin.engine.clone();
@@ -46,32 +59,29 @@ pub(crate) fn store(plugin: &CompiledPlugin, limits: Limits, imports_memory: boo
     // Before the first store, which installs the engine's handlers.
     #[cfg(target_os = "linux")]
     interrupt::cover_faults(init_traps);
-    Store::new(engine)
+    (Store::new(engine), allowance)
 }
 
-/// What the compilers are told: whether memories are reservations or blocks that move when they grow, and which maximum
-/// those have that move in any case.
+/// What the compilers are told: how memories are made, and which maximum those have that move in any case.
 #[cfg(feature = "compiler")]
-pub(super) fn compile_time(memories_move: bool, moving: Option<u32>) -> impl Tunables + Send + Sync {
+pub(super) fn compile_time(memories: Memories, moving: Option<u32>) -> impl Tunables + Send + Sync {
     PluginTunables {
         base: BaseTunables::new(),
         budget: None,
-        memories_move,
+        memories,
         moving: moving.map(Pages),
         common: None,
         data: Arc::new([]),
         reservations: Reservations::new(),
+        is_refused: Arc::default(),
         table_elements: TableElements::new(u32::MAX, Tables::default()),
     }
 }
 
-/// Bytes behind a memory that moves, so that an access with a small offset needs one check only.
-pub(super) const DYNAMIC_GUARD: u64 = 1 << 16;
-
 struct PluginTunables {
     base: BaseTunables,
     budget: Option<Arc<Budget>>,
-    memories_move: bool,
+    memories: Memories,
     /// The maximum of memories that move in any case.
     moving: Option<Pages>,
     /// What modules that are linked export a memory as that they and the host have in common, and that memory.
@@ -79,6 +89,8 @@ struct PluginTunables {
     /// What the modules' memories begin with.
     data: Arc<[Data]>,
     reservations: Reservations,
+    /// There was no address space for a reservation.
+    is_refused: Arc<AtomicBool>,
     table_elements: TableElements,
 }
 
@@ -91,12 +103,16 @@ impl PluginTunables {
         image: Option<(&Image, u64)>,
         make: impl FnOnce() -> Result<VMMemory, MemoryError>,
     ) -> Result<VMMemory, MemoryError> {
-        let spare = if *style == MemoryStyle::Static { self.reservations.take()? } else { None };
         let budget = self.budget.clone();
         if let Some(budget) = &budget {
             budget.take(ty.minimum.0)?;
         }
-        let made = make().and_then(|memory| match image {
+        let reserved = self.reserved(style, make);
+        let (spare, reserved) = match reserved {
+            Ok((memory, spare)) => (spare, Ok(memory)),
+            Err(error) => (None, Err(error)),
+        };
+        let made = reserved.and_then(|memory| match image {
             Some((image, segments)) if fill(&memory, image)? => Ok((memory, segments)),
             _ => Ok((memory, 0)),
         });
@@ -108,6 +124,42 @@ impl PluginTunables {
                 Err(error)
             }
         }
+    }
+
+    /// A memory of an instance.
+    ///
+    /// # Safety
+    /// As for [`Tunables::create_vm_memory`]: `definition` must be the instance's place for it.
+    unsafe fn own_memory(
+        &self,
+        ty: &MemoryType,
+        style: &MemoryStyle,
+        definition: NonNull<VMMemoryDefinition>,
+    ) -> Result<VMMemory, MemoryError> {
+        match style {
+            MemoryStyle::Dynamic { .. } => {
+                // SAFETY: the caller promises it; the memory and the instance go together, with the store.
+                let memory = unsafe { MovingMemory::for_instance(ty, definition) }?;
+                Ok(VMMemory(Box::new(memory)))
+            }
+            // SAFETY: the caller promises what that method's contract asks for.
+            MemoryStyle::Static => unsafe { self.base.create_vm_memory(ty, style, definition) },
+        }
+    }
+
+    /// A memory that `make` makes, and its part of the reservations, if it is one.
+    fn reserved(
+        &self,
+        style: &MemoryStyle,
+        make: impl FnOnce() -> Result<VMMemory, MemoryError>,
+    ) -> Result<(VMMemory, Option<Spare>), MemoryError> {
+        if *style != MemoryStyle::Static {
+            self.reservations.take_moving()?;
+            return Ok((make()?, None));
+        }
+        let spare = self.reservations.take()?;
+        let memory = make().inspect_err(|_| self.is_refused.store(true, Ordering::Relaxed))?;
+        Ok((memory, spare))
     }
 
     /// The memory that modules have in common, for the module of this description, and where it has it.
@@ -138,7 +190,7 @@ impl Tunables for PluginTunables {
     /// for memories of the host only.
     fn memory_style(&self, memory: &MemoryType) -> MemoryStyle {
         let is_marked = self.moving.is_some() && memory.maximum == self.moving && memory.minimum == Pages(1);
-        if self.memories_move || is_marked {
+        if self.memories == Memories::Moving || is_marked {
             MemoryStyle::Dynamic { offset_guard_size: DYNAMIC_GUARD }
         } else {
             self.base.memory_style(memory)
@@ -165,8 +217,8 @@ impl Tunables for PluginTunables {
                     Ok(VMMemory(Box::new(unsafe { common.for_instance(*definition) })))
                 }
                 _ => self.make(ty, &styles[index], image, || {
-                    // SAFETY: the caller promises of each definition what the contract of that method asks for.
-                    unsafe { self.base.create_vm_memory(ty, &styles[index], *definition) }
+                    // SAFETY: the caller promises of each definition what the contract of that function asks for.
+                    unsafe { self.own_memory(ty, &styles[index], *definition) }
                 }),
             };
             let memory = memory.map_err(|error| LinkError::Resource(format!("Failed to create memory: {error}")))?;
@@ -180,7 +232,10 @@ impl Tunables for PluginTunables {
     }
 
     fn create_host_memory(&self, ty: &MemoryType, style: &MemoryStyle) -> Result<VMMemory, MemoryError> {
-        let memory = self.make(ty, style, None, || self.base.create_host_memory(ty, style))?;
+        let memory = self.make(ty, style, None, || match style {
+            MemoryStyle::Dynamic { .. } => Ok(VMMemory(Box::new(MovingMemory::for_host(ty)?))),
+            MemoryStyle::Static => self.base.create_host_memory(ty, style),
+        })?;
         let Some((_, common)) = &self.common else { return Ok(memory) };
         let memory = CommonMemory::of(memory);
         *common.lock() = Some(memory.again());
@@ -195,7 +250,7 @@ impl Tunables for PluginTunables {
     ) -> Result<VMMemory, MemoryError> {
         self.make(ty, style, None, || {
             // SAFETY: the caller promises what this method's contract, the same one, asks for.
-            unsafe { self.base.create_vm_memory(ty, style, definition) }
+            unsafe { self.own_memory(ty, style, definition) }
         })
     }
 

@@ -1,11 +1,11 @@
 //! The boundary that no panic crosses.
 
-use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use super::context::{self, ExtismContext};
 use super::thread_end::{self, Use};
 use crate::context::{Context, Error, PluginId};
+use crate::panics::message;
 
 /// Runs `work`; a panic in it becomes `fallback`.
 pub(super) fn guard<T>(fallback: T, work: impl FnOnce() -> T) -> T {
@@ -89,14 +89,6 @@ impl From<super::arg::Error> for Box<Failure> {
     fn from(error: super::arg::Error) -> Self {
         Self::new(Failure::Argument(error))
     }
-}
-
-fn message(panic: &(dyn Any + Send)) -> &str {
-    panic
-        .downcast_ref::<&str>()
-        .copied()
-        .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
-        .unwrap_or("a panic without a message")
 }
 
 #[cfg(test)]

@@ -109,13 +109,18 @@ impl Blocks {
         }
     }
 
+    /// Whether the host has room for another entry of the table.
+    fn has_room(&mut self) -> bool {
+        self.table.try_reserve(1).is_ok()
+    }
+
     fn find(&self, offset: u64) -> Option<usize> {
         self.table.binary_search_by_key(&offset, |block| block.offset).ok()
     }
 
     fn alloc_at_top(&mut self, length: u64, size: u64, end: u64) -> Option<u64> {
         let offset = self.top();
-        if offset.checked_add(size)? > end || self.is_full() {
+        if offset.checked_add(size)? > end || self.is_full() || !self.has_room() {
             return None;
         }
         self.table.push(Block { offset, size, length, state: State::Live });
@@ -143,10 +148,10 @@ impl Blocks {
         None
     }
 
-    /// Puts a block at the start of the gap at `index`; the rest of the gap stays one, unless the table is full.
+    /// Puts a block at the start of the gap at `index`; the rest of the gap stays one, unless the table is full or has no room.
     fn fill(&mut self, index: usize, length: u64, size: u64) {
         let gap = self.table[index];
-        let split = gap.size > size && !self.is_full();
+        let split = gap.size > size && !self.is_full() && self.has_room();
         let size = if split { size } else { gap.size };
         self.table[index] = Block { offset: gap.offset, size, length, state: State::Live };
         if split {

@@ -1,7 +1,7 @@
 //! What the rewrite adds to modules. It is not the plugin's.
 
 /// Changes whenever a module comes out differently than before: compiled code that was kept is for one version.
-pub(crate) const REWRITE_VERSION: u32 = 8;
+pub(crate) const REWRITE_VERSION: u32 = 9;
 
 /// The start function, where the module has one.
 pub(crate) const START_EXPORT: &str = "extism-wasmer:start";
@@ -31,7 +31,7 @@ pub(in crate::guest) const REGISTER_EXPORTS: [&str; 6] = [
 ];
 
 /// The custom section that says how much data memory 0 begins with, in bytes, and in how many segments it is, if that is the
-/// module's own memory: two numbers of 64 bits, the lowest byte first.
+/// module's own memory and all instances begin with the same: two numbers of 64 bits, the lowest byte first.
 pub(crate) const DATA_SECTION: &str = "extism-wasmer:data";
 
 /// The global that code counts its instructions in, where it does, as an import: module and name.

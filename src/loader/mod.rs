@@ -59,6 +59,8 @@ pub(crate) enum Error {
     #[cfg(feature = "http")]
     #[error("`{url}`: timeout while somebody else fetches it")]
     Busy { url: String },
+    #[error("module `{name}`: no room for its {size} bytes")]
+    NoRoom { name: String, size: usize },
     #[error("hash of module `{name}`: `{given}` is not the 64 hex digits of a SHA-256")]
     BadHash { name: String, given: String },
     #[error("Hash mismatch, found {found} but expected {expected}")]
@@ -87,7 +89,11 @@ pub(crate) fn load(entry: ModuleEntry<'_>, deadline: Option<Instant>) -> Result<
     let contents = match entry.source {
         Source::Path(path) => verified(file::open(&entry.name, &path, max)?, sha256)?,
         Source::Data(bytes) if bytes.len() as u64 > max => return Err(Error::TooLarge { name: entry.name, max }),
-        Source::Data(bytes) => verified(Contents::of_bytes(bytes), sha256)?,
+        Source::Data(bytes) => {
+            let size = bytes.len();
+            let contents = Contents::of_bytes(bytes).map_err(|_| Error::NoRoom { name: entry.name.clone(), size })?;
+            verified(contents, sha256)?
+        }
         Source::Url(remote) => {
             // Verified as it comes.
             let wanted = Wanted { remote: &remote, expected: sha256, max, deadline };

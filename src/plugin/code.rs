@@ -4,25 +4,64 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::Error;
-use crate::engine::{self, Backend, CompiledPlugin, Input, Preparation, Prepared};
+use crate::engine::{self, Backend, CompiledPlugin, Input, Memories, Preparation, Prepared};
 use crate::guest::{self, Inlining};
 use crate::loader::{self, LoadedModule};
 #[cfg(feature = "compiler")]
 use crate::manifest;
 use crate::manifest::ModuleEntry;
 
-/// Gets code of `backend` for `modules`, which counts its instructions if there is `fuel`. Nothing is fetched after
-/// `deadline`.
-///
-/// # Errors
-/// A module cannot be read, is not what the manifest says, or cannot be compiled.
-pub(super) fn of(
-    backend: Option<&'static Backend>,
-    modules: Vec<ModuleEntry<'_>>,
+/// The modules of a manifest, loaded.
+pub(super) struct Modules {
+    sources: Vec<Source>,
+    /// Whether their code is to count its instructions.
     fuel: bool,
-    deadline: Option<Instant>,
-) -> Result<Arc<CompiledPlugin>, Error> {
-    with_inputs(modules, fuel, deadline, |inputs, preparation| engine::load(backend, inputs, preparation))
+}
+
+impl Modules {
+    /// Loads them. Nothing is fetched after `deadline`.
+    ///
+    /// # Errors
+    /// A module cannot be read, or is not what the manifest says.
+    pub(super) fn load(modules: Vec<ModuleEntry<'_>>, fuel: bool, deadline: Option<Instant>) -> Result<Self, Error> {
+        let sources = modules.into_iter().map(|entry| source(entry, deadline)).collect::<Result<_, _>>()?;
+        Ok(Self { sources, fuel })
+    }
+
+    /// Gets their code of `backend`, for the first of these `memories` that it is there for.
+    ///
+    /// # Errors
+    /// A module cannot be compiled, or there is no code for it and no compiler.
+    pub(super) fn code(
+        &self,
+        backend: Option<&'static Backend>,
+        memories: &'static [Memories],
+    ) -> Result<Arc<CompiledPlugin>, Error> {
+        self.with_inputs(|inputs, preparation| engine::load(backend, memories, inputs, preparation))
+    }
+
+    /// Hands them to `work`, with the way to prepare them if they are compiled.
+    fn with_inputs<T>(
+        &self,
+        work: impl FnOnce(&[Input<'_>], &Preparation<'_, Error>) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        let Self { sources, fuel } = self;
+        let inputs: Vec<_> = sources.iter().map(Source::input).collect();
+        let prepare = |index: usize, name: &str, builtins_are_seen: bool| {
+            let inlining = if sources.len() == 1 { Inlining::Alone } else { Inlining::Linked };
+            prepare(&sources[index], name, inlining, builtins_are_seen, *fuel)
+        };
+        work(
+            &inputs,
+            &Preparation {
+                version: guest::REWRITE_VERSION,
+                fuel: *fuel,
+                common: guest::IO_MEMORY_EXPORT,
+                data: guest::DATA_SECTION,
+                prepare: &prepare,
+            },
+        )
+    }
 }
 
 /// The compiler that `input`, a module or a manifest, asks for, else the one in use.
@@ -39,11 +78,12 @@ pub(crate) fn backend(input: &[u8]) -> Result<&'static Backend, Error> {
 /// if there is `fuel`, or the manifest has some.
 ///
 /// # Errors
-/// As for [`of`], or the code cannot be kept.
+/// A module cannot be loaded or compiled, or the code cannot be kept.
 #[cfg(feature = "compiler")]
 pub(crate) fn precompile(
     input: &[u8],
     backend: &'static Backend,
+    memories: Memories,
     machine: &engine::Machine,
     store: Option<&engine::Store>,
     fuel: bool,
@@ -51,34 +91,8 @@ pub(crate) fn precompile(
     let manifest = manifest::parse(input)?;
     let fuel = fuel || manifest.fuel.is_some();
     let deadline = manifest::deadline(manifest.timeout);
-    with_inputs(manifest.modules, fuel, deadline, |inputs, preparation| {
-        engine::precompile(backend, machine, store, inputs, preparation)
-    })
-}
-
-/// Loads `modules` and hands them to `work`, with the way to prepare them if they are compiled.
-fn with_inputs<T>(
-    modules: Vec<ModuleEntry<'_>>,
-    fuel: bool,
-    deadline: Option<Instant>,
-    work: impl FnOnce(&[Input<'_>], &Preparation<'_, Error>) -> Result<T, Error>,
-) -> Result<T, Error> {
-    let sources = modules.into_iter().map(|entry| source(entry, deadline)).collect::<Result<Vec<_>, _>>()?;
-    let inputs: Vec<_> = sources.iter().map(Source::input).collect();
-    let prepare = |index: usize, name: &str, builtins_are_seen: bool| {
-        let inlining = if sources.len() == 1 { Inlining::Alone } else { Inlining::Linked };
-        prepare(&sources[index], name, inlining, builtins_are_seen, fuel)
-    };
-    work(
-        &inputs,
-        &Preparation {
-            version: guest::REWRITE_VERSION,
-            fuel,
-            common: guest::IO_MEMORY_EXPORT,
-            data: guest::DATA_SECTION,
-            prepare: &prepare,
-        },
-    )
+    Modules::load(manifest.modules, fuel, deadline)?
+        .with_inputs(|inputs, preparation| engine::precompile(backend, memories, machine, store, inputs, preparation))
 }
 
 /// What there is of a module.

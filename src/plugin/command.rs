@@ -3,16 +3,17 @@
 //! A store never frees an instance, so the number of those instances is bounded: a plugin that needs more calls is
 //! told to build the library as a reactor.
 
+use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use thiserror::Error as ThisError;
 use wasmer::{AsStoreMut, Extern, Function, FunctionEnv, FunctionEnvMut, Instance, Module, RuntimeError, Value};
 
 use super::Error;
-use super::Recipe;
 use super::instance::{Imports, Library, attach};
 use super::link::Linked;
-use crate::engine::CompiledPlugin;
+use crate::engine::{Allowance, CompiledPlugin};
 use crate::guest::wasi::Wasi;
 use crate::guest::{self, Guest};
 
@@ -20,12 +21,20 @@ use crate::guest::{self, Guest};
 /// memories.
 pub(super) const MAX_INSTANCES: u32 = 256;
 
+/// How many command libraries may run at once, each called by the one before: they take the stack of whoever calls the plugin,
+/// of which a thread may have 128 KiB.
+const MAX_NESTED: u32 = 16;
+
+/// How many command libraries of a plugin's instance run at the moment. All of its command libraries share it.
+#[derive(Clone, Default)]
+pub(super) struct Nesting(Arc<AtomicU32>);
+
 /// The functions of a command library, by name.
-pub(super) struct Exports(Vec<(String, Function)>);
+pub(super) struct Exports(HashMap<String, Function>);
 
 impl Exports {
     pub(super) fn get(&self, name: &str) -> Option<Extern> {
-        self.0.iter().find(|(other, _)| other == name).map(|(_, function)| function.clone().into())
+        self.0.get(name).map(|function| function.clone().into())
     }
 }
 
@@ -37,6 +46,10 @@ enum CommandError {
     TooManyInstances(String),
     #[error("command library `{0}` was entered again while it ran")]
     Reentered(String),
+    #[error(
+        "command library `{0}` was called from the last of {MAX_NESTED} that call each other; build it as a reactor (`_initialize` instead of `_start`), for which there is no such limit"
+    )]
+    TooDeep(String),
     #[error(
         "command library `{name}` could not be instantiated for its call number {number}: {cause}; each call keeps an instance, build it as a reactor (`_initialize` instead of `_start`)"
     )]
@@ -51,6 +64,8 @@ struct Command {
     imports: Vec<Extern>,
     guest: FunctionEnv<Guest>,
     wasi: Option<Wasi>,
+    allowance: Allowance,
+    nesting: Nesting,
     instances: u32,
     running: bool,
 }
@@ -58,20 +73,21 @@ struct Command {
 /// Prepares the library `linked`; nothing of it runs before the first call.
 pub(super) fn prepare(
     store: &mut impl AsStoreMut,
-    guest: &FunctionEnv<Guest>,
-    recipe: &Recipe,
+    mut imports: Imports<'_>,
     linked: &Linked,
     libraries: &[Library],
+    (allowance, nesting): (Allowance, Nesting),
 ) -> Result<Exports, Error> {
-    let mut imports = Imports::new(guest, recipe);
     let externs = imports.collect(store, linked, libraries)?;
     let command = Command {
         name: linked.name.clone(),
         module: linked.module.clone(),
-        compiled: Arc::clone(&recipe.compiled),
+        compiled: Arc::clone(&imports.recipe.compiled),
         imports: externs,
-        guest: guest.clone(),
+        guest: imports.guest.clone(),
         wasi: imports.into_wasi(),
+        allowance,
+        nesting,
         instances: 0,
         running: false,
     };
@@ -98,7 +114,7 @@ fn call_fresh(
         attach(&mut env, &guest, &instance);
         run(&mut env, &instance, name, arguments)
     });
-    env.data_mut().running = false;
+    leave(env.data_mut());
     result.map(Vec::from)
 }
 
@@ -122,14 +138,25 @@ fn enter(command: &mut Command) -> Result<(), CommandError> {
     if command.instances == MAX_INSTANCES {
         return Err(CommandError::TooManyInstances(command.name.clone()));
     }
+    if command.nesting.0.load(Ordering::Relaxed) == MAX_NESTED {
+        return Err(CommandError::TooDeep(command.name.clone()));
+    }
+    command.nesting.0.fetch_add(1, Ordering::Relaxed);
     command.instances += 1;
     command.running = true;
     Ok(())
 }
 
+fn leave(command: &mut Command) {
+    command.nesting.0.fetch_sub(1, Ordering::Relaxed);
+    command.running = false;
+}
+
 fn instantiate(env: &mut FunctionEnvMut<'_, Command>) -> Result<Instance, RuntimeError> {
     let (command, mut store) = env.data_and_store_mut();
-    let instance = Instance::new_by_index(&mut store, &command.module, &command.imports).map_err(|error| {
+    let is_first = command.instances == 1;
+    let instance = command.allowance.instantiate(&mut store, &command.module, &command.imports, is_first);
+    let instance = instance.map_err(|error| {
         let (name, cause) = (command.name.clone(), error.to_string());
         RuntimeError::user(Box::new(CommandError::Instantiate { name, number: command.instances, cause }))
     })?;

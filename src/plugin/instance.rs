@@ -7,9 +7,10 @@ use std::time::Instant;
 use wasmer::{AsStoreMut, Extern, ExternType, FunctionEnv, Instance, InstantiationError, Store, StoreMut, Type, Value};
 
 use super::call::Functions;
+use super::command::{self, Nesting};
 use super::link::{Kind, Linked, Plan, Provider};
-use super::{Error, Recipe, command, trap};
-use crate::engine::{self, Tables};
+use super::{Error, Recipe, trap};
+use crate::engine::{self, Allowance, Tables};
 use crate::guest::wasi::Wasi;
 use crate::guest::{self, Capacity, Guest, SharedState};
 use crate::interrupt::Watch;
@@ -56,7 +57,22 @@ pub(super) fn create(
     state: SharedState,
 ) -> Result<Live, Error> {
     let plan = &recipe.plan;
-    let mut store = engine::store(&recipe.compiled, recipe.limits, plan.imports_io_memory, tables(plan));
+    let (store, allowance) = engine::store(&recipe.compiled, recipe.limits, plan.imports_io_memory, tables(plan));
+    let live = populate(store, &allowance, recipe, deadline, watch, state);
+    let is_refused = allowance.is_reservation_refused();
+    live.map_err(|error| if is_refused { Error::NoReservation(error.into()) } else { error })
+}
+
+/// Puts everything into the empty `store`.
+fn populate(
+    mut store: Store,
+    allowance: &Allowance,
+    recipe: &Recipe,
+    deadline: Option<Instant>,
+    watch: Watch,
+    state: SharedState,
+) -> Result<Live, Error> {
+    let plan = &recipe.plan;
     let capacity = Capacity {
         initial_pages: io_memory_pages(plan),
         max_block_pages: recipe.max_block_pages,
@@ -64,7 +80,7 @@ pub(super) fn create(
     };
     let guest = Guest::new(&mut store, capacity, plan.owns_io_memory, deadline, watch, recipe.bounds, state);
     let guest = guest.map_err(|error| Error::IoMemory(error.to_string()))?;
-    let main = instantiate_all(&mut store, &guest, recipe)?;
+    let main = instantiate_all(&mut store, &guest, recipe, allowance)?;
     if let Some(fuel) = guest.as_ref(&store).fuel.clone() {
         fuel.fill(&mut store);
     }
@@ -73,13 +89,23 @@ pub(super) fn create(
 }
 
 /// Instantiates the plan's modules in order and returns the last, the main module.
-fn instantiate_all(store: &mut Store, guest: &FunctionEnv<Guest>, recipe: &Recipe) -> Result<Instance, Error> {
+fn instantiate_all(
+    store: &mut Store,
+    guest: &FunctionEnv<Guest>,
+    recipe: &Recipe,
+    allowance: &Allowance,
+) -> Result<Instance, Error> {
+    let nesting = Nesting::default();
     let mut libraries: Vec<Library> = Vec::with_capacity(recipe.plan.modules.len());
     for linked in &recipe.plan.modules {
+        let imports = Imports::new(guest, recipe);
         let library = match linked.kind {
-            Kind::Main => return instantiate(store, guest, recipe, linked, &libraries),
-            Kind::Reactor => Library::Shared(instantiate(store, guest, recipe, linked, &libraries)?),
-            Kind::Command => Library::Command(command::prepare(store, guest, recipe, linked, &libraries)?),
+            Kind::Main => return instantiate(store, imports, linked, &libraries, allowance),
+            Kind::Reactor => Library::Shared(instantiate(store, imports, linked, &libraries, allowance)?),
+            Kind::Command => {
+                let limits = (allowance.clone(), nesting.clone());
+                Library::Command(command::prepare(store, imports, linked, &libraries, limits)?)
+            }
         };
         libraries.push(library);
     }
@@ -116,16 +142,16 @@ fn io_memory_pages(plan: &Plan) -> u32 {
 }
 
 /// Makes one instance of `linked`, runs its start function and, if it is a library, its initialiser.
-pub(super) fn instantiate(
+fn instantiate(
     store: &mut impl AsStoreMut,
-    guest: &FunctionEnv<Guest>,
-    recipe: &Recipe,
+    mut imports: Imports<'_>,
     linked: &Linked,
     libraries: &[Library],
+    allowance: &Allowance,
 ) -> Result<Instance, Error> {
-    let mut imports = Imports::new(guest, recipe);
+    let (guest, recipe) = (imports.guest, imports.recipe);
     let externs = imports.collect(store, linked, libraries)?;
-    let instance = imports.instantiate(store, linked, &externs)?;
+    let instance = imports.instantiate(store, linked, &externs, allowance)?;
     if linked.kind == Kind::Reactor && instance.exports.get_function("_initialize").is_ok() {
         run(store, guest, &instance, "_initialize", linked, recipe)?;
     }
@@ -134,14 +160,14 @@ pub(super) fn instantiate(
 
 /// Makes the imports of one module.
 pub(super) struct Imports<'a> {
-    guest: &'a FunctionEnv<Guest>,
-    recipe: &'a Recipe,
+    pub(super) guest: &'a FunctionEnv<Guest>,
+    pub(super) recipe: &'a Recipe,
     /// Made for the first import that needs it.
     wasi: Option<Wasi>,
 }
 
 impl<'a> Imports<'a> {
-    pub(super) fn new(guest: &'a FunctionEnv<Guest>, recipe: &'a Recipe) -> Self {
+    fn new(guest: &'a FunctionEnv<Guest>, recipe: &'a Recipe) -> Self {
         Self { guest, recipe, wasi: None }
     }
 
@@ -185,13 +211,15 @@ impl<'a> Imports<'a> {
     }
 
     /// Instantiates `linked` with `externs` and runs its start function.
-    pub(super) fn instantiate(
+    fn instantiate(
         mut self,
         store: &mut impl AsStoreMut,
         linked: &Linked,
         externs: &[Extern],
+        allowance: &Allowance,
     ) -> Result<Instance, Error> {
-        let instance = Instance::new_by_index(store, &linked.module, externs)
+        let instance = allowance
+            .instantiate(store, &linked.module, externs, true)
             .map_err(|error| explain(linked, self.recipe, error))?;
         self.recipe.compiled.make_stoppable(store, &linked.module, &instance);
         self.recipe.compiled.note_data(store, &linked.module, &instance, guest::MEMORY_EXPORT);

@@ -1,5 +1,8 @@
 //! Which module of a manifest gets which import from where, and in which order they are instantiated.
 
+use std::cell::OnceCell;
+use std::collections::HashMap;
+
 use wasmer::{ExternType, Module};
 
 use super::Error;
@@ -50,26 +53,27 @@ pub(super) struct Plan {
     pub(super) owns_io_memory: bool,
 }
 
-/// Finds a provider for each import of each module.
+/// Finds a provider for each import of each module, in time linear in the number of names.
 ///
 /// # Errors
 /// An import that nobody has, libraries that import each other, or a library that is command and reactor at once.
 pub(super) fn plan(names: &[String], modules: &[Module], main: &str, with_wasi: bool) -> Result<Plan, Error> {
-    let resolver = Resolver { names, modules, main, with_wasi };
+    let resolver = Resolver::new(names, modules, main, with_wasi);
     let order = resolver.order()?;
     // Providers are found by the manifest's numbering first, then renumbered to the order of instantiation.
-    let place = |index: usize| order.iter().position(|other| *other == index).unwrap_or(usize::MAX);
+    let mut places = vec![usize::MAX; modules.len()];
+    for (place, (index, _)) in order.iter().enumerate() {
+        places[*index] = place;
+    }
     let mut plan = Plan { modules: Vec::with_capacity(order.len()), imports_io_memory: false, owns_io_memory: false };
-    for &index in &order {
+    for (index, mut providers) in order {
         let module = &modules[index];
-        let mut providers = Vec::new();
-        for import in module.imports() {
-            let provider = resolver.provider(index, import.module(), import.name())?;
-            plan.imports_io_memory |= provider == Provider::Host && matches!(import.ty(), ExternType::Memory(_));
-            providers.push(match provider {
-                Provider::Module(other) => Provider::Module(place(other)),
-                other => other,
-            });
+        for (import, provider) in module.imports().zip(&mut providers) {
+            match provider {
+                Provider::Host => plan.imports_io_memory |= matches!(import.ty(), ExternType::Memory(_)),
+                Provider::Module(other) => *other = places[*other],
+                Provider::Wasi => {}
+            }
         }
         let mut memories = module.exports().memories();
         plan.owns_io_memory = modules.len() == 1 && memories.any(|export| export.name() == guest::IO_MEMORY_EXPORT);
@@ -79,42 +83,68 @@ pub(super) fn plan(names: &[String], modules: &[Module], main: &str, with_wasi: 
     Ok(plan)
 }
 
+/// A module by its place in the manifest, and who serves each of its imports, in the manifest's numbering.
+type Resolved = (usize, Vec<Provider>);
+
 struct Resolver<'a> {
     names: &'a [String],
     modules: &'a [Module],
     main: &'a str,
     with_wasi: bool,
+    /// The libraries by their names.
+    by_name: HashMap<&'a str, usize>,
+    /// The libraries that export a name, as imports from `env` find them. Made for the first of these.
+    by_export: OnceCell<HashMap<&'a str, Exporters>>,
 }
 
-impl Resolver<'_> {
+/// The libraries that export the same name: the one with the greatest name of its own, and the one after it, which serves the
+/// first if that imports what it exports.
+struct Exporters {
+    first: usize,
+    second: Option<usize>,
+}
+
+impl<'a> Resolver<'a> {
+    fn new(names: &'a [String], modules: &'a [Module], main: &'a str, with_wasi: bool) -> Self {
+        let libraries = names.iter().enumerate().filter(|(_, name)| *name != main);
+        let by_name = libraries.map(|(index, name)| (name.as_str(), index)).collect();
+        Self { names, modules, main, with_wasi, by_name, by_export: OnceCell::new() }
+    }
+
     /// All modules, dependencies first; libraries that do not depend on each other by name, the main module last.
-    fn order(&self) -> Result<Vec<usize>, Error> {
+    fn order(&self) -> Result<Vec<Resolved>, Error> {
         let mut by_name: Vec<usize> = (0..self.names.len()).collect();
         by_name.sort_by_key(|&index| (self.is_main(index), &self.names[index]));
-        let mut order = Vec::with_capacity(by_name.len());
+        let mut order = Order { done: Vec::with_capacity(by_name.len()), seen: vec![false; by_name.len()] };
         let mut path = Vec::new();
         for index in by_name {
             self.visit(index, &mut path, &mut order)?;
         }
-        Ok(order)
+        Ok(order.done)
     }
 
-    fn visit(&self, index: usize, path: &mut Vec<usize>, order: &mut Vec<usize>) -> Result<(), Error> {
-        if order.contains(&index) {
+    fn visit(&self, index: usize, path: &mut Vec<usize>, order: &mut Order) -> Result<(), Error> {
+        if order.seen[index] {
             return Ok(());
         }
+        // No longer than there are modules.
         if let Some(start) = path.iter().position(|other| *other == index) {
             let cycle = path[start..].iter().chain([&index]).map(|&index| self.names[index].as_str());
             return Err(Error::Cycle(cycle.collect::<Vec<_>>().join(" -> ")));
         }
         path.push(index);
-        for import in self.modules[index].imports() {
-            if let Provider::Module(other) = self.provider(index, import.module(), import.name())? {
+        let imports = self.modules[index].info().imports.keys();
+        let mut providers = Vec::with_capacity(imports.len());
+        for import in imports {
+            let provider = self.provider(index, &import.module, &import.field)?;
+            if let Provider::Module(other) = provider {
                 self.visit(other, path, order)?;
             }
+            providers.push(provider);
         }
         path.pop();
-        order.push(index);
+        order.seen[index] = true;
+        order.done.push((index, providers));
         Ok(())
     }
 
@@ -127,13 +157,12 @@ impl Resolver<'_> {
         if module == guest::HOST_MODULE {
             return Err(Error::UnknownHostImport { name: name.to_owned() });
         }
-        let exporter = |index: &usize| *index != importer && !self.is_main(*index) && self.exports(*index, name);
-        let libraries = || (0..self.names.len()).filter(exporter);
-        if let Some(index) = libraries().find(|&index| self.names[index] == module) {
+        let named = self.by_name.get(module).copied();
+        if let Some(index) = named.filter(|&index| index != importer && self.exports(index, name)) {
             return Ok(Provider::Module(index));
         }
         if module == "env"
-            && let Some(index) = libraries().max_by_key(|&index| &self.names[index])
+            && let Some(index) = self.any_library(importer, name)
         {
             return Ok(Provider::Module(index));
         }
@@ -142,6 +171,26 @@ impl Resolver<'_> {
         }
         let hint = WASI_MODULES.contains(&module).then_some("\nThe plugin needs WASI, but was created without it");
         Err(Error::UnknownImport { module: module.to_owned(), name: name.to_owned(), hint: hint.unwrap_or_default() })
+    }
+
+    /// The library with the greatest name of those that export `name`, other than `importer`.
+    fn any_library(&self, importer: usize, name: &str) -> Option<usize> {
+        let exporters = self.by_export.get_or_init(|| self.exporters()).get(name)?;
+        if exporters.first == importer { exporters.second } else { Some(exporters.first) }
+    }
+
+    fn exporters(&self) -> HashMap<&'a str, Exporters> {
+        let mut libraries: Vec<_> = self.by_name.iter().collect();
+        libraries.sort_unstable();
+        let mut all = HashMap::new();
+        for (_, &index) in libraries {
+            let exports = self.modules[index].info().exports.keys();
+            for name in exports.filter(|name| !guest::is_reserved(name)) {
+                let second = all.get(name.as_str()).map(|before: &Exporters| before.first);
+                all.insert(name.as_str(), Exporters { first: index, second });
+            }
+        }
+        all
     }
 
     fn kind(&self, index: usize) -> Result<Kind, Error> {
@@ -157,10 +206,17 @@ impl Resolver<'_> {
     }
 
     fn exports(&self, index: usize, name: &str) -> bool {
-        !guest::is_reserved(name) && self.modules[index].exports().any(|export| export.name() == name)
+        !guest::is_reserved(name) && self.modules[index].info().exports.contains_key(name)
     }
 
     fn is_main(&self, index: usize) -> bool {
         self.names[index] == self.main
     }
+}
+
+/// The order of instantiation, as far as it is known.
+struct Order {
+    done: Vec<Resolved>,
+    /// Whether the module of this index is in it.
+    seen: Vec<bool>,
 }

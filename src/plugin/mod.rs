@@ -19,12 +19,13 @@ use std::time::{Duration, Instant};
 use log::Level;
 use thiserror::Error;
 
-use crate::engine::{self, CompiledPlugin, Limits};
+use crate::engine::{self, CompiledPlugin, Limits, Memories};
 use crate::guest::{self, Bounds, Network, SharedState, State, Vars};
 use crate::interrupt::{self, NoTimer, Run, Stopped, Stopper, Watch};
 use crate::loader;
 use crate::log as sink;
 use crate::manifest::{self, MAIN};
+use crate::panics;
 pub(crate) use call::Complaint;
 #[cfg(feature = "compiler")]
 pub(crate) use code::{backend, precompile};
@@ -88,6 +89,10 @@ pub(crate) enum Error {
     NoMain,
     #[error("the memory for input and output: {0}")]
     IoMemory(String),
+    #[error("{0}\nA memory reserves 8 GiB of address space, which the process may not have (RLIMIT_AS, `ulimit -v`)")]
+    NoReservation(Box<Error>),
+    #[error("{refused}\nIt would do with code for memories without that: {cause}")]
+    NoMovingMemories { refused: Box<Error>, cause: Box<Error> },
     #[error("module `{module}` could not be instantiated\n\nCaused by:\n    {cause}", cause = cause.replace('\n', "\n    "))]
     Instantiate { module: String, cause: String },
     #[error("module `{module}` failed at its start\n\nCaused by:\n    {cause}", cause = cause.replace('\n', "\n    "))]
@@ -114,6 +119,10 @@ impl Plugin {
     /// # Errors
     /// Every way in which the manifest, its modules, their imports or their start functions can be wrong.
     pub(crate) fn new(input: &[u8], with_wasi: bool) -> Result<Self, Error> {
+        panics::quietly(|| Self::make(input, with_wasi))
+    }
+
+    fn make(input: &[u8], with_wasi: bool) -> Result<Self, Error> {
         let manifest = manifest::parse(input)?;
         for warning in &manifest.warnings {
             sink::record(Level::Warn, sink::TARGET, format_args!("{warning}"));
@@ -128,9 +137,11 @@ impl Plugin {
         let deadline = deadline(timeout);
         let backend = engine::select(manifest.compiler.as_deref())?;
         let names: Vec<_> = manifest.modules.iter().map(|entry| entry.name.clone()).collect();
-        let compiled = code::of(backend, manifest.modules, manifest.fuel.is_some(), deadline)?;
-        let recipe = Recipe {
-            plan: link::plan(&names, &compiled.modules, MAIN, with_wasi)?,
+        let modules = code::Modules::load(manifest.modules, manifest.fuel.is_some(), deadline)?;
+        let compiled = modules.code(backend, Memories::preferred())?;
+        let plan = |compiled: &CompiledPlugin| link::plan(&names, &compiled.modules, MAIN, with_wasi);
+        let mut recipe = Recipe {
+            plan: plan(&compiled)?,
             compiled,
             max_block_pages: manifest.memory.max_block_pages,
             limits: Limits {
@@ -143,10 +154,18 @@ impl Plugin {
         };
         let network = Network::new(&manifest.allowed_hosts, manifest.memory.max_http_response_bytes);
         let state = State::new(manifest.config, Vars::new(manifest.memory.max_var_bytes), network);
-        let stopper = Stopper::new(Arc::clone(&recipe.compiled.code));
-        let run = stopper.begin(deadline)?;
-        let live = create(&recipe, &run, stopper.watch(), deadline, &state)?;
-        drop(run);
+        let (stopper, live) = match start(&recipe, deadline, &state) {
+            Err(refused @ Error::NoReservation(_)) if recipe.compiled.memories == Memories::Reserved => {
+                let compiled = modules.code(backend, &[Memories::Moving]);
+                let compiled = compiled
+                    .map_err(|cause| Error::NoMovingMemories { refused: refused.into(), cause: cause.into() })?;
+                // The modules go before the engine that has their code.
+                recipe.plan = plan(&compiled)?;
+                recipe.compiled = compiled;
+                start(&recipe, deadline, &state)?
+            }
+            started => started?,
+        };
         Ok(Self { recipe, live: Box::new(live), stopper, state, spent: false, initialised: false })
     }
 
@@ -204,6 +223,15 @@ impl Plugin {
     pub(crate) fn handle(&self) -> interrupt::Handle {
         self.stopper.handle()
     }
+}
+
+/// Makes the first instance, and what stops it.
+fn start(recipe: &Recipe, deadline: Option<Instant>, state: &SharedState) -> Result<(Stopper, Live), Error> {
+    let stopper = Stopper::new(Arc::clone(&recipe.compiled.code));
+    let run = stopper.begin(deadline)?;
+    let live = create(recipe, &run, stopper.watch(), deadline, state)?;
+    drop(run);
+    Ok((stopper, live))
 }
 
 /// Makes an instance, unless that is stopped.

@@ -3,6 +3,8 @@
 #![cfg(target_os = "linux")]
 #![expect(unsafe_code, reason = "limits of the process are the system's")]
 
+mod address_space;
+
 use std::fs::{self, File};
 use std::path::Path;
 #[cfg(feature = "compiler")]
@@ -56,39 +58,6 @@ pub(crate) fn taken(name: &str) -> u64 {
     let status = fs::read_to_string("/proc/self/status").expect("Linux");
     let line = status.lines().find(|line| line.starts_with(name)).expect("it is there");
     line.split_whitespace().nth(1).expect("a number").parse::<u64>().expect("a number") << 10
-}
-
-#[test]
-fn no_address_space() {
-    child::alone("faults::no_address_space", || {
-        let context = Context::new();
-        let plugin = context.plugin(MODULE);
-        all_is_well(&plugin);
-        let large = "(module (table 9000000 funcref))";
-        context.plugin(large).free();
-        let before = limit(libc::RLIMIT_AS, taken("VmSize:") + (40 << 20));
-        let error = context.refusal(large);
-        assert!(error.contains("no room for a table of 9000000 elements"), "{error}");
-        limit(libc::RLIMIT_AS, taken("VmSize:") + (1 << 30));
-        let error = context.refusal(MODULE);
-        println!("{error}");
-        assert!(error.contains("memory") && error.contains("Cannot allocate"), "{error}");
-        assert!(!plugin.update(MODULE, false));
-        all_is_well(&plugin);
-
-        // Until nothing more fits.
-        limit(libc::RLIMIT_AS, taken("VmSize:") + (100 << 30));
-        let mut plugins = Vec::new();
-        while let Ok(plugin) = context.create(MODULE, false) {
-            plugins.push(plugin);
-        }
-        assert!(plugins.len() > 2, "{}", plugins.len());
-        plugins.iter().for_each(all_is_well);
-        plugins.pop().expect("there are some").free();
-        all_is_well(&context.plugin(MODULE));
-        limit(libc::RLIMIT_AS, before);
-        all_is_well(&context.plugin(MODULE));
-    });
 }
 
 /// What a plugin asks for and the system refuses, it is told; what it has stays, and it is given more when there is more.

@@ -98,6 +98,20 @@ fn without_a_store() {
     }
 }
 
+/// With little address space, other code is needed than elsewhere.
+#[cfg(target_os = "linux")]
+#[test]
+fn code_for_little_address_space_that_is_missing_is_named() {
+    child::alone("headless::code_for_little_address_space_that_is_missing_is_named", || {
+        use crate::faults::{limit, taken};
+        limit(libc::RLIMIT_AS, taken("VmSize:") + (400 << 20));
+        let error = Context::new().refusal(by_hash());
+        for part in ["Cannot allocate memory", "RLIMIT_AS", "its code is not in ", " --moving-memories --target "] {
+            assert!(error.contains(part), "{error}");
+        }
+    });
+}
+
 /// A flipped bit, or another compiler's code under this one's name: an error, and no code that runs.
 #[test]
 fn damaged_code_is_not_run() {

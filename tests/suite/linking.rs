@@ -3,6 +3,7 @@
 
 mod io_memory;
 mod libraries;
+mod names;
 
 use serde_json::{Value, json};
 

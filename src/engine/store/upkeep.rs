@@ -4,6 +4,7 @@ use std::io;
 use std::path::PathBuf;
 use std::time::SystemTime;
 
+use bytes::Bytes;
 use parking_lot::Mutex;
 
 use super::{BY_BLAKE3, MODULES, Store, Wanted, warn};
@@ -53,12 +54,12 @@ impl Store {
             cpu: machine.features().into_iter().collect(),
         };
         let parts = artifact.seal(&header).map_err(io::Error::other)?;
-        let size = parts.iter().map(Vec::len).sum::<usize>() as u64;
+        let size = parts.iter().map(Bytes::len).sum::<usize>() as u64;
         if size > max_bytes() {
             return Err(io::Error::other(format!("{size} bytes are more than EXTISM_CACHE_MAX_BYTES")));
         }
         let modules = self.root.create_directory(MODULES)?;
-        let parts = parts.each_ref().map(Vec::as_slice);
+        let parts = parts.each_ref().map(|part| &part[..]);
         let place = || modules.create_directory(&header.module)?.write(&name, &parts);
         // Another process may remove a directory that is empty for a moment.
         place().or_else(|_| place())?;

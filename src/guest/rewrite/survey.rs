@@ -91,12 +91,18 @@ impl<'a> Survey<'a> {
         self.imported_globals.saturating_add(self.globals.as_ref().map_or(0, wasmparser::SectionLimited::count))
     }
 
-    /// How much data memory 0 begins with, in bytes, and in how many segments, if it is the module's own.
+    /// How much data memory 0 begins with, in bytes, and in how many segments, if it is the module's own and begins with the same
+    /// in each instance: not if a segment's place depends on a global, which may be imported.
     pub(super) fn data(&self) -> Result<Option<[u64; 2]>, Error> {
         let (mut bytes, mut segments) = (0, 0);
         for segment in self.data_section.clone().into_iter().flatten() {
             let segment = segment?;
-            if let DataKind::Active { memory_index: 0, .. } = segment.kind {
+            if let DataKind::Active { memory_index: 0, offset_expr } = segment.kind {
+                for operator in offset_expr.get_operators_reader() {
+                    if matches!(operator?, Operator::GlobalGet { .. }) {
+                        return Ok(None);
+                    }
+                }
                 bytes += segment.data.len() as u64;
                 segments += 1;
             }

@@ -1,6 +1,7 @@
 //! Libraries at work: what they share, reactors and commands, and the host functions they use themselves.
 
 use super::{calls, modules, status};
+use crate::child;
 use crate::host::{Answer, Context, fixture};
 
 /// A library shares more than functions.
@@ -184,6 +185,53 @@ fn a_command_has_256_instances() {
     assert_eq!(plugin.call_only("own", b""), 3, "the plugin's own functions work on");
     assert!(plugin.update(modules([("lib", COMMAND), ("main", COMMANDER)]), false));
     assert_eq!(plugin.call_only("many", b""), 250);
+}
+
+/// `depth` command libraries that call each other, and a main module that calls the first of them: answers how many there are.
+fn nested(depth: usize) -> String {
+    let name = |number: usize| format!("lib{number:03}");
+    let library = |number: usize| {
+        let (import, call) = match number + 1 {
+            next if next < depth => {
+                let import = format!("(import \"{}\" \"f\" (func $f (result i32)))", name(next));
+                (import, "(i32.add (call $f) (i32.const 1))")
+            }
+            _ => (String::new(), "(i32.const 1)"),
+        };
+        format!("(module {import} (func (export \"_start\")) (func (export \"f\") (result i32) {call}))")
+    };
+    let main = calls(&name(0), "f");
+    let libraries = (0..depth).map(|number| (name(number), library(number)));
+    let all: Vec<_> = libraries.chain([("main".to_owned(), main)]).collect();
+    modules(all.iter().map(|(name, module)| (name.as_str(), module)))
+}
+
+/// They run on the stack of whoever calls the plugin, which may be small. One that ends there ends the process.
+#[test]
+fn commands_are_nested_as_deep_as_small_stacks_let_them() {
+    child::alone("linking::libraries::commands_are_nested_as_deep_as_small_stacks_let_them", || {
+        let plugins = [16, 17, 60].map(nested);
+        for stack in [128 << 10, 256 << 10] {
+            let [most, more, far_more] = plugins.clone();
+            let on_it = move || {
+                let context = Context::new();
+                for _ in 0..2 {
+                    let answer = context.plugin(&most).call("run", "");
+                    assert_eq!((answer.code, answer.error()), (16, ""));
+                    for manifest in [&more, &far_more] {
+                        let plugin = context.plugin(manifest);
+                        for _ in 0..2 {
+                            let answer = plugin.call("run", "");
+                            let expected =
+                                "command library `lib016` was called from the last of 16 that call each other";
+                            assert!(answer.code == -1 && answer.error().contains(expected), "{answer:?}");
+                        }
+                    }
+                }
+            };
+            std::thread::Builder::new().stack_size(stack).spawn(on_it).expect("a thread").join().expect("no panic");
+        }
+    });
 }
 
 /// Through a table of a third module a command can come back to itself.

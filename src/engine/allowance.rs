@@ -1,0 +1,80 @@
+//! What instances take beside their memories and the elements of their tables: Wasmer keeps an address for each function, and a
+//! context with a place for each import, global and table.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use wasmer::sys::vm::VMOffsets;
+use wasmer::{AsStoreMut, Extern, Instance, InstantiationError, LinkError, Module};
+use wasmer_types::ModuleInfo;
+
+use super::limits::Budget;
+
+/// What the instances in one store may take.
+#[derive(Debug, Clone)]
+pub(crate) struct Allowance {
+    pub(super) budget: Option<Arc<Budget>>,
+    pub(super) is_refused: Arc<AtomicBool>,
+}
+
+impl Allowance {
+    /// Whether there was no address space for a memory of the store.
+    pub(crate) fn is_reservation_refused(&self) -> bool {
+        self.is_refused.load(Ordering::Relaxed)
+    }
+
+    /// Makes an instance of `module`. The first is no larger than the module, whose size is bounded; those after it are counted
+    /// as pages of memory (`memory.max_pages`), a page for each 64 KiB. None are given back, as an instance lives as long as its
+    /// store.
+    ///
+    /// # Errors
+    /// There is no room for it, or it is refused for other reasons.
+    pub(crate) fn instantiate(
+        &self,
+        store: &mut impl AsStoreMut,
+        module: &Module,
+        externs: &[Extern],
+        is_first: bool,
+    ) -> Result<Instance, InstantiationError> {
+        let size = size(module.info());
+        self.take(size, is_first).map_err(|reason| InstantiationError::Link(LinkError::Resource(reason)))?;
+        Instance::new_by_index(store, module, externs)
+    }
+
+    fn take(&self, size: u64, is_first: bool) -> Result<(), String> {
+        const PAGE: u64 = 64 << 10;
+        let pages = u32::try_from(size / PAGE).unwrap_or(u32::MAX);
+        if pages == 0 {
+            return Ok(());
+        }
+        if let Some(budget) = self.budget.as_ref().filter(|_| !is_first) {
+            let refused = |error| format!("its functions and tables take {size} bytes beside its memory: {error}");
+            budget.take(pages).map_err(refused)?;
+        }
+        // Wasmer ends the process where there is no room for it.
+        let room = usize::try_from(size).map_err(|error| error.to_string());
+        let room = room.and_then(|size| Vec::<u8>::new().try_reserve_exact(size).map_err(|error| error.to_string()));
+        room.map_err(|error| format!("no room for an instance of {size} bytes: {error}"))
+    }
+}
+
+/// The bytes that an instance of a module takes, about: more than it does rather than less.
+fn size(module: &ModuleInfo) -> u64 {
+    /// Of a function: what it is called by, twice its address.
+    const FUNCTION: u64 = 32 + 2 * 8;
+    /// Of an export: its entry in two tables and the store, without its name.
+    const EXPORT: u64 = 256;
+    /// Of a global, in the store.
+    const GLOBAL: u64 = 80;
+    let sum = |lengths: &mut dyn Iterator<Item = usize>| lengths.map(|length| length as u64).sum::<u64>();
+    let context = u64::from(VMOffsets::new(size_of::<usize>() as u8, module).size_of_vmctx());
+    let names = sum(&mut module.exports.keys().map(String::len));
+    // References to functions, in segments that `table.init` copies from.
+    let elements = sum(&mut module.passive_elements.values().map(|elements| elements.len()));
+    context
+        + FUNCTION * module.functions.len() as u64
+        + EXPORT * module.exports.len() as u64
+        + GLOBAL * module.globals.len() as u64
+        + names
+        + 8 * elements
+}

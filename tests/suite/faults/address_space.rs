@@ -1,0 +1,183 @@
+//! Little address space (`RLIMIT_AS`), and memory that must not become executable.
+
+use super::{HUNGRY, MODULE, all_is_well, limit, taken};
+use crate::child;
+use crate::host::{Context, manifest};
+
+/// Plugins share code in these children, as they do for users.
+const SHARED: (&str, &str) = ("EXTISM_CACHE_MEMORY_BYTES", "67108864");
+
+fn alone(test: &str, body: impl FnOnce()) {
+    match child::case() {
+        Some(_) => body(),
+        None => drop(child::run(test, "alone", &[(SHARED.0, SHARED.1.as_ref())])),
+    }
+}
+
+/// Lets this process have as much address space as it has taken, and so many MiB more. Returns the limit before.
+fn leave(mebibytes: u64) -> u64 {
+    limit(libc::RLIMIT_AS, taken("VmSize:") + (mebibytes << 20))
+}
+
+/// Where a memory cannot be a reservation of 8 GiB, plugins have memories that move, with timeouts, traps and updates as ever.
+#[test]
+fn little_address_space() {
+    alone("faults::address_space::little_address_space", || {
+        let context = Context::new();
+        let roomy = context.plugin(MODULE);
+        all_is_well(&roomy);
+        let timed = manifest(MODULE, r#""timeout_ms": 20, "memory": {"max_pages": 64}"#);
+        let before = leave(400);
+        for round in 0..3 {
+            let plugin = context.plugin(&timed);
+            all_is_well(&plugin);
+            assert!(plugin.call("forever", "").error().contains("timeout"), "{round}");
+            all_is_well(&plugin);
+            assert!(plugin.update(MODULE, false), "{:?}", context.error(plugin.id));
+            all_is_well(&plugin);
+        }
+        let many: Vec<_> = (0..100).map(|_| context.plugin(MODULE)).collect();
+        many.iter().for_each(all_is_well);
+        all_is_well(&roomy);
+        limit(libc::RLIMIT_AS, before);
+        all_is_well(&context.plugin(MODULE));
+    });
+}
+
+/// With a limit that is far away, memories are reserved until one is refused.
+#[test]
+fn a_refused_reservation() {
+    alone("faults::address_space::a_refused_reservation", || {
+        let context = Context::new();
+        leave(300 << 10);
+        let plugins: Vec<_> = (0..60).map(|_| context.plugin(MODULE)).collect();
+        plugins.iter().for_each(all_is_well);
+    });
+}
+
+/// Reads, writes and grows to the last byte, and traps behind it: 16 MiB page by page, which moves the memory several times.
+const GROWING: &str = r#"(module (memory 1) (memory $second 0 3)
+    (func (export "one") (result i32) (i32.const 1))
+    (func (export "trap") (drop (i32.load8_u (i32.shl (memory.size) (i32.const 16)))))
+    (func (export "trap_far") (i32.store offset=0x7fffffff (i32.const 0x7fffffff) (i32.const 1)))
+    (func (export "trap_word") (drop (i64.load (i32.sub (i32.shl (memory.size) (i32.const 16)) (i32.const 7)))))
+    (func (export "trap_second") (drop (memory.grow $second (i32.const 1)))
+        (drop (i32.load8_u $second (i32.shl (memory.size $second) (i32.const 16)))))
+    (func (export "grow") (result i32) (local $page i32) (local $sum i32)
+        (loop $more
+            (i32.store (i32.sub (i32.shl (memory.size) (i32.const 16)) (i32.const 4)) (memory.size))
+            (drop (memory.grow (i32.const 1)))
+            (if (i32.load8_u (i32.sub (i32.shl (memory.size) (i32.const 16)) (i32.const 1))) (then unreachable))
+            (br_if $more (i32.lt_u (memory.size) (i32.const 256))))
+        (loop $each
+            (local.set $page (i32.add (local.get $page) (i32.const 1)))
+            (local.set $sum (i32.add (local.get $sum)
+                (i32.load (i32.sub (i32.shl (local.get $page) (i32.const 16)) (i32.const 4)))))
+            (br_if $each (i32.lt_u (local.get $page) (i32.const 255))))
+        (local.get $sum)))"#;
+
+/// On each compiler: memories that move have what they had, end where they end, and begin with their data, be that an image.
+#[test]
+fn memories_that_move() {
+    alone("faults::address_space::memories_that_move", || {
+        // Their code is for such memories from here on: the limit is small, if far more than is needed.
+        limit(libc::RLIMIT_AS, taken("VmSize:") + (4 << 30));
+        for compiler in crate::compilers::usable() {
+            let with = |module: &str| manifest(module, &format!(r#""compiler": "{}""#, compiler.name()));
+            let context = Context::new();
+            let plugin = context.plugin(with(GROWING));
+            assert_eq!(plugin.call_only("grow", b""), (1..256).sum::<i32>(), "{compiler:?}");
+            for trap in ["trap", "trap_far", "trap_word", "trap_second"] {
+                assert!(plugin.call(trap, "").error().contains("out of bounds"), "{compiler:?}: {trap}");
+            }
+            let data = format!(
+                r#"(module (memory 4) (data (i32.const 1) "{}") (func (export "run") (result i32)
+                    (drop (memory.grow (i32.const 60)))
+                    (i32.store8 (i32.const 1) (i32.add (i32.load8_u (i32.const 1)) (i32.const 1)))
+                    (i32.add (i32.load8_u (i32.const 1)) (i32.load8_u (i32.const 200000)))))"#,
+                "A".repeat(200_000)
+            );
+            for number in 0..3 {
+                assert_eq!(context.plugin(with(&data)).call_only("run", b""), 131, "{compiler:?}: {number}");
+            }
+            // No reservation was made.
+            assert!(taken("VmSize:") < 8 << 30, "{}", taken("VmSize:"));
+        }
+    });
+}
+
+/// A size that somebody else has chosen, for which there is no room: an error that says so, and nothing is lost.
+#[test]
+fn no_room_for_what_others_choose() {
+    alone("faults::address_space::no_room_for_what_others_choose", || {
+        let context = Context::new();
+        let plugin = context.plugin(HUNGRY);
+        // A custom section of 80 MB.
+        let mut large = b"\0asm\x01\0\0\0\0\x80\xe8\x92\x26\x01x".to_vec();
+        large.resize(8 + 5 + 80_000_000 + 1, 0);
+        let tables = ["(module (table 9000000 funcref))", "(module (table 9000000 9000000 funcref))"];
+        tables.iter().for_each(|table| context.plugin(table).free());
+        let before = leave(60);
+        for table in tables {
+            let error = context.refusal(table);
+            assert!(error.contains("no room for"), "{error}");
+        }
+        let error = context.refusal(&large);
+        assert!(error.contains("module `main`: no room for its 800000"), "{error}");
+        all_is_well(&plugin);
+        limit(libc::RLIMIT_AS, before);
+    });
+}
+
+/// The host's table of blocks is bounded, but the system may have no room for all of it.
+#[test]
+fn no_room_for_the_table_of_blocks() {
+    const BLOCKS: &str = r#"(module
+        (import "extism:host/env" "alloc" (func $alloc (param i64) (result i64)))
+        (memory 1)
+        (func (export "one") (result i32) (i32.const 1))
+        (func (export "trap") (i32.store (i32.const -1) (i32.const 1)))
+        (func (export "all") (result i32) (local $count i32)
+            (loop $more
+                (local.set $count (i32.add (local.get $count) (i32.const 1)))
+                (br_if $more (i64.ne (call $alloc (i64.const 1)) (i64.const 0))))
+            (local.get $count)))"#;
+    alone("faults::address_space::no_room_for_the_table_of_blocks", || {
+        let context = Context::new();
+        let plugin = context.plugin(BLOCKS);
+        let all = plugin.call_only("all", b"");
+        assert!(all > 1 << 20, "{all}");
+        let other = context.plugin(BLOCKS);
+        for mebibytes in [1, 3] {
+            let before = leave(mebibytes);
+            let some = other.call_only("all", b"");
+            assert!(some > 1000 && some < all, "{some} with {mebibytes} MiB");
+            all_is_well(&other);
+            limit(libc::RLIMIT_AS, before);
+        }
+        assert_eq!(other.call_only("all", b""), all);
+    });
+}
+
+/// The error names the cause, and nothing comes to standard error: not the panic that Wasmer makes of it either.
+#[test]
+fn memory_that_must_not_become_executable() {
+    const TEST: &str = "faults::address_space::memory_that_must_not_become_executable";
+    if child::case().is_none() {
+        let ended = child::run(TEST, "alone", &[]);
+        assert_eq!(ended.stderr, "");
+        return;
+    }
+    const SET: i32 = 65;
+    const NO_GAIN: libc::c_ulong = 1;
+    // SAFETY: it takes three numbers, and zeros.
+    if unsafe { libc::prctl(SET, NO_GAIN, 0, 0, 0) } != 0 {
+        return println!("skipped: this system has no such limit");
+    }
+    let context = Context::new();
+    // In a store for tests without a compiler, there is code of both.
+    for module in [MODULE, HUNGRY] {
+        let error = context.refusal(module);
+        assert!(error.contains("does not let memory become executable") && error.contains("denied"), "{error}");
+    }
+}

@@ -1,0 +1,82 @@
+//! Many names, and names that are given to other modules.
+
+use std::fmt::Write as _;
+use std::time::{Duration, Instant};
+
+use super::{modules, status};
+use crate::child;
+
+/// A library that exports the globals `0` to `count - 1`, each with its number, and a module that imports all from `from` and
+/// answers with the last.
+fn many(count: u32, from: &str) -> [String; 2] {
+    let (mut library, mut main) = (String::from("(module"), String::from("(module"));
+    for number in 0..count {
+        let _ = write!(library, "(global (export \"{number}\") i32 (i32.const {number}))");
+        let _ = write!(main, "(import \"{from}\" \"{number}\" (global i32))");
+    }
+    let _ = write!(main, "(func (export \"run\") (result i32) (global.get {})))", count - 1);
+    [library + ")", main]
+}
+
+/// It took a minute and more when each import was looked for in all exports, twice.
+#[test]
+fn linking_takes_no_longer_than_there_are_names() {
+    const COUNT: u32 = 30_000;
+    for from in ["lib", "env"] {
+        let [library, main] = many(COUNT, from);
+        let [library, main] = [library, main].map(|text| wat::parse_str(text).expect("it is one"));
+        let manifest = modules([("lib", library), ("main", main)]);
+        let start = Instant::now();
+        assert_eq!(status(&manifest), COUNT as i32 - 1, "{from}");
+        let took = start.elapsed();
+        println!("{from}: {took:?}");
+        assert!(took < Duration::from_secs(10), "{from}: {took:?}");
+    }
+}
+
+/// Of the libraries that export a name, an import from `env` gets that with the greatest name; one of them that imports it gets
+/// that of another.
+#[test]
+fn any_library_serves_env() {
+    let exports = |number: u32| format!("(module (global (export \"g\") i32 (i32.const {number})))");
+    let passes_on = "(module (import \"env\" \"g\" (global $g i32)) (export \"g\" (global $g)))";
+    let main = "(module (import \"env\" \"g\" (global $g i32)) (func (export \"run\") (result i32) (global.get $g)))";
+    let cases: [(&[(&str, &str)], i32); 4] = [
+        (&[("b", &exports(2)), ("a", &exports(1)), ("main", main)], 2),
+        (&[("b", passes_on), ("a", &exports(1)), ("main", main)], 1),
+        (&[("c", passes_on), ("a", &exports(1)), ("b", &exports(2)), ("main", main)], 2),
+        (&[("a", &exports(1)), ("main", &main.replace("\"env\" \"g\"", "\"a\" \"g\""))], 1),
+    ];
+    for (all, expected) in cases {
+        assert_eq!(status(&modules(all.iter().copied())), expected, "{all:?}");
+    }
+}
+
+/// The same modules in the same order, whose names say that others import from each other: each plugin begins with its own data.
+#[test]
+fn data_is_where_this_plugins_imports_say() {
+    const TEST: &str = "linking::names::data_is_where_this_plugins_imports_say";
+    if child::case().is_none() {
+        // Plugins share code there.
+        child::run(TEST, "alone", &[("EXTISM_CACHE_MEMORY_BYTES", "67108864".as_ref())]);
+        return;
+    }
+    let base = |base: u32| format!("(module (global (export \"base\") i32 (i32.const {base})))");
+    let main = |offset: &str| {
+        format!(
+            r#"(module (import "a" "base" (global $base i32)) (memory 4) (data {offset} "{}")
+            (func (export "run") (result i32)
+                (i32.add (i32.load8_u (i32.const 0)) (i32.shl (i32.load8_u (i32.const 200050)) (i32.const 8)))))"#,
+            "x".repeat(200_000)
+        )
+    };
+    for offset in ["(global.get $base)", "(i32.add (global.get $base) (i32.const 0))"] {
+        let (zero, hundred, main) = (base(0), base(100), main(offset));
+        let x = i32::from(b'x');
+        for (names, expected) in [(["a", "b"], x), (["b", "a"], x << 8), (["a", "b"], x)] {
+            let manifest = modules([(names[0], &zero), (names[1], &hundred), ("main", &main)]);
+            let plugins = [(); 2].map(|()| status(&manifest));
+            assert_eq!(plugins, [expected; 2], "{offset}: {names:?}");
+        }
+    }
+}
