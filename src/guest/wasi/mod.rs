@@ -33,6 +33,8 @@ pub(crate) struct Wasi(FunctionEnv<State>);
 /// What the functions work on.
 struct State {
     guest: FunctionEnv<Guest>,
+    /// What the module is called, without NUL.
+    program: String,
     /// The instance's; none before the instance is there.
     memory: Option<wasmer::Memory>,
     descriptors: Descriptors,
@@ -69,18 +71,23 @@ enum Version {
 }
 
 impl Wasi {
-    /// WASI with the directories of `allowed_paths`, host path (with `ro:` in front read-only) to guest path.
+    /// WASI for a module that is called `program`, with the directories of `allowed_paths`, host path (with `ro:` in front
+    /// read-only) to guest path.
     ///
     /// # Errors
     /// A directory is not there or is none.
     pub(crate) fn new(
         store: &mut impl AsStoreMut,
         guest: &FunctionEnv<Guest>,
+        program: &str,
         allowed_paths: &BTreeMap<String, String>,
     ) -> Result<Self, Error> {
         let logs = Arc::clone(&guest.as_ref(store).logs);
         let descriptors = Descriptors::new(allowed_paths, &logs)?;
-        Ok(Self(FunctionEnv::new(store, State { guest: guest.clone(), memory: None, descriptors })))
+        // Whoever reads it takes a NUL for its end.
+        let program = program.split('\0').next().unwrap_or_default().to_owned();
+        let state = State { guest: guest.clone(), program, memory: None, descriptors };
+        Ok(Self(FunctionEnv::new(store, state)))
     }
 
     /// Makes the import `module::name`, if WASI has it.
@@ -109,6 +116,8 @@ struct Frame<'a> {
     descriptors: &'a mut Descriptors,
     memory: GuestMemory<'a>,
     plugin: &'a SharedState,
+    /// The program's name, which is its only argument.
+    program: &'a str,
     watch: Watch,
     version: Version,
 }
@@ -129,6 +138,7 @@ fn enter(
         descriptors: &mut state.descriptors,
         memory: GuestMemory::new(memory.view(&store)),
         plugin: &guest.state,
+        program: &state.program,
         watch,
         version,
     };

@@ -11,14 +11,15 @@ use super::{Frame, Result0};
 pub(super) const REALTIME: u32 = 0;
 pub(super) const MONOTONIC: u32 = 1;
 
-/// A plugin has no command line.
-pub(super) fn args_get(_: Frame<'_>, _pointers: u32, _text: u32) -> Result0 {
-    Ok(())
+/// There is one argument: what the program is called.
+pub(super) fn args_sizes_get(frame: Frame<'_>, count: u32, bytes: u32) -> Result0 {
+    frame.memory.write_u32(count, 1)?;
+    frame.memory.write_length(bytes, frame.program.len() + 1)
 }
 
-pub(super) fn args_sizes_get(frame: Frame<'_>, count: u32, bytes: u32) -> Result0 {
-    frame.memory.write_u32(count, 0)?;
-    frame.memory.write_u32(bytes, 0)
+pub(super) fn args_get(frame: Frame<'_>, pointers: u32, text: u32) -> Result0 {
+    frame.memory.write_u32(pointers, text)?;
+    frame.memory.write(text, format!("{}\0", frame.program).as_bytes())
 }
 
 /// The environment is the configuration: `key=value` in the order of the keys. What cannot be spelled so is left out.
