@@ -31,7 +31,8 @@ pub(super) struct OpenFile {
     pub(super) file: fs::File,
     pub(super) readable: bool,
     pub(super) writable: bool,
-    pub(super) append: bool,
+    /// `fdflags` that it was opened with or that were set since.
+    pub(super) flags: u16,
     /// It lies in a directory that is read-only.
     pub(super) read_only: bool,
 }

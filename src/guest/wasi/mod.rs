@@ -2,7 +2,7 @@
 //!
 //! It is our own, on cap-std: each function is small, nothing waits for a runtime, and directories are confined by the
 //! kernel where it can (`openat2`), not by looking at paths. Only the functions that a module imports are made.
-//! `descriptors.rs` has what a file descriptor can be; `fd.rs`, `path.rs`, `poll.rs` and `process.rs` are the
+//! `descriptors.rs` has what a file descriptor can be, `rights.rs` what it says of itself; `fd.rs`, `path.rs`, `poll.rs` and `process.rs` are the
 //! functions by family.
 
 mod descriptors;
@@ -12,6 +12,7 @@ mod memory;
 mod path;
 mod poll;
 mod process;
+mod rights;
 mod stdio;
 
 use std::collections::BTreeMap;

@@ -1,7 +1,7 @@
 //! Where a plugin's standard output and error go: line by line to the log, or to the host's own when the variable
 //! `EXTISM_ENABLE_WASI_OUTPUT` is set.
 
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
@@ -15,24 +15,39 @@ const MAX_LINE: usize = 8 << 10;
 /// One of the two streams.
 pub(super) enum Output {
     /// The host's own.
-    Inherited(Box<dyn Write + Send>),
+    Inherited {
+        stream: Box<dyn Write + Send>,
+        is_terminal: bool,
+    },
     Logged(Lines),
 }
 
 impl Output {
     /// Standard output: inherited, or logged as information.
     pub(super) fn stdout(logs: &Arc<Logs>) -> Self {
-        if inherits() { Self::Inherited(Box::new(io::stdout())) } else { Self::Logged(Lines::new(Level::Info, logs)) }
+        if inherits() { Self::inherited(io::stdout()) } else { Self::Logged(Lines::new(Level::Info, logs)) }
     }
 
     /// Standard error: inherited, or logged as warnings.
     pub(super) fn stderr(logs: &Arc<Logs>) -> Self {
-        if inherits() { Self::Inherited(Box::new(io::stderr())) } else { Self::Logged(Lines::new(Level::Warn, logs)) }
+        if inherits() { Self::inherited(io::stderr()) } else { Self::Logged(Lines::new(Level::Warn, logs)) }
+    }
+
+    fn inherited(stream: impl Write + IsTerminal + Send + 'static) -> Self {
+        let is_terminal = stream.is_terminal();
+        Self::Inherited { stream: Box::new(stream), is_terminal }
+    }
+
+    pub(super) fn is_terminal(&self) -> bool {
+        match self {
+            Self::Inherited { is_terminal, .. } => *is_terminal,
+            Self::Logged(_) => false,
+        }
     }
 
     pub(super) fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
         match self {
-            Self::Inherited(stream) => {
+            Self::Inherited { stream, .. } => {
                 stream.write_all(bytes)?;
                 stream.flush()
             }
