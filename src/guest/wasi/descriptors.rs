@@ -11,6 +11,7 @@ use cap_std::fs::Dir;
 
 use super::Error;
 use super::errno::Errno;
+use super::listing::Listing;
 use super::stdio::Output;
 use crate::guest::host::log::Logs;
 
@@ -43,20 +44,6 @@ pub(super) struct Directory {
     /// The guest path, if the directory was given and not opened.
     pub(super) preopened: Option<String>,
     pub(super) read_only: bool,
-}
-
-/// What the last reading of a directory from its start has found. There is one, for the directory that was read last:
-/// a listing takes up memory of the host.
-pub(super) struct Listing {
-    pub(super) fd: u32,
-    pub(super) entries: Vec<Entry>,
-}
-
-/// One line of a directory listing.
-pub(super) struct Entry {
-    pub(super) name: Vec<u8>,
-    pub(super) inode: u64,
-    pub(super) file_type: u8,
 }
 
 impl Directory {

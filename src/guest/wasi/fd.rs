@@ -2,7 +2,6 @@
 
 use std::fs::FileTimes;
 use std::io::{self, Read, Seek, SeekFrom, Write};
-use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::FileExt;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -10,7 +9,7 @@ use cap_fs_ext::{DirExt, SystemTimeSpec};
 use cap_std::fs::{FileType, Metadata, MetadataExt};
 use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
 
-use super::descriptors::{Descriptor, Directory, Entry, Listing, OpenFile};
+use super::descriptors::{Descriptor, Directory, OpenFile};
 use super::errno::Errno;
 use super::rights::Rights;
 use super::{Frame, Result0, Version};
@@ -236,10 +235,7 @@ pub(super) fn write(frame: Frame<'_>, fd: u32, vectors: u32, count: u32, to: u32
     let written = match frame.descriptors.get_mut(fd)? {
         Descriptor::Input => return Err(Errno::BADF),
         Descriptor::Directory(_) => return Err(Errno::ISDIR),
-        Descriptor::Output(output) => {
-            output.write(&bytes)?;
-            bytes.len()
-        }
+        Descriptor::Output(output) => output.write(&bytes, frame.watch)?,
         Descriptor::File(file) => {
             let mut target = &writable(file)?.file;
             target.write(&bytes)?
@@ -250,7 +246,8 @@ pub(super) fn write(frame: Frame<'_>, fd: u32, vectors: u32, count: u32, to: u32
 
 pub(super) fn pwrite(frame: Frame<'_>, fd: u32, vectors: u32, count: u32, offset: u64, to: u32) -> Result0 {
     let file = &writable(frame.descriptors.file(fd)?)?.file;
-    let written = file.write_at(&frame.memory.gather(vectors, count)?, offset)?;
+    let bytes = frame.memory.gather(vectors, count)?;
+    let written = file.write_at(&bytes, offset)?;
     frame.memory.write_length(to, written)
 }
 
@@ -294,51 +291,4 @@ pub(super) fn prestat_dir_name(frame: Frame<'_>, fd: u32, to: u32, length: u32) 
         return Err(Errno::NAMETOOLONG);
     }
     frame.memory.write(to, name.as_bytes())
-}
-
-/// Fills the buffer with entries from the one numbered `cookie` on; the last one may be cut.
-pub(super) fn readdir(frame: Frame<'_>, fd: u32, to: u32, length: u32, cookie: u64, used: u32) -> Result0 {
-    let entries = match frame.descriptors.listing.take() {
-        Some(listing) if listing.fd == fd && cookie != 0 => listing.entries,
-        _ => list(frame.descriptors.directory(fd)?)?,
-    };
-    let length = length as usize;
-    let mut buffer = Vec::new();
-    let start = usize::try_from(cookie).unwrap_or(usize::MAX);
-    for (index, entry) in entries.iter().enumerate().skip(start) {
-        if buffer.len() >= length {
-            break;
-        }
-        let name_length = u32::try_from(entry.name.len()).map_err(|_| Errno::OVERFLOW)?;
-        buffer.extend((index as u64 + 1).to_le_bytes());
-        buffer.extend(entry.inode.to_le_bytes());
-        buffer.extend(name_length.to_le_bytes());
-        buffer.extend([entry.file_type, 0, 0, 0]);
-        buffer.extend(&entry.name);
-    }
-    // What is not filled is the end, after which nobody asks for more.
-    if buffer.len() >= length {
-        frame.descriptors.listing = Some(Listing { fd, entries });
-    }
-    buffer.truncate(length);
-    frame.memory.write(to, &buffer)?;
-    frame.memory.write_length(used, buffer.len())
-}
-
-fn list(directory: &Directory) -> Result<Vec<Entry>, Errno> {
-    /// A plugin may be given a directory that others fill; this many take up some 10 MB.
-    const MOST: usize = 1 << 17;
-    let inode = directory.dir.dir_metadata()?.ino();
-    let mut entries: Vec<Entry> =
-        [".", ".."].map(|name| Entry { name: name.into(), inode, file_type: DIRECTORY }).into_iter().collect();
-    for entry in directory.dir.entries()? {
-        let entry = entry?;
-        if entries.len() == MOST {
-            return Err(Errno::OVERFLOW);
-        }
-        let kind = entry.file_type().map_or(UNKNOWN, file_type);
-        let inode = entry.metadata().map_or(0, |metadata| metadata.ino());
-        entries.push(Entry { name: entry.file_name().as_bytes().to_vec(), inode, file_type: kind });
-    }
-    Ok(entries)
 }

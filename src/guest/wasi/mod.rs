@@ -2,18 +2,23 @@
 //!
 //! It is our own, on cap-std: each function is small, nothing waits for a runtime, and directories are confined by the
 //! kernel where it can (`openat2`), not by looking at paths. Only the functions that a module imports are made.
-//! `descriptors.rs` has what a file descriptor can be, `rights.rs` what it says of itself; `fd.rs`, `path.rs`, `poll.rs` and `process.rs` are the
-//! functions by family.
+//! `descriptors.rs` has what a file descriptor can be, `rights.rs` what it says of itself; `fd.rs`, `listing.rs`, `path.rs`,
+//! `poll.rs` and `process.rs` are the functions by family. Whatever a plugin sizes passes a yield point
+//! (`yield_point.rs`) in each step.
 
 mod descriptors;
 mod errno;
 mod fd;
+mod listing;
 mod memory;
 mod path;
 mod poll;
 mod process;
 mod rights;
 mod stdio;
+#[cfg(test)]
+mod tests;
+mod yield_point;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -137,7 +142,7 @@ fn enter(
     let watch = guest.watch;
     let frame = Frame {
         descriptors: &mut state.descriptors,
-        memory: GuestMemory::new(memory.view(&store)),
+        memory: GuestMemory::new(memory.view(&store), watch),
         plugin: &guest.state,
         program: &state.program,
         watch,
@@ -197,7 +202,7 @@ functions! {
     "fd_prestat_dir_name" => fd::prestat_dir_name, (fd: u32, to: u32, length: u32);
     "fd_pwrite" => fd::pwrite, (fd: u32, vectors: u32, count: u32, offset: u64, to: u32);
     "fd_read" => fd::read, (fd: u32, vectors: u32, count: u32, to: u32);
-    "fd_readdir" => fd::readdir, (fd: u32, to: u32, length: u32, cookie: u64, used: u32);
+    "fd_readdir" => listing::readdir, (fd: u32, to: u32, length: u32, cookie: u64, used: u32);
     "fd_renumber" => fd::renumber, (from: u32, onto: u32);
     "fd_seek" => fd::seek, (fd: u32, offset: i64, whence: u32, to: u32);
     "fd_sync" => fd::sync, (fd: u32);
