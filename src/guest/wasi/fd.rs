@@ -13,6 +13,7 @@ use super::descriptors::{Descriptor, Directory, OpenFile};
 use super::errno::Errno;
 use super::rights::Rights;
 use super::{Frame, Result0, Version};
+use crate::write_signals;
 
 /// `filetype` of preview 1.
 pub(super) const UNKNOWN: u8 = 0;
@@ -169,7 +170,7 @@ pub(super) fn filestat_set_size(frame: Frame<'_>, fd: u32, size: u64) -> Result0
     if !file.writable {
         return Err(Errno::INVAL);
     }
-    Ok(file.file.set_len(size)?)
+    Ok(write_signals::held(|| file.file.set_len(size))?)
 }
 
 /// A time to set, from a value and the two bits of `fstflags` that belong to it.
@@ -238,7 +239,7 @@ pub(super) fn write(frame: Frame<'_>, fd: u32, vectors: u32, count: u32, to: u32
         Descriptor::Output(output) => output.write(&bytes, frame.watch)?,
         Descriptor::File(file) => {
             let mut target = &writable(file)?.file;
-            target.write(&bytes)?
+            write_signals::held(|| target.write(&bytes))?
         }
     };
     frame.memory.write_length(to, written)
@@ -247,7 +248,7 @@ pub(super) fn write(frame: Frame<'_>, fd: u32, vectors: u32, count: u32, to: u32
 pub(super) fn pwrite(frame: Frame<'_>, fd: u32, vectors: u32, count: u32, offset: u64, to: u32) -> Result0 {
     let file = &writable(frame.descriptors.file(fd)?)?.file;
     let bytes = frame.memory.gather(vectors, count)?;
-    let written = file.write_at(&bytes, offset)?;
+    let written = write_signals::held(|| file.write_at(&bytes, offset))?;
     frame.memory.write_length(to, written)
 }
 
