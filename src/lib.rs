@@ -22,6 +22,7 @@ mod loader;
 mod log;
 mod manifest;
 mod module_bytes;
+mod outlet;
 mod panics;
 mod plugin;
 mod private_dir;
@@ -30,3 +31,4 @@ mod recent;
 mod sync;
 #[cfg(feature = "compiler")]
 pub mod tool;
+mod write_signals;

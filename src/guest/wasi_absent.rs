@@ -26,6 +26,7 @@ impl Wasi {
     pub(crate) fn new(
         _: &mut impl AsStoreMut,
         _: &FunctionEnv<Guest>,
+        _: &str,
         _: &BTreeMap<String, String>,
     ) -> Result<Self, Error> {
         Err(Error::NotBuiltIn)

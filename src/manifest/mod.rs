@@ -47,8 +47,10 @@ pub(crate) fn deadline(timeout: Option<Duration>) -> Option<Instant> {
 /// One entry of the manifest's `wasm` array.
 #[derive(Debug)]
 pub(crate) struct ModuleEntry<'a> {
-    /// The module's name.
+    /// The name that other modules import it by.
     pub(crate) name: String,
+    /// What it is called as a program: the same, or what its name was before it became that of the main module.
+    pub(crate) program: String,
     /// SHA-256 of the module's bytes in hex, as the manifest gives it.
     pub(crate) hash: Option<String>,
     /// Where the bytes are.

@@ -37,7 +37,8 @@ fn is_module(bytes: &[u8]) -> bool {
 
 /// The manifest of a module that came without one: everything as by default.
 fn bare(module: &[u8]) -> Manifest<'_> {
-    let entry = ModuleEntry { name: MAIN.to_owned(), hash: None, source: Source::Data(Cow::Borrowed(module)) };
+    let [name, program] = [MAIN; 2].map(str::to_owned);
+    let entry = ModuleEntry { name, program, hash: None, source: Source::Data(Cow::Borrowed(module)) };
     Manifest {
         modules: vec![entry],
         memory: MemoryLimits::default(),
@@ -163,7 +164,7 @@ fn module_entry(index: usize, entry: Entry) -> Result<ModuleEntry<'static>, Erro
         (None, None, None) => return Err(Error::NoSource(index)),
     };
     let name = entry.name.unwrap_or_else(|| names::default_name(&source));
-    Ok(ModuleEntry { name, hash: entry.hash, source })
+    Ok(ModuleEntry { program: name.clone(), name, hash: entry.hash, source })
 }
 
 #[cfg(test)]

@@ -184,7 +184,7 @@ impl<'a> Imports<'a> {
             let found = match *provider {
                 Provider::Host => guest::import(store, self.guest, module, name),
                 Provider::Module(index) => libraries.get(index).and_then(|library| library.export(name)),
-                Provider::Wasi => self.wasi_import(store, module, name)?,
+                Provider::Wasi => self.wasi_import(store, linked, module, name)?,
             };
             let found = found.ok_or_else(|| Error::UnknownImport {
                 module: module.to_owned(),
@@ -197,10 +197,19 @@ impl<'a> Imports<'a> {
         Ok(externs)
     }
 
-    fn wasi_import(&mut self, store: &mut impl AsStoreMut, module: &str, name: &str) -> Result<Option<Extern>, Error> {
+    fn wasi_import(
+        &mut self,
+        store: &mut impl AsStoreMut,
+        linked: &Linked,
+        module: &str,
+        name: &str,
+    ) -> Result<Option<Extern>, Error> {
         let wasi = match self.wasi.take() {
             Some(wasi) => wasi,
-            None => Wasi::new(store, self.guest, &self.recipe.allowed_paths)?,
+            None => {
+                let program = self.recipe.programs.get(&linked.name).unwrap_or(&linked.name);
+                Wasi::new(store, self.guest, program, &self.recipe.allowed_paths)?
+            }
         };
         Ok(self.wasi.insert(wasi).import(store, module, name))
     }

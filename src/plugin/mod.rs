@@ -56,6 +56,8 @@ struct Recipe {
     bounds: Bounds,
     /// How long a call may take.
     timeout: Option<Timeout>,
+    /// What each module calls itself as a WASI program, by the name that it is linked by.
+    programs: BTreeMap<String, String>,
     /// Host directory, possibly with the prefix `ro:`, to guest path.
     allowed_paths: BTreeMap<String, String>,
 }
@@ -137,6 +139,7 @@ impl Plugin {
         let deadline = deadline(timeout);
         let backend = engine::select(manifest.compiler.as_deref())?;
         let names: Vec<_> = manifest.modules.iter().map(|entry| entry.name.clone()).collect();
+        let programs = manifest.modules.iter().map(|entry| (entry.name.clone(), entry.program.clone())).collect();
         let modules = code::Modules::load(manifest.modules, manifest.fuel.is_some(), deadline)?;
         let compiled = modules.code(backend, Memories::preferred())?;
         let plan = |compiled: &CompiledPlugin| link::plan(&names, &compiled.modules, MAIN, with_wasi);
@@ -150,6 +153,7 @@ impl Plugin {
             },
             bounds: Bounds { max_log_bytes: manifest.memory.max_log_bytes, fuel: manifest.fuel },
             timeout,
+            programs,
             allowed_paths: manifest.allowed_paths,
         };
         let network = Network::new(&manifest.allowed_hosts, manifest.memory.max_http_response_bytes);

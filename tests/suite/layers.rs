@@ -15,8 +15,8 @@ const FLOORS: &[&[&str]] = &[
     &["cache_dir", "http"],
     &["log"],
     &["contents", "panics"],
-    &["error", "interrupt", "module_bytes", "private_dir", "recent"],
-    &["digest", "read", "sync"],
+    &["error", "interrupt", "module_bytes", "outlet", "private_dir", "recent"],
+    &["digest", "read", "sync", "write_signals"],
 ];
 
 /// Crates that only one place may name.
@@ -29,7 +29,6 @@ const PRIVATE_CRATES: &[(&str, &[&str])] = &[
     ("cap_std::", &["guest/wasi"]),
     ("cap_fs_ext::", &["guest/wasi"]),
     ("getrandom::", &["guest/wasi"]),
-    ("fern::", &["log.rs"]),
     ("ureq::", &["http.rs", "http/"]),
     ("url::", &["http.rs", "http/"]),
     ("glob::", &["guest/host/hosts.rs"]),
@@ -54,6 +53,8 @@ const UNSAFE_PLACES: &[&str] = &[
     "interrupt/this_thread.rs",
     "engine/builtins.rs",
     "engine/room.rs",
+    "outlet.rs",
+    "write_signals",
 ];
 
 fn sources() -> Vec<(PathBuf, String)> {

@@ -1,5 +1,5 @@
 //! WASI: the environment, output, programs, and who has it at all. `wasi/files.rs` has the directories that plugins may
-//! use, `wasi/sandbox.rs` and `wasi/outside.rs` what they may not, `wasi/table.rs` every single function.
+//! use, `wasi/streams.rs` output that is the host's own, `wasi/sandbox.rs` and `wasi/outside.rs` what they may not, `wasi/table.rs` every single function.
 
 mod clocks;
 mod exits;
@@ -8,6 +8,7 @@ mod inside_tokio;
 mod outside;
 mod probe;
 mod sandbox;
+mod streams;
 mod table;
 
 use std::fs;

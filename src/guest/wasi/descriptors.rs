@@ -11,6 +11,7 @@ use cap_std::fs::Dir;
 
 use super::Error;
 use super::errno::Errno;
+use super::listing::Listing;
 use super::stdio::Output;
 use crate::guest::host::log::Logs;
 
@@ -31,7 +32,8 @@ pub(super) struct OpenFile {
     pub(super) file: fs::File,
     pub(super) readable: bool,
     pub(super) writable: bool,
-    pub(super) append: bool,
+    /// `fdflags` that it was opened with or that were set since.
+    pub(super) flags: u16,
     /// It lies in a directory that is read-only.
     pub(super) read_only: bool,
 }
@@ -42,20 +44,6 @@ pub(super) struct Directory {
     /// The guest path, if the directory was given and not opened.
     pub(super) preopened: Option<String>,
     pub(super) read_only: bool,
-}
-
-/// What the last reading of a directory from its start has found. There is one, for the directory that was read last:
-/// a listing takes up memory of the host.
-pub(super) struct Listing {
-    pub(super) fd: u32,
-    pub(super) entries: Vec<Entry>,
-}
-
-/// One line of a directory listing.
-pub(super) struct Entry {
-    pub(super) name: Vec<u8>,
-    pub(super) inode: u64,
-    pub(super) file_type: u8,
 }
 
 impl Directory {

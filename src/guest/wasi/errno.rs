@@ -11,11 +11,13 @@ impl Errno {
     pub(super) const BADF: Self = Self(8);
     pub(super) const FAULT: Self = Self(21);
     pub(super) const ILSEQ: Self = Self(25);
+    pub(super) const INTR: Self = Self(27);
     pub(super) const INVAL: Self = Self(28);
     pub(super) const IO: Self = Self(29);
     pub(super) const ISDIR: Self = Self(31);
     pub(super) const MFILE: Self = Self(33);
     pub(super) const NAMETOOLONG: Self = Self(37);
+    pub(super) const NOMEM: Self = Self(48);
     pub(super) const NOTDIR: Self = Self(54);
     pub(super) const NOTSOCK: Self = Self(57);
     pub(super) const NOTSUP: Self = Self(58);

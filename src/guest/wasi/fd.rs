@@ -2,7 +2,6 @@
 
 use std::fs::FileTimes;
 use std::io::{self, Read, Seek, SeekFrom, Write};
-use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::FileExt;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -10,9 +9,11 @@ use cap_fs_ext::{DirExt, SystemTimeSpec};
 use cap_std::fs::{FileType, Metadata, MetadataExt};
 use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
 
-use super::descriptors::{Descriptor, Directory, Entry, Listing, OpenFile};
+use super::descriptors::{Descriptor, Directory, OpenFile};
 use super::errno::Errno;
+use super::rights::Rights;
 use super::{Frame, Result0, Version};
+use crate::write_signals;
 
 /// `filetype` of preview 1.
 pub(super) const UNKNOWN: u8 = 0;
@@ -21,21 +22,21 @@ pub(super) const DIRECTORY: u8 = 3;
 pub(super) const REGULAR_FILE: u8 = 4;
 pub(super) const SYMBOLIC_LINK: u8 = 7;
 
-/// `rights` of preview 1: all there are, and those that a stream has. They say what can be asked for; what is refused
-/// is decided where it happens.
-const RIGHTS_ALL: u64 = (1 << 30) - 1;
-pub(super) const RIGHT_READ: u64 = 1 << 1;
-const RIGHT_SET_FLAGS: u64 = 1 << 3;
-pub(super) const RIGHT_WRITE: u64 = 1 << 6;
-pub(super) const RIGHT_ALLOCATE: u64 = 1 << 8;
-const RIGHT_FILESTAT: u64 = 1 << 21;
-pub(super) const RIGHT_SET_SIZE: u64 = 1 << 22;
-const RIGHT_POLL: u64 = 1 << 27;
-const RIGHTS_STREAM: u64 = RIGHT_SET_FLAGS | RIGHT_FILESTAT | RIGHT_POLL;
+/// `fdflags` of preview 1.
+pub(super) const APPEND: u16 = 1;
+pub(super) const DSYNC: u16 = 1 << 1;
+const NONBLOCK: u16 = 1 << 2;
+const RSYNC: u16 = 1 << 3;
+const SYNC: u16 = 1 << 4;
 
-/// `fdflags` of preview 1: append; and the three that ask for synchronised writing.
-pub(super) const APPEND: u32 = 1;
-pub(super) const SYNCHRONISED: u32 = 2 | 8 | 16;
+/// Those that a file can only be opened with, and all that there are.
+pub(super) const SYNCHRONISED: u16 = DSYNC | RSYNC | SYNC;
+const ALL_FLAGS: u16 = APPEND | NONBLOCK | SYNCHRONISED;
+
+/// The flags among `flags` that preview 1 knows.
+pub(super) fn known_flags(flags: u32) -> u16 {
+    flags as u16 & ALL_FLAGS
+}
 
 pub(super) fn file_type(file_type: FileType) -> u8 {
     match file_type {
@@ -79,33 +80,38 @@ pub(super) fn renumber(frame: Frame<'_>, from: u32, onto: u32) -> Result0 {
 }
 
 pub(super) fn fdstat_get(frame: Frame<'_>, fd: u32, to: u32) -> Result0 {
-    let (file_type, flags, rights) = match frame.descriptors.get(fd)? {
-        Descriptor::Input => (CHARACTER_DEVICE, 0, RIGHTS_STREAM | RIGHT_READ),
-        Descriptor::Output(_) => (CHARACTER_DEVICE, 0, RIGHTS_STREAM | RIGHT_WRITE),
-        Descriptor::File(file) => {
-            let denied = if file.readable { 0 } else { RIGHT_READ } | if file.writable { 0 } else { RIGHT_WRITE };
-            (REGULAR_FILE, u16::from(file.append), RIGHTS_ALL & !denied)
-        }
-        Descriptor::Directory(_) => (DIRECTORY, 0, RIGHTS_ALL),
+    let descriptor = frame.descriptors.get(fd)?;
+    let (file_type, flags) = match descriptor {
+        Descriptor::Input => (UNKNOWN, 0),
+        Descriptor::Output(output) => (stream_type(output.is_terminal()), 0),
+        Descriptor::File(file) => (REGULAR_FILE, file.flags),
+        Descriptor::Directory(_) => (DIRECTORY, 0),
     };
+    let rights = Rights::of(descriptor);
     let mut stat = [0; 24];
     stat[0] = file_type;
     stat[2..4].copy_from_slice(&flags.to_le_bytes());
-    stat[8..16].copy_from_slice(&rights.to_le_bytes());
-    stat[16..24].copy_from_slice(&rights.to_le_bytes());
+    stat[8..16].copy_from_slice(&rights.base.to_le_bytes());
+    stat[16..24].copy_from_slice(&rights.inheriting.to_le_bytes());
     frame.memory.write(to, &stat)
 }
 
+/// A character device that cannot seek is what programs take for a terminal, and talk to as to a person.
+fn stream_type(is_terminal: bool) -> u8 {
+    if is_terminal { CHARACTER_DEVICE } else { UNKNOWN }
+}
+
+/// Flags that ask for synchronised writing stay as they were when the file was opened, as in Linux; others can be changed.
 pub(super) fn fdstat_set_flags(frame: Frame<'_>, fd: u32, flags: u32) -> Result0 {
     let Descriptor::File(file) = frame.descriptors.get_mut(fd)? else { return Ok(()) };
-    if flags & SYNCHRONISED != 0 {
+    let flags = known_flags(flags);
+    if (flags ^ file.flags) & SYNCHRONISED != 0 {
         return Err(Errno::NOTSUP);
     }
-    let append = flags & APPEND != 0;
     let mut host = fcntl_getfl(&file.file).map_err(io::Error::from)?;
-    host.set(OFlags::APPEND, append);
+    host.set(OFlags::APPEND, flags & APPEND != 0);
     fcntl_setfl(&file.file, host).map_err(io::Error::from)?;
-    file.append = append;
+    file.flags = flags;
     Ok(())
 }
 
@@ -116,21 +122,24 @@ pub(super) fn fdstat_set_rights(frame: Frame<'_>, fd: u32, _base: u64, _inheriti
 
 pub(super) fn filestat_get(frame: Frame<'_>, fd: u32, to: u32) -> Result0 {
     let metadata = match frame.descriptors.get(fd)? {
-        Descriptor::Input | Descriptor::Output(_) => None,
-        Descriptor::File(file) => Some(Metadata::from_file(&file.file)?),
-        Descriptor::Directory(directory) => Some(directory.dir.dir_metadata()?),
+        Descriptor::Input => return write_stream_stat(&frame, false, to),
+        Descriptor::Output(output) => return write_stream_stat(&frame, output.is_terminal(), to),
+        Descriptor::File(file) => Metadata::from_file(&file.file)?,
+        Descriptor::Directory(directory) => directory.dir.dir_metadata()?,
     };
-    write_filestat(&frame, metadata.as_ref(), to)
+    write_filestat(&frame, &metadata, to)
 }
 
-/// Writes `metadata`, or that of a stream, in the layout of the frame's version.
-pub(super) fn write_filestat(frame: &Frame<'_>, metadata: Option<&Metadata>, to: u32) -> Result0 {
-    let Some(metadata) = metadata else {
-        let mut stat = [0; 64];
-        stat[16] = CHARACTER_DEVICE;
-        let length = if frame.version == Version::Preview0 { 56 } else { 64 };
-        return frame.memory.write(to, &stat[..length]);
-    };
+/// Writes what is known of a stream: its type.
+fn write_stream_stat(frame: &Frame<'_>, is_terminal: bool, to: u32) -> Result0 {
+    let mut stat = [0; 64];
+    stat[16] = stream_type(is_terminal);
+    let length = if frame.version == Version::Preview0 { 56 } else { 64 };
+    frame.memory.write(to, &stat[..length])
+}
+
+/// Writes `metadata` in the layout of the frame's version.
+pub(super) fn write_filestat(frame: &Frame<'_>, metadata: &Metadata, to: u32) -> Result0 {
     let nanoseconds = |seconds: i64, nanoseconds: i64| {
         let total = i128::from(seconds) * 1_000_000_000 + i128::from(nanoseconds);
         u64::try_from(total).unwrap_or(0)
@@ -161,7 +170,7 @@ pub(super) fn filestat_set_size(frame: Frame<'_>, fd: u32, size: u64) -> Result0
     if !file.writable {
         return Err(Errno::INVAL);
     }
-    Ok(file.file.set_len(size)?)
+    Ok(write_signals::held(|| file.file.set_len(size))?)
 }
 
 /// A time to set, from a value and the two bits of `fstflags` that belong to it.
@@ -227,13 +236,10 @@ pub(super) fn write(frame: Frame<'_>, fd: u32, vectors: u32, count: u32, to: u32
     let written = match frame.descriptors.get_mut(fd)? {
         Descriptor::Input => return Err(Errno::BADF),
         Descriptor::Directory(_) => return Err(Errno::ISDIR),
-        Descriptor::Output(output) => {
-            output.write(&bytes)?;
-            bytes.len()
-        }
+        Descriptor::Output(output) => output.write(&bytes, frame.watch)?,
         Descriptor::File(file) => {
             let mut target = &writable(file)?.file;
-            target.write(&bytes)?
+            write_signals::held(|| target.write(&bytes))?
         }
     };
     frame.memory.write_length(to, written)
@@ -241,7 +247,8 @@ pub(super) fn write(frame: Frame<'_>, fd: u32, vectors: u32, count: u32, to: u32
 
 pub(super) fn pwrite(frame: Frame<'_>, fd: u32, vectors: u32, count: u32, offset: u64, to: u32) -> Result0 {
     let file = &writable(frame.descriptors.file(fd)?)?.file;
-    let written = file.write_at(&frame.memory.gather(vectors, count)?, offset)?;
+    let bytes = frame.memory.gather(vectors, count)?;
+    let written = write_signals::held(|| file.write_at(&bytes, offset))?;
     frame.memory.write_length(to, written)
 }
 
@@ -285,51 +292,4 @@ pub(super) fn prestat_dir_name(frame: Frame<'_>, fd: u32, to: u32, length: u32) 
         return Err(Errno::NAMETOOLONG);
     }
     frame.memory.write(to, name.as_bytes())
-}
-
-/// Fills the buffer with entries from the one numbered `cookie` on; the last one may be cut.
-pub(super) fn readdir(frame: Frame<'_>, fd: u32, to: u32, length: u32, cookie: u64, used: u32) -> Result0 {
-    let entries = match frame.descriptors.listing.take() {
-        Some(listing) if listing.fd == fd && cookie != 0 => listing.entries,
-        _ => list(frame.descriptors.directory(fd)?)?,
-    };
-    let length = length as usize;
-    let mut buffer = Vec::new();
-    let start = usize::try_from(cookie).unwrap_or(usize::MAX);
-    for (index, entry) in entries.iter().enumerate().skip(start) {
-        if buffer.len() >= length {
-            break;
-        }
-        let name_length = u32::try_from(entry.name.len()).map_err(|_| Errno::OVERFLOW)?;
-        buffer.extend((index as u64 + 1).to_le_bytes());
-        buffer.extend(entry.inode.to_le_bytes());
-        buffer.extend(name_length.to_le_bytes());
-        buffer.extend([entry.file_type, 0, 0, 0]);
-        buffer.extend(&entry.name);
-    }
-    // What is not filled is the end, after which nobody asks for more.
-    if buffer.len() >= length {
-        frame.descriptors.listing = Some(Listing { fd, entries });
-    }
-    buffer.truncate(length);
-    frame.memory.write(to, &buffer)?;
-    frame.memory.write_length(used, buffer.len())
-}
-
-fn list(directory: &Directory) -> Result<Vec<Entry>, Errno> {
-    /// A plugin may be given a directory that others fill; this many take up some 10 MB.
-    const MOST: usize = 1 << 17;
-    let inode = directory.dir.dir_metadata()?.ino();
-    let mut entries: Vec<Entry> =
-        [".", ".."].map(|name| Entry { name: name.into(), inode, file_type: DIRECTORY }).into_iter().collect();
-    for entry in directory.dir.entries()? {
-        let entry = entry?;
-        if entries.len() == MOST {
-            return Err(Errno::OVERFLOW);
-        }
-        let kind = entry.file_type().map_or(UNKNOWN, file_type);
-        let inode = entry.metadata().map_or(0, |metadata| metadata.ino());
-        entries.push(Entry { name: entry.file_name().as_bytes().to_vec(), inode, file_type: kind });
-    }
-    Ok(entries)
 }

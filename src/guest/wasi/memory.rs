@@ -5,6 +5,8 @@ use std::ops::Range;
 use wasmer::MemoryView;
 
 use super::errno::Errno;
+use super::yield_point::in_pieces;
+use crate::interrupt::Watch;
 
 /// A path longer than this is refused, as by Linux.
 const MAX_PATH: u32 = 4096;
@@ -13,24 +15,42 @@ const MAX_PATH: u32 = 4096;
 const MAX_VECTORS: u32 = 1024;
 
 /// No more than this is copied at once; a longer transfer is cut short, which callers must expect anyway.
-const MAX_TRANSFER: usize = 1 << 20;
+pub(super) const MAX_TRANSFER: usize = 1 << 20;
 
 /// The memory of the instance that calls.
-pub(super) struct GuestMemory<'a>(MemoryView<'a>);
+pub(super) struct GuestMemory<'a> {
+    view: MemoryView<'a>,
+    /// Asked between the pieces of a long copy.
+    watch: Watch,
+}
+
+/// An empty vector with room for `length` items. The plugin chose the length, so that there is no room is its error.
+pub(super) fn room<T>(length: usize) -> Result<Vec<T>, Errno> {
+    let mut items = Vec::new();
+    items.try_reserve_exact(length).map_err(|_| Errno::NOMEM)?;
+    Ok(items)
+}
 
 impl<'a> GuestMemory<'a> {
-    pub(super) fn new(view: MemoryView<'a>) -> Self {
-        Self(view)
+    pub(super) fn new(view: MemoryView<'a>, watch: Watch) -> Self {
+        Self { view, watch }
     }
 
     pub(super) fn read<const N: usize>(&self, at: u32) -> Result<[u8; N], Errno> {
         let mut bytes = [0; N];
-        self.0.read(u64::from(at), &mut bytes).map_err(|_| Errno::FAULT)?;
+        self.view.read(u64::from(at), &mut bytes).map_err(|_| Errno::FAULT)?;
         Ok(bytes)
     }
 
+    /// Writes bytes of any number: all of them, or none if they do not fit, or the first of them if the plugin shall stop.
     pub(super) fn write(&self, at: u32, bytes: &[u8]) -> Result<(), Errno> {
-        self.0.write(u64::from(at), bytes).map_err(|_| Errno::FAULT)
+        let length = u32::try_from(bytes.len()).map_err(|_| Errno::FAULT)?;
+        let mut at = self.range(at, length)?.start;
+        in_pieces(self.watch, bytes, |piece| {
+            self.view.write(at, piece).map_err(|_| Errno::FAULT)?;
+            at += piece.len() as u64;
+            Ok(())
+        })
     }
 
     pub(super) fn write_u32(&self, at: u32, value: u32) -> Result<(), Errno> {
@@ -50,12 +70,15 @@ impl<'a> GuestMemory<'a> {
     pub(super) fn range(&self, at: u32, length: u32) -> Result<Range<u64>, Errno> {
         let start = u64::from(at);
         let end = start + u64::from(length);
-        if end <= self.0.data_size() { Ok(start..end) } else { Err(Errno::FAULT) }
+        if end <= self.view.data_size() { Ok(start..end) } else { Err(Errno::FAULT) }
     }
 
-    fn bytes(&self, at: u32, length: u32) -> Result<Vec<u8>, Errno> {
-        // Wasmer would cut a range that ends outside.
-        self.0.copy_range_to_vec(self.range(at, length)?).map_err(|_| Errno::FAULT)
+    /// Puts `length` bytes behind those in `bytes`, which has room for them.
+    fn append(&self, bytes: &mut Vec<u8>, at: u32, length: u32) -> Result<(), Errno> {
+        let range = self.range(at, length)?;
+        let filled = bytes.len();
+        bytes.resize(filled + length as usize, 0);
+        self.view.read(range.start, &mut bytes[filled..]).map_err(|_| Errno::FAULT)
     }
 
     /// A path: UTF-8 without NUL.
@@ -63,47 +86,52 @@ impl<'a> GuestMemory<'a> {
         if length > MAX_PATH {
             return Err(Errno::NAMETOOLONG);
         }
-        let path = String::from_utf8(self.bytes(at, length)?).map_err(|_| Errno::ILSEQ)?;
+        let mut bytes = room(length as usize)?;
+        self.append(&mut bytes, at, length)?;
+        let path = String::from_utf8(bytes).map_err(|_| Errno::ILSEQ)?;
         if path.contains('\0') { Err(Errno::INVAL) } else { Ok(path) }
     }
 
-    fn vectors(&self, at: u32, count: u32) -> Result<Vec<(u32, u32)>, Errno> {
+    /// The places of `count` buffers, all of which are inside, and how much is transferred between them and a file.
+    fn vectors(&self, at: u32, count: u32) -> Result<(Vec<(u32, u32)>, usize), Errno> {
         if count > MAX_VECTORS {
             return Err(Errno::INVAL);
         }
         let word = |at: u32| self.read(at).map(u32::from_le_bytes);
-        (0..count)
-            .map(|index| {
-                let vector = at.checked_add(index * 8).ok_or(Errno::FAULT)?;
-                Ok((word(vector)?, word(vector.checked_add(4).ok_or(Errno::FAULT)?)?))
-            })
-            .collect()
+        let mut vectors = room(count as usize)?;
+        let mut total: u64 = 0;
+        for index in 0..count {
+            let vector = at.checked_add(index * 8).ok_or(Errno::FAULT)?;
+            let (at, length) = (word(vector)?, word(vector.checked_add(4).ok_or(Errno::FAULT)?)?);
+            self.range(at, length)?;
+            total += u64::from(length);
+            vectors.push((at, length));
+        }
+        Ok((vectors, usize::try_from(total).unwrap_or(MAX_TRANSFER).min(MAX_TRANSFER)))
     }
 
-    /// The bytes of `count` buffers, one after the other.
+    /// The bytes of `count` buffers, one after the other, up to [`MAX_TRANSFER`] of them.
     pub(super) fn gather(&self, vectors: u32, count: u32) -> Result<Vec<u8>, Errno> {
-        let mut bytes = Vec::new();
-        for (at, length) in self.vectors(vectors, count)? {
-            self.range(at, length)?;
-            let room = u32::try_from(MAX_TRANSFER - bytes.len()).unwrap_or(u32::MAX);
-            bytes.extend(self.bytes(at, length.min(room))?);
+        let (vectors, total) = self.vectors(vectors, count)?;
+        let mut bytes = room(total)?;
+        for (at, length) in vectors {
+            let left = u32::try_from(total - bytes.len()).unwrap_or(u32::MAX);
+            self.append(&mut bytes, at, length.min(left))?;
         }
         Ok(bytes)
     }
 
-    /// Lets `fill` put bytes into a buffer as large as `count` buffers of the plugin, and copies them there.
+    /// Lets `fill` put bytes into a buffer as large as `count` buffers of the plugin, up to [`MAX_TRANSFER`], and copies
+    /// them there.
     pub(super) fn scatter(
         &self,
         vectors: u32,
         count: u32,
         fill: impl FnOnce(&mut [u8]) -> Result<usize, Errno>,
     ) -> Result<usize, Errno> {
-        let vectors = self.vectors(vectors, count)?;
-        for (at, length) in &vectors {
-            self.range(*at, *length)?;
-        }
-        let room: u64 = vectors.iter().map(|(_, length)| u64::from(*length)).sum();
-        let mut buffer = vec![0; usize::try_from(room).unwrap_or(MAX_TRANSFER).min(MAX_TRANSFER)];
+        let (vectors, total) = self.vectors(vectors, count)?;
+        let mut buffer = room(total)?;
+        buffer.resize(total, 0);
         let filled = fill(&mut buffer)?;
         let mut rest = &buffer[..filled];
         for (at, length) in vectors {

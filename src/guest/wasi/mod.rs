@@ -2,17 +2,23 @@
 //!
 //! It is our own, on cap-std: each function is small, nothing waits for a runtime, and directories are confined by the
 //! kernel where it can (`openat2`), not by looking at paths. Only the functions that a module imports are made.
-//! `descriptors.rs` has what a file descriptor can be; `fd.rs`, `path.rs`, `poll.rs` and `process.rs` are the
-//! functions by family.
+//! `descriptors.rs` has what a file descriptor can be, `rights.rs` what it says of itself; `fd.rs`, `listing.rs`, `path.rs`,
+//! `poll.rs` and `process.rs` are the functions by family. Whatever a plugin sizes passes a yield point
+//! (`yield_point.rs`) in each step.
 
 mod descriptors;
 mod errno;
 mod fd;
+mod listing;
 mod memory;
 mod path;
 mod poll;
 mod process;
+mod rights;
 mod stdio;
+#[cfg(test)]
+mod tests;
+mod yield_point;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -33,6 +39,8 @@ pub(crate) struct Wasi(FunctionEnv<State>);
 /// What the functions work on.
 struct State {
     guest: FunctionEnv<Guest>,
+    /// What the module is called, without NUL.
+    program: String,
     /// The instance's; none before the instance is there.
     memory: Option<wasmer::Memory>,
     descriptors: Descriptors,
@@ -69,18 +77,23 @@ enum Version {
 }
 
 impl Wasi {
-    /// WASI with the directories of `allowed_paths`, host path (with `ro:` in front read-only) to guest path.
+    /// WASI for a module that is called `program`, with the directories of `allowed_paths`, host path (with `ro:` in front
+    /// read-only) to guest path.
     ///
     /// # Errors
     /// A directory is not there or is none.
     pub(crate) fn new(
         store: &mut impl AsStoreMut,
         guest: &FunctionEnv<Guest>,
+        program: &str,
         allowed_paths: &BTreeMap<String, String>,
     ) -> Result<Self, Error> {
         let logs = Arc::clone(&guest.as_ref(store).logs);
         let descriptors = Descriptors::new(allowed_paths, &logs)?;
-        Ok(Self(FunctionEnv::new(store, State { guest: guest.clone(), memory: None, descriptors })))
+        // Whoever reads it takes a NUL for its end.
+        let program = program.split('\0').next().unwrap_or_default().to_owned();
+        let state = State { guest: guest.clone(), program, memory: None, descriptors };
+        Ok(Self(FunctionEnv::new(store, state)))
     }
 
     /// Makes the import `module::name`, if WASI has it.
@@ -109,6 +122,8 @@ struct Frame<'a> {
     descriptors: &'a mut Descriptors,
     memory: GuestMemory<'a>,
     plugin: &'a SharedState,
+    /// The program's name, which is its only argument.
+    program: &'a str,
     watch: Watch,
     version: Version,
 }
@@ -127,8 +142,9 @@ fn enter(
     let watch = guest.watch;
     let frame = Frame {
         descriptors: &mut state.descriptors,
-        memory: GuestMemory::new(memory.view(&store)),
+        memory: GuestMemory::new(memory.view(&store), watch),
         plugin: &guest.state,
+        program: &state.program,
         watch,
         version,
     };
@@ -186,7 +202,7 @@ functions! {
     "fd_prestat_dir_name" => fd::prestat_dir_name, (fd: u32, to: u32, length: u32);
     "fd_pwrite" => fd::pwrite, (fd: u32, vectors: u32, count: u32, offset: u64, to: u32);
     "fd_read" => fd::read, (fd: u32, vectors: u32, count: u32, to: u32);
-    "fd_readdir" => fd::readdir, (fd: u32, to: u32, length: u32, cookie: u64, used: u32);
+    "fd_readdir" => listing::readdir, (fd: u32, to: u32, length: u32, cookie: u64, used: u32);
     "fd_renumber" => fd::renumber, (from: u32, onto: u32);
     "fd_seek" => fd::seek, (fd: u32, offset: i64, whence: u32, to: u32);
     "fd_sync" => fd::sync, (fd: u32);

@@ -8,9 +8,8 @@ use cap_std::time::SystemTime;
 
 use super::descriptors::{Descriptor, Directory, OpenFile};
 use super::errno::Errno;
-use super::fd::{
-    APPEND, RIGHT_ALLOCATE, RIGHT_READ, RIGHT_SET_SIZE, RIGHT_WRITE, SYNCHRONISED, time_to_set, write_filestat,
-};
+use super::fd::{APPEND, DSYNC, SYNCHRONISED, known_flags, time_to_set, write_filestat};
+use super::rights::{ALLOCATE, READ, WRITE};
 use super::{Frame, Result0};
 
 /// `lookupflags` of preview 1.
@@ -51,7 +50,7 @@ pub(super) fn filestat_get(frame: Frame<'_>, fd: u32, lookup: u32, path: u32, le
     // A slash at the end asks for a directory, to which it follows links.
     let follow = lookup & FOLLOW != 0 || path.ends_with('/');
     let metadata = if follow { dir.metadata(path)? } else { dir.symlink_metadata(path)? };
-    write_filestat(&frame, Some(&metadata), to)
+    write_filestat(&frame, &metadata, to)
 }
 
 pub(super) fn filestat_set_times(
@@ -148,38 +147,61 @@ pub(super) fn open(
     let number = frame.descriptors.free_number()?;
     let follow = lookup & FOLLOW != 0;
     let directory = frame.descriptors.directory(fd)?;
+    let access = Access::new(rights, flags);
     let descriptor = if how & OPEN_DIRECTORY != 0 {
-        open_directory(directory, &path, follow, how)?
+        open_directory(directory, &path, follow, how, access)?
     } else {
-        open_file(directory, &path, follow, how, rights, flags)?
+        open_file(directory, &path, follow, how, access)?
     };
     frame.descriptors.put(number, descriptor);
     frame.memory.write_length(to, number)
 }
 
-fn open_directory(parent: &Directory, path: &str, follow: bool, how: u32) -> Result<Descriptor, Errno> {
+/// What a file is opened for.
+#[derive(Clone, Copy)]
+struct Access {
+    readable: bool,
+    writable: bool,
+    /// `fdflags`.
+    flags: u16,
+}
+
+impl Access {
+    /// By the rights that are asked for. That to set sizes is not enough for a writer: Go asks for it with files that it only
+    /// reads.
+    fn new(rights: u64, flags: u32) -> Self {
+        Self { readable: rights & READ != 0, writable: rights & (WRITE | ALLOCATE) != 0, flags: known_flags(flags) }
+    }
+
+    /// The host's flags for what `fdflags` ask for. Regular files are never waited for.
+    fn host_flags(self) -> i32 {
+        let mut host = libc::O_NONBLOCK | libc::O_NOCTTY;
+        if self.flags & APPEND != 0 {
+            host |= libc::O_APPEND;
+        }
+        match self.flags & SYNCHRONISED {
+            0 => host,
+            DSYNC => host | libc::O_DSYNC,
+            _ => host | libc::O_SYNC,
+        }
+    }
+}
+
+fn open_directory(parent: &Directory, path: &str, follow: bool, how: u32, access: Access) -> Result<Descriptor, Errno> {
     if how & (CREATE | EXCLUSIVE | TRUNCATE) != 0 {
         return Err(Errno::INVAL);
     }
     let dir = if follow { parent.dir.open_dir(path)? } else { parent.dir.open_dir_nofollow(path)? };
-    Ok(below(parent, dir))
+    // No directory can be written to. What is missing, or no directory, is an error of its own.
+    if access.writable { Err(Errno::ISDIR) } else { Ok(below(parent, dir)) }
 }
 
 fn below(parent: &Directory, dir: Dir) -> Descriptor {
     Descriptor::Directory(Directory { dir, preopened: None, read_only: parent.read_only })
 }
 
-fn open_file(
-    parent: &Directory,
-    path: &str,
-    follow: bool,
-    how: u32,
-    rights: u64,
-    flags: u32,
-) -> Result<Descriptor, Errno> {
-    let readable = rights & RIGHT_READ != 0;
-    let writable = rights & (RIGHT_WRITE | RIGHT_ALLOCATE | RIGHT_SET_SIZE) != 0;
-    let append = flags & APPEND != 0;
+fn open_file(parent: &Directory, path: &str, follow: bool, how: u32, access: Access) -> Result<Descriptor, Errno> {
+    let Access { readable, writable, flags } = access;
     let mut how = how;
     let there = if follow { parent.dir.metadata(path) } else { parent.dir.symlink_metadata(path) };
     if let Ok(metadata) = &there {
@@ -193,13 +215,6 @@ fn open_file(
     if changes {
         parent.writable()?;
     }
-    let mut host_flags = libc::O_NONBLOCK | libc::O_NOCTTY;
-    if append {
-        host_flags |= libc::O_APPEND;
-    }
-    if flags & SYNCHRONISED != 0 {
-        host_flags |= libc::O_SYNC;
-    }
     let mut options = OpenOptions::new();
     options
         .read(readable || !changes)
@@ -208,7 +223,7 @@ fn open_file(
         .create_new(how & CREATE != 0 && how & EXCLUSIVE != 0)
         .truncate(how & TRUNCATE != 0)
         .follow(if follow { FollowSymlinks::Yes } else { FollowSymlinks::No })
-        .custom_flags(host_flags);
+        .custom_flags(access.host_flags());
     let file = parent.dir.open_with(path, &options)?;
     let metadata = file.metadata()?;
     let file = file.into_std();
@@ -217,7 +232,7 @@ fn open_file(
     }
     // Looked at again: it may have become another since.
     refuse_special(&metadata)?;
-    Ok(Descriptor::File(OpenFile { file, readable, writable, append, read_only: parent.read_only }))
+    Ok(Descriptor::File(OpenFile { file, readable, writable, flags, read_only: parent.read_only }))
 }
 
 /// Devices, FIFOs and sockets are not files that a plugin was given, and opening one may have an effect already.

@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::descriptors::Descriptor;
 use super::errno::Errno;
+use super::memory::room;
 use super::process::{MONOTONIC, REALTIME, now};
 use super::{Frame, Result0, Version};
 
@@ -29,16 +30,18 @@ pub(super) fn poll_oneoff(frame: Frame<'_>, subscriptions: u32, events: u32, cou
     if count == 0 || count > MAX_SUBSCRIPTIONS {
         return Err(Errno::INVAL);
     }
-    let subscriptions: Vec<Subscription> =
-        (0..count).map(|index| subscription(&frame, subscriptions, index)).collect::<Result<_, _>>()?;
+    let mut all = room(count as usize)?;
+    for index in 0..count {
+        all.push(subscription(&frame, subscriptions, index)?);
+    }
     // What cannot be waited for is an event at once.
     let wait = |subscription: &Subscription| *subscription.wait.as_ref().unwrap_or(&Duration::ZERO);
-    let shortest = subscriptions.iter().map(wait).min().unwrap_or_default();
+    let shortest = all.iter().map(wait).min().unwrap_or_default();
     if !shortest.is_zero() {
         frame.watch.wait(Instant::now().checked_add(shortest), || false);
     }
     let mut happened = 0;
-    for subscription in subscriptions.iter().filter(|subscription| wait(subscription) <= shortest) {
+    for subscription in all.iter().filter(|subscription| wait(subscription) <= shortest) {
         let mut event = [0; 32];
         event[..8].copy_from_slice(&subscription.user_data.to_le_bytes());
         if let Err(errno) = subscription.wait {

@@ -5,46 +5,85 @@ use std::thread;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use super::errno::Errno;
+use super::yield_point::{in_pieces, yield_point};
 use super::{Frame, Result0};
 
 /// Identifiers of clocks.
 pub(super) const REALTIME: u32 = 0;
 pub(super) const MONOTONIC: u32 = 1;
 
-/// A plugin has no command line.
-pub(super) fn args_get(_: Frame<'_>, _pointers: u32, _text: u32) -> Result0 {
+/// There is one argument: what the program is called.
+pub(super) fn args_sizes_get(frame: Frame<'_>, count: u32, bytes: u32) -> Result0 {
+    frame.memory.write_u32(count, 1)?;
+    frame.memory.write_length(bytes, frame.program.len() + 1)
+}
+
+pub(super) fn args_get(frame: Frame<'_>, pointers: u32, text: u32) -> Result0 {
+    let mut to = Texts { frame: &frame, pointer: pointers, text };
+    to.add(&[frame.program.as_bytes()])
+}
+
+/// Where strings are written to, and the pointers to them.
+struct Texts<'a> {
+    frame: &'a Frame<'a>,
+    pointer: u32,
+    text: u32,
+}
+
+impl Texts<'_> {
+    /// Adds a string that is put together from `parts`, with a NUL behind it.
+    fn add(&mut self, parts: &[&[u8]]) -> Result0 {
+        self.frame.memory.write_u32(self.pointer, self.text)?;
+        for part in parts.iter().copied().chain([b"\0".as_slice()]) {
+            self.frame.memory.write(self.text, part)?;
+            let length = u32::try_from(part.len()).map_err(|_| Errno::OVERFLOW)?;
+            self.text = self.text.checked_add(length).ok_or(Errno::FAULT)?;
+        }
+        self.pointer = self.pointer.checked_add(4).ok_or(Errno::FAULT)?;
+        Ok(())
+    }
+}
+
+/// Gives `work` each variable of the environment, which is the configuration, in the order of the keys. What cannot be spelled
+/// as `key=value` is left out.
+fn each_variable(frame: &Frame<'_>, mut work: impl FnMut(&[u8], &[u8]) -> Result0) -> Result0 {
+    let plugin = frame.plugin.lock();
+    for (key, value) in &plugin.config {
+        yield_point(frame.watch)?;
+        let (key, value) = (key.as_bytes(), value.as_bytes());
+        let spellable =
+            !key.is_empty() && !has(frame, key, b'\0')? && !has(frame, key, b'=')? && !has(frame, value, b'\0')?;
+        if spellable {
+            work(key, value)?;
+        }
+    }
     Ok(())
 }
 
-pub(super) fn args_sizes_get(frame: Frame<'_>, count: u32, bytes: u32) -> Result0 {
-    frame.memory.write_u32(count, 0)?;
-    frame.memory.write_u32(bytes, 0)
-}
-
-/// The environment is the configuration: `key=value` in the order of the keys. What cannot be spelled so is left out.
-fn variables(frame: &Frame<'_>) -> Vec<String> {
-    let plugin = frame.plugin.lock();
-    let spellable =
-        |(key, value): &(&String, &String)| !key.is_empty() && !key.contains(['=', '\0']) && !value.contains('\0');
-    plugin.config.iter().filter(spellable).map(|(key, value)| format!("{key}={value}\0")).collect()
+/// Whether `text`, which may be long, has this byte.
+fn has(frame: &Frame<'_>, text: &[u8], byte: u8) -> Result<bool, Errno> {
+    let mut found = false;
+    in_pieces(frame.watch, text, |piece| {
+        found |= piece.contains(&byte);
+        Ok(())
+    })?;
+    Ok(found)
 }
 
 pub(super) fn environ_sizes_get(frame: Frame<'_>, count: u32, bytes: u32) -> Result0 {
-    let variables = variables(&frame);
-    frame.memory.write_length(count, variables.len())?;
-    frame.memory.write_length(bytes, variables.iter().map(String::len).sum())
+    let (mut variables, mut total) = (0, 0);
+    each_variable(&frame, |key, value| {
+        variables += 1;
+        total += key.len() + value.len() + 2;
+        Ok(())
+    })?;
+    frame.memory.write_length(count, variables)?;
+    frame.memory.write_length(bytes, total)
 }
 
 pub(super) fn environ_get(frame: Frame<'_>, pointers: u32, text: u32) -> Result0 {
-    let (mut pointer, mut text) = (pointers, text);
-    for variable in variables(&frame) {
-        frame.memory.write_u32(pointer, text)?;
-        frame.memory.write(text, variable.as_bytes())?;
-        let length = u32::try_from(variable.len()).map_err(|_| Errno::OVERFLOW)?;
-        pointer = pointer.checked_add(4).ok_or(Errno::FAULT)?;
-        text = text.checked_add(length).ok_or(Errno::FAULT)?;
-    }
-    Ok(())
+    let mut to = Texts { frame: &frame, pointer: pointers, text };
+    each_variable(&frame, |key, value| to.add(&[key, b"=", value]))
 }
 
 /// Now, on one of the two clocks, in nanoseconds.
@@ -73,6 +112,7 @@ pub(super) fn random_get(frame: Frame<'_>, to: u32, length: u32) -> Result0 {
     let mut chunk = [0; 4096];
     let mut done = 0;
     while done < length {
+        yield_point(frame.watch)?;
         let now = &mut chunk[..(length - done).min(4096) as usize];
         getrandom::fill(now).map_err(|_| Errno::IO)?;
         frame.memory.write(to.checked_add(done).ok_or(Errno::FAULT)?, now)?;

@@ -1,11 +1,14 @@
 //! Clocks, waiting, random numbers and the command line.
 
+use std::fs;
 use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
+use serde_json::json;
+
 use super::{REACTORS, wasi};
-use crate::host::{Context, fixture};
+use crate::host::{Context, base64, fixture};
 
 #[test]
 fn clocks_random_and_arguments() {
@@ -31,7 +34,70 @@ fn clocks_random_and_arguments() {
         assert_eq!((one.len(), other.len()), (8, 8), "{reactor}");
         assert_ne!(one, other, "{reactor}");
 
-        assert_eq!(plugin.answer("args", ""), "0", "{reactor}: a plugin has no command line");
+        assert_eq!(plugin.answer("args", ""), "1", "{reactor}: its name");
+    }
+}
+
+/// Answers with its first argument and the NUL behind it, and returns how many arguments there are.
+const ARGUMENTS: &str = r#"(module
+    (import "NAMESPACE" "args_sizes_get" (func $sizes (param i32 i32) (result i32)))
+    (import "NAMESPACE" "args_get" (func $get (param i32 i32) (result i32)))
+    (import "env" "extism_alloc" (func $alloc (param i64) (result i64)))
+    (import "env" "extism_store_u8" (func $store (param i64 i32)))
+    (import "env" "extism_output_set" (func $output_set (param i64 i64)))
+    (memory (export "memory") 1)
+    START
+    (func (export "run") (result i32) (local $block i64) (local $at i32) (local $length i32)
+        (drop (call $sizes (i32.const 0) (i32.const 4)))
+        (drop (call $get (i32.const 16) (i32.const 1024)))
+        (local.set $length (i32.load (i32.const 4)))
+        (local.set $block (call $alloc (i64.extend_i32_u (local.get $length))))
+        (loop
+            (call $store (i64.add (local.get $block) (i64.extend_i32_u (local.get $at)))
+                (i32.load8_u (i32.add (i32.load (i32.const 16)) (local.get $at))))
+            (br_if 0 (i32.lt_u (local.tee $at (i32.add (local.get $at) (i32.const 1))) (local.get $length))))
+        (call $output_set (local.get $block) (i64.extend_i32_u (local.get $length)))
+        (i32.load (i32.const 0))))"#;
+
+/// A program is called what the manifest calls its module, or the module's file. Without either, it is `main`.
+#[test]
+fn a_program_has_a_name() {
+    const LIBRARY: &str = r#"(module (import "lib" "run" (func (result i32))) (export "run" (func 0)))"#;
+    for (namespace, start) in [
+        ("wasi_snapshot_preview1", ""),
+        ("wasi_unstable", ""),
+        ("wasi_snapshot_preview1", "(func (export \"_start\"))"),
+        ("wasi_unstable", "(func (export \"_start\"))"),
+    ] {
+        let module = ARGUMENTS.replace("NAMESPACE", namespace).replace("START", start);
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("tool.v1.wat");
+        fs::write(&path, &module).expect("writable");
+        let encoded = |text: &str| {
+            let mut encoded = String::new();
+            base64(text.as_bytes(), &mut encoded);
+            encoded
+        };
+        let data = encoded(&module);
+        let cases = [
+            (module.clone(), "main"),
+            (json!({"wasm": [{"data": data}]}).to_string(), "main"),
+            (json!({"wasm": [{"data": data, "name": "tool é"}]}).to_string(), "tool é"),
+            (json!({"wasm": [{"data": data, "name": ""}]}).to_string(), ""),
+            (json!({"wasm": [{"data": data, "name": "a\0b"}]}).to_string(), "a"),
+            (json!({"wasm": [{"path": path}]}).to_string(), "tool.v1"),
+            (json!({"wasm": [{"path": path, "name": "tool"}]}).to_string(), "tool"),
+            (
+                json!({"wasm": [{"data": data, "name": "lib"}, {"data": encoded(LIBRARY), "name": "program"}]})
+                    .to_string(),
+                "lib",
+            ),
+        ];
+        for (source, name) in cases {
+            let context = Context::new();
+            let answer = wasi(&context, &source).call("run", "");
+            assert_eq!((answer.code, answer.text()), (1, format!("{name}\0")), "{source}");
+        }
     }
 }
 

@@ -12,6 +12,8 @@ use tempfile::TempDir;
 use super::clocks::in_time;
 use super::{REACTORS, refusal, wasi};
 use crate::host::{Context, Plugin, fixture, manifest};
+#[cfg(target_os = "linux")]
+use crate::{child, faults::limit};
 
 /// The numbers of WASI's errors.
 const EXIST: i32 = 20;
@@ -234,6 +236,62 @@ fn large_files() {
         assert!(plugin.call("read_file", "/mnt/large").output == bytes, "{reactor}");
         fs::remove_file(folder.path().join("large")).expect("there");
     }
+}
+
+/// The signal of a file that grows beyond the process's limit would end a host that does not handle it. The plugin has the
+/// error; what fits is written.
+#[cfg(target_os = "linux")]
+#[test]
+fn files_at_the_size_limit() {
+    const FBIG: i32 = 22;
+    const LIMIT: u64 = 1 << 20;
+    /// Calls with the file, which is new, as descriptor 4; the error of the last, and the size that they leave.
+    const CASES: [(&str, i32, u64); 6] = [
+        ("(call $pwrite (i32.const 4) (i32.const 16) (i32.const 1) (i64.const 100000000) (i32.const 0))", FBIG, 0),
+        ("(call $pwrite (i32.const 4) (i32.const 16) (i32.const 1) (i64.const 1048575) (i32.const 0))", 0, LIMIT),
+        ("(call $size (i32.const 4) (i64.const 100000000))", FBIG, 0),
+        ("(call $size (i32.const 4) (i64.const 1048577))", FBIG, 0),
+        ("(call $size (i32.const 4) (i64.const 1048576))", 0, LIMIT),
+        ("(drop (call $size (i32.const 4) (i64.const 1048574))) (call $two)", FBIG, LIMIT),
+    ];
+    child::alone("wasi::files::files_at_the_size_limit", || {
+        let functions: String = CASES
+            .iter()
+            .zip(0..)
+            .map(|((calls, ..), index)| format!("(func (export \"case{index}\") (result i32) (call $open) {calls})"))
+            .collect();
+        let module = format!(
+            r#"(module
+            (import "wasi_snapshot_preview1" "path_open"
+                (func $path_open (param i32 i32 i32 i32 i32 i64 i64 i32 i32) (result i32)))
+            (import "wasi_snapshot_preview1" "fd_pwrite" (func $pwrite (param i32 i32 i32 i64 i32) (result i32)))
+            (import "wasi_snapshot_preview1" "fd_write" (func $write (param i32 i32 i32 i32) (result i32)))
+            (import "wasi_snapshot_preview1" "fd_seek" (func $seek (param i32 i64 i32 i32) (result i32)))
+            (import "wasi_snapshot_preview1" "fd_filestat_set_size" (func $size (param i32 i64) (result i32)))
+            (memory (export "memory") 1)
+            (data (i32.const 8) "file") (data (i32.const 16) "\40\00\00\00\04\00\00\00")
+            (func (export "_start"))
+            (func $open (drop (call $path_open (i32.const 3) (i32.const 0) (i32.const 8) (i32.const 4) (i32.const 9)
+                (i64.const 0x40) (i64.const 0) (i32.const 0) (i32.const 0))))
+            ;; Two writes at the end, of which two bytes fit.
+            (func $two (result i32)
+                (drop (call $seek (i32.const 4) (i64.const 0) (i32.const 2) (i32.const 0)))
+                (drop (call $write (i32.const 4) (i32.const 16) (i32.const 1) (i32.const 0)))
+                (if (i32.ne (i32.load (i32.const 0)) (i32.const 2)) (then (return (i32.const -5))))
+                (call $write (i32.const 4) (i32.const 16) (i32.const 1) (i32.const 0)))
+            {functions})"#
+        );
+        let folder = tempfile::tempdir().expect("a folder");
+        let context = Context::new();
+        let paths = json!({text(folder.path()): "/"});
+        let plugin = wasi(&context, manifest(module, &format!("\"allowed_paths\": {paths}")));
+        limit(libc::RLIMIT_FSIZE, LIMIT);
+        for ((calls, code, size), index) in CASES.into_iter().zip(0..) {
+            assert_eq!(plugin.call_only("_start", b""), 0);
+            assert_eq!(plugin.call_only(&format!("case{index}"), b""), code, "{calls}");
+            assert_eq!(fs::metadata(folder.path().join("file")).expect("made").len(), size, "{calls}");
+        }
+    });
 }
 
 #[test]

@@ -5,6 +5,7 @@
 
 mod calls;
 mod coverage;
+mod deadlines;
 mod descriptors;
 mod directories;
 mod files;

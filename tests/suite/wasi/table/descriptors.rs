@@ -12,19 +12,33 @@ const TABLE: &str = r#"
     fd_prestat_dir_name(rw, a, 2) | NAMETOOLONG
     fd_prestat_dir_name(rw, a, 0) | NAMETOOLONG
 
-    # What they are. A file has no right to what it was not opened for
-    fd_fdstat_get(stdin, a) | ok | a: u8 2 zero 1 u16 0 zero 4 u64 0x820000a u64 0x820000a
-    fd_fdstat_get(stdout, a) | ok | a: u8 2 zero 1 u16 0 zero 4 u64 0x8200048 u64 0x8200048
-    fd_fdstat_get(stderr, a) | ok | a: u8 2 zero 1 u16 0 zero 4 u64 0x8200048 u64 0x8200048
-    fd_fdstat_get(rw, a) | ok | a: u8 3 zero 1 u16 0 zero 4 u64 0x3fffffff u64 0x3fffffff
+    # What they are. Streams are no terminals
+    fd_fdstat_get(stdin, a) | ok | a: u8 0 zero 1 u16 0 zero 4 u64 0x820000a u64 0x820000a
+    fd_fdstat_get(stdout, a) | ok | a: u8 0 zero 1 u16 0 zero 4 u64 0x8200048 u64 0x8200048
+    fd_fdstat_get(stderr, a) | ok | a: u8 0 zero 1 u16 0 zero 4 u64 0x8200048 u64 0x8200048
+
+    # Rights: of a directory those of wasmtime's, less what changes something if it is read-only; by way of it, those of a file
+    # besides. What is read-only inherits all but 0x40, by which `access` goes, and 0x800000. A file has none to what it was not
+    # opened for
+    fd_fdstat_get(rw, a) | ok | a: u8 3 zero 1 u16 0 zero 4 u64 0x7b7fe00 u64 0xff7ffff
     open(rw, "empty", DIRECTORY, READ, 0); fd_fdstat_get(first, a)
-        | ok | a: u8 3 zero 1 u16 0 zero 4 u64 0x3fffffff u64 0x3fffffff
+        | ok | a: u8 3 zero 1 u16 0 zero 4 u64 0x7b7fe00 u64 0xff7ffff
+    open(rw, "empty", 0, READ, 4); fd_fdstat_get(first, a) | ok | a: u8 3 zero 1 u16 0 zero 4 u64 0x7b7fe00 u64 0xff7ffff
+    fd_fdstat_get(ro, a) | ok | a: u8 3 zero 1 u16 0 zero 4 u64 0x24e000 u64 0x864e1bf
+    open(ro, "empty", DIRECTORY, READ, 0); fd_fdstat_get(first, a) | ok | a: u8 3 zero 1 u16 0 zero 4 u64 0x24e000 u64 0x864e1bf
     open(rw, "a.txt", 0, READ+WRITE, 0); fd_fdstat_get(first, a)
-        | ok | a: u8 4 zero 1 u16 0 zero 4 u64 0x3fffffff u64 0x3fffffff
-    open(ro, "a.txt", 0, READ, 0); fd_fdstat_get(first, a)
-        | ok | a: u8 4 zero 1 u16 0 zero 4 u64 0x3fffffbf u64 0x3fffffbf
+        | ok | a: u8 4 zero 1 u16 0 zero 4 u64 0x8e001ff u64 0x8e001ff
+    open(rw, "a.txt", 0, READ, 0); fd_fdstat_get(first, a) | ok | a: u8 4 zero 1 u16 0 zero 4 u64 0x8a000be u64 0x8a000be
+    open(ro, "a.txt", 0, READ, 0); fd_fdstat_get(first, a) | ok | a: u8 4 zero 1 u16 0 zero 4 u64 0x82000be u64 0x82000be
     open(rw, "a.txt", 0, WRITE, APPEND); fd_fdstat_get(first, a)
-        | ok | a: u8 4 zero 1 u16 1 zero 4 u64 0x3ffffffd u64 0x3ffffffd
+        | ok | a: u8 4 zero 1 u16 1 zero 4 u64 0x8e001fd u64 0x8e001fd
+
+    # What is reported can be asked for again
+    open(rw, ".", DIRECTORY, 0x7b7fe00, 0) | ok
+    open(rw, ".", 0, 0x7b7fe00, 0); fd_filestat_get(first, a) | ok | a: stat "."
+    open(ro, ".", DIRECTORY, 0x24e000, 0) | ok
+    open(rw, "a.txt", 0, 0x8e001ff, 0) | ok
+    open(ro, "a.txt", 0, 0x82000be, 0) | ok
 
     # Flags
     open(rw, "a.txt", 0, WRITE, 0); fd_fdstat_set_flags(first, APPEND); fd_fdstat_get(first, a)
@@ -34,7 +48,17 @@ const TABLE: &str = r#"
     open(ro, "a.txt", 0, READ, 0); fd_fdstat_set_flags(first, APPEND); fd_write(first, ["x"], a)
         | BADF | | a.txt = "hello"
     open(rw, "a.txt", 0, WRITE, 0); fd_fdstat_set_flags(first, 4); fd_fdstat_get(first, a)
-        | ok | a: u8 4 zero 1 u16 0 zero 4 any 16
+        | ok | a: u8 4 zero 1 u16 4 zero 4 any 16
+    open(rw, "a.txt", 0, WRITE, 2+4+8+16+32); fd_fdstat_get(first, a) | ok | a: u8 4 zero 1 u16 30 zero 4 any 16
+    open(rw, "a.txt", 0, WRITE, 2); fd_fdstat_get(first, a) | ok | a: u8 4 zero 1 u16 2 zero 4 any 16
+    open(rw, "a.txt", 0, WRITE, 4); fd_fdstat_get(first, a) | ok | a: u8 4 zero 1 u16 4 zero 4 any 16
+    open(rw, "a.txt", 0, WRITE, 8); fd_fdstat_get(first, a) | ok | a: u8 4 zero 1 u16 8 zero 4 any 16
+    open(rw, "a.txt", 0, WRITE, 16); fd_fdstat_get(first, a) | ok | a: u8 4 zero 1 u16 16 zero 4 any 16
+    open(rw, "a.txt", 0, WRITE, 16+4); fd_fdstat_set_flags(first, 16+1); fd_fdstat_get(first, a)
+        | ok | a: u8 4 zero 1 u16 17 zero 4 any 16
+    open(rw, "a.txt", 0, WRITE, 16); fd_fdstat_set_flags(first, 0) | NOTSUP
+    open(rw, "a.txt", 0, WRITE, 16); fd_fdstat_set_flags(first, 2+1)=NOTSUP; fd_fdstat_get(first, a)
+        | ok | a: u8 4 zero 1 u16 16 zero 4 any 16
     open(rw, "a.txt", 0, WRITE, 0); fd_fdstat_set_flags(first, 2) | NOTSUP
     open(rw, "a.txt", 0, WRITE, 0); fd_fdstat_set_flags(first, 8) | NOTSUP
     open(rw, "a.txt", 0, WRITE, 0); fd_fdstat_set_flags(first, 16) | NOTSUP

@@ -12,7 +12,7 @@ pub(super) const SEEN: u32 = 0x1000;
 pub(super) const UNSEEN: i64 = 0x1800;
 
 /// The open descriptors, what is opened first and second and third, places in memory, and flags.
-const NAMES: [(&str, i64); 24] = [
+const NAMES: [(&str, i64); 26] = [
     ("stdin", 0),
     ("stdout", 1),
     ("stderr", 2),
@@ -34,6 +34,8 @@ const NAMES: [(&str, i64); 24] = [
     ("TRUNCATE", 8),
     ("READ", 1 << 1),
     ("WRITE", 1 << 6),
+    ("ALLOCATE", 1 << 8),
+    ("SET_SIZE", 1 << 22),
     ("APPEND", 1),
     ("REALTIME", 0),
     ("MONOTONIC", 1),

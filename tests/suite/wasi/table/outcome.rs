@@ -4,7 +4,8 @@
 //! untouched, in the part that is looked at. `?` stands for anything. Values are
 //!
 //! - `u8 1`, `u16 1`, `u32 1`, `u64 1`, `"text"`, `zero 4`, `any 8`; `random 16` is not what was there
-//! - `stat "a.txt"` and `lstat "a.txt"`: what the host says about a file, following links or not; `stream` for streams
+//! - `stat "a.txt"` and `lstat "a.txt"`: what the host says about a file, following links or not; `stream` for streams, of
+//!   which nothing is known
 //! - `entry 3 "sub/b.txt" "b.txt" 4`: a directory entry, its cookie, a file that has its inode, its name and type
 //! - `event 7 8 1 0 0`: an event, its user data, error, type, number of bytes and flags
 //!
@@ -92,11 +93,7 @@ impl Memory<'_> {
             }
             "stat" => self.put(at, &self.file_stat(&fs::metadata(self.path(reader)).expect("it is there"))),
             "lstat" => self.put(at, &self.file_stat(&fs::symlink_metadata(self.path(reader)).expect("it is there"))),
-            "stream" => {
-                let mut stat = vec![0; self.stat_size()];
-                stat[16] = 2;
-                self.put(at, &stat)
-            }
+            "stream" => self.put(at, &vec![0; self.stat_size()]),
             "entry" => {
                 let cookie = reader.number();
                 let inode = fs::symlink_metadata(self.path(reader)).expect("it is there").ino();

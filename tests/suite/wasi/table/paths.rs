@@ -23,6 +23,21 @@ const OPENING: &str = r#"
     open(rw, "a.txt", 0, WRITE, 0); fd_read(first, [9@b], a) | BADF
     open(rw, "a.txt", 0, READ, 0); fd_write(first, ["x"], a) | BADF | | a.txt = "hello"
     open(rw, "new", CREATE, READ, 0); fd_write(first, ["x"], a) | BADF | | new = ""
+    open(rw, "a.txt", 0, ALLOCATE, 0); fd_write(first, ["J"], a) | ok | a: u32 1 | a.txt = "Jello"
+    open(rw, "a.txt", 0, READ+SET_SIZE, 0); fd_filestat_set_size(first, 1) | INVAL | | a.txt = "hello"
+    open(rw, "sub", 0, READ+SET_SIZE, 0); fd_filestat_get(first, a) | ok | a: stat "sub"
+
+    # Directories are not written to
+    open(rw, "sub", DIRECTORY, READ+WRITE, 0) | ISDIR
+    open(rw, "sub", DIRECTORY, WRITE, 0) | ISDIR
+    open(rw, "sub", DIRECTORY, ALLOCATE, 0) | ISDIR
+    open(rw, ".", DIRECTORY, READ+WRITE, 0) | ISDIR
+    open(rw, "to_sub", DIRECTORY, READ+WRITE, 0) | ISDIR
+    open(ro, "sub", DIRECTORY, READ+WRITE, 0) | ISDIR
+    open(rw, "missing", DIRECTORY, READ+WRITE, 0) | NOENT
+    open(rw, "a.txt", DIRECTORY, READ+WRITE, 0) | NOTDIR
+    open(rw, "sub", DIRECTORY, READ+WRITE, 0)=ISDIR; path_open(rw, 0, "sub", DIRECTORY, READ, 0, 0, a) | ok | a: u32 5
+    open(rw, "sub", DIRECTORY, READ+SET_SIZE, 0) | ok
 
     # What is new
     path_open(rw, 0, "new", CREATE, WRITE, 0, 0, a); fd_write(first, ["x"], b) | ok | a: u32 5, b: u32 1 | new = "x"
@@ -67,6 +82,9 @@ const OPENING: &str = r#"
     open(ro, "dangling", CREATE, READ, 0) | ROFS | | nowhere missing
     open(ro, "missing", 0, READ, 0) | NOENT
     open(ro, "a.txt", 0, READ+WRITE, 0) | ROFS
+    open(ro, "a.txt", 0, READ+ALLOCATE+SET_SIZE, 0) | ROFS
+    open(ro, "a.txt", 0, READ+SET_SIZE, 0); fd_read(first, [9@b], a) | ok | a: u32 5, b: "hello"
+    open(ro, "sub", 0, READ+SET_SIZE, 0); open(first, "b.txt", 0, READ, 0) | ok
     open(ro, "a.txt", CREATE, READ+WRITE, 0) | ROFS
     open(ro, "a.txt", TRUNCATE, READ, 0) | ROFS | | a.txt = "hello"
     open(ro, "a.txt", CREATE+TRUNCATE, READ, 0) | ROFS | | a.txt = "hello"

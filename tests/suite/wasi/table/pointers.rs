@@ -6,6 +6,7 @@ use super::{Row, Version, check, rows};
 
 /// Calls that work, with every pointer that there is: `<8>` is where 8 bytes are written.
 const TABLE: &str = r#"
+    args_get(<4>, <5>) | ok
     args_sizes_get(<4>, <4>) | ok
     environ_get(<8>, <14>) | ok
     environ_sizes_get(<4>, <4>) | ok

@@ -3,9 +3,9 @@
 use super::{Row, Version, check, rows};
 
 const TABLE: &str = r#"
-    # There is no command line
-    args_sizes_get(a, b) | ok | a: u32 0, b: u32 0
-    args_get(a, b) | ok
+    # There is one argument, the program's name
+    args_sizes_get(a, b) | ok | a: u32 1, b: u32 5
+    args_get(a, b) | ok | a: u32 b, b: "main\00"
 
     # The environment is `A=1` and `KEY=value`
     environ_sizes_get(a, b) | ok | a: u32 2, b: u32 14
