@@ -14,7 +14,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
-use log::{Level, LevelFilter, Record};
+use fern::Dispatch;
+use log::{Level, LevelFilter, Log, Metadata, Record};
 use parking_lot::{Mutex, RwLock};
 
 use crate::outlet::Outlet;
@@ -33,7 +34,7 @@ const PATIENCE: Duration = Duration::from_millis(20);
 /// their threads may have to wait for a processor, and a disk may be slow.
 const LOCK_PATIENCE: Duration = Duration::from_millis(200);
 
-static SINK: RwLock<Option<Arc<Sink>>> = RwLock::new(None);
+static SINK: RwLock<Option<Arc<dyn Log>>> = RwLock::new(None);
 
 /// The level of the sink, [`NO_SINK`] if there is none. Beside the sink, as calls ask for it.
 static LEVEL: AtomicUsize = AtomicUsize::new(NO_SINK);
@@ -59,9 +60,14 @@ pub(crate) fn set(destination: Destination<'_>, level: LevelFilter) -> io::Resul
         Destination::Stderr => Outlet::Stderr,
         Destination::File(path) => Outlet::open(Path::new(expand(path).as_ref()))?,
     };
+    let dispatch = Dispatch::new().level(level).format(|out, message, record| {
+        out.finish(format_args!("{}", line(record.level(), record.target(), message)));
+    });
+    let end: Box<dyn Log> = Box::new(Sink::new(outlet));
+    let (level, log) = dispatch.chain(end).into_log();
     let mut sink = SINK.write();
     LEVEL.store(level as usize, Ordering::Relaxed);
-    let before = sink.replace(Arc::new(Sink::new(outlet)));
+    let before = sink.replace(Arc::from(log));
     drop(sink);
     // Closing a file may take a while.
     drop(before);
@@ -107,16 +113,15 @@ pub(crate) fn record(level: Level, target: &str, message: Arguments<'_>) {
     // Neither the library's sink nor the host's logger is used with the lock held: the one may wait for a reader, the
     // other may call the library.
     let sink = SINK.read().clone();
+    let arguments = format_args!("{message}");
+    let record = Record::builder().level(level).target(target).args(arguments).build();
     match sink {
-        Some(sink) => sink.log(level, target, &message),
-        None => {
-            let arguments = format_args!("{message}");
-            log::logger().log(&Record::builder().level(level).target(target).args(arguments).build());
-        }
+        Some(sink) => sink.log(&record),
+        None => log::logger().log(&record),
     }
 }
 
-/// Takes lines of any level.
+/// The end of the dispatch: writes what fern has formatted.
 struct Sink {
     /// Lines that were lost since the last one that got through.
     lost: AtomicU64,
@@ -138,10 +143,10 @@ impl Sink {
     }
 
     /// Writes a line, or counts it as lost.
-    fn log(&self, level: Level, target: &str, message: &str) {
+    fn put(&self, line: &str) {
         let patience = if self.is_stalled() { Duration::ZERO } else { LOCK_PATIENCE };
         let is_written = self.file.try_lock_for(patience).is_some_and(|mut file| {
-            let is_written = self.tell_lost(&mut file) && file.write(&line(level, target, message), self.patience());
+            let is_written = self.tell_lost(&mut file) && file.write(line, self.patience());
             // With the lock still held: who waits for it shall not wait for the reader once more.
             self.is_stalled.store(!is_written, Ordering::Relaxed);
             is_written
@@ -167,13 +172,25 @@ impl Sink {
             return true;
         }
         let text = format!("lines lost before this one, which the log did not take, or not in time: {lost}");
-        let is_told = file.write(&line(Level::Warn, TARGET, &text), self.patience());
+        let is_told = file.write(&(line(Level::Warn, TARGET, &format_args!("{text}")) + "\n"), self.patience());
         if is_told {
             self.lost.fetch_sub(lost, Ordering::Relaxed);
             self.is_stalled.store(false, Ordering::Relaxed);
         }
         is_told
     }
+}
+
+impl Log for Sink {
+    fn enabled(&self, _: &Metadata<'_>) -> bool {
+        true
+    }
+
+    fn log(&self, record: &Record<'_>) {
+        self.put(&format!("{}\n", record.args()));
+    }
+
+    fn flush(&self) {}
 }
 
 impl LogFile {
@@ -206,10 +223,10 @@ impl LogFile {
     }
 }
 
-/// A line of the sink's, with its end.
-fn line(level: Level, target: &str, message: &str) -> String {
+/// A line as it is written, without its end.
+fn line(level: Level, target: &str, message: &Arguments<'_>) -> String {
     let time = humantime::format_rfc3339_millis(SystemTime::now());
-    format!("{target} {level} {time} - {message}\n")
+    format!("{target} {level} {time} - {message}")
 }
 
 /// A plugin chooses its messages; it must not be able to fake lines or drive a terminal.

@@ -29,6 +29,7 @@ const PRIVATE_CRATES: &[(&str, &[&str])] = &[
     ("cap_std::", &["guest/wasi"]),
     ("cap_fs_ext::", &["guest/wasi"]),
     ("getrandom::", &["guest/wasi"]),
+    ("fern::", &["log.rs"]),
     ("ureq::", &["http.rs", "http/"]),
     ("url::", &["http.rs", "http/"]),
     ("glob::", &["guest/host/hosts.rs"]),
