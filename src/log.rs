@@ -13,6 +13,7 @@ use fern::Dispatch;
 use log::{Level, LevelFilter, Log, Record};
 use parking_lot::RwLock;
 
+use crate::environment;
 use crate::write_signals;
 
 /// Under which target the library's own lines are logged.
@@ -118,9 +119,9 @@ fn open(path: &Path) -> io::Result<fs::File> {
 fn expand(path: &str) -> Cow<'_, str> {
     let Some((before, rest)) = path.split_once("$ENV{") else { return Cow::Borrowed(path) };
     match rest.split_once('}') {
-        Some((name, rest)) => match std::env::var(name) {
-            Ok(value) => Cow::Owned(format!("{before}{value}{}", expand(rest))),
-            Err(_) => Cow::Owned(format!("{before}$ENV{{{name}}}{}", expand(rest))),
+        Some((name, rest)) => match environment::text(name) {
+            Some(value) => Cow::Owned(format!("{before}{value}{}", expand(rest))),
+            None => Cow::Owned(format!("{before}$ENV{{{name}}}{}", expand(rest))),
         },
         None => Cow::Borrowed(path),
     }
@@ -165,7 +166,7 @@ fn one_line(message: Arguments<'_>) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{expand, one_line};
+    use super::{environment, expand, one_line};
 
     #[test]
     fn control_characters_are_spelled_out() {
@@ -174,8 +175,8 @@ mod tests {
 
     #[test]
     fn environment_variables_in_paths_are_expanded() {
-        let home = std::env::var("PATH").expect("every test has a PATH");
-        assert_eq!(expand("a/$ENV{PATH}/b$ENV{PATH}"), format!("a/{home}/b{home}"));
+        let path = environment::text("PATH").expect("every test has a PATH");
+        assert_eq!(expand("a/$ENV{PATH}/b$ENV{PATH}"), format!("a/{path}/b{path}"));
         assert_eq!(expand("$ENV{EXTISM_NOT_SET}/x$ENV{"), "$ENV{EXTISM_NOT_SET}/x$ENV{");
         assert_eq!(expand("plain"), "plain");
     }

@@ -1,7 +1,9 @@
 //! One module through one compiler.
 
+use std::num::NonZero;
 use std::panic::{self, AssertUnwindSafe};
 use std::sync::OnceLock;
+use std::thread;
 
 use wasmer::sys::{EngineBuilder, NativeEngineExt};
 use wasmer::{CompileError, Engine, Module};
@@ -9,6 +11,7 @@ use wasmer::{CompileError, Engine, Module};
 use super::artifact::Artifact;
 use super::machine::Machine;
 use super::{Backend, Error, Prepared, tunables};
+use crate::environment;
 
 /// How a module is compiled.
 #[derive(Clone, Copy)]
@@ -40,10 +43,32 @@ pub(super) fn compile(how: How, name: &str, prepared: &Prepared, machine: &Machi
 fn with_threads<T: Send>(work: impl FnOnce() -> T + Send) -> Result<T, rayon::ThreadPoolBuildError> {
     static OWNER: OnceLock<u32> = OnceLock::new();
     let process = std::process::id();
-    if *OWNER.get_or_init(|| process) == process {
+    // The number of threads is given, as rayon would look for it in the environment.
+    let threads = || rayon::ThreadPoolBuilder::new().num_threads(thread_count());
+    let owner = OWNER.get_or_init(|| {
+        // Fails where a host in Rust has threads of rayon's already: then those are used.
+        let _ = threads().build_global();
+        process
+    });
+    if *owner == process {
         return Ok(work());
     }
-    Ok(rayon::ThreadPoolBuilder::new().build()?.install(work))
+    Ok(threads().build()?.install(work))
+}
+
+/// How many threads compile: `RAYON_NUM_THREADS`, else as many as there are processors.
+fn thread_count() -> usize {
+    let given = environment::text("RAYON_NUM_THREADS").and_then(|given| given.parse().ok());
+    let all = || thread::available_parallelism().map_or(1, NonZero::get);
+    given.filter(|given| *given > 0).unwrap_or_else(all)
+}
+
+/// Has the standard library read what it keeps of the environment for all threads, `RUST_MIN_STACK`. It does so when it makes the
+/// first thread without a size of its own for the stack, such as those that compile. No thread is left of it.
+pub(crate) fn begin() {
+    if let Ok(thread) = thread::Builder::new().name("extism-first".to_owned()).spawn(|| ()) {
+        let _ = thread.join();
+    }
 }
 
 /// An engine that compiles with the backend, for the proposals that are safe to offer.

@@ -8,7 +8,7 @@ use crate::host::root;
 /// The floors from the top; each may use those after it, and itself. Those in one line do not know each other.
 const FLOORS: [&[&str]; 10] = [
     &["ffi", "tool"],
-    &["context"],
+    &["context", "first_use"],
     &["plugin"],
     &["engine", "guest", "loader"],
     &["manifest"],
@@ -16,11 +16,15 @@ const FLOORS: [&[&str]; 10] = [
     &["log"],
     &["contents"],
     &["error", "interrupt", "module_bytes", "private_dir", "recent"],
-    &["digest", "read", "sync", "write_signals"],
+    &["digest", "environment", "read", "sync", "write_signals"],
 ];
 
-/// Crates that only one place may name.
-const PRIVATE_CRATES: [(&str, &[&str]); 12] = [
+/// Crates that only one place may name, and what may read the environment.
+const PRIVATE_CRATES: [(&str, &[&str]); 16] = [
+    ("env::var", &["environment.rs"]),
+    ("env::home_dir", &["environment.rs"]),
+    ("env::temp_dir", &[]),
+    ("getenv", &[]),
     ("wasmer::", &["engine", "guest", "plugin"]),
     ("wasmer_compiler::", &["engine"]),
     ("wasmer_types::", &["engine"]),

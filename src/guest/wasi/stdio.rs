@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use log::Level;
 
+use crate::environment;
 use crate::guest::host::log::Logs;
 
 /// A line longer than this is logged in pieces.
@@ -45,7 +46,7 @@ impl Output {
 }
 
 fn inherits() -> bool {
-    std::env::var_os("EXTISM_ENABLE_WASI_OUTPUT").is_some()
+    environment::INHERIT_OUTPUT.value()
 }
 
 /// Whole lines to the log. What is not ended by a newline waits for the rest, or for the end of the instance.
