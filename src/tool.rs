@@ -4,6 +4,7 @@
 pub mod phases;
 
 use std::ffi::{CString, OsString};
+use std::fmt::Display;
 #[cfg(feature = "http")]
 use std::io;
 use std::path::{Path, PathBuf};
@@ -12,8 +13,9 @@ use std::time::{Duration, SystemTime};
 use crate::cache_dir;
 use crate::engine::{self, Backend, Machine, Made, Store, Stored};
 use crate::environment;
-use crate::error;
+use crate::error::{self, Excerpt, Message};
 use crate::first_use;
+use crate::loader;
 #[cfg(feature = "http")]
 use crate::loader::Downloads;
 use crate::log as sink;
@@ -47,6 +49,32 @@ pub fn compilers() -> Vec<(&'static str, bool)> {
 #[must_use]
 pub fn set_environment<N: Into<OsString>, V: Into<OsString>>(changes: impl IntoIterator<Item = (N, V)>) -> bool {
     environment::read_with(changes.into_iter().map(|(name, value)| (name.into(), value.into())))
+}
+
+/// Reads a file as the library reads modules: regular files only, up to `EXTISM_MAX_MODULE_BYTES`.
+///
+/// # Errors
+/// It cannot be read so.
+pub fn read(path: &Path) -> Result<Vec<u8>, Error> {
+    loader::read(path).map_err(failed)
+}
+
+/// All of a text that somebody else wrote, on one line, as the log has it: control characters are spelled out.
+#[must_use]
+pub fn one_line(text: impl Display) -> String {
+    error::one_line(text)
+}
+
+/// The beginning of such a text, as errors quote it.
+#[must_use]
+pub fn excerpt(text: impl Display) -> String {
+    Excerpt::of(text).to_string()
+}
+
+/// What another library says of input from outside: a few lines, each like an [`excerpt`].
+#[must_use]
+pub fn message(text: impl Display) -> String {
+    Message::of(text).to_string()
 }
 
 /// Shows what the library warns of on standard error.

@@ -9,6 +9,8 @@ mod file;
 
 #[cfg(feature = "compiler")]
 use std::borrow::Cow;
+#[cfg(feature = "compiler")]
+use std::path::Path;
 use std::path::PathBuf;
 use std::time::Instant;
 
@@ -94,6 +96,17 @@ pub(crate) fn load(entry: ModuleEntry<'_>, deadline: Option<Instant>) -> Result<
         }
     };
     Ok(LoadedModule { name: entry.name, contents, sha256 })
+}
+
+/// The bytes of the regular file at `path`, which is no longer than a module may be.
+///
+/// # Errors
+/// It cannot be read, is no regular file, or is longer.
+#[cfg(feature = "compiler")]
+pub(crate) fn read(path: &Path) -> Result<Vec<u8>, Error> {
+    let name = path.display().to_string();
+    let contents = file::open(&name, path, environment::MAX_MODULE_BYTES.value())?;
+    Ok(contents.bytes()?.as_slice().to_vec())
 }
 
 fn verified(contents: Contents, sha256: Option<Digest>) -> Result<Contents, Error> {
