@@ -38,7 +38,7 @@ PLUGIN := fixtures/wasm/count_vowels.v0.wasm
 export CARGO DESTDIR PREFIX LIBDIR INCLUDEDIR
 
 .PHONY: help build headless tool compare example test test-rust test-compilers test-c test-valgrind test-python test-hosts test-install \
-        bench bench-gate fuzz fuzz-smoke interrupts crowd latency soak models lint deny deps-llvm check-features header fixtures fixtures-big fixtures-pdk install uninstall clean
+        bench bench-gate fuzz fuzz-smoke interrupts crowd latency soak models lint deny deps-llvm check-features header fixtures fixtures-big fixtures-pdk install uninstall clean compare-needs
 .DELETE_ON_ERROR:
 
 help: ## show this list
@@ -48,7 +48,7 @@ help: ## show this list
 	@echo
 	@echo "Variables: PREFIX, LIBDIR, INCLUDEDIR, DESTDIR (install); NO_SKIP=1 (test: what is missing is an error)"
 	@echo "           FEATURES=llvm,singlepass, NO_DEFAULT=1, DIST=DIRECTORY (build, tool), SUDO=sudo (deps-llvm)"
-	@echo "           PEER=/path/to/libextism.so, COMPARE_FLAGS='--rounds 9' (compare)"
+	@echo "           PEER=/path/to/libextism.so, COMPARE_FLAGS='--rounds 9 --workload call' (compare)"
 	@echo "           CASES=call/echo (bench: those whose names contain it)"
 	@echo "           TARGET=rewrite, SECONDS=600 (fuzz): $(FUZZ_TARGETS)"
 	@echo "           SMOKE_SECONDS=30 (fuzz-smoke), COUNT=10000 (interrupts, latency), CALLS=1000000 (soak)"
@@ -184,7 +184,8 @@ fixtures-pdk: ## fetch the plugins that come compiled with the official PDK
 bench-gate: build ## count the instructions of calls, and compare with benches/gate.txt (needs valgrind)
 	benches/gate.sh $(abspath $(DIST)) $(if $(UPDATE),--update)
 
-install: build ## install header, libraries and pkg-config files
+# Builds nothing: what `make build` was asked for is what is installed, whoever installs it.
+install: ## install what `make build` has built: header, libraries and pkg-config files
 	packaging/install.sh install $(DIST)
 
 uninstall: ## remove what `make install` has installed
@@ -197,8 +198,13 @@ clean: ## remove what was built
 
 COMPARED := cranelift llvm singlepass headless
 
-compare: $(COMPARED:%=target/compare/%/libextism.so) target/compare/driver fixtures-big fixtures-pdk ## run the same workloads on every compiler; PEER=/path/to/libextism.so adds others (needs deps-llvm)
+compare: compare-needs $(COMPARED:%=target/compare/%/libextism.so) target/compare/driver fixtures-big fixtures-pdk ## run the same workloads on every compiler; PEER=/path/to/libextism.so adds others (needs deps-llvm)
 	$(CARGO) run --release --locked -p extism-compare -- --libraries target/compare $(PEER:%=--peer %) $(COMPARE_FLAGS)
+
+# Asked before the first library is built, which takes minutes.
+compare-needs:
+	@$(llvm)
+	@$(MAKE) --no-print-directory -q -C fixtures big || $(MAKE) --no-print-directory -C fixtures tools
 
 target/compare/headless/libextism.so: $(SOURCES)
 	$(MAKE) build DIST=$(@D) NO_DEFAULT=1 FEATURES=wasi,http
@@ -241,6 +247,7 @@ $(DIST)/libextism.so: $(DIST)/libextism.a $(DIST)/libextism.map
 	    -Wl,-z,relro,-z,now,-z,nodelete -Wl,-z,defs $$(cat $(DIST)/native-libs.txt)
 	ln -sf libextism.so.$(VERSION) $(DIST)/$(SONAME)
 	ln -sf $(SONAME) $@
+	cp $(DIST)/features $(DIST)/built
 
 $(EXAMPLES): $(DIST)/%: examples/c/%.c extism.h $(DIST)/libextism.so
 	$(CC) -std=c11 -Wall -Wextra -Wpedantic -Werror -O2 -I. $< -L$(DIST) -lextism -Wl,-rpath,'$$ORIGIN' -o $@

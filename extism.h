@@ -37,6 +37,9 @@ typedef uint64_t ExtismSize;
 /**
  * Makes a context without plugins.
  *
+ * The first call of this function, `extism_log_file` or one of those about compilers reads the environment; variables that are set
+ * later have no effect.
+ *
  * @return The context, to be freed with `extism_context_free`. NULL if something inside the library fails that must not.
  */
 struct ExtismContext *extism_context_new(void);

@@ -1,18 +1,15 @@
 //! What a target's process runs with, whatever the environment it was started in says.
-#![expect(unsafe_code, reason = "the environment is changed, and LeakSanitizer asked for by name")]
+#![expect(unsafe_code, reason = "LeakSanitizer asks by name")]
 
-use std::ffi::{OsStr, c_char};
+use std::ffi::{OsString, c_char};
 
-/// Nothing is fetched, and nothing kept on disk.
-pub(crate) fn isolate() {
-    set("EXTISM_OFFLINE", "1");
-    set("EXTISM_CACHE_DIR", "");
-}
+use extism::tool;
 
-/// Sets a variable, before the first input.
-pub(crate) fn set(variable: &str, value: impl AsRef<OsStr>) {
-    // SAFETY: the library has not been called yet, and has no thread that could read the environment.
-    unsafe { std::env::set_var(variable, value) };
+/// Nothing is fetched, and nothing kept on disk; and `more`, before the first input.
+pub(crate) fn isolate(more: &[(&str, OsString)]) {
+    let mut variables = vec![("EXTISM_OFFLINE", "1".into()), ("EXTISM_CACHE_DIR", OsString::new())];
+    variables.extend_from_slice(more);
+    assert!(tool::set_environment(variables), "the library has been used before");
 }
 
 /// What LeakSanitizer does not report. Wasmer's compilers start threads for each module and do not wait for them to end; what

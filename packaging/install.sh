@@ -7,7 +7,8 @@ usage() {
 usage: install.sh install BUILD_DIR
        install.sh uninstall
 
-  BUILD_DIR   folder with libextism.so, libextism.a and native-libs.txt, the linker flags that libextism.a needs
+  BUILD_DIR   folder with libextism.so, libextism.a and native-libs.txt, the linker flags that libextism.a needs;
+              `built`, the features it was built with, is shown if it is there
 
 From the environment:
   DESTDIR     put before every path, for packages; default: nothing
@@ -15,6 +16,7 @@ From the environment:
   LIBDIR      default: $PREFIX/lib
   INCLUDEDIR  default: $PREFIX/include
   VERSION     default: the one in Cargo.toml
+  LDCONFIG    renews the loader's cache, where that is called for; default: ldconfig
 END
 }
 
@@ -31,6 +33,8 @@ libdir=${LIBDIR:-$prefix/lib}
 includedir=${INCLUDEDIR:-$prefix/include}
 version=${VERSION:-$(sed -n 's/^version = "\(.*\)"$/\1/p' "$root/Cargo.toml" | head -n 1)}
 soname=libextism.so.${version%%.*}
+PATH=$PATH:/usr/sbin:/sbin # users' has no ldconfig
+ldconfig=${LDCONFIG:-ldconfig}
 
 # A path as extism.pc writes it: below the prefix where it can be, so that the tree may be moved.
 # shellcheck disable=SC2016 # pkg-config expands it, not this shell
@@ -52,9 +56,10 @@ pkg_config_file() { # NAME LIBS_PRIVATE
 }
 
 install_all() { # BUILD_DIR
-    for file in "$1/libextism.so" "$1/libextism.a" "$1/native-libs.txt" "$root/extism.h"; do
-        [ -f "$file" ] || fail "no $file"
+    for file in "$1/libextism.so" "$1/libextism.a" "$1/native-libs.txt"; do
+        [ -f "$file" ] || fail "no $file: run \`make build\` first, with the features that are wanted"
     done
+    [ -f "$root/extism.h" ] || fail "no $root/extism.h"
     # A library under another soname would install well and then not be found.
     readelf -d "$1/libextism.so" | grep -q "SONAME.*\[$soname\]" || fail "the soname of $1/libextism.so is not $soname"
     libs_private=$(tr '\n' ' ' <"$1/native-libs.txt" | sed 's/ *$//')
@@ -70,6 +75,20 @@ install_all() { # BUILD_DIR
         pkg_config_file "$name" "$libs_private" >"$destdir$libdir/pkgconfig/$name.pc"
         chmod 644 "$destdir$libdir/pkgconfig/$name.pc"
     done
+    features=$(tr -s ' ' <"$1/built" 2>/dev/null | sed 's/^ *//; s/ *$//') || features=''
+    echo "libextism $version${features:+ ($features)} is in $destdir$libdir"
+    [ -n "$destdir" ] || tell_loader
+}
+
+# Programs find the library by way of the loader's cache, which root can renew. A package does so when it is installed.
+tell_loader() {
+    if [ "$(id -u)" -eq 0 ] && command -v "$ldconfig" >/dev/null; then
+        "$ldconfig" || true
+    fi
+    if ! "$ldconfig" -p 2>/dev/null | grep -qF " $libdir/$soname"; then
+        echo "The loader does not find it there yet: run \`ldconfig\` as root if it knows that folder, else link programs" \
+            "with -Wl,-rpath,$libdir or run them with LD_LIBRARY_PATH=$libdir"
+    fi
 }
 
 uninstall_all() {

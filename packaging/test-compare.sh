@@ -15,6 +15,18 @@ ln -s "$library" "$work/cranelift/libextism.so"
     --workload call --workload 'count_vowels of 16 MiB, 0.x' --workload 'empty calls' --workload '2 threads' \
     --workload 'SHA-256 of 16 MiB, with' --workload 100 >"$work/tables"
 cat "$work/tables"
+cp "$work/compare.json" "$work/before.json"
+
+# What is not known is named with what there is, and the results stay.
+for option in --workload --only; do
+    status=0
+    "${CARGO:-cargo}" run --quiet --release --locked -p extism-compare -- --libraries "$work" --rounds 1 $option 'no such' \
+        >"$work/said" 2>&1 || status=$?
+    [ $status -eq 2 ] || { echo "$option 'no such' exits with $status: $(cat "$work/said")" >&2; exit 1; }
+    case $option in --only) name=cranelift ;; *) name='SQLite query' ;; esac
+    grep -q "$name" "$work/said" || { echo "$option does not say what there is: $(cat "$work/said")" >&2; exit 1; }
+    cmp "$work/compare.json" "$work/before.json"
+done
 
 missing() {
     echo "no $1 in $2" >&2

@@ -1,16 +1,26 @@
 //! The directory in which things are kept from one process to the next: compiled code and downloaded modules.
 
-use std::env;
 use std::io;
 use std::path::{Path, PathBuf};
 
 use log::Level;
 use parking_lot::Mutex;
+use thiserror::Error;
 
+use crate::environment::{self, CachePlace};
 use crate::log as sink;
-use crate::private_dir::PrivateDir;
+use crate::private_dir::{PrivateDir, Readers};
 
-/// The directory that could not be used last: that is said once, not for every plugin.
+/// Why nothing can be kept, or found.
+#[derive(Debug, Error)]
+pub(crate) enum Unusable {
+    #[error("there is none (EXTISM_CACHE_DIR)")]
+    Nowhere,
+    #[error("`{}` cannot be used: {cause}", path.display())]
+    Refused { path: PathBuf, cause: io::Error },
+}
+
+/// The directory that could not be used last: the log says so once, not for every plugin.
 static REFUSED: Mutex<Option<PathBuf>> = Mutex::new(None);
 
 /// Says that `path` is not used.
@@ -26,36 +36,26 @@ pub(crate) fn refuse(path: &Path, error: &io::Error) {
 /// Where it is: `EXTISM_CACHE_DIR`, else `extism-wasmer` in the user's directory for caches. `None` if
 /// `EXTISM_CACHE_DIR` is empty.
 pub(crate) fn path() -> Option<PathBuf> {
-    use etcetera::BaseStrategy as _;
-    match env::var_os("EXTISM_CACHE_DIR") {
-        Some(path) if path.is_empty() => None,
+    match environment::CACHE_DIR.value() {
+        CachePlace::Nowhere => None,
         // Without a slash at the end, which would have a link followed.
-        Some(path) => Some(Path::new(&path).components().collect()),
-        None => Some(etcetera::choose_base_strategy().ok()?.cache_dir().join("extism-wasmer")),
+        CachePlace::At(path) => Some(path.components().collect()),
+        CachePlace::Usual => Some(environment::cache_home()?.join("extism-wasmer")),
     }
 }
 
-/// Opens it, and makes it if `create`. What is wrong with it is a line in the log.
-pub(crate) fn open(create: bool) -> Option<(PrivateDir, PathBuf)> {
-    let path = path()?;
-    match if create { PrivateDir::create(&path) } else { PrivateDir::open(&path) } {
-        Ok(directory) => Some((directory, path)),
-        Err(error) => {
-            refuse(&path, &error);
-            None
+/// Opens it, and makes it if `create`, for nobody else to read.
+///
+/// # Errors
+/// It is off, cannot be opened, or others can write to it. This is a line in the log, too.
+pub(crate) fn open(create: bool) -> Result<(PrivateDir, PathBuf), Unusable> {
+    let path = path().ok_or(Unusable::Nowhere)?;
+    let readers = Readers::Owner;
+    match if create { PrivateDir::create(&path, readers) } else { PrivateDir::open(&path, readers) } {
+        Ok(directory) => Ok((directory, path)),
+        Err(cause) => {
+            refuse(&path, &cause);
+            Err(Unusable::Refused { path, cause })
         }
     }
-}
-
-/// How many bytes each kind of what is kept may have: `EXTISM_CACHE_MAX_BYTES`, else 1 GiB.
-#[cfg_attr(not(any(feature = "compiler", feature = "http")), expect(dead_code, reason = "nothing is kept"))]
-pub(crate) fn max_bytes() -> u64 {
-    const DEFAULT: u64 = 1 << 30;
-    let Some(text) = env::var_os("EXTISM_CACHE_MAX_BYTES") else { return DEFAULT };
-    let max = text.to_str().and_then(|text| text.trim().parse().ok());
-    if max.is_none() {
-        let line = format_args!("EXTISM_CACHE_MAX_BYTES: {text:?} is not a number of bytes");
-        sink::record(Level::Warn, sink::TARGET, line);
-    }
-    max.unwrap_or(DEFAULT)
 }

@@ -20,7 +20,7 @@ use ureq::{Agent, AsSendBody, Body};
 pub(crate) use url::{Host, Url};
 
 use address::is_link_local;
-pub(crate) use client::{Client, OneWaiting, Waiting};
+pub(crate) use client::{Client, OneWaiting, Waiting, begin};
 pub(crate) use error::Error;
 use error::{Via, failure, shown};
 pub(crate) use request::Request;
@@ -31,6 +31,10 @@ const MAX_REDIRECTS: usize = 10;
 
 /// How long a request may take in all, where its deadline is not closer.
 const TOTAL: Duration = Duration::from_secs(600);
+
+/// The stack of the threads that send requests and look up hosts, in bytes. It is given as the standard library would look for it in
+/// the environment.
+pub(crate) const STACK: usize = 2 << 20;
 
 /// Where a request may go.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

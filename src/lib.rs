@@ -8,8 +8,10 @@ mod contents;
 mod context;
 mod digest;
 mod engine;
+mod environment;
 mod error;
 pub mod ffi;
+mod first_use;
 mod guest;
 #[cfg(feature = "http")]
 mod http;

@@ -18,6 +18,8 @@ use fern::Dispatch;
 use log::{Level, LevelFilter, Log, Metadata, Record};
 use parking_lot::{Mutex, RwLock};
 
+use crate::environment;
+use crate::error;
 use crate::outlet::Outlet;
 
 /// Under which target the library's own lines are logged.
@@ -78,9 +80,9 @@ pub(crate) fn set(destination: Destination<'_>, level: LevelFilter) -> io::Resul
 fn expand(path: &str) -> Cow<'_, str> {
     let Some((before, rest)) = path.split_once("$ENV{") else { return Cow::Borrowed(path) };
     match rest.split_once('}') {
-        Some((name, rest)) => match std::env::var(name) {
-            Ok(value) => Cow::Owned(format!("{before}{value}{}", expand(rest))),
-            Err(_) => Cow::Owned(format!("{before}$ENV{{{name}}}{}", expand(rest))),
+        Some((name, rest)) => match environment::text(name) {
+            Some(value) => Cow::Owned(format!("{before}{value}{}", expand(rest))),
+            None => Cow::Owned(format!("{before}$ENV{{{name}}}{}", expand(rest))),
         },
         None => Cow::Borrowed(path),
     }
@@ -109,7 +111,8 @@ pub(crate) fn record(level: Level, target: &str, message: Arguments<'_>) {
     if !is_enabled(level) {
         return;
     }
-    let message = one_line(message);
+    // A plugin chooses its messages; it must not be able to fake lines or drive a terminal.
+    let message = error::one_line(message);
     // Neither the library's sink nor the host's logger is used with the lock held: the one may wait for a reader, the
     // other may call the library.
     let sink = SINK.read().clone();
@@ -229,32 +232,14 @@ fn line(level: Level, target: &str, message: &Arguments<'_>) -> String {
     format!("{target} {level} {time} - {message}")
 }
 
-/// A plugin chooses its messages; it must not be able to fake lines or drive a terminal.
-fn one_line(message: Arguments<'_>) -> String {
-    let mut line = String::new();
-    for character in message.to_string().chars() {
-        if character.is_control() && character != '\t' {
-            line.extend(character.escape_default());
-        } else {
-            line.push(character);
-        }
-    }
-    line
-}
-
 #[cfg(test)]
 mod tests {
-    use super::{expand, one_line};
-
-    #[test]
-    fn control_characters_are_spelled_out() {
-        assert_eq!(one_line(format_args!("a\nb\u{1b}[1m\tc \"q\" é")), "a\\nb\\u{1b}[1m\tc \"q\" é");
-    }
+    use super::{environment, expand};
 
     #[test]
     fn environment_variables_in_paths_are_expanded() {
-        let home = std::env::var("PATH").expect("every test has a PATH");
-        assert_eq!(expand("a/$ENV{PATH}/b$ENV{PATH}"), format!("a/{home}/b{home}"));
+        let path = environment::text("PATH").expect("every test has a PATH");
+        assert_eq!(expand("a/$ENV{PATH}/b$ENV{PATH}"), format!("a/{path}/b{path}"));
         assert_eq!(expand("$ENV{EXTISM_NOT_SET}/x$ENV{"), "$ENV{EXTISM_NOT_SET}/x$ENV{");
         assert_eq!(expand("plain"), "plain");
     }

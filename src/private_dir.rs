@@ -1,7 +1,12 @@
 //! Directories that nobody but this user and root can write to, and the files in them. What is kept there is trusted,
 //! so it is held open and asked, never looked up by path again: a link or an exchanged directory is not followed.
+//! `trust.rs` says whose is trusted and who may read, `lock.rs` has the locks.
 
 #![cfg_attr(not(feature = "compiler"), expect(dead_code, reason = "only compilers have something to keep"))]
+
+#[cfg(any(feature = "compiler", feature = "http"))]
+mod lock;
+mod trust;
 
 use std::ffi::CString;
 use std::fs::{DirBuilder, File};
@@ -12,44 +17,25 @@ use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use rustix::fs::{
-    AtFlags, CWD, Dir, FileType, FlockOperation, Mode, OFlags, Stat, Timespec, Timestamps, UTIME_NOW, UTIME_OMIT,
-};
-use rustix::process::{geteuid, getpid};
+use rustix::fs::{AtFlags, CWD, Dir, FileType, Mode, OFlags, Stat, Timespec, Timestamps, UTIME_NOW, UTIME_OMIT};
+use rustix::process::getpid;
 
 use crate::read;
+use crate::write_signals;
+#[cfg(feature = "http")]
+pub(crate) use lock::FileLock;
+pub(crate) use trust::Readers;
+use trust::{check_owner, failed_at, failed_in};
 
 /// What temporary files' names begin with. Other names must not.
 const TEMPORARY: &str = ".new-";
 
 /// An open directory.
 #[derive(Debug)]
-pub(crate) struct PrivateDir(OwnedFd);
-
-/// A locked directory.
-#[derive(Debug)]
-pub(crate) struct Lock {
-    /// Closing it gives the lock back.
-    _directory: OwnedFd,
-}
-
-/// A locked file, which goes with the lock.
-#[cfg(feature = "http")]
-#[derive(Debug)]
-pub(crate) struct FileLock {
-    directory: PrivateDir,
-    name: String,
-    /// Closing it gives the lock back.
-    file: OwnedFd,
-}
-
-#[cfg(feature = "http")]
-impl Drop for FileLock {
-    fn drop(&mut self) {
-        if self.directory.has(&self.name, &self.file) {
-            let _ = self.directory.remove(&self.name);
-        }
-    }
+pub(crate) struct PrivateDir {
+    open: OwnedFd,
+    /// Of what is made in it.
+    readers: Readers,
 }
 
 /// One thing in a directory.
@@ -82,23 +68,24 @@ impl Entry {
 }
 
 impl PrivateDir {
-    /// Opens the directory at `path`.
+    /// Opens the directory at `path`. What is made in it is for `readers`.
     ///
     /// # Errors
-    /// It is not there, is a link, or others can write to it.
-    pub(crate) fn open(path: &Path) -> io::Result<Self> {
-        Self::checked(rustix::fs::openat(CWD, path, DIRECTORY, Mode::empty())?)
+    /// It is not there, is a link, may not be read, or others can write to it.
+    pub(crate) fn open(path: &Path, readers: Readers) -> io::Result<Self> {
+        let opened = rustix::fs::openat(CWD, path, DIRECTORY, Mode::empty());
+        Self::checked(opened.map_err(|error| failed_at(path, error))?, readers)
     }
 
     /// As [`open`](Self::open); makes it before, and those above it, if it is not there.
     ///
     /// # Errors
     /// As there, or it cannot be made.
-    pub(crate) fn create(path: &Path) -> io::Result<Self> {
-        match Self::open(path) {
+    pub(crate) fn create(path: &Path, readers: Readers) -> io::Result<Self> {
+        match Self::open(path, readers) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                DirBuilder::new().recursive(true).mode(0o700).create(path)?;
-                Self::open(path)
+                DirBuilder::new().recursive(true).mode(readers.of_directory().as_raw_mode()).create(path)?;
+                Self::open(path, readers)
             }
             other => other,
         }
@@ -109,7 +96,8 @@ impl PrivateDir {
     /// # Errors
     /// As for [`open`](Self::open).
     pub(crate) fn directory(&self, name: &str) -> io::Result<Self> {
-        Self::checked(rustix::fs::openat(&self.0, name, DIRECTORY, Mode::empty())?)
+        let opened = rustix::fs::openat(&self.open, name, DIRECTORY, Mode::empty());
+        Self::checked(opened.map_err(|error| failed_in(self, name, error))?, self.readers)
     }
 
     /// Opens a directory in this one, and makes it before if it is not there.
@@ -119,7 +107,7 @@ impl PrivateDir {
     pub(crate) fn create_directory(&self, name: &str) -> io::Result<Self> {
         match self.directory(name) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                match rustix::fs::mkdirat(&self.0, name, Mode::RWXU) {
+                match rustix::fs::mkdirat(&self.open, name, self.readers.of_directory()) {
                     Ok(()) | Err(rustix::io::Errno::EXIST) => self.directory(name),
                     Err(error) => Err(error.into()),
                 }
@@ -128,9 +116,9 @@ impl PrivateDir {
         }
     }
 
-    fn checked(directory: OwnedFd) -> io::Result<Self> {
-        check_owner("the directory", &rustix::fs::fstat(&directory)?)?;
-        Ok(Self(directory))
+    fn checked(open: OwnedFd, readers: Readers) -> io::Result<Self> {
+        check_owner("the directory", &rustix::fs::fstat(&open)?)?;
+        Ok(Self { open, readers })
     }
 
     /// The contents of a file that is no longer than `max` bytes.
@@ -145,7 +133,8 @@ impl PrivateDir {
     /// An open file that only this user and root can write to, and its size.
     fn file(&self, name: &str) -> io::Result<(File, u64)> {
         let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-        let file = File::from(rustix::fs::openat(&self.0, name, flags, Mode::empty())?);
+        let opened = rustix::fs::openat(&self.open, name, flags, Mode::empty());
+        let file = File::from(opened.map_err(|error| failed_in(self, name, error))?);
         let stat = rustix::fs::fstat(&file)?;
         if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
             return Err(io::Error::other("not a regular file"));
@@ -165,48 +154,6 @@ impl PrivateDir {
         Ok(front)
     }
 
-    /// Locks the directory until the lock is dropped; `None` if another process has locked it.
-    ///
-    /// # Errors
-    /// Where it lies, nothing can be locked.
-    pub(crate) fn lock(&self) -> io::Result<Option<Lock>> {
-        // An open file of its own: this lock must not be that of others who use this directory in this process.
-        let directory = rustix::fs::openat(&self.0, ".", DIRECTORY, Mode::empty())?;
-        match rustix::fs::flock(&directory, FlockOperation::NonBlockingLockExclusive) {
-            Ok(()) => Ok(Some(Lock { _directory: directory })),
-            Err(rustix::io::Errno::WOULDBLOCK) => Ok(None),
-            Err(error) => Err(error.into()),
-        }
-    }
-
-    /// Locks the file called `name`, and makes it before if it is not there, until the lock is dropped; `None` if
-    /// somebody else has locked it, in this process or another.
-    ///
-    /// # Errors
-    /// Where it lies, nothing can be made or locked.
-    #[cfg(feature = "http")]
-    pub(crate) fn lock_file(self, name: &str) -> io::Result<Option<FileLock>> {
-        let flags = OFlags::RDWR | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-        loop {
-            let file = rustix::fs::openat(&self.0, name, flags, Mode::RUSR | Mode::WUSR)?;
-            match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
-                Err(rustix::io::Errno::WOULDBLOCK) => return Ok(None),
-                other => other?,
-            }
-            // Who had the lock before may have removed the file in the meantime: then it locks nothing.
-            if self.has(name, &file) {
-                return Ok(Some(FileLock { directory: self, name: name.to_owned(), file }));
-            }
-        }
-    }
-
-    /// Whether `file` is what is called `name` now.
-    #[cfg(feature = "http")]
-    fn has(&self, name: &str, file: &OwnedFd) -> bool {
-        let (file, named) = (rustix::fs::fstat(file), rustix::fs::statat(&self.0, name, AtFlags::SYMLINK_NOFOLLOW));
-        file.is_ok_and(|file| named.is_ok_and(|named| (named.st_dev, named.st_ino) == (file.st_dev, file.st_ino)))
-    }
-
     /// Puts a file of the given parts under `name`, all of it or nothing; a reader sees the old or the new one.
     ///
     /// # Errors
@@ -217,10 +164,10 @@ impl PrivateDir {
         let count = COUNTER.fetch_add(1, Ordering::Relaxed);
         let temporary = format!("{TEMPORARY}{}-{count}-{now:x}", getpid().as_raw_nonzero());
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let mut file = File::from(rustix::fs::openat(&self.0, &temporary, flags, Mode::RUSR | Mode::WUSR)?);
-        let written = parts.iter().try_for_each(|part| file.write_all(part));
-        let placed =
-            written.and_then(|()| rustix::fs::renameat(&self.0, &temporary, &self.0, name).map_err(io::Error::from));
+        let mut file = File::from(rustix::fs::openat(&self.open, &temporary, flags, self.readers.of_file())?);
+        let written = write_signals::held(|| parts.iter().try_for_each(|part| file.write_all(part)));
+        let placed = written
+            .and_then(|()| rustix::fs::renameat(&self.open, &temporary, &self.open, name).map_err(io::Error::from));
         if placed.is_err() {
             let _ = self.remove(&temporary);
         }
@@ -230,13 +177,13 @@ impl PrivateDir {
     /// Marks a file as used just now, if it was not lately. For what is kept longest; a failure has no effect.
     pub(crate) fn touch(&self, name: &str) {
         const LATELY: Duration = Duration::from_secs(60);
-        let used = rustix::fs::statat(&self.0, name, AtFlags::SYMLINK_NOFOLLOW).map(|stat| modified(&stat));
+        let used = rustix::fs::statat(&self.open, name, AtFlags::SYMLINK_NOFOLLOW).map(|stat| modified(&stat));
         if used.is_ok_and(|used| used.elapsed().is_ok_and(|age| age < LATELY)) {
             return;
         }
         let time = |tv_nsec| Timespec { tv_sec: 0, tv_nsec };
         let times = Timestamps { last_access: time(UTIME_OMIT), last_modification: time(UTIME_NOW) };
-        let _ = rustix::fs::utimensat(&self.0, name, &times, AtFlags::SYMLINK_NOFOLLOW);
+        let _ = rustix::fs::utimensat(&self.open, name, &times, AtFlags::SYMLINK_NOFOLLOW);
     }
 
     /// What is in the directory, in no order; names that are not UTF-8 are nothing of ours and are left out.
@@ -245,11 +192,11 @@ impl PrivateDir {
     /// It cannot be read.
     pub(crate) fn entries(&self) -> io::Result<Vec<Entry>> {
         let mut entries = Vec::new();
-        for entry in Dir::read_from(&self.0)? {
+        for entry in Dir::read_from(&self.open)? {
             let entry = entry?;
             let Ok(name) = entry.file_name().to_str() else { continue };
             // What has gone in the meantime is not there.
-            let Ok(stat) = rustix::fs::statat(&self.0, name, AtFlags::SYMLINK_NOFOLLOW) else { continue };
+            let Ok(stat) = rustix::fs::statat(&self.open, name, AtFlags::SYMLINK_NOFOLLOW) else { continue };
             if name != "." && name != ".." {
                 entries.push(Entry {
                     name: name.to_owned(),
@@ -267,7 +214,7 @@ impl PrivateDir {
     /// # Errors
     /// It cannot be removed.
     pub(crate) fn remove(&self, name: &str) -> io::Result<()> {
-        Ok(rustix::fs::unlinkat(&self.0, name, AtFlags::empty())?)
+        Ok(rustix::fs::unlinkat(&self.open, name, AtFlags::empty())?)
     }
 
     /// Removes an empty directory.
@@ -275,7 +222,7 @@ impl PrivateDir {
     /// # Errors
     /// It is not empty, or cannot be removed.
     pub(crate) fn remove_directory(&self, name: &str) -> io::Result<()> {
-        Ok(rustix::fs::unlinkat(&self.0, name, AtFlags::REMOVEDIR)?)
+        Ok(rustix::fs::unlinkat(&self.open, name, AtFlags::REMOVEDIR)?)
     }
 
     /// Makes a link called `name`, which holds `text`, in the place of one that holds another.
@@ -283,7 +230,7 @@ impl PrivateDir {
     /// # Errors
     /// It cannot be made.
     pub(crate) fn write_link(&self, name: &str, text: &str) -> io::Result<()> {
-        match rustix::fs::symlinkat(text, &self.0, name) {
+        match rustix::fs::symlinkat(text, &self.open, name) {
             Err(rustix::io::Errno::EXIST)
                 if self.read_link(name).is_ok_and(|held| held.as_bytes() == text.as_bytes()) =>
             {
@@ -291,7 +238,7 @@ impl PrivateDir {
             }
             Err(rustix::io::Errno::EXIST) => {
                 self.remove(name)?;
-                Ok(rustix::fs::symlinkat(text, &self.0, name)?)
+                Ok(rustix::fs::symlinkat(text, &self.open, name)?)
             }
             other => Ok(other?),
         }
@@ -302,23 +249,11 @@ impl PrivateDir {
     /// # Errors
     /// It is not there, or is no link.
     pub(crate) fn read_link(&self, name: &str) -> io::Result<CString> {
-        Ok(rustix::fs::readlinkat(&self.0, name, Vec::new())?)
+        Ok(rustix::fs::readlinkat(&self.open, name, Vec::new())?)
     }
 }
 
 const DIRECTORY: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
-
-/// Refuses what somebody else could change: of another user, or writable by the group or all.
-fn check_owner(what: &str, stat: &Stat) -> io::Result<()> {
-    let owner = stat.st_uid;
-    if owner != 0 && owner != geteuid().as_raw() {
-        return Err(io::Error::other(format!("{what} belongs to user {owner}")));
-    }
-    if stat.st_mode & 0o022 != 0 {
-        return Err(io::Error::other(format!("others can write to {what} (mode {:o})", stat.st_mode & 0o7777)));
-    }
-    Ok(())
-}
 
 fn modified(stat: &Stat) -> SystemTime {
     let seconds = u64::try_from(stat.st_mtime).unwrap_or(0);

@@ -3,7 +3,8 @@
 #[doc(hidden)]
 pub mod phases;
 
-use std::ffi::CString;
+use std::ffi::{CString, OsString};
+use std::fmt::Display;
 #[cfg(feature = "http")]
 use std::io;
 use std::path::{Path, PathBuf};
@@ -11,11 +12,15 @@ use std::time::{Duration, SystemTime};
 
 use crate::cache_dir;
 use crate::engine::{self, Backend, Machine, Made, Memories, Store, Stored};
-use crate::error;
+use crate::environment;
+use crate::error::{self, Excerpt, Message};
+use crate::first_use;
+use crate::loader;
 #[cfg(feature = "http")]
 use crate::loader::Downloads;
 use crate::log as sink;
 use crate::plugin;
+use crate::private_dir::Readers;
 
 /// Why something could not be done.
 #[derive(Debug)]
@@ -39,8 +44,42 @@ pub fn compilers() -> Vec<(&'static str, bool)> {
     engine::backends().map(|backend| (backend.name(), backend.is_built_in())).collect()
 }
 
+/// Has the library read the environment as it would be with `changes`, for programs that do not want to change their own. False if it
+/// has been read before, which the first use of the library does: nothing has changed then.
+#[must_use]
+pub fn set_environment<N: Into<OsString>, V: Into<OsString>>(changes: impl IntoIterator<Item = (N, V)>) -> bool {
+    environment::read_with(changes.into_iter().map(|(name, value)| (name.into(), value.into())))
+}
+
+/// Reads a file as the library reads modules: regular files only, up to `EXTISM_MAX_MODULE_BYTES`.
+///
+/// # Errors
+/// It cannot be read so.
+pub fn read(path: &Path) -> Result<Vec<u8>, Error> {
+    loader::read(path).map_err(failed)
+}
+
+/// All of a text that somebody else wrote, on one line, as the log has it: control characters are spelled out.
+#[must_use]
+pub fn one_line(text: impl Display) -> String {
+    error::one_line(text)
+}
+
+/// The beginning of such a text, as errors quote it.
+#[must_use]
+pub fn excerpt(text: impl Display) -> String {
+    Excerpt::of(text).to_string()
+}
+
+/// What another library says of input from outside: a few lines, each like an [`excerpt`].
+#[must_use]
+pub fn message(text: impl Display) -> String {
+    Message::of(text).to_string()
+}
+
 /// Shows what the library warns of on standard error.
 pub fn show_warnings() {
+    first_use::begin();
     // Cannot fail: standard error is open, or nobody sees it.
     let _ = sink::set(sink::Destination::Stderr, log::LevelFilter::Warn);
 }
@@ -113,13 +152,15 @@ impl Order {
         format!("{} ({})", self.machine.name(), features.join(" "))
     }
 
-    /// Compiles the modules of `input`, a module or a manifest, and keeps the code in `store`, if there is one.
+    /// Compiles the modules of `input`, a module or a manifest, and keeps the code in `store`, if there is one. That may be read
+    /// by others as far as the umask lets them, but for the store that the environment names.
     ///
     /// # Errors
     /// `input` is wrong, a module cannot be compiled, or its code cannot be kept.
     pub fn compile(&self, input: &[u8], store: Option<&Path>) -> Result<Vec<Compiled>, Error> {
         let store = match store {
-            Some(path) => Some(open(path, true)?),
+            Some(path) if Some(path) == cache_dir::path().as_deref() => Some(open(path, true, Readers::Owner)?),
+            Some(path) => Some(open(path, true, Readers::Umask)?),
             None => None,
         };
         let mut compiled = Vec::new();
@@ -140,8 +181,8 @@ impl Order {
     }
 }
 
-fn open(path: &Path, create: bool) -> Result<Store, Error> {
-    Store::open(path, create).map_err(|error| Error(format!("store `{}`: {error}", path.display())))
+fn open(path: &Path, create: bool, readers: Readers) -> Result<Store, Error> {
+    Store::open(path, create, readers).map_err(|error| Error(format!("store `{}`: {error}", path.display())))
 }
 
 /// A plugin to call.
@@ -227,7 +268,7 @@ impl Cache {
     /// # Errors
     /// It is not there, or others can write to it.
     pub fn open(path: &Path) -> Result<Self, Error> {
-        let code = open(path, false)?;
+        let code = open(path, false, Readers::Owner)?;
         #[cfg(feature = "http")]
         let downloads = Downloads::open_in(&code.root, path).map_err(failed)?;
         Ok(Self {

@@ -183,7 +183,10 @@ hosts() {
 
 install() {
     have "installation" pkg-config pkg-config readelf binutils "${CXX:-c++}" g++ || return
+    run "make install" one_test packaging/test-make-install.sh
     build
+    # The comparison runs what the official PDK has compiled.
+    "$make" --no-print-directory -C fixtures pdk >/dev/null || exit 1
     run "installation" one_test packaging/test-install.sh $dist $plugin
     run "comparison" one_test packaging/test-compare.sh $dist
     run "examples" one_test "$make" --no-print-directory example

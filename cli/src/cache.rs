@@ -6,7 +6,7 @@ use std::time::Duration;
 use clap::{Args, Subcommand};
 use extism::tool::{self, Cache, CacheEntry};
 
-use crate::{Outcome, exit, text};
+use crate::{Failure, Outcome, exit, text};
 
 #[derive(Args)]
 pub(crate) struct Arguments {
@@ -29,12 +29,12 @@ enum Command {
 
 pub(crate) fn run(arguments: &Arguments) -> Outcome {
     let store = arguments.store.clone().or_else(tool::default_store);
-    let store = store.ok_or("EXTISM_CACHE_DIR is empty: name a directory with --store")?;
+    let store = store.ok_or_else(|| Failure::usage("EXTISM_CACHE_DIR is empty: name a directory with --store"))?;
     if !store.exists() {
-        return text::print(format!("{} is not there: nothing is kept\n", store.display()).as_bytes(), 0);
+        return text::print(format!("{} is not there: nothing is kept\n", text::path(&store)).as_bytes(), 0);
     }
-    let cache = Cache::open(&store).map_err(|error| error.to_string())?;
-    let entries = cache.entries().map_err(|error| error.to_string())?;
+    let cache = Cache::open(&store)?;
+    let entries = cache.entries()?;
     match arguments.command {
         Command::List => text::print(list(&entries).as_bytes(), 0),
         Command::Verify => verify(&cache, &entries),
@@ -51,7 +51,7 @@ fn list(entries: &[CacheEntry]) -> String {
     let mut lines = String::new();
     for entry in entries {
         let age = entry.used().elapsed().unwrap_or_default();
-        lines += &format!("{:>9}  {:>8} ago  {}\n", text::bytes(entry.size()), ago(age), entry.path());
+        lines += &format!("{:>9}  {:>8} ago  {}\n", text::bytes(entry.size()), ago(age), tool::one_line(entry.path()));
     }
     lines + &total(entries) + "\n"
 }
@@ -69,7 +69,7 @@ fn verify(cache: &Cache, entries: &[CacheEntry]) -> Outcome {
     let mut bad = 0;
     for entry in entries {
         if let Err(error) = cache.verify(entry) {
-            eprintln!("{}: {error}", entry.path());
+            text::complain(&format!("{}: {error}", entry.path()));
             bad += 1;
         }
     }

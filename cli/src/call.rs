@@ -8,7 +8,7 @@ use clap::{Args, value_parser};
 use extism::tool::Plugin;
 use serde_json::{Map, Value, json};
 
-use crate::{Outcome, exit, plugin, text};
+use crate::{Failure, Outcome, exit, plugin, text};
 
 #[derive(Args)]
 pub(crate) struct Arguments {
@@ -67,16 +67,16 @@ pub(crate) fn run(arguments: &Arguments) -> Outcome {
         None if arguments.stdin => standard_input()?,
         None => Vec::new(),
     };
-    let mut plugin = Plugin::new(manifest.as_bytes(), arguments.wasi).map_err(|error| error.to_string())?;
+    let mut plugin = Plugin::new(manifest.as_bytes(), arguments.wasi)?;
     let times = arguments.times.unwrap_or(1);
     let mut durations = Vec::with_capacity(times as usize);
     for _ in 0..times {
         let start = Instant::now();
-        let (status, error) = plugin.call(&arguments.function, &input).map_err(|error| error.to_string())?;
+        let (status, error) = plugin.call(&arguments.function, &input)?;
         durations.push(start.elapsed());
         if status != 0 || error.is_some() {
             let error = error.unwrap_or_else(|| format!("`{}` returned {status}", arguments.function));
-            eprintln!("extism-wasmer: {error}");
+            text::complain(&error);
             return text::print(&plugin.output(), exit::FAILED);
         }
     }
@@ -86,14 +86,16 @@ pub(crate) fn run(arguments: &Arguments) -> Outcome {
     text::print(&plugin.output(), 0)
 }
 
+/// Standard input to its end, which has to come some time.
 fn standard_input() -> Result<Vec<u8>, String> {
+    const MAX: u64 = 1 << 30;
     let mut input = Vec::new();
-    io::stdin().read_to_end(&mut input).map_err(|error| format!("standard input: {error}"))?;
-    Ok(input)
+    io::stdin().take(MAX + 1).read_to_end(&mut input).map_err(|error| format!("standard input: {error}"))?;
+    if input.len() as u64 > MAX { Err(format!("standard input: more than {MAX} bytes")) } else { Ok(input) }
 }
 
 /// The plugin's manifest with what the options add to it.
-fn manifest(arguments: &Arguments) -> Result<String, String> {
+fn manifest(arguments: &Arguments) -> Result<String, Failure> {
     let mut manifest = plugin::manifest(&arguments.plugin)?;
     extend(&mut manifest, "config", &arguments.config)?;
     extend(&mut manifest, "allowed_paths", &arguments.allow_path)?;

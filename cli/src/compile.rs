@@ -7,7 +7,7 @@ use clap::Args;
 use extism::tool::{self, Order};
 use indicatif::{ProgressBar, ProgressStyle};
 
-use crate::{Outcome, exit, plugin, text};
+use crate::{Failure, Outcome, plugin, text};
 
 #[derive(Args)]
 pub(crate) struct Arguments {
@@ -38,40 +38,41 @@ pub(crate) struct Arguments {
 
 pub(crate) fn run(arguments: &Arguments) -> Outcome {
     let order = Order::new(&arguments.compiler, arguments.target.as_deref(), arguments.cpu.as_deref());
-    let order = order.map_err(|error| error.to_string())?.with_fuel(arguments.fuel);
+    let order = order.map_err(Failure::usage)?.with_fuel(arguments.fuel);
     let order = order.with_moving_memories(arguments.moving_memories);
     let store = arguments.store.clone().or_else(tool::default_store);
-    let store = store.ok_or("EXTISM_CACHE_DIR is empty: name a directory with --store")?;
+    let store = store.ok_or_else(|| Failure::usage("EXTISM_CACHE_DIR is empty: name a directory with --store"))?;
     let bar = progress(arguments.modules.len());
     let mut lines = String::new();
     let mut status = 0;
     for path in &arguments.modules {
-        bar.set_message(path.display().to_string());
-        let named = |error| format!("`{}`: {error}", path.display());
+        bar.set_message(text::path(path));
+        let named = |error| plugin::wrong(path, error);
         let compiled = plugin::read(path).and_then(|contents| order.compile(&contents, Some(&store)).map_err(named));
         match compiled {
             Ok(compiled) => compiled.iter().for_each(|compiled| lines += &line(path, compiled)),
             // The others are compiled all the same.
             Err(error) => {
-                bar.suspend(|| eprintln!("extism-wasmer: {error}"));
-                status = exit::CANNOT;
+                bar.suspend(|| text::complain(&error.text));
+                status = error.status;
             }
         }
         bar.inc(1);
     }
     bar.finish_and_clear();
     if !lines.is_empty() {
-        lines += &format!("for {}, in {}\n", order.machine(), store.display());
+        lines += &format!("for {}, in {}\n", order.machine(), text::path(&store));
     }
     text::print(lines.as_bytes(), status)
 }
 
 fn line(path: &std::path::Path, compiled: &tool::Compiled) -> String {
     let took = compiled.took.map_or_else(|| "was there".to_owned(), text::duration);
-    let module = if compiled.module == "main" { String::new() } else { format!(" ({})", compiled.module) };
+    let module =
+        if compiled.module == "main" { String::new() } else { format!(" ({})", tool::one_line(&compiled.module)) };
     let (size, compiler) = (text::bytes(compiled.size as u64), compiled.compiler);
     let memories = if compiled.memories_move { ", moving memories" } else { "" };
-    format!("{}  {}{module}  {compiler}{memories}  {size}  {took}\n", &compiled.sha256[..16], path.display())
+    format!("{}  {}{module}  {compiler}{memories}  {size}  {took}\n", &compiled.sha256[..16], text::path(path))
 }
 
 /// A progress bar on standard error, if that is a terminal and there is something to wait for.

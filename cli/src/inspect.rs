@@ -21,14 +21,13 @@ pub(crate) fn run(arguments: &Arguments) -> Outcome {
     let mut report = String::new();
     for path in &arguments.modules {
         let contents = plugin::read(path)?;
-        let failed = |error: &dyn std::fmt::Display| format!("`{}`: {error}", path.display());
         if !plugin::is_module(&contents) {
-            return Err(failed(&"not a module; inspect its modules one by one"));
+            return Err(plugin::wrong(path, "not a module; inspect its modules one by one"));
         }
-        let wasm = binary(&contents).map_err(|error| failed(&error))?;
-        let facts = Facts::of(&wasm).map_err(|error| failed(&error))?;
+        let wasm = binary(&contents).map_err(|error| plugin::wrong(path, error))?;
+        let facts = Facts::of(&wasm).map_err(|error| plugin::wrong(path, tool::message(error)))?;
         // Writing to a String cannot fail.
-        let _ = writeln!(report, "{}: {}", path.display(), text::bytes(contents.len() as u64));
+        let _ = writeln!(report, "{}: {}", text::path(path), text::bytes(contents.len() as u64));
         report += &facts.show();
         report += &compilers(&contents);
     }
@@ -36,7 +35,7 @@ pub(crate) fn run(arguments: &Arguments) -> Outcome {
 }
 
 fn binary(contents: &[u8]) -> Result<Cow<'_, [u8]>, String> {
-    wat::parse_bytes(contents).map_err(|error| error.to_string())
+    wat::parse_bytes(contents).map_err(tool::message)
 }
 
 /// What is in a module.
@@ -135,13 +134,14 @@ impl Facts {
             lines += &format!("  memory {place}    {} pages of 64 KiB, {max}\n", memory.initial);
         }
         for (module, name, kind) in &self.imports {
+            let [module, name] = [module, name].map(tool::one_line);
             lines += &format!("  import      {module}::{name} {kind}\n");
         }
         for (name, kind) in &self.exports {
-            lines += &format!("  export      {name} {kind}\n");
+            lines += &format!("  export      {} {kind}\n", tool::one_line(name));
         }
         for (name, size) in &self.custom {
-            lines += &format!("  custom      {name}, {}\n", text::bytes(*size as u64));
+            lines += &format!("  custom      {}, {}\n", tool::one_line(name), text::bytes(*size as u64));
         }
         lines
     }
@@ -178,6 +178,6 @@ fn compile(name: &str, contents: &[u8]) -> String {
             format!("yes, {} in {took}", text::bytes(compiled.size as u64))
         }
         Ok([]) => "no".to_owned(),
-        Err(error) => format!("no: {}", error.to_string().replace('\n', " ")),
+        Err(error) => format!("no: {}", tool::excerpt(error.to_string().replace('\n', " "))),
     }
 }

@@ -7,6 +7,7 @@ mod inspect;
 mod plugin;
 mod text;
 
+use std::fmt::Display;
 use std::process::ExitCode;
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
@@ -15,12 +16,39 @@ use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 mod exit {
     /// A plugin's function, or a check, failed.
     pub(crate) const FAILED: u8 = 1;
-    /// Something could not be read, made or written. Wrong usage is 2, as clap has it.
+    /// The program was used wrongly; clap ends with the same.
+    pub(crate) const USAGE: u8 = 2;
+    /// Something could not be read, made or written.
     pub(crate) const CANNOT: u8 = 3;
 }
 
-/// What a command came to: its exit status, or what went wrong before there was one.
-type Outcome = Result<u8, String>;
+/// What a command came to: its exit status, or why it could not be done.
+type Outcome = Result<u8, Failure>;
+
+/// Why a command could not be done.
+struct Failure {
+    status: u8,
+    text: String,
+}
+
+impl Failure {
+    /// The value of an option is wrong.
+    fn usage(error: impl Display) -> Self {
+        Self { status: exit::USAGE, text: error.to_string() }
+    }
+}
+
+impl From<String> for Failure {
+    fn from(text: String) -> Self {
+        Self { status: exit::CANNOT, text }
+    }
+}
+
+impl From<extism::tool::Error> for Failure {
+    fn from(error: extism::tool::Error) -> Self {
+        error.to_string().into()
+    }
+}
 
 #[derive(Parser)]
 #[command(
@@ -63,9 +91,9 @@ fn main() -> ExitCode {
     };
     match outcome {
         Ok(status) => ExitCode::from(status),
-        Err(error) => {
-            eprintln!("extism-wasmer: {error}");
-            ExitCode::from(exit::CANNOT)
+        Err(Failure { status, text }) => {
+            text::complain(&text);
+            ExitCode::from(status)
         }
     }
 }

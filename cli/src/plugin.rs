@@ -1,13 +1,26 @@
 //! What users give as a plugin: a module or a manifest in a file.
 
-use std::fs;
 use std::path::Path;
 
+use extism::tool;
 use serde_json::{Map, Value, json};
 
-/// The contents of a file.
-pub(crate) fn read(path: &Path) -> Result<Vec<u8>, String> {
-    fs::read(path).map_err(|error| format!("`{}`: {error}", path.display()))
+use crate::{Failure, text};
+
+/// What is said of a file that nobody can read as a plugin.
+const NEITHER: &str = "neither a module nor a manifest";
+
+/// The contents of a file, read as the library reads modules.
+pub(crate) fn read(path: &Path) -> Result<Vec<u8>, Failure> {
+    let contents = tool::read(path)?;
+    // No text begins like that, and no module but with its magic number.
+    let is_text = !contents.starts_with(b"\0");
+    if is_text || is_module(&contents) { Ok(contents) } else { Err(wrong(path, NEITHER)) }
+}
+
+/// What is wrong with a file.
+pub(crate) fn wrong(path: &Path, what: impl std::fmt::Display) -> Failure {
+    format!("`{}`: {what}", text::path(path)).into()
 }
 
 /// True for a module in binary or text, which are no manifests.
@@ -17,19 +30,25 @@ pub(crate) fn is_module(contents: &[u8]) -> bool {
 }
 
 /// The manifest at `path`, or one around the module there.
-pub(crate) fn manifest(path: &Path) -> Result<Map<String, Value>, String> {
+pub(crate) fn manifest(path: &Path) -> Result<Map<String, Value>, Failure> {
     let contents = read(path)?;
     if is_module(&contents) {
-        let path = path.to_str().ok_or_else(|| format!("`{}`: the name is not UTF-8", path.display()))?;
+        let path = path.to_str().ok_or_else(|| wrong(path, "the name is not UTF-8"))?;
         let manifest = json!({"wasm": [{"path": path}]});
         return Ok(manifest.as_object().cloned().unwrap_or_default());
     }
-    let wrong = |error: &dyn std::fmt::Display| format!("`{}`: {error}", path.display());
-    let text = String::from_utf8(contents).map_err(|_| wrong(&"neither a module nor a manifest"))?;
+    let text = String::from_utf8(contents).map_err(|_| wrong(path, NEITHER))?;
     let value = if text.trim_start().starts_with('{') {
-        serde_json::from_str(&text).map_err(|error| wrong(&error))?
+        serde_json::from_str(&text).map_err(|error| wrong(path, tool::excerpt(error)))?
     } else {
-        toml::from_str::<Value>(&text).map_err(|error| wrong(&error))?
+        toml::from_str::<Value>(&text).map_err(|error| wrong(path, not_toml(&text, &error)))?
     };
-    value.as_object().cloned().ok_or_else(|| wrong(&"neither a module nor a manifest"))
+    value.as_object().cloned().ok_or_else(|| wrong(path, NEITHER))
+}
+
+/// What is wrong with a manifest in TOML, on one line: the error itself quotes lines of the text, however long they are.
+fn not_toml(text: &str, error: &toml::de::Error) -> String {
+    let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
+    let line = 1 + before.bytes().filter(|byte| *byte == b'\n').count();
+    format!("line {line}: {}", tool::excerpt(error.message()))
 }

@@ -1,7 +1,10 @@
 //! Numbers as people read them, and writing that survives a closed pipe.
 
 use std::io::{self, Write};
+use std::path::Path;
 use std::time::Duration;
+
+use extism::tool;
 
 use crate::Outcome;
 
@@ -25,19 +28,40 @@ pub(crate) fn duration(duration: Duration) -> String {
     }
 }
 
+/// A path as it is shown: whoever has named the file does not drive the terminal.
+pub(crate) fn path(path: &Path) -> String {
+    tool::one_line(path.display())
+}
+
+/// Says on standard error what went wrong. Lines after the first are indented, so that they are not taken for others of this program.
+pub(crate) fn complain(error: &str) {
+    eprintln!("extism-wasmer: {}", lines(error));
+}
+
+fn lines(text: &str) -> String {
+    let lines: Vec<_> = text.trim_end().split('\n').map(tool::one_line).collect();
+    lines.join("\n  ")
+}
+
 /// Writes to standard output. A reader that has gone has read enough.
 pub(crate) fn print(text: &[u8], status: u8) -> Outcome {
     let mut stdout = io::stdout().lock();
     match stdout.write_all(text).and_then(|()| stdout.flush()) {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(format!("standard output: {error}")),
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(format!("standard output: {error}").into()),
         _ => Ok(status),
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{bytes, duration};
+    use super::{bytes, duration, lines};
     use std::time::Duration;
+
+    #[test]
+    fn errors_do_not_drive_the_terminal() {
+        assert_eq!(lines("one"), "one");
+        assert_eq!(lines("one\n\n\u{1b}[2Jtwo\rthree\n"), "one\n  \n  \\u{1b}[2Jtwo\\rthree");
+    }
 
     #[test]
     fn numbers() {

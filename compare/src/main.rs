@@ -46,23 +46,38 @@ struct Arguments {
 }
 
 fn main() -> ExitCode {
-    match run(&Arguments::parse()) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("compare: {error}");
-            ExitCode::FAILURE
-        }
+    let (status, error) = match run(&Arguments::parse()) {
+        Ok(()) => return ExitCode::SUCCESS,
+        Err(Failure::Usage(error)) => (2, error),
+        Err(Failure::Other(error)) => (1, error),
+    };
+    eprintln!("compare: {error}");
+    ExitCode::from(status)
+}
+
+/// Why there is no comparison. The results of the last one stay.
+enum Failure {
+    /// An option names what there is not.
+    Usage(String),
+    Other(String),
+}
+
+impl From<String> for Failure {
+    fn from(error: String) -> Self {
+        Self::Other(error)
     }
 }
 
-fn run(arguments: &Arguments) -> Result<(), String> {
+fn run(arguments: &Arguments) -> Result<(), Failure> {
+    known("--workload", &arguments.workload, WORKLOADS.iter().map(|workload| workload.name))?;
     let mut libraries = library::built(&arguments.libraries)?;
+    known("--only", &arguments.only, libraries.iter().map(|library| library.name.as_str()))?;
     libraries.retain(|library| begins(&library.name, &arguments.only));
     for (path, number) in arguments.peer.iter().zip(1..) {
         libraries.push(Library::peer(path, number)?);
     }
     if libraries.is_empty() {
-        return Err(format!("no libraries in {}: run `make compare`", arguments.libraries.display()));
+        return Err(format!("no libraries in {}: run `make compare`", arguments.libraries.display()).into());
     }
     let workloads: Vec<_> = WORKLOADS.iter().filter(|workload| begins(workload.name, &arguments.workload)).collect();
     let bench = Bench::new(&arguments.libraries, arguments.seconds, &libraries)?;
@@ -78,6 +93,16 @@ fn run(arguments: &Arguments) -> Result<(), String> {
     }
     println!("\n{} and {} have the figures.", to("compare.json").display(), to("compare.html").display());
     Ok(())
+}
+
+/// Whether each of `wanted` is how one of `names` begins; nothing that is asked for is left out without a word.
+fn known<'a>(option: &str, wanted: &[String], names: impl Iterator<Item = &'a str>) -> Result<(), Failure> {
+    let names: Vec<_> = names.collect();
+    let unknown = wanted.iter().find(|wanted| !names.iter().any(|name| name.starts_with(wanted.as_str())));
+    unknown.map_or(Ok(()), |unknown| {
+        let list = names.join("\n  ");
+        Err(Failure::Usage(format!("{option} `{unknown}`: none begins like that; there are\n  {list}")))
+    })
 }
 
 /// Whether `name` begins like one of `wanted`, or nothing is.

@@ -14,7 +14,8 @@ int main(void)
         size_t length = extism_plugin_output_length(ctx, plugin);
         printf("%.*s\n", (int)length, (const char *)extism_plugin_output_data(ctx, plugin));
     } else {
-        fprintf(stderr, "%s\n", extism_error(ctx, plugin));
+        const char *error = extism_error(ctx, plugin);
+        fprintf(stderr, "%s\n", error ? error : "the plugin failed and did not say why");
     }
     extism_context_free(ctx);
     return rc != 0;

@@ -48,10 +48,8 @@ enum Entry {
 /// Makes the store, once with undamaged code.
 fn fill() {
     let store = std::env::temp_dir().join(format!("extism-fuzz-artifacts-{}", std::process::id()));
-    environment::isolate();
-    environment::set("EXTISM_CACHE_DIR", &store);
     // What is in the store is read from there each time.
-    environment::set("EXTISM_CACHE_MEMORY_BYTES", "0");
+    environment::isolate(&[("EXTISM_CACHE_DIR", store.clone().into()), ("EXTISM_CACHE_MEMORY_BYTES", "0".into())]);
     check();
     let mut whole = Vec::new();
     collect(&store, &store, &mut whole).expect("the store can be read");

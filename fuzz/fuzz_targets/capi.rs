@@ -25,7 +25,7 @@ use libfuzzer_sys::fuzz_target;
 
 use host::{Answer, CancelHandle, Context, Plugin, choose_compiler, manifest};
 
-fuzz_target!(init: environment::isolate(), |steps: Steps| {
+fuzz_target!(init: environment::isolate(&[]), |steps: Steps| {
     let null = Caller { context: Context(ptr::null_mut()), is_there: false, plugins: BTreeMap::new() };
     let never = Caller { context: Context(ptr::without_provenance_mut(0x1230)), is_there: false, plugins: BTreeMap::new() };
     let mut callers = vec![null, never, Caller::new()];

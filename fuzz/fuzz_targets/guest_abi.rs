@@ -116,7 +116,7 @@ struct Program {
     is_called: bool,
 }
 
-fuzz_target!(init: environment::isolate(), |program: Program| {
+fuzz_target!(init: environment::isolate(&[]), |program: Program| {
     let context = Context::new();
     let plugin = context.plugin(program.manifest());
     let answers: Vec<_> =

@@ -53,9 +53,8 @@ fuzz_target!(init: isolate(), |document: Document| {
 });
 
 fn isolate() {
-    environment::isolate();
     // For start functions without an end.
-    environment::set("EXTISM_TIMEOUT_MS", "1000");
+    environment::isolate(&[("EXTISM_TIMEOUT_MS", "1000".into())]);
 }
 
 /// Modules of every kind, those that need each other too.

@@ -25,7 +25,7 @@ fuzz_target!(init: begin(), |module: Module| {
 });
 
 fn begin() {
-    environment::isolate();
+    environment::isolate(&[]);
     let compilers: Vec<_> = Compiler::ALL.into_iter().filter(Compiler::is_built_in).map(Compiler::name).collect();
     eprintln!("Compilers: {}", compilers.join(", "));
     let can_skip = std::env::var_os("NO_SKIP").is_none();

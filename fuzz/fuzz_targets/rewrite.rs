@@ -18,6 +18,6 @@ use libfuzzer_sys::fuzz_target;
 
 use module::Module;
 
-fuzz_target!(init: environment::isolate(), |module: Module| {
+fuzz_target!(init: environment::isolate(&[]), |module: Module| {
     let _ = generated::compare(&module.0);
 });

@@ -5,6 +5,8 @@ use std::thread;
 
 use rustix::process::{Resource, getrlimit};
 
+use crate::environment;
+
 /// How a plugin's memories are made. Its code is compiled for one of these.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Memories {
@@ -39,7 +41,8 @@ pub(super) fn is_small() -> bool {
 pub(super) fn compiling_threads() -> NonZero<usize> {
     /// In bytes: a quarter of the limit is for threads.
     const SHARE: u64 = 4 * (130 << 20);
-    let all = thread::available_parallelism().unwrap_or(NonZero::<usize>::MIN);
+    let given = environment::text("RAYON_NUM_THREADS").and_then(|given| given.parse().ok());
+    let all = given.or_else(|| thread::available_parallelism().ok()).unwrap_or(NonZero::<usize>::MIN);
     let fit = limit().map_or(usize::MAX, |limit| usize::try_from(limit / SHARE).unwrap_or(usize::MAX));
     all.min(NonZero::new(fit).unwrap_or(NonZero::<usize>::MIN))
 }

@@ -1,7 +1,6 @@
 //! The compilers, and who decides which of them makes a plugin's code: the manifest, else the program
 //! (`extism_compiler_set`), else `EXTISM_COMPILER`, else the order of [`BACKENDS`].
 
-use std::env;
 use std::ffi::CStr;
 
 use parking_lot::RwLock;
@@ -9,6 +8,7 @@ use parking_lot::RwLock;
 use super::address_space::Memories;
 use super::moving_memory::DYNAMIC_GUARD;
 use super::{Error, cranelift, llvm, singlepass};
+use crate::environment;
 
 /// A compiler, built in or not: its code may be there where it is not.
 #[derive(Debug)]
@@ -111,9 +111,9 @@ pub(crate) fn select(wanted: Option<&str>) -> Result<Option<&'static Backend>, E
     if let Some(chosen) = *CHOSEN.read() {
         return Ok(Some(chosen));
     }
-    match env::var_os("EXTISM_COMPILER") {
-        Some(name) if !name.is_empty() => named("EXTISM_COMPILER", &name.to_string_lossy()).map(Some),
-        _ => Ok(BACKENDS.iter().find(|backend| backend.is_built_in())),
+    match environment::COMPILER.value() {
+        Some(name) => named("EXTISM_COMPILER", name).map(Some),
+        None => Ok(BACKENDS.iter().find(|backend| backend.is_built_in())),
     }
 }
 

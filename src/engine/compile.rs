@@ -50,12 +50,25 @@ fn with_threads<T: Send>(work: impl FnOnce() -> T + Send) -> Result<T, String> {
     let one = thread::Builder::new().spawn(|| ()).map_err(|error| error.to_string())?;
     let _ = one.join();
     let process = std::process::id();
-    if *OWNER.get_or_init(|| process) == process && !address_space::is_small() {
+    // Their number is given, as rayon would look for it in the environment.
+    let threads = || rayon::ThreadPoolBuilder::new().num_threads(address_space::compiling_threads().get());
+    let owner = OWNER.get_or_init(|| {
+        // Fails where a host in Rust has threads of rayon's already: then those are used.
+        let _ = threads().build_global();
+        process
+    });
+    if *owner == process && !address_space::is_small() {
         return Ok(work());
     }
-    let threads = address_space::compiling_threads().get();
-    let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
-    Ok(pool.map_err(|error| error.to_string())?.install(work))
+    Ok(threads().build().map_err(|error| error.to_string())?.install(work))
+}
+
+/// Has the standard library read what it keeps of the environment for all threads, `RUST_MIN_STACK`. It does so when it makes the
+/// first thread without a size of its own for the stack, such as those that compile. No thread is left of it.
+pub(crate) fn begin() {
+    if let Ok(thread) = thread::Builder::new().name("extism-first".to_owned()).spawn(|| ()) {
+        let _ = thread.join();
+    }
 }
 
 /// An engine that compiles with the backend, for the proposals that are safe to offer.

@@ -44,6 +44,8 @@ pub(crate) use allowance::Allowance;
 pub(crate) use backend::{Backend, choose, find, select};
 #[cfg(feature = "compiler")]
 pub(crate) use backend::{backends, named};
+#[cfg(feature = "compiler")]
+pub(crate) use compile::begin;
 use image::Data;
 pub(crate) use limits::{Limits, Tables};
 pub(crate) use machine::Machine;
@@ -126,7 +128,7 @@ pub(crate) enum Error {
 pub(crate) struct NoCode {
     module: String,
     store: String,
-    /// What there is instead, if there is something.
+    /// What there is instead, or what is wrong with that, if there is something.
     misfit: String,
     sha256: String,
     backends: String,
@@ -213,15 +215,15 @@ fn load_unshared<E: From<Error>>(
     preparation: &Preparation<'_, E>,
 ) -> Result<CompiledPlugin, E> {
     let store = Store::of_environment(cfg!(feature = "compiler"));
-    let identities: Vec<_> =
-        inputs.iter().map(|input| request::identify(input, store.as_ref())).collect::<Result<_, _>>()?;
+    let usable = store.as_ref().ok();
+    let identities: Vec<_> = inputs.iter().map(|input| request::identify(input, usable)).collect::<Result<_, _>>()?;
     let mut missing = None;
     // Without a compiler, the first is taken that all modules have code of; one that is built in always has it.
     let backends = backend.map_or_else(backend::by_speed, |backend| vec![backend]);
     for (memories, backend) in
         memories.iter().flat_map(|memories| backends.iter().map(move |backend| (*memories, *backend)))
     {
-        let request = Request::new(backend, memories, inputs, preparation, store.as_ref(), Machine::host());
+        let request = Request::new(backend, memories, inputs, preparation, usable, Machine::host());
         match request.plugin(inputs, &identities, preparation) {
             Ok(plugin) => return Ok(plugin),
             Err(Failure::Missing(index)) => missing = missing.or(Some((index, request))),
@@ -229,5 +231,5 @@ fn load_unshared<E: From<Error>>(
         }
     }
     let Some((index, request)) = missing else { return Err(Error::NoCompiler.into()) };
-    Err(request.no_code(backend, &inputs[index], &identities[index]).into())
+    Err(request.no_code(backend, &inputs[index], &identities[index], store.as_ref()).into())
 }

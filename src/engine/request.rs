@@ -12,7 +12,7 @@ use super::image::Data;
 use super::machine::Machine;
 use super::store::{self, Identity, Store, Wanted};
 use super::{Backend, CompiledPlugin, Error, Input, NoCode, Preparation, make};
-use crate::cache_dir;
+use crate::cache_dir::Unusable;
 use crate::interrupt::Code;
 
 /// What is known of a module without compiling it. What costs time is found out only where it is needed.
@@ -103,22 +103,31 @@ impl<'a> Request<'a> {
         Some((module, size))
     }
 
-    pub(super) fn no_code(&self, asked: Option<&Backend>, input: &Input<'_>, identity: &Identity) -> Error {
+    /// The error where nobody has the code of `input`, neither the `store` nor, for want of one, a compiler.
+    pub(super) fn no_code(
+        &self,
+        asked: Option<&Backend>,
+        input: &Input<'_>,
+        identity: &Identity,
+        store: Result<&Store, &Unusable>,
+    ) -> Error {
         let sha256 = identity.sha256.or_else(|| input.sha256().ok().flatten());
-        let misfit = sha256.and_then(|sha256| self.store?.misfit(sha256));
+        let misfit = sha256.and_then(|sha256| store.ok()?.misfit(sha256));
         let compiler = asked.map_or_else(String::new, |backend| format!("--compiler {} ", backend.name()));
         let fuel = if self.fuel { "--fuel " } else { "" };
         let memories = if self.memories == Memories::Moving { "--moving-memories " } else { "" };
         let missing = NoCode {
             module: input.name.to_owned(),
-            store: match (self.store, cache_dir::path()) {
-                (Some(store), _) => format!("`{}`", store.path.display()),
-                (None, Some(path)) => {
-                    format!("a store: `{}` cannot be used, a warning in the log says why", path.display())
-                }
-                (None, None) => "a store, for there is none (EXTISM_CACHE_DIR)".to_owned(),
+            store: match store {
+                Ok(store) => format!("`{}`", store.path.display()),
+                Err(nowhere @ Unusable::Nowhere) => format!("a store, for {nowhere}"),
+                Err(refused @ Unusable::Refused { .. }) => format!("a store: {refused}"),
             },
-            misfit: misfit.map_or_else(String::new, |name| format!(", which has {name} for it")),
+            misfit: match (store.ok().and_then(Store::obstacle), misfit) {
+                (Some(obstacle), _) => format!(": {obstacle}"),
+                (None, Some(name)) => format!(", which has {name} for it"),
+                (None, None) => String::new(),
+            },
             sha256: sha256.map_or_else(String::new, |sha256| sha256.to_string()),
             backends: asked.map_or("any compiler", Backend::name).to_owned(),
             options: format!("{compiler}{fuel}{memories}--target {} ", self.machine.triple()),

@@ -7,13 +7,13 @@
 
 use std::cell::RefCell;
 use std::collections::HashMap;
-use std::env;
 use std::sync::{Arc, LazyLock, Weak};
 
 use parking_lot::{Mutex, ReentrantMutex};
 
 use super::{CompiledPlugin, Error, Input, Memories};
 use crate::digest::Digest;
+use crate::environment;
 use crate::module_bytes::ModuleBytes;
 
 /// How many entries there may be.
@@ -210,11 +210,9 @@ impl Table {
     }
 }
 
-/// How much memory the entries may hold: 64 MiB unless the environment says otherwise.
+/// How much memory the entries may hold, in bytes.
 fn max_bytes() -> usize {
-    const DEFAULT: usize = 64 << 20;
-    let given = env::var("EXTISM_CACHE_MEMORY_BYTES").ok();
-    given.and_then(|given| given.trim().parse().ok()).unwrap_or(DEFAULT)
+    usize::try_from(environment::CACHE_MEMORY_BYTES.value()).unwrap_or(usize::MAX)
 }
 
 #[cfg(test)]

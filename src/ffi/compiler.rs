@@ -6,6 +6,7 @@ use std::ptr;
 use super::arg;
 use super::guard::guard;
 use crate::engine;
+use crate::first_use;
 
 /// What a library answers that has no compiler, as long as nobody asks for the code of a certain one.
 const HEADLESS: &CStr = c"headless";
@@ -23,6 +24,7 @@ const HEADLESS: &CStr = c"headless";
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn extism_compiler_set(name: *const c_char) -> bool {
     guard(false, || {
+        first_use::begin();
         let chosen = if name.is_null() {
             None
         } else {
@@ -42,10 +44,13 @@ pub unsafe extern "C" fn extism_compiler_set(name: *const c_char) -> bool {
 ///         chosen; NULL if `EXTISM_COMPILER` names one that is not there, which is also the error of the next plugin.
 #[unsafe(no_mangle)]
 pub extern "C" fn extism_compiler() -> *const c_char {
-    guard(ptr::null(), || match engine::select(None) {
-        Ok(Some(backend)) => backend.c_name().as_ptr(),
-        Ok(None) => HEADLESS.as_ptr(),
-        Err(_) => ptr::null(),
+    guard(ptr::null(), || {
+        first_use::begin();
+        match engine::select(None) {
+            Ok(Some(backend)) => backend.c_name().as_ptr(),
+            Ok(None) => HEADLESS.as_ptr(),
+            Err(_) => ptr::null(),
+        }
     })
 }
 
@@ -59,6 +64,7 @@ pub extern "C" fn extism_compiler() -> *const c_char {
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn extism_compiler_available(name: *const c_char) -> bool {
     guard(false, || {
+        first_use::begin();
         if name.is_null() {
             return false;
         }

@@ -9,6 +9,7 @@ use super::guard::{guard, with_context};
 use super::thread_end::{self, Use};
 use super::token;
 use crate::context::Context;
+use crate::first_use;
 use crate::recent::{Recent, with_recent};
 
 /// A set of plugins. Made by `extism_context_new`, freed by `extism_context_free`; its contents are private.
@@ -37,10 +38,14 @@ pub(super) fn with<T>(token: *const ExtismContext, work: impl FnOnce(&Context) -
 
 /// Makes a context without plugins.
 ///
+/// The first call of this function, `extism_log_file` or one of those about compilers reads the environment; variables that are set
+/// later have no effect.
+///
 /// @return The context, to be freed with `extism_context_free`. NULL if something inside the library fails that must not.
 #[unsafe(no_mangle)]
 pub extern "C" fn extism_context_new() -> *mut ExtismContext {
     guard(std::ptr::null_mut(), || {
+        first_use::begin();
         let token = token::take();
         CONTEXTS.write().insert(token, Arc::default());
         std::ptr::without_provenance_mut(token)

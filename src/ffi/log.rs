@@ -6,6 +6,7 @@ use log::LevelFilter;
 
 use super::arg;
 use super::guard::guard;
+use crate::first_use;
 use crate::log::{self as sink, Destination};
 
 /// The version as C text.
@@ -29,6 +30,7 @@ const VERSION: &std::ffi::CStr =
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn extism_log_file(filename: *const c_char, log_level: *const c_char) -> bool {
     guard(false, || {
+        first_use::begin();
         let filename = if filename.is_null() {
             Ok("stderr")
         } else {

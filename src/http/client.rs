@@ -5,6 +5,7 @@ use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use ureq::Agent;
+use ureq::config::Config;
 use ureq::unversioned::transport::{ConnectionDetails, Connector, DefaultConnector, Transport};
 
 use super::guard::Guard;
@@ -82,6 +83,29 @@ impl Client {
     }
 }
 
+/// What all agents are made with. Made at the first use of the library: `ureq` looks for proxies in the environment when it is, which
+/// are not used.
+static CONFIG: LazyLock<Config> = LazyLock::new(|| {
+    Agent::config_builder()
+        .user_agent(concat!("extism-wasmer/", env!("CARGO_PKG_VERSION")))
+        .proxy(None)
+        .max_redirects(0)
+        .max_redirects_will_error(false)
+        .http_status_as_error(false)
+        .allow_non_standard_methods(true)
+        .max_idle_connections(0)
+        .timeout_resolve(Some(CONNECT))
+        .timeout_connect(Some(CONNECT))
+        .timeout_per_read(Some(STALL))
+        .timeout_per_write(Some(STALL))
+        .build()
+});
+
+/// See [`CONFIG`].
+pub(crate) fn begin() {
+    LazyLock::force(&CONFIG);
+}
+
 /// The one that all agents have, with what it keeps for TLS.
 #[derive(Debug)]
 struct SharedConnector;
@@ -96,18 +120,5 @@ impl Connector for SharedConnector {
 }
 
 fn agent(resolver: Guard) -> Agent {
-    let config = Agent::config_builder()
-        .user_agent(concat!("extism-wasmer/", env!("CARGO_PKG_VERSION")))
-        .proxy(None)
-        .max_redirects(0)
-        .max_redirects_will_error(false)
-        .http_status_as_error(false)
-        .allow_non_standard_methods(true)
-        .max_idle_connections(0)
-        .timeout_resolve(Some(CONNECT))
-        .timeout_connect(Some(CONNECT))
-        .timeout_per_read(Some(STALL))
-        .timeout_per_write(Some(STALL))
-        .build();
-    Agent::with_parts(config, SharedConnector, resolver)
+    Agent::with_parts(CONFIG.clone(), SharedConnector, resolver)
 }

@@ -10,7 +10,7 @@ use ureq::unversioned::resolver::{ResolvedSocketAddrs, Resolver};
 use ureq::unversioned::transport::NextTimeout;
 
 use super::address::is_link_local;
-use super::{OneWaiting, Waiting};
+use super::{OneWaiting, STACK, Waiting};
 
 /// Finds addresses, and keeps only those that may be connected to.
 #[derive(Debug)]
@@ -65,7 +65,7 @@ fn look_up(uri: &Uri, timeout: NextTimeout, waiting: OneWaiting) -> Result<Vec<S
         // Nobody is there any more if it took too long.
         let _ = sender.send(found);
     };
-    thread::Builder::new().name("extism-dns".to_owned()).spawn(look)?;
+    thread::Builder::new().name("extism-dns".to_owned()).stack_size(STACK).spawn(look)?;
     match receiver.recv_timeout(*timeout.after) {
         Ok(found) => Ok(found?),
         Err(_) => Err(ureq::Error::Timeout(timeout.reason)),

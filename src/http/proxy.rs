@@ -1,21 +1,20 @@
 //! Proxies, as the environment names them: the convention of curl and most other programs.
 
-use std::env;
-
 use ureq::{Proxy, ProxyProtocol};
 use url::{Host, Url};
 
 use super::{Error, shown};
+use crate::environment;
 
 /// The proxy for requests to `url`, if there is one.
 ///
 /// # Errors
 /// The environment names one that cannot be used.
 pub(super) fn of(url: &Url) -> Result<Option<Proxy>, Error> {
-    choose(url, |name| env::var(name).ok().filter(|value| !value.is_empty()))
+    choose(url, |name| environment::text(name).filter(|value| !value.is_empty()))
 }
 
-fn choose(url: &Url, variable: impl Fn(&str) -> Option<String>) -> Result<Option<Proxy>, Error> {
+fn choose<'a>(url: &Url, variable: impl Fn(&str) -> Option<&'a str>) -> Result<Option<Proxy>, Error> {
     let is_https = url.scheme() == "https";
     // In a CGI program, HTTP_PROXY is a header of whoever sent the request, which is no proxy: CVE-2016-5385.
     let is_cgi = variable("REQUEST_METHOD").is_some();
@@ -29,8 +28,8 @@ fn choose(url: &Url, variable: impl Fn(&str) -> Option<String>) -> Result<Option
     if exceptions.split(',').any(|exception| is_exception(exception.trim(), url)) {
         return Ok(None);
     }
-    let unusable = || Error::Proxy { name, value: shown(&value) };
-    let proxy = Proxy::new(&value).map_err(|_| unusable())?;
+    let unusable = || Error::Proxy { name, value: shown(value) };
+    let proxy = Proxy::new(value).map_err(|_| unusable())?;
     match proxy.protocol() {
         ProxyProtocol::Http | ProxyProtocol::Https => Ok(Some(proxy)),
         _ => Err(unusable()),
@@ -66,8 +65,7 @@ mod tests {
 
     /// Which proxy is taken, or the error.
     fn proxy(url: &str, variables: &[(&str, &str)]) -> Result<String, String> {
-        let variable =
-            |name: &str| variables.iter().find(|(other, _)| *other == name).map(|(_, value)| (*value).to_owned());
+        let variable = |name: &str| variables.iter().find(|(other, _)| *other == name).map(|(_, value)| *value);
         let chosen = choose(&Url::parse(url).expect(url), variable).map_err(|error| error.to_string())?;
         Ok(chosen.map_or_else(String::new, |proxy| proxy.host().to_owned()))
     }

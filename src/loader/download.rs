@@ -3,7 +3,6 @@
 
 mod kept;
 
-use std::env;
 use std::sync::{Arc, LazyLock};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -13,6 +12,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::Error;
 use crate::digest::Digest;
+use crate::environment;
 use crate::http::{self, Client, Host, Permission, Request, Response, Rules, Url, Waiting};
 use crate::log as sink;
 use crate::manifest::Remote;
@@ -198,7 +198,7 @@ fn offline(request: &Request<'_>) -> Error {
 }
 
 fn is_offline() -> bool {
-    env::var_os("EXTISM_OFFLINE").is_some_and(|value| !value.is_empty() && value != "0")
+    environment::OFFLINE.value()
 }
 
 /// Since 1970.

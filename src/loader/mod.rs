@@ -9,6 +9,8 @@ mod file;
 
 #[cfg(feature = "compiler")]
 use std::borrow::Cow;
+#[cfg(feature = "compiler")]
+use std::path::Path;
 use std::path::PathBuf;
 use std::time::Instant;
 
@@ -16,6 +18,7 @@ use thiserror::Error;
 
 use crate::contents::{self, Contents};
 use crate::digest::Digest;
+use crate::environment;
 #[cfg(feature = "http")]
 use crate::http;
 use crate::manifest::{ModuleEntry, Source};
@@ -42,8 +45,6 @@ pub(crate) enum Error {
     NotAFile { path: PathBuf },
     #[error("module `{name}` is larger than the limit of {max} bytes (EXTISM_MAX_MODULE_BYTES)")]
     TooLarge { name: String, max: u64 },
-    #[error("EXTISM_MAX_MODULE_BYTES: `{0}` is not a number of bytes")]
-    BadLimit(String),
     #[cfg(not(feature = "http"))]
     #[error("`{url}`: http is not built in")]
     NoHttp { url: String },
@@ -85,7 +86,7 @@ pub(crate) fn expected_hash(entry: &ModuleEntry<'_>) -> Result<Option<Digest>, E
 /// # Errors
 /// The source cannot be read, is over the size limit, or does not have the hash.
 pub(crate) fn load(entry: ModuleEntry<'_>, deadline: Option<Instant>) -> Result<LoadedModule, Error> {
-    let (sha256, max) = (expected_hash(&entry)?, max_module_bytes()?);
+    let (sha256, max) = (expected_hash(&entry)?, environment::MAX_MODULE_BYTES.value());
     let contents = match entry.source {
         Source::Path(path) => verified(file::open(&entry.name, &path, max)?, sha256)?,
         Source::Data(bytes) if bytes.len() as u64 > max => return Err(Error::TooLarge { name: entry.name, max }),
@@ -103,6 +104,17 @@ pub(crate) fn load(entry: ModuleEntry<'_>, deadline: Option<Instant>) -> Result<
     Ok(LoadedModule { name: entry.name, contents, sha256 })
 }
 
+/// The bytes of the regular file at `path`, which is no longer than a module may be.
+///
+/// # Errors
+/// It cannot be read, is no regular file, or is longer.
+#[cfg(feature = "compiler")]
+pub(crate) fn read(path: &Path) -> Result<Vec<u8>, Error> {
+    let name = path.display().to_string();
+    let contents = file::open(&name, path, environment::MAX_MODULE_BYTES.value())?;
+    Ok(contents.bytes()?.as_slice().to_vec())
+}
+
 fn verified(contents: Contents, sha256: Option<Digest>) -> Result<Contents, Error> {
     if let Some(expected) = sha256 {
         let found = contents.sha256()?;
@@ -111,15 +123,6 @@ fn verified(contents: Contents, sha256: Option<Digest>) -> Result<Contents, Erro
         }
     }
     Ok(contents)
-}
-
-/// The size limit for one module: 256 MiB unless the environment says otherwise.
-fn max_module_bytes() -> Result<u64, Error> {
-    const DEFAULT: u64 = 256 << 20;
-    match std::env::var("EXTISM_MAX_MODULE_BYTES") {
-        Ok(text) => text.trim().parse().map_err(|_| Error::BadLimit(text)),
-        Err(_) => Ok(DEFAULT),
-    }
 }
 
 #[cfg(feature = "compiler")]

@@ -5,6 +5,8 @@ use std::time::Instant;
 
 use super::Error;
 use crate::engine::{self, Backend, CompiledPlugin, Input, Memories, Preparation, Prepared};
+#[cfg(feature = "compiler")]
+use crate::environment;
 use crate::guest::{self, Inlining};
 use crate::loader::{self, LoadedModule};
 #[cfg(feature = "compiler")]
@@ -88,6 +90,7 @@ pub(crate) fn precompile(
     store: Option<&engine::Store>,
     fuel: bool,
 ) -> Result<Vec<engine::Made>, Error> {
+    environment::check()?;
     let manifest = manifest::parse(input)?;
     let fuel = fuel || manifest.fuel.is_some();
     let deadline = manifest::deadline(manifest.timeout);

@@ -11,7 +11,6 @@ mod link;
 mod trap;
 
 use std::collections::BTreeMap;
-use std::env;
 use std::ffi::CStr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -20,6 +19,7 @@ use log::Level;
 use thiserror::Error;
 
 use crate::engine::{self, CompiledPlugin, Limits, Memories};
+use crate::environment;
 use crate::guest::{self, Bounds, Network, SharedState, State, Vars};
 use crate::interrupt::{self, NoTimer, Run, Stopped, Stopper, Watch};
 use crate::loader;
@@ -99,8 +99,8 @@ pub(crate) enum Error {
     Instantiate { module: String, cause: String },
     #[error("module `{module}` failed at its start\n\nCaused by:\n    {cause}", cause = cause.replace('\n', "\n    "))]
     Start { module: String, cause: String },
-    #[error("EXTISM_TIMEOUT_MS: `{0}` is no number of milliseconds")]
-    DefaultTimeout(String),
+    #[error(transparent)]
+    Environment(#[from] environment::Error),
     #[error("{}", stopped(*.0, *.1))]
     Stopped(Stopped, Option<Timeout>),
     #[error(transparent)]
@@ -125,13 +125,14 @@ impl Plugin {
     }
 
     fn make(input: &[u8], with_wasi: bool) -> Result<Self, Error> {
+        environment::check()?;
         let manifest = manifest::parse(input)?;
         for warning in &manifest.warnings {
             sink::record(Level::Warn, sink::TARGET, format_args!("{warning}"));
         }
         let timeout = match manifest.timeout {
             Some(after) => Some(Timeout { after, set_by: "timeout_ms" }),
-            None => Timeout::by_default()?,
+            None => Timeout::by_default(),
         };
         if timeout.is_some() {
             interrupt::check_timer()?;
@@ -260,12 +261,8 @@ pub(crate) struct Timeout {
 
 impl Timeout {
     /// For plugins whose manifest does not say it.
-    fn by_default() -> Result<Option<Self>, Error> {
-        const VARIABLE: &str = "EXTISM_TIMEOUT_MS";
-        let Some(value) = env::var_os(VARIABLE).filter(|value| !value.is_empty()) else { return Ok(None) };
-        let milliseconds = value.to_str().and_then(|value| value.parse().ok());
-        let timeout = milliseconds.map(|value| Self { after: Duration::from_millis(value), set_by: VARIABLE });
-        timeout.map(Some).ok_or_else(|| Error::DefaultTimeout(value.to_string_lossy().into_owned()))
+    fn by_default() -> Option<Self> {
+        environment::TIMEOUT.value().map(|after| Self { after, set_by: "EXTISM_TIMEOUT_MS" })
     }
 }
 

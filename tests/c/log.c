@@ -133,8 +133,8 @@ static void files(ExtismContext *ctx, ExtismPlugin plugin)
     CHECK_HAS(content(deep), "third");
     CHECK(!text_has(content(second), "third"));
 
-    /* Environment variables in the path stand for their values. */
-    setenv("EXTISM_TEST_FOLDER", folder, 1);
+    /* Environment variables in the path stand for the values that they had when the library was first used. */
+    setenv("EXTISM_TEST_FOLDER", "/not/there", 1);
     ok = extism_log_file("$ENV{EXTISM_TEST_FOLDER}/second.log", "info");
     CHECK(ok);
     rc = guest_call(ctx, plugin, "info", "fourth");
@@ -212,11 +212,12 @@ static void streams(ExtismContext *ctx, ExtismPlugin plugin)
 
 int main(void)
 {
+    bool ok = mkdtemp(folder) != NULL;
+    CHECK(ok);
+    setenv("EXTISM_TEST_FOLDER", folder, 1);
     ExtismContext *ctx = extism_context_new();
     ExtismPlugin plugin = guest_new(ctx, LOGS);
     CHECK(plugin == 0);
-    bool ok = mkdtemp(folder) != NULL;
-    CHECK(ok);
 
     int32_t rc = guest_call(ctx, plugin, "error", "before any log is set up");
     CHECK(rc == 0);

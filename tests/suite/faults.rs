@@ -124,7 +124,7 @@ fn no_descriptors() {
             "x".repeat(100_000)
         );
         if cfg!(not(feature = "compiler")) {
-            assert!(context.refusal(MODULE).contains("cannot be used, a warning in the log says why"));
+            assert!(context.refusal(MODULE).contains("cannot be used: Too many open files"));
         } else {
             all_is_well(&context.plugin(MODULE));
             assert_eq!(context.plugin(data).call_only("at", b""), i32::from(b'x'));
@@ -157,6 +157,45 @@ fn no_room() {
         let folder = tempfile::tempdir().expect("a folder");
         child::mounted(TEST, case, (folder.path(), options), &[("EXTISM_CACHE_DIR", folder.path().as_ref())]);
     }
+}
+
+/// Files have a bound: what is larger is not kept, neither code nor downloads, and the signal that the system sends for it does not
+/// end the process.
+#[cfg(feature = "compiler")]
+#[test]
+fn no_large_files() {
+    const TEST: &str = "faults::no_large_files";
+    if child::case().is_none() {
+        let folder = tempfile::tempdir().expect("a folder");
+        return drop(child::run(TEST, "", &[("EXTISM_CACHE_DIR", folder.path().as_ref())]));
+    }
+    // SAFETY: the usual action, which is to end the process.
+    unsafe { libc::signal(libc::SIGXFSZ, libc::SIG_DFL) };
+    let data = "x".repeat(40_000);
+    let module = format!(
+        r#"(module (memory 1) (data (i32.const 0) "{data}") (func (export "one") (result i32) (i32.const 1)))"#
+    );
+    // More than the tests print, and their log has.
+    let before = limit(libc::RLIMIT_FSIZE, 16 << 10);
+    let count = |expected: usize, warned: Vec<String>| {
+        let large = warned.iter().filter(|line| line.contains("File too large (os error 27)")).count();
+        assert_eq!((large, warned.len()), (expected, expected), "{warned:?}");
+    };
+    count(1, crate::log::warnings(|| assert_eq!(Context::new().plugin(&module).call_only("one", b""), 1)));
+    #[cfg(feature = "http")]
+    {
+        let server = crate::server::Server::start({
+            let module = module.clone();
+            move |_| crate::server::answer("200 OK", &[], module.replace("memory 1", "memory 2"))
+        });
+        let by_url = format!(r#"{{"wasm": [{{"url": "{}"}}]}}"#, server.url("/"));
+        count(2, crate::log::warnings(|| assert_eq!(Context::new().plugin(by_url).call_only("one", b""), 1)));
+    }
+    let store = PathBuf::from(std::env::var_os("EXTISM_CACHE_DIR").expect("the parent sets it"));
+    assert_eq!(files(&store).len(), 0);
+    limit(libc::RLIMIT_FSIZE, before);
+    count(0, crate::log::warnings(|| assert_eq!(Context::new().plugin(&module).call_only("one", b""), 1)));
+    assert_eq!(files(&store).len(), 1);
 }
 
 /// A log that takes nothing from the start, wherever the tests run.

@@ -57,31 +57,6 @@ fn the_readme_shows_the_example_that_is_built() {
     assert!(text("README.md").contains(&format!("```c\n{program}```")), "README.md and examples/c/hello.c differ");
 }
 
-#[test]
-fn the_readme_lists_every_environment_variable() {
-    fn collect(directory: &std::path::Path, found: &mut Vec<String>) {
-        for entry in fs::read_dir(directory).expect("src can be listed") {
-            let path = entry.expect("src can be listed").path();
-            if path.is_dir() {
-                collect(&path, found);
-            } else {
-                let source = fs::read_to_string(&path).expect("sources are text");
-                for after in source.split("env::var").skip(1).filter_map(|after| after.split_once("(\"")) {
-                    found.extend(after.1.split('"').next().map(str::to_owned));
-                }
-            }
-        }
-    }
-    let mut variables = Vec::new();
-    collect(&root().join("src"), &mut variables);
-    variables.retain(|name| name.starts_with("EXTISM_") && name != "EXTISM_NOT_SET");
-    assert!(variables.len() >= 2, "{variables:?}");
-    let readme = text("README.md");
-    for name in variables {
-        assert!(readme.contains(&format!("| `{name}` |")), "README.md does not list {name}");
-    }
-}
-
 /// What docs/compatibility.md names as its evidence is there.
 #[test]
 fn the_tests_that_compatibility_names_exist() {

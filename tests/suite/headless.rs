@@ -2,7 +2,8 @@
 //! environment names both the store and the compiler.
 
 use std::fs;
-use std::path::PathBuf;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
 
 use serde_json::json;
 
@@ -88,7 +89,7 @@ fn without_a_store() {
             let log = LogFile::new("warn");
             let error = Context::new().refusal(by_hash());
             let expected = match case {
-                "missing" => "/missing` cannot be used, a warning in the log says why",
+                "missing" => "/missing` cannot be used: No such file or directory",
                 _ => "is not in a store, for there is none (EXTISM_CACHE_DIR)",
             };
             assert!(error.contains(expected), "{error}");
@@ -110,6 +111,39 @@ fn code_for_little_address_space_that_is_missing_is_named() {
             assert!(error.contains(part), "{error}");
         }
     });
+}
+
+/// A store that is there and is not used: the error says why, as nobody has set up a log where workers run.
+#[test]
+fn a_refused_store_is_named() {
+    const TEST: &str = "headless::a_refused_store_is_named";
+    if let Some(expected) = child::case() {
+        let error = Context::new().refusal(by_hash());
+        let first = error.lines().next().expect("a line");
+        return assert!(first.ends_with(&expected), "{first}");
+    }
+    let run = |path: &Path, expected: &str| child::run(TEST, expected, &[(DIR, path.as_os_str())]);
+    let set_mode = |path: &Path, mode| fs::set_permissions(path, fs::Permissions::from_mode(mode)).expect("ours");
+    let folder = tempfile::tempdir().expect("a folder");
+    let (store, modules) = (folder.path(), folder.path().join("modules"));
+    fs::create_dir(&modules).expect("writable");
+    let place = store.display();
+    set_mode(&modules, 0o775);
+    let expected = format!(
+        "its code is not in `{place}`: `{place}/modules/{}`: others can write to the directory (mode 775)",
+        sha256(fixture("echo.v0"))
+    );
+    run(store, &expected);
+    set_mode(&modules, 0o755);
+    run(store, &format!("its code is not in `{place}`"));
+    set_mode(store, 0o775);
+    run(store, &format!("is not in a store: `{place}` cannot be used: others can write to the directory (mode 775)"));
+    set_mode(store, 0o755);
+    // Only root can give it away.
+    if std::os::unix::fs::chown(store, Some(12345), None).is_ok() {
+        let expected = "belongs to user 12345 (mode 755); only what is this user's or root's is trusted";
+        run(store, &format!("is not in a store: `{place}` cannot be used: the directory {expected}"));
+    }
 }
 
 /// A flipped bit, or another compiler's code under this one's name: an error, and no code that runs.

@@ -8,7 +8,7 @@ use crate::host::root;
 /// The floors from the top; each may use those after it, and itself. Those in one line do not know each other.
 const FLOORS: &[&[&str]] = &[
     &["ffi", "tool"],
-    &["context"],
+    &["context", "first_use"],
     &["plugin"],
     &["engine", "guest", "loader"],
     &["manifest"],
@@ -16,11 +16,15 @@ const FLOORS: &[&[&str]] = &[
     &["log"],
     &["contents", "panics"],
     &["error", "interrupt", "module_bytes", "outlet", "private_dir", "recent"],
-    &["digest", "read", "sync", "write_signals"],
+    &["digest", "environment", "read", "sync", "write_signals"],
 ];
 
-/// Crates that only one place may name.
+/// Crates that only one place may name, and what may read the environment.
 const PRIVATE_CRATES: &[(&str, &[&str])] = &[
+    ("env::var", &["environment.rs"]),
+    ("env::home_dir", &["environment.rs"]),
+    ("env::temp_dir", &[]),
+    ("getenv", &[]),
     ("wasmer::", &["engine", "guest", "plugin"]),
     ("wasmer_compiler::", &["engine"]),
     ("wasmer_types::", &["engine"]),
@@ -55,7 +59,7 @@ const UNSAFE_PLACES: &[&str] = &[
     "engine/builtins.rs",
     "engine/room.rs",
     "outlet.rs",
-    "write_signals",
+    "write_signals.rs",
 ];
 
 fn sources() -> Vec<(PathBuf, String)> {

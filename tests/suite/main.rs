@@ -8,6 +8,7 @@ mod bounds;
 mod child;
 mod compilers;
 mod crowd;
+mod environment;
 mod faults;
 mod front_door;
 mod fuel;
@@ -41,6 +42,8 @@ mod startup;
 mod stop;
 #[cfg(feature = "compiler")]
 mod store;
+#[cfg(feature = "compiler")]
+mod store_access;
 mod threads;
 #[cfg(feature = "wasi")]
 mod wasi;

@@ -368,7 +368,10 @@ fn what_was_not_used_for_longest_goes_first() {
         }
         Some("fill") => (0..10).for_each(|it| assert_eq!(run(number(it)), it as i32)),
         Some("more than fits") => assert!(warnings(|| assert_eq!(run(number(11)), 11))[0].contains(MAX)),
-        Some("nonsense") => assert!(warnings(|| assert_eq!(run(number(12)), 12))[0].contains("not a number of bytes")),
+        Some("nonsense") => {
+            let error = Context::new().refusal(number(12));
+            assert_eq!(error, format!("{MAX}: `1 GB` is not a number of bytes"));
+        }
         Some(_) => assert_eq!([run(number(0)), run(number(10))], [0, 10]),
     }
 }

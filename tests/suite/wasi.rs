@@ -132,7 +132,7 @@ fn output_is_inherited_when_the_variable_is_set() {
         assert_eq!(wasi(&context, fixture("reactor.v0")).answer("print", "inherited\n"), "");
         return assert_eq!(log.messages(), [""; 0]);
     }
-    let ended = child::run(TEST, "", &[("EXTISM_ENABLE_WASI_OUTPUT", "".as_ref())]);
+    let ended = child::run(TEST, "", &[("EXTISM_ENABLE_WASI_OUTPUT", "1".as_ref())]);
     let has = |text: &str, line: &str| text.lines().any(|other| other == line);
     assert!(has(&ended.stdout, "inherited") && !has(&ended.stdout, "err:inherited"), "{}", ended.stdout);
     assert!(has(&ended.stderr, "err:inherited") && !has(&ended.stderr, "inherited"), "{}", ended.stderr);

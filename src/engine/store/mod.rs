@@ -21,12 +21,15 @@ use std::path::Path;
 use std::path::PathBuf;
 
 use log::Level;
+use parking_lot::Mutex;
 
-use crate::cache_dir;
+use crate::cache_dir::{self, Unusable};
 use crate::digest::Digest;
 use crate::engine::artifact::{Artifact, Header};
 use crate::engine::machine::Machine;
 use crate::log as sink;
+#[cfg(feature = "compiler")]
+use crate::private_dir::Readers;
 use crate::private_dir::{Entry, PrivateDir};
 #[cfg(feature = "compiler")]
 pub(crate) use upkeep::Stored;
@@ -76,22 +79,39 @@ impl Wanted {
 pub(crate) struct Store {
     pub(crate) root: PrivateDir,
     pub(crate) path: PathBuf,
+    /// What was found wrong with it first, for the error of who cannot do without it.
+    obstacle: Mutex<Option<String>>,
 }
 
 impl Store {
     /// Opens the store in the directory that the environment names, and makes it if `create`.
-    pub(crate) fn of_environment(create: bool) -> Option<Self> {
-        cache_dir::open(create).map(|(root, path)| Self { root, path })
+    ///
+    /// # Errors
+    /// There is none, or it cannot be used.
+    pub(crate) fn of_environment(create: bool) -> Result<Self, Unusable> {
+        cache_dir::open(create).map(|(root, path)| Self { root, path, obstacle: Mutex::default() })
     }
 
-    /// Opens the store at `path`, and makes it if `create`.
+    /// Opens the store at `path`, and makes it if `create`. What is put into it is for `readers`.
     ///
     /// # Errors
     /// It is not there, cannot be made, or others can write to it.
     #[cfg(feature = "compiler")]
-    pub(crate) fn open(path: &Path, create: bool) -> io::Result<Self> {
-        let root = if create { PrivateDir::create(path) } else { PrivateDir::open(path) }?;
-        Ok(Self { root, path: path.to_owned() })
+    pub(crate) fn open(path: &Path, create: bool, readers: Readers) -> io::Result<Self> {
+        let root = if create { PrivateDir::create(path, readers) } else { PrivateDir::open(path, readers) }?;
+        Ok(Self { root, path: path.to_owned(), obstacle: Mutex::default() })
+    }
+
+    /// What was found wrong with it, if anything was.
+    pub(super) fn obstacle(&self) -> Option<String> {
+        self.obstacle.lock().clone()
+    }
+
+    /// Logs what is wrong with something in the store, and keeps it in mind.
+    fn warn(&self, place: fmt::Arguments<'_>, error: &io::Error) {
+        let text = format!("`{}/{MODULES}/{place}`: {error}", self.path.display());
+        warn(format_args!("{text}"));
+        self.obstacle.lock().get_or_insert(text);
     }
 
     /// The code of a module for `machine`.
@@ -122,7 +142,7 @@ impl Store {
             Ok(module) => module,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return None,
             Err(error) => {
-                warn(format_args!("`{}/{MODULES}/{sha256}`: {error}", self.path.display()));
+                self.warn(format_args!("{sha256}"), &error);
                 return None;
             }
         };
@@ -135,7 +155,7 @@ impl Store {
                 }
                 // It has just been removed to make room.
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-                Err(error) => warn(format_args!("`{}/{MODULES}/{sha256}/{name}`: {error}", self.path.display())),
+                Err(error) => self.warn(format_args!("{sha256}/{name}"), &error),
             }
         }
         if let Some(other) = entries.iter().find(|entry| !entry.is_temporary()) {

@@ -8,11 +8,14 @@ use bytes::Bytes;
 use parking_lot::Mutex;
 
 use super::{BY_BLAKE3, MODULES, Store, Wanted, warn};
-use crate::cache_dir::max_bytes;
 use crate::digest::Digest;
 use crate::engine::artifact::{Artifact, Header};
 use crate::engine::machine::Machine;
+use crate::environment::CACHE_MAX_BYTES;
 use crate::private_dir::PrivateDir;
+
+/// The file, in the store, that is locked by who makes room.
+const TRIM_LOCK: &str = ".lock";
 
 /// Enough of an artifact to have its header.
 const FRONT: u64 = 4096;
@@ -55,7 +58,7 @@ impl Store {
         };
         let parts = artifact.seal(&header).map_err(io::Error::other)?;
         let size = parts.iter().map(Bytes::len).sum::<usize>() as u64;
-        if size > max_bytes() {
+        if size > CACHE_MAX_BYTES.value() {
             return Err(io::Error::other(format!("{size} bytes are more than EXTISM_CACHE_MAX_BYTES")));
         }
         let modules = self.root.create_directory(MODULES)?;
@@ -70,7 +73,7 @@ impl Store {
 
     /// Looks after the bound now and then: at the first write of a process, and whenever it has written a sixteenth.
     fn grown(&self, size: u64) {
-        let max = max_bytes();
+        let max = CACHE_MAX_BYTES.value();
         let mut written = WRITTEN.lock();
         let total = match &*written {
             Some((path, written)) if *path == self.path => written + size,
@@ -87,7 +90,7 @@ impl Store {
     /// Removes what was not used for longest until the rest has less than `max` bytes, and what is left of writes
     /// that were interrupted. One process does so at a time: the others leave it to that.
     fn trim(&self, max: u64) -> io::Result<()> {
-        let Some(_alone) = self.root.lock()? else { return Ok(()) };
+        let Some(_alone) = self.root.lock_file(TRIM_LOCK)? else { return Ok(()) };
         let mut all = self.list()?;
         let mut total: u64 = all.iter().map(|stored| stored.size).sum();
         if total <= max {

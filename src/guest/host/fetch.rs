@@ -101,7 +101,7 @@ impl Network {
             drop(waiting);
             notice.of(outcome);
         };
-        let asking = thread::Builder::new().name("extism-http".to_owned()).spawn(ask);
+        let asking = thread::Builder::new().name("extism-http".to_owned()).stack_size(http::STACK).spawn(ask);
         asking.map_err(|error| Fault::HttpRequest(format!("there is no thread that could send it: {error}")))?;
         answer.wait(guest.watch)
     }

@@ -10,6 +10,7 @@ use log::Level;
 
 use super::errno::Errno;
 use super::yield_point::yield_point;
+use crate::environment;
 use crate::guest::host::log::Logs;
 use crate::interrupt::Watch;
 use crate::outlet::Outlet;
@@ -84,7 +85,7 @@ fn write_inherited(outlet: &Outlet, bytes: &[u8], watch: Watch) -> Result<usize,
 }
 
 fn inherits() -> bool {
-    std::env::var_os("EXTISM_ENABLE_WASI_OUTPUT").is_some()
+    environment::INHERIT_OUTPUT.value()
 }
 
 /// Whole lines to the log. What is not ended by a newline waits for the rest, or for the end of the instance.

@@ -21,6 +21,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::cache_dir;
 use crate::digest::Digest;
+use crate::environment;
 use crate::log as sink;
 use crate::manifest::Remote;
 use crate::module_bytes::ModuleBytes;
@@ -74,7 +75,7 @@ const LOCKS: &str = "locks";
 impl Kept {
     /// Opens it, and makes it if it is not there.
     pub(super) fn open() -> Option<Self> {
-        let (root, path) = cache_dir::open(true)?;
+        let (root, path) = cache_dir::open(true).ok()?;
         let path = path.join("downloads");
         match root.create_directory("downloads") {
             Ok(downloads) => Some(Self { downloads, path }),
@@ -130,7 +131,7 @@ impl Kept {
 
     /// Keeps bytes that have this SHA-256; returns whether it could be done.
     pub(super) fn keep(&self, sha256: Digest, bytes: &[u8]) -> bool {
-        let (name, max) = (sha256.to_string(), cache_dir::max_bytes());
+        let (name, max) = (sha256.to_string(), environment::CACHE_MAX_BYTES.value());
         let kept = match bytes.len() as u64 {
             length if length > max => Err(io::Error::other("larger than EXTISM_CACHE_MAX_BYTES")),
             _ => self.place(MODULES, &name, bytes, max),

@@ -1,0 +1,64 @@
+#!/bin/sh
+# Checks that `make install` installs what was built and builds nothing, and what it tells the loader. A library of nothing
+# stands in for the real one, which test-install.sh installs and uses.
+set -eu
+cd "$(dirname "$0")/.."
+
+fail() {
+    echo "test-make-install.sh: $*" >&2
+    exit 1
+}
+
+work=$(mktemp -d "${TMPDIR:-/tmp}/extism-make-install.XXXXXX")
+trap 'rm -rf "$work"' EXIT
+trap 'exit 2' HUP INT TERM
+
+soname=$(sed -n 's/^version = "\([0-9]*\)\..*"$/libextism.so.\1/p' Cargo.toml | head -n 1)
+mkdir "$work/dist"
+echo 'int built = 1;' >"$work/built.c"
+${CC:-cc} -shared -o "$work/dist/libextism.so" -Wl,-soname,"$soname" "$work/built.c"
+echo 'archive' >"$work/dist/libextism.a"
+echo '-lc' >"$work/dist/native-libs.txt"
+echo ' --features llvm,singlepass' >"$work/dist/built"
+
+# Writes down how it is called, and knows no library.
+cat >"$work/ldconfig" <<END
+#!/bin/sh
+echo "ldconfig \$*" >>"$work/calls"
+END
+chmod +x "$work/ldconfig"
+
+# With a cargo and a compiler that fail whatever they are asked.
+make_install() { # VARIABLE=VALUE...
+    "${MAKE:-make}" --no-print-directory install CARGO=false CC=false LDCONFIG="$work/ldconfig" "$@" >"$work/said" 2>&1
+}
+export LDCONFIG="$work/ldconfig"
+
+is_installed() { # LIBDIR
+    cmp -s "$work/dist/libextism.so" "$1/libextism.so" && cmp -s "$work/dist/libextism.a" "$1/libextism.a" ||
+        fail "not what was built is in $1"
+    grep -q 'features llvm,singlepass' "$work/said" || fail "it does not say what it has installed: $(cat "$work/said")"
+    rm -rf "${1:?}"
+}
+
+# Whatever features are named now, as another user may.
+for features in FEATURES= FEATURES=singlepass NO_DEFAULT=1; do
+    : >"$work/calls"
+    make_install DIST="$work/dist" DESTDIR="$work/root" PREFIX=/usr "$features" || fail "$features: $(cat "$work/said")"
+    is_installed "$work/root/usr/lib"
+    [ ! -s "$work/calls" ] || fail "with DESTDIR, the loader of this machine is told"
+done
+
+make_install DIST="$work/dist" DESTDIR= PREFIX="$work/prefix" || fail "$(cat "$work/said")"
+is_installed "$work/prefix/lib"
+grep -q "LD_LIBRARY_PATH=$work/prefix/lib" "$work/said" || fail "it does not say how programs find it: $(cat "$work/said")"
+renewed=$(grep -c '^ldconfig $' "$work/calls") || true
+[ "$renewed" -eq "$(if [ "$(id -u)" -eq 0 ]; then echo 1; else echo 0; fi)" ] || fail "ldconfig was run $renewed times"
+
+if make_install DIST="$work/none" DESTDIR="$work/root"; then
+    fail "nothing was built, and it is installed"
+fi
+# shellcheck disable=SC2016 # as it is written
+grep -q 'run `make build` first' "$work/said" || fail "it does not say what to run: $(cat "$work/said")"
+[ ! -e "$work/none" ] || fail "it builds"
+echo "make install: works"

@@ -1,0 +1,178 @@
+//! Who may read a store, and what becomes of it where others may. `store.rs` has what is in one.
+#![cfg(target_os = "linux")]
+#![expect(unsafe_code, reason = "a process becomes another user")]
+
+use std::ffi::OsStr;
+use std::fs::{self, File, Permissions};
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use crate::child;
+use crate::host::{Context, sha256};
+use crate::log::warnings;
+
+const DIR: &str = "EXTISM_CACHE_DIR";
+
+fn number(number: u32) -> String {
+    format!("(module (func (export \"run\") (result i32) (i32.const {number})))")
+}
+
+fn run(of: u32) {
+    assert_eq!(Context::new().plugin(number(of)).call_only("run", b""), of as i32);
+}
+
+fn set_mode(path: &Path, mode: u32) {
+    fs::set_permissions(path, Permissions::from_mode(mode)).expect("ours");
+}
+
+/// All that is in a store, and itself.
+fn all(store: &Path) -> Vec<PathBuf> {
+    let mut found = vec![store.to_owned()];
+    let mut at = 0;
+    while at < found.len() {
+        if found[at].is_dir() && !found[at].is_symlink() {
+            let inside = fs::read_dir(&found[at]).expect("readable").map(|entry| entry.expect("readable").path());
+            found.extend(inside.collect::<Vec<_>>());
+        }
+        at += 1;
+    }
+    found
+}
+
+/// What its code takes up, in bytes.
+fn size(store: &Path) -> u64 {
+    let sizes = all(&store.join("modules")).into_iter().map(|path| fs::metadata(path).expect("there"));
+    sizes.filter(fs::Metadata::is_file).map(|metadata| metadata.len()).sum()
+}
+
+/// A lock in the directory, made with this mode, and held.
+fn lock(store: &Path, mode: u32) -> File {
+    let path = store.join(".lock");
+    let file = File::create(&path).expect("ours");
+    set_mode(&path, mode);
+    file.lock().expect("nobody has it");
+    file
+}
+
+/// Who may read a store, and may lock all that they can open, does not keep it from being trimmed.
+#[test]
+fn nobody_else_holds_up_who_makes_room() {
+    const TEST: &str = "store_access::nobody_else_holds_up_who_makes_room";
+    const BYTES: &str = "EXTISM_CACHE_MAX_BYTES";
+    match child::case().as_deref() {
+        None => {}
+        Some("fill") => return (0..10).for_each(run),
+        Some(_) => return assert_eq!(warnings(|| run(10)), [""; 0]),
+    }
+    let cases: [(&str, fn(&Path) -> Option<File>, bool); 4] = [
+        ("nobody", |_| None, true),
+        (
+            "who may read the directory",
+            |store| {
+                let directory = File::open(store).expect("ours");
+                directory.lock().expect("nobody has it");
+                Some(directory)
+            },
+            true,
+        ),
+        ("who may read the lock", |store| Some(lock(store, 0o644)), true),
+        ("another process of this user, which makes room", |store| Some(lock(store, 0o600)), false),
+    ];
+    for (holder, hold, expected) in cases {
+        let folder = tempfile::tempdir().expect("a folder");
+        let store = folder.path().join("store");
+        let child = |case: &str, bytes: u64| {
+            let bytes = bytes.to_string();
+            child::run(TEST, case, &[(DIR, store.as_os_str()), (BYTES, bytes.as_ref())]);
+        };
+        child("fill", 1 << 30);
+        set_mode(&store, 0o755);
+        let most = size(&store);
+        let held = hold(&store);
+        child("one more", most);
+        assert_eq!(size(&store) <= most, expected, "{holder}");
+        drop(held);
+        assert_eq!(store.join(".lock").exists(), !expected, "{holder}");
+    }
+}
+
+/// Makes this process one of another user, if it may be.
+fn become_another_user() {
+    const NOBODY: u32 = 65534;
+    // SAFETY: they take numbers, and change the process.
+    let changed = unsafe { libc::setgid(NOBODY) } | unsafe { libc::setuid(NOBODY) };
+    assert_eq!(changed, 0);
+}
+
+fn is_root() -> bool {
+    // SAFETY: it has no arguments.
+    unsafe { libc::geteuid() == 0 }
+}
+
+/// A store that may not be read is not used, and it is said whose it is, and its mode; what others may read of root's is used.
+#[test]
+fn another_users_store() {
+    const TEST: &str = "store_access::another_users_store";
+    match child::case().as_deref() {
+        None => {}
+        Some("fill") => return run(1),
+        Some("use") => {
+            if is_root() {
+                become_another_user();
+            }
+            let expected = std::env::var("EXPECTED").expect("the parent sets it");
+            let warned = warnings(|| run(1));
+            let first = warned.first().map_or("", String::as_str);
+            assert!(first.ends_with(&expected) && warned.is_empty() == expected.is_empty(), "{expected}: {warned:?}");
+            return;
+        }
+        Some(case) => panic!("{case}"),
+    }
+    // Below the folder of the store, and what is closed to others; nothing, in the end.
+    let name = |store: &Path| {
+        let file = all(&store.join("modules")).into_iter().find(|path| path.is_file());
+        file.expect("one").file_name().and_then(OsStr::to_str).expect("UTF-8").to_owned()
+    };
+    let cases: [(&str, fn(&str) -> String); 5] = [
+        ("the folder", |_| String::new()),
+        ("the store", |_| "store".to_owned()),
+        ("all modules", |_| "store/modules".to_owned()),
+        ("the code", |name| format!("store/modules/{}/{name}", sha256(number(1)))),
+        ("nothing", |_| "nothing".to_owned()),
+    ];
+    for (what, place) in cases {
+        let folder = tempfile::tempdir().expect("a folder");
+        let store = folder.path().join("store");
+        child::run(TEST, "fill", &[(DIR, store.as_os_str())]);
+        let name = name(&store);
+        for path in all(folder.path()).iter().filter(|path| !path.is_symlink()) {
+            set_mode(path, if path.is_dir() { 0o755 } else { 0o644 });
+        }
+        let closed = folder.path().join(place(&name));
+        let mode = match (is_root(), closed.is_dir()) {
+            (false, _) => 0,
+            (true, true) => 0o700,
+            (true, false) => 0o600,
+        };
+        let mut expected = String::new();
+        if closed.exists() {
+            let owner = fs::metadata(&closed).expect("there").uid();
+            set_mode(&closed, mode);
+            // What is in the store is named as it is called there.
+            let shown = match closed.strip_prefix(store.join("modules")) {
+                Ok(inside) if inside == Path::new("") => Path::new("modules"),
+                Ok(_) => Path::new(&name),
+                Err(_) => closed.as_path(),
+            };
+            let shown = shown.display().to_string();
+            let shown = shown.trim_end_matches('/');
+            expected =
+                format!("Permission denied (os error 13): `{shown}` belongs to user {owner} and has mode {mode:o}");
+        }
+        println!("{what}: {expected}");
+        child::run(TEST, "use", &[(DIR, store.as_os_str()), ("EXPECTED", expected.as_ref())]);
+        if closed.exists() {
+            set_mode(&closed, 0o755);
+        }
+    }
+}
