@@ -8,6 +8,8 @@ mod inside_tokio;
 mod outside;
 mod probe;
 mod sandbox;
+#[cfg(target_os = "linux")]
+mod scarce;
 mod streams;
 mod table;
 

@@ -18,13 +18,13 @@ use crate::guest::{Network, State, Vars};
 use crate::interrupt::{Code, Stopper};
 
 /// Pages of the plugin's memory, and where it has its input and its results.
-const PAGES: u32 = 1024;
+const PAGES: u32 = 512;
 const INPUT: u32 = 0;
 const RESULT: u32 = 1 << 16;
 const OUTPUT: u32 = 1 << 20;
 
 /// How many bytes, entries, lines there are to do.
-const BYTES: usize = 16 << 20;
+const BYTES: usize = 4 << 20;
 const ITEMS: usize = 3000;
 
 /// What a function is called with. The descriptors 3 and 4 are a directory, with a name of `BYTES` bytes, and a file in it, of
@@ -126,7 +126,7 @@ fn what_a_plugin_sizes_has_yield_points() {
     opened.expect("the file is there");
     // Lines for the log, and a buffer for the file.
     let lines = vec![b'\n'; MAX_TRANSFER];
-    let vectors = [OUTPUT, MAX_TRANSFER as u32, OUTPUT + MAX_TRANSFER as u32, u32::MAX >> 8];
+    let vectors = [OUTPUT, MAX_TRANSFER as u32, OUTPUT + MAX_TRANSFER as u32, u32::MAX >> 9];
     for Row { name, function, work, most } in ROWS {
         plugin.write(INPUT, &vectors);
         plugin.memory.view(&plugin.store).write(OUTPUT.into(), &lines).expect("it is inside");

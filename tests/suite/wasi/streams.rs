@@ -94,7 +94,7 @@ fn readers_of_inherited_output() {
     match child::case().as_deref() {
         None => {
             for case in ["stalled", "stalled, with a timeout", "slow", "gone", "terminals"] {
-                child::run(TEST, case, &[("EXTISM_ENABLE_WASI_OUTPUT", "".as_ref())]);
+                child::run(TEST, case, &[("EXTISM_ENABLE_WASI_OUTPUT", "1".as_ref())]);
             }
         }
         Some("stalled") => stalled(),
