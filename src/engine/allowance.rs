@@ -8,7 +8,7 @@ use wasmer::sys::vm::VMOffsets;
 use wasmer::{AsStoreMut, Extern, Instance, InstantiationError, LinkError, Module};
 use wasmer_types::ModuleInfo;
 
-use super::limits::Budget;
+use super::limits::{Budget, find_room};
 
 /// What the instances in one store may take.
 #[derive(Debug, Clone)]
@@ -35,10 +35,10 @@ impl Allowance {
         module: &Module,
         externs: &[Extern],
         is_first: bool,
-    ) -> Result<Instance, InstantiationError> {
+    ) -> Result<Instance, Box<InstantiationError>> {
         let size = size(module.info());
         self.take(size, is_first).map_err(|reason| InstantiationError::Link(LinkError::Resource(reason)))?;
-        Instance::new_by_index(store, module, externs)
+        Ok(Instance::new_by_index(store, module, externs)?)
     }
 
     fn take(&self, size: u64, is_first: bool) -> Result<(), String> {
@@ -51,10 +51,7 @@ impl Allowance {
             let refused = |error| format!("its functions and tables take {size} bytes beside its memory: {error}");
             budget.take(pages).map_err(refused)?;
         }
-        // Wasmer ends the process where there is no room for it.
-        let room = usize::try_from(size).map_err(|error| error.to_string());
-        let room = room.and_then(|size| Vec::<u8>::new().try_reserve_exact(size).map_err(|error| error.to_string()));
-        room.map_err(|error| format!("no room for an instance of {size} bytes: {error}"))
+        find_room(size).map_err(|error| format!("no room for an instance of {size} bytes: {error}"))
     }
 }
 

@@ -1,6 +1,7 @@
 //! What a plugin may take: the pages of its memories, the address space for them, and the elements of its tables, counted
 //! together.
 
+use std::hint;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use wasmer::{MemoryError, TableType};
@@ -174,10 +175,19 @@ impl TableElements {
             let max = self.max;
             return Err(format!("tables of more than {max} elements together (memory.max_table_elements)"));
         }
-        let mut room: Vec<usize> = Vec::new();
-        match room.try_reserve_exact(ty.minimum as usize) {
+        match find_room(u64::from(ty.minimum) * size_of::<usize>() as u64) {
             Ok(()) => Ok(bounded),
             Err(error) => Err(format!("no room for a table of {} elements: {error}", ty.minimum)),
         }
     }
+}
+
+/// Finds out whether so many bytes can be allocated at once, where Wasmer would end the process if not.
+pub(super) fn find_room(bytes: u64) -> Result<(), String> {
+    let mut room: Vec<u8> = Vec::new();
+    let bytes = usize::try_from(bytes).map_err(|error| error.to_string())?;
+    room.try_reserve_exact(bytes).map_err(|error| error.to_string())?;
+    // An allocation that nobody uses could be left out.
+    hint::black_box(&room);
+    Ok(())
 }

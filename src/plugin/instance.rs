@@ -229,7 +229,7 @@ impl<'a> Imports<'a> {
     ) -> Result<Instance, Error> {
         let instance = allowance
             .instantiate(store, &linked.module, externs, true)
-            .map_err(|error| explain(linked, self.recipe, error))?;
+            .map_err(|error| explain(linked, self.recipe, *error))?;
         self.recipe.compiled.make_stoppable(store, &linked.module, &instance);
         self.recipe.compiled.note_data(store, &linked.module, &instance, guest::MEMORY_EXPORT);
         attach(store, self.guest, &instance);

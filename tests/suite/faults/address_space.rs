@@ -181,3 +181,39 @@ fn memory_that_must_not_become_executable() {
         assert!(error.contains("does not let memory become executable") && error.contains("denied"), "{error}");
     }
 }
+
+/// Compilers need threads, and panic where they get none: the error says so, and nothing comes to standard error.
+#[cfg(all(feature = "compiler", target_arch = "x86_64"))]
+#[test]
+fn no_threads_to_compile_with() {
+    const TEST: &str = "faults::address_space::no_threads_to_compile_with";
+    if child::case().is_none() {
+        let ended = child::run(TEST, "alone", &[("EXTISM_CACHE_DIR", "".as_ref())]);
+        assert_eq!(ended.stderr, "");
+        return;
+    }
+    refuse(libc::SYS_clone3);
+    let error = Context::new().refusal(MODULE);
+    assert!(error.contains("no threads to compile with") && error.contains("not permitted"), "{error}");
+}
+
+/// From now on this system call fails on this thread, and those that it makes, with EPERM, as a container's filter may have it.
+#[cfg(all(feature = "compiler", target_arch = "x86_64"))]
+fn refuse(call: libc::c_long) {
+    const LOAD: u16 = (libc::BPF_LD | libc::BPF_W | libc::BPF_ABS) as u16;
+    const IF_EQUAL: u16 = (libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K) as u16;
+    const RETURN: u16 = (libc::BPF_RET | libc::BPF_K) as u16;
+    let line = |code, jf, k| libc::sock_filter { code, jt: 0, jf, k };
+    let mut lines = [
+        line(LOAD, 0, 0),
+        line(IF_EQUAL, 1, u32::try_from(call).expect("small")),
+        line(RETURN, 0, libc::SECCOMP_RET_ERRNO | libc::EPERM as u32),
+        line(RETURN, 0, libc::SECCOMP_RET_ALLOW),
+    ];
+    let program = libc::sock_fprog { len: lines.len() as u16, filter: lines.as_mut_ptr() };
+    // SAFETY: it takes numbers, and zeros.
+    assert_eq!(unsafe { libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) }, 0);
+    // SAFETY: the program is there, and has as many lines as it says.
+    let set = unsafe { libc::prctl(libc::PR_SET_SECCOMP, libc::SECCOMP_MODE_FILTER, &raw const program) };
+    assert_eq!(set, 0, "{}", std::io::Error::last_os_error());
+}
