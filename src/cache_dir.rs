@@ -5,10 +5,10 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use log::Level;
-use parking_lot::Mutex;
 
 use crate::log as sink;
 use crate::private_dir::PrivateDir;
+use crate::sync::Mutex;
 
 /// The directory that could not be used last: that is said once, not for every plugin.
 static REFUSED: Mutex<Option<PathBuf>> = Mutex::new(None);

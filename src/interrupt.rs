@@ -9,6 +9,7 @@
 
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 mod alternate_stack;
+pub(crate) mod fork;
 mod next;
 mod record;
 #[cfg_attr(not(all(target_os = "linux", target_arch = "x86_64")), path = "interrupt/signal_absent.rs")]
@@ -37,6 +38,8 @@ pub(crate) enum Stopped {
 pub(crate) struct Code {
     /// Sorted by address; none is in another.
     functions: Vec<Range<usize>>,
+    /// What a thread does before it runs such code for the first time.
+    prepare_thread: fn(),
 }
 
 impl Code {
@@ -53,7 +56,12 @@ impl Code {
             is_near
         });
         functions.shrink_to_fit();
-        Self { functions }
+        Self { functions, prepare_thread: || () }
+    }
+
+    /// The same; a thread does `prepare` before it runs such code for the first time.
+    pub(crate) fn for_threads(self, prepare: fn()) -> Self {
+        Self { prepare_thread: prepare, ..self }
     }
 
     fn contains(&self, address: usize) -> bool {
@@ -70,7 +78,7 @@ pub(crate) struct Stopper {
     /// Tells it from others that have had the record before.
     owner: u64,
     /// Kept for the record, which has its address.
-    _code: Arc<Code>,
+    code: Arc<Code>,
 }
 
 impl Stopper {
@@ -80,7 +88,7 @@ impl Stopper {
         let owner = OWNERS.fetch_add(1, Ordering::Relaxed);
         let record = timer::take_record();
         record.own(owner, &code);
-        Self { record, owner, _code: code }
+        Self { record, owner, code }
     }
 
     /// Begins a run, which lasts as long as what is returned, on this thread.
@@ -89,7 +97,10 @@ impl Stopper {
     /// There is a deadline, and the thread that has to watch it cannot be made.
     pub(crate) fn begin(&self, deadline: Option<Instant>) -> io::Result<Run> {
         let deadline = deadline.map_or(u64::MAX, timer::nanoseconds);
-        let (outer, thread) = THREAD.with(|thread| (thread.current.replace(Some(self.record)), thread.number()));
+        let (outer, thread) = THREAD.with(|thread| {
+            let number = thread.number(|| (self.code.prepare_thread)());
+            (thread.current.replace(Some(self.record)), number)
+        });
         if let Some(outer) = outer {
             outer.suspend(true);
         }
@@ -144,9 +155,10 @@ thread_local! {
 }
 
 impl ThisThread {
-    fn number(&self) -> i32 {
+    fn number(&self, prepare: impl FnOnce()) -> i32 {
         if self.number.get() == 0 {
             self.number.set(signal::prepare());
+            prepare();
         }
         self.number.get()
     }
@@ -164,6 +176,11 @@ impl Run {
     /// Why the run has ended, if it has not ended by itself.
     pub(crate) fn stopped(&self) -> Option<Stopped> {
         self.record.has_stopped().then(|| self.record.phase().reason()).flatten()
+    }
+
+    /// Whether the thread is in the middle of another run.
+    pub(crate) fn is_nested(&self) -> bool {
+        self.outer.is_some()
     }
 
     /// Whether it should have ended, even if it has ended by itself.
@@ -225,6 +242,7 @@ pub(crate) struct Handle {
 impl Handle {
     /// Stops what the plugin runs now; `false` if that is nothing.
     pub(crate) fn cancel(&self) -> bool {
+        let _inside = crate::fork::enter();
         self.record.cancel(self.owner) && {
             // Should there be no thread, this one signal is all there is.
             let _ = timer::look_by(timer::now() + timer::SOON);

@@ -10,6 +10,7 @@ mod digest;
 mod engine;
 mod error;
 pub mod ffi;
+mod fork;
 mod guest;
 #[cfg(feature = "http")]
 mod http;

@@ -11,7 +11,9 @@ use std::time::SystemTime;
 
 use fern::Dispatch;
 use log::{Level, LevelFilter, Log, Record};
-use parking_lot::RwLock;
+
+use crate::fork;
+use crate::sync::RwLock;
 
 /// Under which target the library's own lines are logged.
 pub(crate) const TARGET: &str = "extism";
@@ -142,8 +144,8 @@ pub(crate) fn record(level: Level, target: &str, message: Arguments<'_>) {
             return;
         }
     }
-    // The lock is not held here: the host's logger may call the library.
-    log::logger().log(&record);
+    // The lock is not held here: the host's logger may call the library, wait, or fork.
+    fork::outside(|| log::logger().log(&record));
 }
 
 /// A plugin chooses its messages; it must not be able to fake lines or drive a terminal.

@@ -7,8 +7,11 @@
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use wasmer::{Engine, Module};
+#[cfg(feature = "compiler")]
+use wasmer_compiler::{ArtifactBuild, ArtifactCreate as _};
 
 use super::Error;
+use crate::fork;
 
 /// The first bytes of a sealed artifact; the last one counts versions of the format.
 const MAGIC: [u8; 8] = *b"EXTISM\x00\x01";
@@ -50,8 +53,8 @@ impl Header {
 impl Artifact {
     /// The code of a module that has just been compiled.
     #[cfg(feature = "compiler")]
-    pub(super) fn of(module: &Module) -> Result<Self, wasmer::SerializeError> {
-        module.serialize().map(Self)
+    pub(super) fn of(code: &ArtifactBuild) -> Result<Self, wasmer::SerializeError> {
+        code.serialize().map(|bytes| Self(bytes.into()))
     }
 
     /// In bytes.
@@ -90,6 +93,8 @@ impl Artifact {
     /// Loads the code into `engine`, which owns it from then on.
     pub(super) fn load(self, name: &str, engine: &Engine) -> Result<Module, Error> {
         let bytes = aligned(self.0);
+        // Wasmer has one table of all code, and the system's unwinder another.
+        let _inside = fork::enter();
         // SAFETY: the bytes are what Wasmer's serialiser wrote: they came from `of`, or from `unseal`, which has found
         // them as `seal` left them in a file that only this user, or root, can write.
         let module = unsafe { Module::deserialize(engine, bytes) };

@@ -1,14 +1,17 @@
 //! One module through one compiler.
 
 use std::panic::{self, AssertUnwindSafe};
-use std::sync::OnceLock;
 
-use wasmer::sys::{EngineBuilder, NativeEngineExt};
-use wasmer::{CompileError, Engine, Module};
+use rayon::{ThreadPool, ThreadPoolBuildError, ThreadPoolBuilder};
+use wasmer::CompileError;
+use wasmer_compiler::{ArtifactBuild, Engine, EngineBuilder, ModuleEnvironment};
 
 use super::artifact::Artifact;
+use super::at_work::AtWork;
 use super::machine::Machine;
 use super::{Backend, Error, Prepared, tunables};
+use crate::fork;
+use crate::sync::{AtomicU32, Ordering, PerProcess};
 
 /// How a module is compiled.
 #[derive(Clone, Copy)]
@@ -26,24 +29,46 @@ pub(super) fn compile(how: How, name: &str, prepared: &Prepared, machine: &Machi
         return Err(failed(format!("{}: {reason}", backend.name())));
     }
     let engine = engine(how, prepared.moving, machine).ok_or(Error::NoCompiler)?;
+    let lost = || {
+        let name = backend.name();
+        failed(format!(
+            "{name}: this process was forked while another thread compiled, and what {name} had locked for that is lost; its \
+             parent, and processes that are forked at another time, can compile"
+        ))
+    };
+    let at_work = AtWork::begin(backend).ok_or_else(lost)?;
     // A compiler that panics is done with, so nothing can be seen of the state it leaves.
-    let compiled = || panic::catch_unwind(AssertUnwindSafe(|| Module::from_binary(&engine, &prepared.wasm)));
-    let module = match with_threads(compiled).map_err(|error| failed(format!("no threads to compile with: {error}")))? {
+    let compiled = || panic::catch_unwind(AssertUnwindSafe(|| build(&engine, &prepared.wasm)));
+    let code = match with_threads(compiled).map_err(|error| failed(format!("no threads to compile with: {error}")))? {
         Ok(compiled) => compiled.map_err(|error| failed(explain(backend, error)))?,
         Err(_) => return Err(failed(format!("{}: the compiler failed, which is an error in it", backend.name()))),
     };
-    Artifact::of(&module).map_err(|error| failed(error.to_string()))
+    at_work.succeed();
+    Artifact::of(&code).map_err(|error| failed(error.to_string()))
+}
+
+/// Makes the code, and does not load it, as `Module::new` would: that takes locks that all threads share, and a compiler is in no
+/// gate.
+fn build(engine: &Engine, wasm: &[u8]) -> Result<ArtifactBuild, CompileError> {
+    engine.validate(wasm)?;
+    let info = ModuleEnvironment::new().translate(wasm).map_err(CompileError::Wasm)?.module;
+    let tunables = engine.tunables();
+    let memories = info.memories.values().map(|memory| tunables.memory_style(memory)).collect();
+    let tables = info.tables.values().map(|table| tunables.table_style(table)).collect();
+    ArtifactBuild::new(&mut engine.inner_mut(), wasm, engine.target(), memories, tables, None)
 }
 
 /// Does `work`, which shares its parts between rayon's threads. They belong to the process that has compiled first: one that was
-/// forked off after that would wait for them for ever, and gets others.
-fn with_threads<T: Send>(work: impl FnOnce() -> T + Send) -> Result<T, rayon::ThreadPoolBuildError> {
-    static OWNER: OnceLock<u32> = OnceLock::new();
-    let process = std::process::id();
-    if *OWNER.get_or_init(|| process) == process {
-        return Ok(work());
+/// forked off after that would wait for them for ever, and has others.
+fn with_threads<T: Send>(work: impl FnOnce() -> T + Send) -> Result<T, ThreadPoolBuildError> {
+    /// The process that rayon's own threads are in, counted from 1; 0 is none yet.
+    static OWNER: AtomicU32 = AtomicU32::new(0);
+    static THREADS: PerProcess<ThreadPool> = PerProcess::new();
+    let process = fork::generation() + 1;
+    match OWNER.compare_exchange(0, process, Ordering::Relaxed, Ordering::Relaxed) {
+        Err(owner) if owner != process => Ok(THREADS.get_or_make(|| ThreadPoolBuilder::new().build())?.install(work)),
+        _ => Ok(work()),
     }
-    Ok(rayon::ThreadPoolBuilder::new().build()?.install(work))
 }
 
 /// An engine that compiles with the backend, for the proposals that are safe to offer.
@@ -59,7 +84,7 @@ fn engine(how: How, moving: Option<u32>, machine: &Machine) -> Option<Engine> {
     // Wasmer keeps each exception that was thrown until the store goes: a way to take all memory.
     features.exceptions(false);
     let builder = EngineBuilder::new(config).set_target(Some(target)).set_features(Some(features));
-    let mut engine: Engine = builder.engine().into();
+    let mut engine = builder.engine();
     engine.set_tunables(tunables::compile_time(linked && backend.linked_memories_move, moving));
     Some(engine)
 }

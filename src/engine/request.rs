@@ -10,7 +10,7 @@ use super::artifact::Artifact;
 use super::image::Data;
 use super::machine::Machine;
 use super::store::{self, Identity, Store, Wanted};
-use super::{Backend, CompiledPlugin, Error, Input, NoCode, Preparation, make};
+use super::{Backend, CompiledPlugin, Error, Input, NoCode, Preparation, make, stacks};
 use crate::cache_dir;
 use crate::interrupt::Code;
 
@@ -84,9 +84,12 @@ impl<'a> Request<'a> {
         }
         let data: Arc<[_]> = modules.iter().map(|module| Data::of(module, preparation.data)).collect();
         let size = size + data.iter().map(Data::size).sum::<usize>();
-        let code = Arc::new(Code::new(modules.iter().flat_map(functions).collect()));
+        let functions = modules.iter().flat_map(functions).collect();
+        let code = Arc::new(Code::new(functions).for_threads(stacks::prepare_thread));
         let memories_move = self.linked && self.backend.linked_memories_move;
-        Ok(CompiledPlugin { engine, modules, memories_move, data, code, common: preparation.common, size })
+        let common = preparation.common;
+        let (_going, _gone) = Default::default();
+        Ok(CompiledPlugin { _going, engine, modules, memories_move, data, code, common, size, _gone })
     }
 
     /// A module from the store, and the size of its code. What is whole there and still cannot be loaded is as good as

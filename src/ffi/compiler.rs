@@ -3,8 +3,8 @@
 use std::ffi::{CStr, c_char};
 use std::ptr;
 
-use super::arg;
 use super::guard::guard;
+use super::{arg, fork};
 use crate::engine;
 
 /// What a library answers that has no compiler, as long as nobody asks for the code of a certain one.
@@ -23,6 +23,7 @@ const HEADLESS: &CStr = c"headless";
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn extism_compiler_set(name: *const c_char) -> bool {
     guard(false, || {
+        fork::prepare();
         let chosen = if name.is_null() {
             None
         } else {

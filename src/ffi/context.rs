@@ -1,14 +1,13 @@
 //! Contexts. A C caller holds a token, not a pointer (`token.rs`).
 
 use std::collections::HashMap;
-use std::sync::{Arc, LazyLock};
-
-use parking_lot::RwLock;
+use std::sync::Arc;
 
 use super::guard::{guard, with_context};
-use super::token;
+use super::{fork, token};
 use crate::context::Context;
 use crate::recent::{Recent, with_recent};
+use crate::sync::{Lazy, RwLock};
 
 /// A set of plugins. Made by `extism_context_new`, freed by `extism_context_free`; its contents are private.
 ///
@@ -19,7 +18,7 @@ pub struct ExtismContext {
     _private: (),
 }
 
-static CONTEXTS: LazyLock<RwLock<HashMap<usize, Arc<Context>>>> = LazyLock::new(RwLock::default);
+static CONTEXTS: Lazy<RwLock<HashMap<usize, Arc<Context>>>> = Lazy::new(RwLock::default);
 
 /// How many contexts a thread finds again without the table.
 const RECENT: usize = 4;
@@ -34,12 +33,18 @@ pub(super) fn with<T>(token: *const ExtismContext, work: impl FnOnce(&Context) -
     with_recent(&RECENTLY, token, token, || CONTEXTS.read().get(&token).cloned(), work)
 }
 
+/// In a process that was forked off: notes which plugins other threads were using, which are not there any more.
+pub(super) fn forked() {
+    CONTEXTS.read().values().for_each(|context| context.forked());
+}
+
 /// Makes a context without plugins.
 ///
 /// @return The context, to be freed with `extism_context_free`. NULL if something inside the library fails that must not.
 #[unsafe(no_mangle)]
 pub extern "C" fn extism_context_new() -> *mut ExtismContext {
     guard(std::ptr::null_mut(), || {
+        fork::prepare();
         let token = token::take();
         CONTEXTS.write().insert(token, Arc::default());
         std::ptr::without_provenance_mut(token)

@@ -4,8 +4,8 @@ use std::ffi::c_char;
 
 use log::LevelFilter;
 
-use super::arg;
 use super::guard::guard;
+use super::{arg, fork};
 use crate::log::{self as sink, Destination};
 
 /// The version as C text.
@@ -29,6 +29,7 @@ const VERSION: &std::ffi::CStr =
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn extism_log_file(filename: *const c_char, log_level: *const c_char) -> bool {
     guard(false, || {
+        fork::prepare();
         let filename = if filename.is_null() {
             Ok("stderr")
         } else {

@@ -1,13 +1,15 @@
 //! Who makes the connections, and gives them up.
 
+use std::convert::Infallible;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use ureq::Agent;
 use ureq::unversioned::transport::{ConnectionDetails, Connector, DefaultConnector, Transport};
 
 use super::guard::Guard;
+use crate::sync::PerProcess;
 
 /// How long it may take to find a server's address, and to connect to it.
 const CONNECT: Duration = Duration::from_secs(10);
@@ -90,8 +92,9 @@ impl Connector for SharedConnector {
     type Out = Box<dyn Transport>;
 
     fn connect(&self, details: &ConnectionDetails<'_>, chained: Option<()>) -> Result<Option<Self::Out>, ureq::Error> {
-        static CONNECTOR: LazyLock<DefaultConnector> = LazyLock::new(DefaultConnector::default);
-        CONNECTOR.connect(details, chained)
+        static CONNECTOR: PerProcess<DefaultConnector> = PerProcess::new();
+        let Ok(connector) = CONNECTOR.get_or_make(|| Ok::<_, Infallible>(DefaultConnector::default()));
+        connector.connect(details, chained)
     }
 }
 

@@ -12,7 +12,8 @@ use super::Error;
 use super::Recipe;
 use super::instance::{Imports, Library, attach};
 use super::link::Linked;
-use crate::engine::CompiledPlugin;
+use crate::engine::{self, CompiledPlugin};
+use crate::fork;
 use crate::guest::wasi::Wasi;
 use crate::guest::{self, Guest};
 
@@ -63,6 +64,7 @@ pub(super) fn prepare(
     linked: &Linked,
     libraries: &[Library],
 ) -> Result<Exports, Error> {
+    let _inside = fork::enter();
     let mut imports = Imports::new(guest, recipe);
     let externs = imports.collect(store, linked, libraries)?;
     let command = Command {
@@ -99,6 +101,7 @@ fn call_fresh(
         run(&mut env, &instance, name, arguments)
     });
     env.data_mut().running = false;
+    engine::give_up_spare();
     result.map(Vec::from)
 }
 
@@ -128,6 +131,7 @@ fn enter(command: &mut Command) -> Result<(), CommandError> {
 }
 
 fn instantiate(env: &mut FunctionEnvMut<'_, Command>) -> Result<Instance, RuntimeError> {
+    let _inside = fork::enter();
     let (command, mut store) = env.data_and_store_mut();
     let instance = Instance::new_by_index(&mut store, &command.module, &command.imports).map_err(|error| {
         let (name, cause) = (command.name.clone(), error.to_string());

@@ -10,6 +10,7 @@ use super::call::Functions;
 use super::link::{Kind, Linked, Plan, Provider};
 use super::{Error, Recipe, command, trap};
 use crate::engine::{self, Tables};
+use crate::fork;
 use crate::guest::wasi::Wasi;
 use crate::guest::{self, Capacity, Guest, SharedState};
 use crate::interrupt::Watch;
@@ -56,6 +57,8 @@ pub(super) fn create(
     state: SharedState,
 ) -> Result<Live, Error> {
     let plan = &recipe.plan;
+    // Plugins with the same code share Wasmer's table of its types; and what a store does first is done once in a process.
+    let inside = fork::enter();
     let mut store = engine::store(&recipe.compiled, recipe.limits, plan.imports_io_memory, tables(plan));
     let capacity = Capacity {
         initial_pages: io_memory_pages(plan),
@@ -64,6 +67,7 @@ pub(super) fn create(
     };
     let guest = Guest::new(&mut store, capacity, plan.owns_io_memory, deadline, watch, recipe.bounds, state);
     let guest = guest.map_err(|error| Error::IoMemory(error.to_string()))?;
+    drop(inside);
     let main = instantiate_all(&mut store, &guest, recipe)?;
     if let Some(fuel) = guest.as_ref(&store).fuel.clone() {
         fuel.fill(&mut store);
@@ -124,7 +128,9 @@ pub(super) fn instantiate(
     libraries: &[Library],
 ) -> Result<Instance, Error> {
     let mut imports = Imports::new(guest, recipe);
+    let inside = fork::enter();
     let externs = imports.collect(store, linked, libraries)?;
+    drop(inside);
     let instance = imports.instantiate(store, linked, &externs)?;
     if linked.kind == Kind::Reactor && instance.exports.get_function("_initialize").is_ok() {
         run(store, guest, &instance, "_initialize", linked, recipe)?;
@@ -191,6 +197,7 @@ impl<'a> Imports<'a> {
         linked: &Linked,
         externs: &[Extern],
     ) -> Result<Instance, Error> {
+        let inside = fork::enter();
         let instance = Instance::new_by_index(store, &linked.module, externs)
             .map_err(|error| explain(linked, self.recipe, error))?;
         self.recipe.compiled.make_stoppable(store, &linked.module, &instance);
@@ -199,6 +206,8 @@ impl<'a> Imports<'a> {
         if let Some(wasi) = self.wasi.take() {
             wasi.attach(store, &instance)?;
         }
+        // A plugin's own code runs outside.
+        drop(inside);
         if instance.exports.contains(guest::START_EXPORT) {
             run(store, self.guest, &instance, guest::START_EXPORT, linked, self.recipe)?;
         }

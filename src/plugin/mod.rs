@@ -143,8 +143,9 @@ impl Plugin {
         let state = State::new(manifest.config, Vars::new(manifest.memory.max_var_bytes), network);
         let stopper = Stopper::new(Arc::clone(&recipe.compiled.code));
         let run = stopper.begin(deadline).map_err(Error::Timer)?;
-        let live = create(&recipe, &run, stopper.watch(), deadline, &state)?;
-        drop(run);
+        let live = create(&recipe, &run, stopper.watch(), deadline, &state);
+        over(run);
+        let live = live?;
         Ok(Self { recipe, live: Box::new(live), stopper, state, spent: false, initialised: false })
     }
 
@@ -201,6 +202,13 @@ impl Plugin {
     /// To cancel what it runs.
     pub(crate) fn handle(&self) -> interrupt::Handle {
         self.stopper.handle()
+    }
+}
+
+/// Ends a run.
+fn over(run: Run) {
+    if run.is_nested() {
+        engine::give_up_spare();
     }
 }
 

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use crate::host::root;
 
 /// The floors from the top; each may use those after it, and itself. Those in one line do not know each other.
-const FLOORS: [&[&str]; 10] = [
+const FLOORS: [&[&str]; 11] = [
     &["ffi", "tool"],
     &["context"],
     &["plugin"],
@@ -17,10 +17,11 @@ const FLOORS: [&[&str]; 10] = [
     &["contents"],
     &["error", "interrupt", "module_bytes", "private_dir", "recent"],
     &["digest", "read", "sync"],
+    &["fork"],
 ];
 
 /// Crates that only one place may name.
-const PRIVATE_CRATES: [(&str, &[&str]); 12] = [
+const PRIVATE_CRATES: [(&str, &[&str]); 14] = [
     ("wasmer::", &["engine", "guest", "plugin"]),
     ("wasmer_compiler::", &["engine"]),
     ("wasmer_types::", &["engine"]),
@@ -33,10 +34,13 @@ const PRIVATE_CRATES: [(&str, &[&str]); 12] = [
     ("ureq::", &["http.rs", "http/"]),
     ("url::", &["http.rs", "http/"]),
     ("glob::", &["guest/host/hosts.rs"]),
+    ("backtrace::", &["engine/trace_lock.rs"]),
+    // Locks that several threads want are those of `sync.rs`: only they survive a fork.
+    ("parking_lot::", &["engine/common.rs", "engine/tunables.rs", "guest/mod.rs"]),
 ];
 
 /// The only files with `unsafe` in them.
-const UNSAFE_PLACES: [&str; 12] = [
+const UNSAFE_PLACES: [&str; 15] = [
     "ffi/",
     "plugin/instance.rs",
     "engine/artifact.rs",
@@ -49,6 +53,9 @@ const UNSAFE_PLACES: [&str; 12] = [
     "interrupt/signal.rs",
     "engine/builtins.rs",
     "engine/room.rs",
+    "engine/stacks.rs",
+    "engine/trace_lock.rs",
+    "sync/reentrant.rs",
 ];
 
 fn sources() -> Vec<(PathBuf, String)> {

@@ -4,14 +4,13 @@ use std::io;
 use std::path::PathBuf;
 use std::time::SystemTime;
 
-use parking_lot::Mutex;
-
 use super::{BY_BLAKE3, MODULES, Store, Wanted, warn};
 use crate::cache_dir::max_bytes;
 use crate::digest::Digest;
 use crate::engine::artifact::{Artifact, Header};
 use crate::engine::machine::Machine;
 use crate::private_dir::PrivateDir;
+use crate::sync::Mutex;
 
 /// Enough of an artifact to have its header.
 const FRONT: u64 = 4096;
