@@ -23,7 +23,7 @@ struct Walk {
 }
 
 /// In bytes: the unwinder needs some kilobytes.
-const STACK: usize = 256 << 10;
+const STACK: usize = 64 << 10;
 
 thread_local! {
     /// The walk that is to begin.

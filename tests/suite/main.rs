@@ -9,6 +9,8 @@ mod child;
 mod compilers;
 mod crowd;
 mod faults;
+#[cfg(target_os = "linux")]
+mod forks;
 mod front_door;
 mod fuel;
 mod full_stack;
