@@ -38,7 +38,7 @@ PLUGIN := fixtures/wasm/count_vowels.v0.wasm
 export CARGO DESTDIR PREFIX LIBDIR INCLUDEDIR
 
 .PHONY: help build headless tool compare example test test-rust test-compilers test-c test-valgrind test-python test-hosts test-install \
-        bench bench-gate fuzz fuzz-smoke interrupts crowd latency soak models lint deny deps-llvm check-features header fixtures fixtures-big fixtures-pdk install uninstall clean compare-needs
+        bench bench-gate fuzz fuzz-smoke interrupts forks crowd latency soak models lint deny deps-llvm check-features header fixtures fixtures-big fixtures-pdk install uninstall clean compare-needs
 .DELETE_ON_ERROR:
 
 help: ## show this list
@@ -51,7 +51,7 @@ help: ## show this list
 	@echo "           PEER=/path/to/libextism.so, COMPARE_FLAGS='--rounds 9 --workload call' (compare)"
 	@echo "           CASES=call/echo (bench: those whose names contain it)"
 	@echo "           TARGET=rewrite, SECONDS=600 (fuzz): $(FUZZ_TARGETS)"
-	@echo "           SMOKE_SECONDS=30 (fuzz-smoke), COUNT=10000 (interrupts, latency), CALLS=1000000 (soak)"
+	@echo "           SMOKE_SECONDS=30 (fuzz-smoke), COUNT=10000 (interrupts, forks, latency), CALLS=1000000 (soak)"
 	@echo "           THREAD_SECONDS=60 (crowd), ORDERS=20000 (models)"
 
 build: $(DIST)/libextism.so ## build libextism.so and libextism.a into target/dist
@@ -95,6 +95,10 @@ test-install: ## install into a temporary root and build the examples there
 
 interrupts: ## stop COUNT=10000 calls at random moments
 	EXTISM_CACHE_DIR= EXTISM_TEST_INTERRUPTS=$(COUNT) $(CARGO_TEST) $(if $(FEATURES),--features $(FEATURES)) --test suite -- --exact --nocapture stop::moments::at_any_moment
+
+forks: ## fork COUNT=10000 processes while threads do anything with plugins
+	EXTISM_CACHE_DIR= EXTISM_TEST_FORKS=$(COUNT) $(CARGO_TEST) $(if $(FEATURES),--features $(FEATURES)) --test suite -- --exact --nocapture \
+	    forks::while_threads_do_anything
 
 crowd: ## 64 threads that do anything to one context, for THREAD_SECONDS=60
 	EXTISM_CACHE_DIR= EXTISM_TEST_CROWD_SECONDS=$(THREAD_SECONDS) $(CARGO_TEST) --test suite -- --exact --nocapture \

@@ -15,6 +15,7 @@ mod alternate_stack;
 mod chain;
 #[cfg(target_os = "linux")]
 mod faults;
+pub(crate) mod fork;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 mod info;
 mod next;
@@ -48,6 +49,8 @@ pub(crate) enum Stopped {
 pub(crate) struct Code {
     /// Sorted by address; none is in another.
     functions: Vec<Range<usize>>,
+    /// What a thread does before it runs such code for the first time.
+    prepare_thread: fn(),
 }
 
 impl Code {
@@ -64,7 +67,12 @@ impl Code {
             is_near
         });
         functions.shrink_to_fit();
-        Self { functions }
+        Self { functions, prepare_thread: || () }
+    }
+
+    /// The same; a thread does `prepare` before it runs such code for the first time.
+    pub(crate) fn for_threads(self, prepare: fn()) -> Self {
+        Self { prepare_thread: prepare, ..self }
     }
 
     fn contains(&self, address: usize) -> bool {
@@ -81,7 +89,7 @@ pub(crate) struct Stopper {
     /// Tells it from others that have had the record before.
     owner: u64,
     /// Kept for the record, which has its address.
-    _code: Arc<Code>,
+    code: Arc<Code>,
 }
 
 impl Stopper {
@@ -91,7 +99,7 @@ impl Stopper {
         let owner = OWNERS.fetch_add(1, Ordering::Relaxed);
         let record = timer::take_record();
         record.own(owner, &code);
-        Self { record, owner, _code: code }
+        Self { record, owner, code }
     }
 
     /// Begins a run, which lasts as long as what is returned, on this thread.
@@ -100,7 +108,10 @@ impl Stopper {
     /// There is a deadline, and nothing would end the run then.
     pub(crate) fn begin(&self, deadline: Option<Instant>) -> Result<Run, NoTimer> {
         let deadline = deadline.map_or(u64::MAX, timer::nanoseconds);
-        let (outer, thread) = THREAD.with(|thread| (thread.current.replace(self.record), thread.number()));
+        let (outer, thread) = THREAD.with(|thread| {
+            let number = thread.number(|| (self.code.prepare_thread)());
+            (thread.current.replace(self.record), number)
+        });
         self.record.begin(thread, deadline);
         // From here on, it ends the run.
         let run = Run { record: self.record, outer };
@@ -156,6 +167,11 @@ impl Run {
     /// Why the run has ended, if it has not ended by itself.
     pub(crate) fn stopped(&self) -> Option<Stopped> {
         self.record.has_stopped().then(|| self.record.phase().reason()).flatten()
+    }
+
+    /// Whether the thread is in the middle of another run.
+    pub(crate) fn is_nested(&self) -> bool {
+        self.outer.is_some()
     }
 
     /// Whether it should have ended, even if it has ended by itself.
@@ -217,6 +233,7 @@ pub(crate) struct Handle {
 impl Handle {
     /// Stops what the plugin runs now; `false` if that is nothing, or no signal reaches it.
     pub(crate) fn cancel(&self) -> bool {
+        let _inside = crate::fork::enter();
         self.record.cancel(self.owner).is_some_and(|was_told| {
             // Should there be no timer, what was told by now is all there is.
             timer::look_by(timer::now() + timer::SOON).is_ok() || was_told

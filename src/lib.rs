@@ -12,6 +12,7 @@ mod environment;
 mod error;
 pub mod ffi;
 mod first_use;
+mod fork;
 mod guest;
 #[cfg(feature = "http")]
 mod http;

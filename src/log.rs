@@ -16,11 +16,12 @@ use std::time::{Duration, Instant, SystemTime};
 
 use fern::Dispatch;
 use log::{Level, LevelFilter, Log, Metadata, Record};
-use parking_lot::{Mutex, RwLock};
 
 use crate::environment;
 use crate::error;
+use crate::fork;
 use crate::outlet::Outlet;
+use crate::sync::{Mutex, RwLock};
 
 /// Under which target the library's own lines are logged.
 pub(crate) const TARGET: &str = "extism";
@@ -120,7 +121,8 @@ pub(crate) fn record(level: Level, target: &str, message: Arguments<'_>) {
     let record = Record::builder().level(level).target(target).args(arguments).build();
     match sink {
         Some(sink) => sink.log(&record),
-        None => log::logger().log(&record),
+        // The host's logger may call the library, wait, or fork.
+        None => fork::outside(|| log::logger().log(&record)),
     }
 }
 

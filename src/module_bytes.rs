@@ -7,13 +7,13 @@ use std::collections::{HashMap, TryReserveError};
 use std::fs::File;
 use std::hash::{BuildHasher as _, RandomState};
 use std::io;
-use std::sync::{Arc, LazyLock, OnceLock, Weak};
+use std::sync::{Arc, OnceLock, Weak};
 
-use parking_lot::Mutex;
 use rustix::io::Errno;
 
 use crate::digest::Digest;
 use crate::read;
+use crate::sync::{Lazy, Mutex, get_or_make};
 
 /// How much of its front and of its end a module is looked up by.
 const GLANCE: usize = 256;
@@ -28,14 +28,14 @@ pub(crate) struct ModuleBytes {
 }
 
 /// All that somebody has, by what a glance at them gives.
-static MODULES: LazyLock<Mutex<HashMap<u64, Vec<Weak<ModuleBytes>>>>> = LazyLock::new(Mutex::default);
+static MODULES: Lazy<Mutex<HashMap<u64, Vec<Weak<ModuleBytes>>>>> = Lazy::new(Mutex::default);
 
 /// With how many that look alike a module is compared, those that came last. Who makes many of them on purpose only makes
 /// others of that look be taken for new.
 const ALIKE: usize = 4;
 
 /// Numbers glances.
-static GLANCES: LazyLock<RandomState> = LazyLock::new(RandomState::new);
+static GLANCES: Lazy<RandomState> = Lazy::new(RandomState::new);
 
 impl ModuleBytes {
     /// Those of `bytes`.
@@ -91,7 +91,7 @@ impl ModuleBytes {
     #[cfg(feature = "http")]
     pub(crate) fn hashed(bytes: Vec<u8>, sha256: Digest) -> Arc<Self> {
         let module = Self::of_vec(bytes);
-        module.sha256.get_or_init(|| sha256);
+        get_or_make(&module.sha256, || sha256);
         module
     }
 
@@ -124,12 +124,12 @@ impl ModuleBytes {
 
     /// Their SHA-256.
     pub(crate) fn sha256(&self) -> Digest {
-        *self.sha256.get_or_init(|| Digest::of(&self.bytes))
+        *get_or_make(&self.sha256, || Digest::of(&self.bytes))
     }
 
     /// Their BLAKE3.
     pub(crate) fn blake3(&self) -> &blake3::Hash {
-        self.blake3.get_or_init(|| blake3::hash(&self.bytes))
+        get_or_make(&self.blake3, || blake3::hash(&self.bytes))
     }
 }
 

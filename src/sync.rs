@@ -1,8 +1,127 @@
 //! What threads meet in. The models of `models/`, which try the orders that threads may run in, put their own in its place.
+//!
+//! All locks are the standard library's below: they consist of a number, which a forked process has too. Others, such as
+//! parking_lot's, keep lists of the threads that wait, and those threads are not there any more.
+
+mod once;
+mod reentrant;
 
 pub(crate) use std::sync::Arc;
 pub(crate) use std::sync::atomic::{AtomicBool, AtomicI32, AtomicPtr, AtomicU32, AtomicU64, Ordering, fence};
 pub(crate) use std::thread::{LocalKey, Thread, current};
 pub(crate) use std::thread_local;
 
-pub(crate) use parking_lot::{Mutex, ReentrantMutex};
+use std::ops::{Deref, DerefMut};
+use std::panic;
+use std::sync::{self, LockResult, PoisonError, TryLockError, TryLockResult};
+use std::time::{Duration, Instant};
+
+#[cfg(any(feature = "compiler", feature = "http"))]
+pub(crate) use once::PerProcess;
+pub(crate) use once::{Lazy, get_or_make};
+pub(crate) use reentrant::{Lost, ReentrantMutex};
+
+use crate::fork::{self, Inside};
+
+/// A lock that threads share. Who has it is inside the gate of `fork.rs`, so that no process is forked meanwhile: nobody has it for
+/// long. What a panic leaves behind is not poisoned.
+#[derive(Debug, Default)]
+pub(crate) struct Mutex<T>(sync::Mutex<T>);
+
+/// The same for readers and writers.
+#[derive(Debug, Default)]
+pub(crate) struct RwLock<T>(sync::RwLock<T>);
+
+/// What has been locked, until it is dropped.
+#[derive(Debug)]
+pub(crate) struct Guard<G> {
+    // The first to go.
+    guard: G,
+    _inside: Inside,
+}
+
+impl<T> Mutex<T> {
+    pub(crate) const fn new(value: T) -> Self {
+        Self(sync::Mutex::new(value))
+    }
+
+    pub(crate) fn lock(&self) -> Guard<sync::MutexGuard<'_, T>> {
+        lock(|| self.0.lock(), || self.0.try_lock())
+    }
+
+    /// Waits for the lock, at most for `patience`.
+    pub(crate) fn try_lock_for(&self, patience: Duration) -> Option<Guard<sync::MutexGuard<'_, T>>> {
+        let _inside = fork::enter();
+        let guard = fork::until(Instant::now() + patience, || taken(self.0.try_lock()))?;
+        Some(Guard { guard, _inside })
+    }
+}
+
+impl<T> RwLock<T> {
+    pub(crate) const fn new(value: T) -> Self {
+        Self(sync::RwLock::new(value))
+    }
+
+    pub(crate) fn read(&self) -> Guard<sync::RwLockReadGuard<'_, T>> {
+        lock(|| self.0.read(), || self.0.try_read())
+    }
+
+    pub(crate) fn write(&self) -> Guard<sync::RwLockWriteGuard<'_, T>> {
+        lock(|| self.0.write(), || self.0.try_write())
+    }
+}
+
+fn lock<G>(wait: impl FnOnce() -> LockResult<G>, mut ask: impl FnMut() -> TryLockResult<G>) -> Guard<G> {
+    let _inside = fork::enter();
+    if !fork::has_lost() {
+        return Guard { guard: wait().unwrap_or_else(PoisonError::into_inner), _inside };
+    }
+    let guard = fork::until(Instant::now() + PATIENCE, || taken(ask()));
+    // As a panic, without its message on standard error: it ends at the C boundary.
+    let lost = || panic::resume_unwind(Box::new(LOST));
+    Guard { guard: guard.unwrap_or_else(lost), _inside }
+}
+
+/// The guard, if the lock was free.
+fn taken<G>(asked: TryLockResult<G>) -> Option<G> {
+    match asked {
+        Ok(guard) => Some(guard),
+        Err(TryLockError::Poisoned(error)) => Some(error.into_inner()),
+        Err(TryLockError::WouldBlock) => None,
+    }
+}
+
+/// How long a lock is waited for that may be lost.
+const PATIENCE: Duration = Duration::from_millis(200);
+
+const LOST: &str =
+    "the process was forked while another thread had a lock of the library's, for longer than a fork waits";
+
+impl<G: Deref> Deref for Guard<G> {
+    type Target = G::Target;
+
+    fn deref(&self) -> &G::Target {
+        &self.guard
+    }
+}
+
+impl<G: DerefMut> DerefMut for Guard<G> {
+    fn deref_mut(&mut self) -> &mut G::Target {
+        &mut self.guard
+    }
+}
+
+/// A lock that is taken for moments by who has another one already, or by one thread at a time: it may be locked when a process is
+/// forked only if that other one is.
+#[derive(Debug, Default)]
+pub(crate) struct InnerMutex<T>(sync::Mutex<T>);
+
+impl<T> InnerMutex<T> {
+    pub(crate) const fn new(value: T) -> Self {
+        Self(sync::Mutex::new(value))
+    }
+
+    pub(crate) fn lock(&self) -> sync::MutexGuard<'_, T> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -37,11 +37,11 @@ impl AtomicU64 {
     }
 }
 
-/// As parking_lot's: what a panic leaves behind is not poisoned.
+/// What a panic leaves behind is not poisoned.
 #[derive(Debug)]
-pub(crate) struct Mutex<T>(loom::sync::Mutex<T>);
+pub(crate) struct InnerMutex<T>(loom::sync::Mutex<T>);
 
-impl<T> Mutex<T> {
+impl<T> InnerMutex<T> {
     pub(crate) fn new(value: T) -> Self {
         Self(loom::sync::Mutex::new(value))
     }

@@ -10,7 +10,7 @@ pub(crate) use shuttle::thread::LocalKey;
 use shuttle::thread::{self, ThreadId};
 pub(crate) use shuttle::thread_local;
 
-/// As parking_lot's: what a panic leaves behind is not poisoned.
+/// What a panic leaves behind is not poisoned.
 #[derive(Debug, Default)]
 pub(crate) struct Mutex<T>(shuttle::sync::Mutex<T>);
 
@@ -24,7 +24,7 @@ impl<T> Mutex<T> {
     }
 }
 
-/// As parking_lot's: the thread that has it gets it again.
+/// The thread that has it gets it again. No process of a model is forked, so that it cannot be lost.
 #[derive(Debug)]
 pub(crate) struct ReentrantMutex<T> {
     owner: Mutex<Option<ThreadId>>,
@@ -43,7 +43,7 @@ impl<T> ReentrantMutex<T> {
         Self { owner: Mutex::new(None), released: Condvar::new(), depth: Cell::new(0), value }
     }
 
-    pub(crate) fn lock(&self) -> ReentrantGuard<'_, T> {
+    pub(crate) fn lock(&self) -> Result<ReentrantGuard<'_, T>, Lost> {
         let me = thread::current().id();
         let mut owner = self.owner.lock();
         while owner.is_some_and(|owner| owner != me) {
@@ -51,9 +51,17 @@ impl<T> ReentrantMutex<T> {
         }
         *owner = Some(me);
         self.depth.set(self.depth.get() + 1);
-        ReentrantGuard(self)
+        Ok(ReentrantGuard(self))
+    }
+
+    pub(crate) fn forked(&self) -> bool {
+        false
     }
 }
+
+/// See the library's.
+#[derive(Debug)]
+pub(crate) struct Lost;
 
 pub(crate) struct ReentrantGuard<'a, T>(&'a ReentrantMutex<T>);
 

@@ -66,6 +66,11 @@ pub(crate) enum Error {
     NoIdLeft,
     #[error("plugin {0} is running on this very thread and cannot be used from inside its own call")]
     Reentered(PluginId),
+    #[error(
+        "plugin {0} was in use on another thread when this process was forked, and that thread is not in it: free the plugin, and \
+         make another"
+    )]
+    Lost(PluginId),
     /// Boxed, as all results have room for it.
     #[error(transparent)]
     Plugin(Box<plugin::Error>),
@@ -117,7 +122,9 @@ impl Context {
     /// The plugin is running on this very thread.
     pub(crate) fn free(&self, id: PluginId) -> Result<(), Error> {
         let old = match self.with_slot(id, Slot::free) {
-            Some(Ok(old)) => old,
+            Some(Ok(old)) => Some(old),
+            // Its memory stays with the thread that used it.
+            Some(Err(Error::Lost(_))) => None,
             // There is none, or another thread was faster.
             None | Some(Err(Error::NoSuchPlugin(_))) => return Ok(()),
             Some(Err(error)) => return Err(error),
@@ -136,10 +143,12 @@ impl Context {
     /// # Errors
     /// One of them is running on this very thread; the others are freed.
     pub(crate) fn reset(&self) -> Result<(), Error> {
-        let plugins = std::mem::take(&mut self.registry.lock().plugins);
+        let mut registry = self.registry.lock();
+        let plugins = std::mem::take(&mut registry.plugins);
         let mut result = Ok(());
-        // All at once, before anything can go wrong with one of them.
+        // All at once, before anything can go wrong with one of them; and who finds one outside the registry knows that it is to go.
         plugins.values().for_each(|slot| slot.doom());
+        drop(registry);
         for (_, slot) in plugins {
             result = slot.close().and(result);
         }
@@ -154,6 +163,11 @@ impl Context {
         // Who makes a plugin at this moment has put it into the registry, or will see that it is over.
         self.closed.store(true, Ordering::Release);
         self.reset()
+    }
+
+    /// In a process that was forked off, before it has a second thread: finds the plugins that other threads were using.
+    pub(crate) fn forked(&self) {
+        self.registry.lock().plugins.values().for_each(|slot| slot.forked());
     }
 
     /// Merges a JSON object into the configuration of plugin `id`. Clears errors first.

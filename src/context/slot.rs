@@ -7,7 +7,7 @@ use super::{Error, PluginId};
 use crate::interrupt::Handle;
 use crate::plugin::Plugin;
 use crate::recent::Passing;
-use crate::sync::{Arc, AtomicBool, Mutex, Ordering, ReentrantMutex};
+use crate::sync::{Arc, AtomicBool, Lost, Mutex, Ordering, ReentrantMutex};
 
 /// Shared by the context and the threads that use the plugin. Two of them do not share a cache line.
 #[repr(align(128))]
@@ -49,7 +49,7 @@ impl Slot {
 
     /// Waits for the plugin and gives it to `work`.
     pub(super) fn with<T>(&self, work: impl FnOnce(&mut Plugin) -> T) -> Result<T, Error> {
-        let lock = self.plugin.lock();
+        let lock = self.plugin.lock().map_err(|Lost| Error::Lost(self.id))?;
         let plugin = lock.try_borrow_mut().map_err(|_| Error::Reentered(self.id))?;
         let mut plugin = RefMut::filter_map(plugin, Option::as_mut).map_err(|_| Error::NoSuchPlugin(self.id))?;
         let result = work(&mut plugin);
@@ -67,11 +67,18 @@ impl Slot {
 
     /// Waits for the plugin and frees it.
     pub(super) fn free(&self) -> Result<Plugin, Error> {
-        let plugin = self.exchange(None)?;
-        self.gone.store(true, Ordering::Release);
-        // Threads that have used it of late may hold this place for long.
-        self.error.clear();
-        Ok(plugin)
+        let plugin = self.exchange(None);
+        if matches!(plugin, Ok(_) | Err(Error::Lost(_))) {
+            self.gone.store(true, Ordering::Release);
+            // Threads that have used it of late may hold this place for long.
+            self.error.clear();
+        }
+        plugin
+    }
+
+    /// In a process that was forked off, before it has a second thread: the plugin is lost if another thread was using it.
+    pub(super) fn forked(&self) {
+        self.plugin.forked();
     }
 
     /// Says that the plugin is to go.
@@ -85,13 +92,13 @@ impl Slot {
         self.doom();
         self.error.clear();
         match self.exchange(None) {
-            Ok(_) | Err(Error::NoSuchPlugin(_)) => Ok(()),
+            Ok(_) | Err(Error::NoSuchPlugin(_) | Error::Lost(_)) => Ok(()),
             Err(error) => Err(error),
         }
     }
 
     fn exchange(&self, plugin: Option<Plugin>) -> Result<Plugin, Error> {
-        let lock = self.plugin.lock();
+        let lock = self.plugin.lock().map_err(|Lost| Error::Lost(self.id))?;
         let mut place = lock.try_borrow_mut().map_err(|_| Error::Reentered(self.id))?;
         let old = place.take().ok_or(Error::NoSuchPlugin(self.id))?;
         if let Some(plugin) = &plugin {

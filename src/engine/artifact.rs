@@ -13,8 +13,11 @@ use bytes::Bytes;
 use rustix::mm::{MapFlags, MprotectFlags, ProtFlags, mmap_anonymous, mprotect, munmap};
 use serde::{Deserialize, Serialize};
 use wasmer::{Engine, Module};
+#[cfg(feature = "compiler")]
+use wasmer_compiler::{ArtifactBuild, ArtifactCreate as _};
 
 use super::Error;
+use crate::fork;
 
 /// The first bytes of a sealed artifact; the last one counts versions of the format.
 const MAGIC: [u8; 8] = *b"EXTISM\x00\x01";
@@ -56,9 +59,8 @@ impl Header {
 impl Artifact {
     /// The code of a module that has just been compiled.
     #[cfg(feature = "compiler")]
-    pub(super) fn of(module: &Module) -> Result<Self, wasmer::SerializeError> {
-        watch_exit();
-        module.serialize().map(Self)
+    pub(super) fn of(code: &ArtifactBuild) -> Result<Self, wasmer::SerializeError> {
+        code.serialize().map(|bytes| Self(bytes.into()))
     }
 
     /// In bytes.
@@ -100,6 +102,8 @@ impl Artifact {
         check_executable(name)?;
         let bytes =
             aligned(self.0).map_err(|error| Error::Load { module: name.to_owned(), cause: error.to_string() })?;
+        // Wasmer has one table of all code, and the system's unwinder another.
+        let _inside = fork::enter();
         // SAFETY: the bytes are what Wasmer's serialiser wrote: they came from `of`, or from `unseal`, which has found
         // them as `seal` left them in a file that only this user, or root, can write.
         let module = unsafe { Module::deserialize(engine, bytes) };

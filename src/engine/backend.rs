@@ -3,12 +3,11 @@
 
 use std::ffi::CStr;
 
-use parking_lot::RwLock;
-
 use super::address_space::Memories;
 use super::moving_memory::DYNAMIC_GUARD;
 use super::{Error, cranelift, llvm, singlepass};
 use crate::environment;
+use crate::sync::RwLock;
 
 /// A compiler, built in or not: its code may be there where it is not.
 #[derive(Debug)]
@@ -28,6 +27,9 @@ pub(crate) struct Backend {
     /// Its code finds Wasmer's functions in the instance, where they can be replaced (`builtins.rs`).
     #[cfg_attr(not(feature = "compiler"), expect(dead_code, reason = "asked when compiling"))]
     pub(super) builtins_are_seen: bool,
+    /// It has locks that all threads share, even when it has compiled before.
+    #[cfg_attr(not(feature = "compiler"), expect(dead_code, reason = "asked when compiling"))]
+    pub(super) has_locks: bool,
     /// Makes its configuration, for so many threads, if it is built in.
     pub(super) config: Option<MakeConfig>,
 }

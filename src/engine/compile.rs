@@ -1,16 +1,19 @@
 //! One module through one compiler.
 
-use std::sync::OnceLock;
 use std::thread;
 
-use wasmer::sys::{EngineBuilder, NativeEngineExt};
-use wasmer::{CompileError, Engine, Module};
+use rayon::{ThreadPool, ThreadPoolBuilder};
+use wasmer::CompileError;
+use wasmer_compiler::{ArtifactBuild, Engine, EngineBuilder, ModuleEnvironment};
 
 use super::address_space::{self, Memories};
 use super::artifact::Artifact;
+use super::at_work::AtWork;
 use super::machine::Machine;
 use super::{Backend, Error, Prepared, artifact, tunables};
+use crate::fork;
 use crate::panics;
+use crate::sync::{AtomicU32, Ordering, PerProcess};
 
 /// How a module is compiled.
 #[derive(Clone, Copy)]
@@ -29,38 +32,64 @@ pub(super) fn compile(how: How, name: &str, prepared: &Prepared, machine: &Machi
     }
     artifact::check_executable(name)?;
     let engine = engine(how, prepared.moving, machine).ok_or(Error::NoCompiler)?;
+    let lost = || {
+        let name = backend.name();
+        failed(format!(
+            "{name}: this process was forked while another thread compiled, and what {name} had locked for that is lost; its \
+             parent, and processes that are forked at another time, can compile"
+        ))
+    };
+    let at_work = AtWork::begin(backend).ok_or_else(lost)?;
     // A compiler that panics is done with, so nothing can be seen of the state it leaves.
-    let compiled = || panics::catch_compiler(|| Module::from_binary(&engine, &prepared.wasm));
+    let compiled = || panics::catch_compiler(|| build(&engine, &prepared.wasm));
     let no_threads = |error| failed(format!("no threads to compile with, as the system does not allow any: {error}"));
-    let module = match with_threads(compiled).map_err(no_threads)? {
+    let code = match with_threads(compiled).map_err(no_threads)? {
         Ok(compiled) => compiled.map_err(|error| failed(explain(backend, error)))?,
         Err(panic) => {
             let (backend, message) = (backend.name(), panics::message(&*panic));
             return Err(failed(format!("{backend}: the compiler failed, which is an error in it: {message}")));
         }
     };
-    Artifact::of(&module).map_err(|error| failed(error.to_string()))
+    at_work.succeed();
+    Artifact::of(&code).map_err(|error| failed(error.to_string()))
+}
+
+/// Makes the code, and does not load it, as `Module::new` would: that takes locks that all threads share, and a compiler is in no
+/// gate.
+fn build(engine: &Engine, wasm: &[u8]) -> Result<ArtifactBuild, CompileError> {
+    engine.validate(wasm)?;
+    let info = ModuleEnvironment::new().translate(wasm).map_err(CompileError::Wasm)?.module;
+    let tunables = engine.tunables();
+    let memories = info.memories.values().map(|memory| tunables.memory_style(memory)).collect();
+    let tables = info.tables.values().map(|table| tunables.table_style(table)).collect();
+    ArtifactBuild::new(&mut engine.inner_mut(), wasm, engine.target(), memories, tables, None)
 }
 
 /// Does `work`, which shares its parts between rayon's threads. They belong to the process that has compiled first: one that was
-/// forked off after that would wait for them for ever, and gets others. So does one with little address space, which gets few.
+/// forked off after that would wait for them for ever, and has others. So does one with little address space, which gets few.
 fn with_threads<T: Send>(work: impl FnOnce() -> T + Send) -> Result<T, String> {
-    static OWNER: OnceLock<u32> = OnceLock::new();
+    /// The process that rayon's own threads are in, counted from 1; 0 is none yet.
+    static OWNER: AtomicU32 = AtomicU32::new(0);
+    static THREADS: PerProcess<ThreadPool> = PerProcess::new();
     // Rayon and the compilers panic where there are none, and rayon's own threads are gone for good then.
     let one = thread::Builder::new().spawn(|| ()).map_err(|error| error.to_string())?;
     let _ = one.join();
-    let process = std::process::id();
     // Their number is given, as rayon would look for it in the environment.
-    let threads = || rayon::ThreadPoolBuilder::new().num_threads(address_space::compiling_threads().get());
-    let owner = OWNER.get_or_init(|| {
-        // Fails where a host in Rust has threads of rayon's already: then those are used.
-        let _ = threads().build_global();
-        process
-    });
-    if *owner == process && !address_space::is_small() {
+    let threads = || ThreadPoolBuilder::new().num_threads(address_space::compiling_threads().get());
+    let process = fork::generation() + 1;
+    let is_owner = match OWNER.compare_exchange(0, process, Ordering::Relaxed, Ordering::Relaxed) {
+        Ok(_) => {
+            // Fails where a host in Rust has threads of rayon's already: then those are used.
+            let _ = threads().build_global();
+            true
+        }
+        Err(owner) => owner == process,
+    };
+    if is_owner && !address_space::is_small() {
         return Ok(work());
     }
-    Ok(threads().build().map_err(|error| error.to_string())?.install(work))
+    let pool = THREADS.get_or_make(|| threads().build()).map_err(|error| error.to_string())?;
+    Ok(pool.install(work))
 }
 
 /// Has the standard library read what it keeps of the environment for all threads, `RUST_MIN_STACK`. It does so when it makes the
@@ -84,7 +113,7 @@ fn engine(how: How, moving: Option<u32>, machine: &Machine) -> Option<Engine> {
     // Wasmer keeps each exception that was thrown until the store goes: a way to take all memory.
     features.exceptions(false);
     let builder = EngineBuilder::new(config).set_target(Some(target)).set_features(Some(features));
-    let mut engine: Engine = builder.engine().into();
+    let mut engine = builder.engine();
     engine.set_tunables(tunables::compile_time(memories, moving));
     Some(engine)
 }

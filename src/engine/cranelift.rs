@@ -9,6 +9,7 @@ pub(super) const BACKEND: Backend = Backend {
     refuses: None,
     linked_memories_move: false,
     builtins_are_seen: true,
+    has_locks: false,
     #[cfg(feature = "cranelift")]
     config: Some(config),
     #[cfg(not(feature = "cranelift"))]

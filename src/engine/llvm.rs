@@ -11,6 +11,8 @@ pub(super) const BACKEND: Backend = Backend {
     linked_memories_move: true,
     // It calls them by name, but for those that let memories grow.
     builtins_are_seen: false,
+    // The table of passes, for example.
+    has_locks: true,
     #[cfg(feature = "llvm")]
     config: Some(config),
     #[cfg(not(feature = "llvm"))]

@@ -6,6 +6,8 @@
 mod address_space;
 mod allowance;
 mod artifact;
+#[cfg(feature = "compiler")]
+mod at_work;
 mod backend;
 #[cfg_attr(not(all(target_os = "linux", target_arch = "x86_64")), path = "builtins_absent.rs")]
 mod builtins;
@@ -13,6 +15,7 @@ mod common;
 #[cfg(feature = "compiler")]
 mod compile;
 mod cranelift;
+pub(crate) mod fork;
 mod image;
 mod limits;
 mod llvm;
@@ -26,7 +29,10 @@ mod request;
 mod room;
 mod shared;
 mod singlepass;
+mod stacks;
 mod store;
+#[cfg(all(target_os = "linux", target_arch = "x86_64", target_env = "gnu"))]
+mod trace_lock;
 mod tunables;
 
 use std::io;
@@ -38,6 +44,7 @@ use wasmer::{AsStoreMut, AsStoreRef, Engine, Instance, Module};
 
 use crate::contents::{self, Contents};
 use crate::digest::Digest;
+use crate::fork::{EnterWhenDropped, LeaveWhenDropped};
 use crate::interrupt::Code;
 pub(crate) use address_space::Memories;
 pub(crate) use allowance::Allowance;
@@ -52,6 +59,7 @@ pub(crate) use machine::Machine;
 #[cfg(feature = "compiler")]
 pub(crate) use make::{Made, compile_alone, precompile};
 use request::{Failure, Request};
+pub(crate) use stacks::give_up_spare;
 pub(crate) use store::Store;
 #[cfg(feature = "compiler")]
 pub(crate) use store::Stored;
@@ -61,6 +69,8 @@ pub(crate) use tunables::store;
 /// gives it up before the engine, as traps are looked up by addresses, which may be another's as soon as the code is gone.
 #[derive(Debug)]
 pub(crate) struct CompiledPlugin {
+    /// Its code goes inside the gate, as it has come.
+    _going: EnterWhenDropped,
     /// In the order they were given.
     pub(crate) modules: Vec<Module>,
     /// Has no compiler; owns the code.
@@ -75,6 +85,7 @@ pub(crate) struct CompiledPlugin {
     common: &'static str,
     /// How much memory the code takes up, in bytes, about.
     size: usize,
+    _gone: LeaveWhenDropped,
 }
 
 impl CompiledPlugin {

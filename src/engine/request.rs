@@ -11,7 +11,7 @@ use super::artifact::Artifact;
 use super::image::Data;
 use super::machine::Machine;
 use super::store::{self, Identity, Store, Wanted};
-use super::{Backend, CompiledPlugin, Error, Input, NoCode, Preparation, make};
+use super::{Backend, CompiledPlugin, Error, Input, NoCode, Preparation, make, stacks};
 use crate::cache_dir::Unusable;
 use crate::interrupt::Code;
 
@@ -88,9 +88,11 @@ impl<'a> Request<'a> {
         }
         let data: Arc<[_]> = modules.iter().map(|module| Data::of(module, preparation.data)).collect();
         let size = size + data.iter().map(Data::size).sum::<usize>();
-        let code = Arc::new(Code::new(modules.iter().flat_map(functions).collect()));
+        let functions = modules.iter().flat_map(functions).collect();
+        let code = Arc::new(Code::new(functions).for_threads(stacks::prepare_thread));
         let (memories, common) = (self.memories, preparation.common);
-        Ok(CompiledPlugin { engine, modules, memories, data, code, common, size })
+        let (_going, _gone) = Default::default();
+        Ok(CompiledPlugin { _going, engine, modules, memories, data, code, common, size, _gone })
     }
 
     /// A module from the store, and the size of its code. What is whole there and still cannot be loaded is as good as

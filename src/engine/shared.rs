@@ -7,14 +7,13 @@
 
 use std::cell::RefCell;
 use std::collections::HashMap;
-use std::sync::{Arc, LazyLock, Weak};
-
-use parking_lot::{Mutex, ReentrantMutex};
+use std::sync::{Arc, Weak};
 
 use super::{CompiledPlugin, Error, Input, Memories};
 use crate::digest::Digest;
 use crate::environment;
 use crate::module_bytes::ModuleBytes;
+use crate::sync::{Lazy, Mutex, ReentrantMutex};
 
 /// How many entries there may be.
 const MAX_ENTRIES: usize = 256;
@@ -88,7 +87,7 @@ struct Table {
     size: usize,
 }
 
-static TABLE: LazyLock<Mutex<Table>> = LazyLock::new(Mutex::default);
+static TABLE: Lazy<Mutex<Table>> = Lazy::new(Mutex::default);
 
 /// The code for `key`, of the modules `inputs`; `make` makes it if there is none. Who wants what another thread is making
 /// waits for it.
@@ -104,8 +103,8 @@ pub(super) fn get_or_make<E>(
     // Gives the place up unless something is made.
     let mut attempt = Attempt { key, place: &place, is_over: false };
     let lock = place.0.lock();
-    let Ok(mut made) = lock.try_borrow_mut() else {
-        // This very thread is at it already.
+    let Some(mut made) = lock.as_ref().ok().and_then(|lock| lock.try_borrow_mut().ok()) else {
+        // This very thread is at it already; or another one was that is not in this process, and the place is no more in the table.
         attempt.is_over = true;
         return make().map(Arc::new);
     };
@@ -128,6 +127,17 @@ pub(super) fn get_or_make<E>(
     // Only now: what they hold has locks of its own.
     drop(dropped);
     Ok(attempt.succeed(&code))
+}
+
+/// In a process that was forked off, before it has a second thread: forgets the places of other threads, who were making code there,
+/// or asking for it. Who comes next makes it anew.
+pub(super) fn forked() {
+    let mut table = TABLE.lock();
+    let lost: Vec<_> =
+        table.entries.iter().filter(|(_, entry)| entry.place.0.forked()).map(|(key, _)| key.clone()).collect();
+    let dropped: Vec<_> = lost.iter().filter_map(|key| table.remove(key)).collect();
+    drop(table);
+    drop(dropped);
 }
 
 /// Somebody's way to the code of a place. If it fails, or panics, the place is given up, and who comes next has another.
@@ -234,7 +244,9 @@ mod tests {
         let engine = EngineBuilder::headless().engine().into();
         let data = Arc::new([]);
         let code = Arc::new(Code::new(Vec::new()));
-        CompiledPlugin { engine, modules: Vec::new(), memories: Memories::Reserved, data, code, common: "", size }
+        let (_going, _gone) = Default::default();
+        let (modules, memories) = (Vec::new(), Memories::Reserved);
+        CompiledPlugin { _going, engine, modules, memories, data, code, common: "", size, _gone }
     }
 
     fn make(key: &Key) -> Arc<CompiledPlugin> {

@@ -14,6 +14,7 @@ pub(super) const BACKEND: Backend = Backend {
     refuses: None,
     linked_memories_move: false,
     builtins_are_seen: true,
+    has_locks: false,
     #[cfg(feature = "singlepass")]
     config: Some(config),
     #[cfg(not(feature = "singlepass"))]

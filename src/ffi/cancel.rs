@@ -2,15 +2,13 @@
 
 use std::collections::HashMap;
 use std::ptr;
-use std::sync::LazyLock;
-
-use parking_lot::RwLock;
 
 use super::context::ExtismContext;
 use super::guard::{guard, with_context};
 use super::plugin::ExtismPlugin;
 use super::token;
 use crate::context::Canceller;
+use crate::sync::{Lazy, RwLock};
 
 /// Stops what one plugin runs. Made by `extism_plugin_cancel_handle`, freed by `extism_cancel_handle_free`; its contents are
 /// private. It may be used by any thread at any time, also after its plugin and context have been freed.
@@ -18,7 +16,7 @@ pub struct ExtismCancelHandle {
     _private: (),
 }
 
-static HANDLES: LazyLock<RwLock<HashMap<usize, Canceller>>> = LazyLock::new(RwLock::default);
+static HANDLES: Lazy<RwLock<HashMap<usize, Canceller>>> = Lazy::new(RwLock::default);
 
 /// Makes a handle that stops calls of a plugin. It follows `extism_plugin_update`. Does not wait for a running call.
 ///

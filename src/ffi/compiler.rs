@@ -3,8 +3,8 @@
 use std::ffi::{CStr, c_char};
 use std::ptr;
 
-use super::arg;
 use super::guard::guard;
+use super::{arg, fork};
 use crate::engine;
 use crate::first_use;
 
@@ -25,6 +25,7 @@ const HEADLESS: &CStr = c"headless";
 pub unsafe extern "C" fn extism_compiler_set(name: *const c_char) -> bool {
     guard(false, || {
         first_use::begin();
+        fork::prepare();
         let chosen = if name.is_null() {
             None
         } else {

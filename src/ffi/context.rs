@@ -1,16 +1,15 @@
 //! Contexts. A C caller holds a token, not a pointer (`token.rs`).
 
 use std::collections::HashMap;
-use std::sync::{Arc, LazyLock};
-
-use parking_lot::RwLock;
+use std::sync::Arc;
 
 use super::guard::{guard, with_context};
 use super::thread_end::{self, Use};
-use super::token;
+use super::{fork, token};
 use crate::context::Context;
 use crate::first_use;
 use crate::recent::{Recent, with_recent};
+use crate::sync::{Lazy, RwLock};
 
 /// A set of plugins. Made by `extism_context_new`, freed by `extism_context_free`; its contents are private.
 ///
@@ -21,7 +20,7 @@ pub struct ExtismContext {
     _private: (),
 }
 
-static CONTEXTS: LazyLock<RwLock<HashMap<usize, Arc<Context>>>> = LazyLock::new(RwLock::default);
+static CONTEXTS: Lazy<RwLock<HashMap<usize, Arc<Context>>>> = Lazy::new(RwLock::default);
 
 /// How many contexts a thread finds again without the table.
 const RECENT: usize = 4;
@@ -36,6 +35,11 @@ pub(super) fn with<T>(token: *const ExtismContext, work: impl FnOnce(&Context) -
     with_recent(&RECENTLY, token, token, || CONTEXTS.read().get(&token).cloned(), work)
 }
 
+/// In a process that was forked off: notes which plugins other threads were using, which are not there any more.
+pub(super) fn forked() {
+    CONTEXTS.read().values().for_each(|context| context.forked());
+}
+
 /// Makes a context without plugins.
 ///
 /// The first call of this function, `extism_log_file` or one of those about compilers reads the environment; variables that are set
@@ -46,6 +50,7 @@ pub(super) fn with<T>(token: *const ExtismContext, work: impl FnOnce(&Context) -
 pub extern "C" fn extism_context_new() -> *mut ExtismContext {
     guard(std::ptr::null_mut(), || {
         first_use::begin();
+        fork::prepare();
         let token = token::take();
         CONTEXTS.write().insert(token, Arc::default());
         std::ptr::without_provenance_mut(token)

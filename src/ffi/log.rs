@@ -4,8 +4,8 @@ use std::ffi::c_char;
 
 use log::LevelFilter;
 
-use super::arg;
 use super::guard::guard;
+use super::{arg, fork};
 use crate::first_use;
 use crate::log::{self as sink, Destination};
 
@@ -31,6 +31,7 @@ const VERSION: &std::ffi::CStr =
 pub unsafe extern "C" fn extism_log_file(filename: *const c_char, log_level: *const c_char) -> bool {
     guard(false, || {
         first_use::begin();
+        fork::prepare();
         let filename = if filename.is_null() {
             Ok("stderr")
         } else {

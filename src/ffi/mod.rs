@@ -6,6 +6,7 @@ mod arg;
 mod cancel;
 mod compiler;
 mod context;
+mod fork;
 mod guard;
 mod log;
 mod plugin;

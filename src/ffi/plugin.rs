@@ -5,12 +5,11 @@ use std::collections::VecDeque;
 use std::ffi::{CString, c_char};
 use std::ptr;
 
-use parking_lot::Mutex;
-
 use super::arg;
 use super::context::{self, ExtismContext};
 use super::guard::{call_in_context, guard, with_context};
 use crate::error;
+use crate::sync::Mutex;
 
 /// The id of a plugin in its context; 0 and up. Negative: no plugin.
 pub type ExtismPlugin = i32;

@@ -1,7 +1,7 @@
 //! What a C caller holds instead of a pointer: an address that is looked up in a table and never dereferenced, and never given
 //! twice, so that a stale or foreign one is recognised.
 
-use parking_lot::Mutex;
+use crate::sync::Mutex;
 
 static TOKENS: Mutex<Tokens> = Mutex::new(Tokens { next: 0, end: 0 });
 

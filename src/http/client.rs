@@ -1,7 +1,8 @@
 //! Who makes the connections, and gives them up.
 
+use std::convert::Infallible;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use ureq::Agent;
@@ -9,6 +10,7 @@ use ureq::config::Config;
 use ureq::unversioned::transport::{ConnectionDetails, Connector, DefaultConnector, Transport};
 
 use super::guard::Guard;
+use crate::sync::{Lazy, PerProcess};
 
 /// How long it may take to find a server's address, and to connect to it.
 const CONNECT: Duration = Duration::from_secs(10);
@@ -85,7 +87,7 @@ impl Client {
 
 /// What all agents are made with. Made at the first use of the library: `ureq` looks for proxies in the environment when it is, which
 /// are not used.
-static CONFIG: LazyLock<Config> = LazyLock::new(|| {
+static CONFIG: Lazy<Config> = Lazy::new(|| {
     Agent::config_builder()
         .user_agent(concat!("extism-wasmer/", env!("CARGO_PKG_VERSION")))
         .proxy(None)
@@ -103,7 +105,7 @@ static CONFIG: LazyLock<Config> = LazyLock::new(|| {
 
 /// See [`CONFIG`].
 pub(crate) fn begin() {
-    LazyLock::force(&CONFIG);
+    let _ = &*CONFIG;
 }
 
 /// The one that all agents have, with what it keeps for TLS.
@@ -114,8 +116,9 @@ impl Connector for SharedConnector {
     type Out = Box<dyn Transport>;
 
     fn connect(&self, details: &ConnectionDetails<'_>, chained: Option<()>) -> Result<Option<Self::Out>, ureq::Error> {
-        static CONNECTOR: LazyLock<DefaultConnector> = LazyLock::new(DefaultConnector::default);
-        CONNECTOR.connect(details, chained)
+        static CONNECTOR: PerProcess<DefaultConnector> = PerProcess::new();
+        let Ok(connector) = CONNECTOR.get_or_make(|| Ok::<_, Infallible>(DefaultConnector::default()));
+        connector.connect(details, chained)
     }
 }
 

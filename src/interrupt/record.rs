@@ -3,7 +3,7 @@
 use std::ptr;
 
 use super::{Code, Stopped, signal, timer};
-use crate::sync::{Arc, AtomicBool, AtomicI32, AtomicPtr, AtomicU32, AtomicU64, Mutex, Ordering, Thread, current};
+use crate::sync::{Arc, AtomicBool, AtomicI32, AtomicPtr, AtomicU32, AtomicU64, InnerMutex, Ordering, Thread, current};
 
 /// How far a run is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,8 +55,9 @@ pub(super) struct Record {
     tries: AtomicU32,
     /// As long as there is an owner, it keeps this.
     code: AtomicPtr<Code>,
-    /// The thread, while it waits for something that the plugin is not stopped in.
-    sleeper: Mutex<Option<Thread>>,
+    /// The thread, while it waits for something that the plugin is not stopped in. Locked by that thread for moments, by the timer,
+    /// which has the schedule, and by who cancels, inside the gate of `fork.rs`.
+    sleeper: InnerMutex<Option<Thread>>,
 }
 
 impl Record {
@@ -70,7 +71,7 @@ impl Record {
             signalled: AtomicU64::new(0),
             tries: AtomicU32::new(0),
             code: AtomicPtr::new(ptr::null_mut()),
-            sleeper: Mutex::new(None),
+            sleeper: InnerMutex::new(None),
         }
     }
 

@@ -7,17 +7,16 @@
 //! nothing from what comes with the signal, which others can send too.
 #![expect(unsafe_code, reason = "the kernel and a signal's handler know addresses only")]
 
-use std::cell::UnsafeCell;
 use std::io;
 use std::mem::MaybeUninit;
 use std::ptr;
-use std::sync::{LazyLock, MutexGuard, OnceLock};
+use std::sync::{LazyLock, OnceLock};
 
 use super::action;
 use super::chain::Chain;
 use super::info::Info;
 use super::this_thread::ThisThread;
-use super::{Code, THREAD, alternate_stack, timer};
+use super::{Code, alternate_stack};
 
 /// A number of the system's for an error.
 pub(super) type Errno = i32;
@@ -45,8 +44,6 @@ static SIGNAL: LazyLock<i32> = LazyLock::new(|| {
     let is_unused = |number: &i32| is_free(number) && !blocked.was_blocked(*number);
     let number = candidates().find(is_unused).or_else(|| candidates().find(is_free)).unwrap_or(libc::SIGRTMAX() - 1);
     REALTIME.install(number, handle);
-    // SAFETY: the three are functions of this library, which is linked to stay (`-z nodelete`): Wasmer's handlers are in it too.
-    unsafe { libc::pthread_atfork(Some(before_fork), Some(after_fork_in_parent), Some(after_fork_in_child)) };
     number
 });
 
@@ -214,38 +211,4 @@ impl Drop for Blocked {
         // SAFETY: it is the set from before.
         unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, &raw const self.0, ptr::null_mut()) };
     }
-}
-
-/// What a thread that forks holds from before that till after it.
-struct Held(UnsafeCell<Option<MutexGuard<'static, timer::Schedule>>>);
-
-// SAFETY: only who has the lock uses it, in the three functions below.
-unsafe impl Sync for Held {}
-
-static HELD: Held = Held(UnsafeCell::new(None));
-
-extern "C" fn before_fork() {
-    let guard = timer::hold();
-    // SAFETY: this thread has the lock now.
-    unsafe { *HELD.0.get() = Some(guard) };
-}
-
-fn take_held() -> Option<MutexGuard<'static, timer::Schedule>> {
-    // SAFETY: this thread has the lock since before the fork.
-    unsafe { (*HELD.0.get()).take() }
-}
-
-extern "C" fn after_fork_in_parent() {
-    drop(take_held());
-}
-
-extern "C" fn after_fork_in_child() {
-    THREAD.with(|thread| {
-        let before = thread.number.replace(0);
-        if let Some(schedule) = take_held() {
-            // A thread that runs nothing is left as it is.
-            let now = thread.current.get().map_or(0, |_| thread.number());
-            timer::forget_threads(schedule, before, now);
-        }
-    });
 }

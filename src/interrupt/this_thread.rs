@@ -21,9 +21,11 @@ thread_local! {
 }
 
 impl ThisThread {
-    pub(super) fn number(&self) -> i32 {
+    /// The kernel's number of the thread. `prepare` is what else it has to do before its first run.
+    pub(super) fn number(&self, prepare: impl FnOnce()) -> i32 {
         if self.number.get() == 0 {
             self.number.set(signal::prepare(self));
+            prepare();
         }
         self.number.get()
     }

@@ -2,7 +2,7 @@
 //! none.
 
 use std::io;
-use std::sync::{Condvar, LazyLock, Mutex, MutexGuard, PoisonError};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -11,7 +11,7 @@ use thiserror::Error;
 use super::next::Next;
 use super::record::Record;
 use super::signal;
-use crate::sync::AtomicU64;
+use crate::sync::{AtomicU64, Lazy};
 
 /// How long to wait before a thread that has not stopped is told again, in nanoseconds: the first times, when it may have been
 /// in a host function by chance, and then.
@@ -57,7 +57,7 @@ fn schedule() -> MutexGuard<'static, Schedule> {
 }
 
 /// The moment that deadlines count from.
-static START: LazyLock<Instant> = LazyLock::new(Instant::now);
+static START: Lazy<Instant> = Lazy::new(Instant::now);
 
 /// A deadline in nanoseconds.
 pub(super) fn nanoseconds(instant: Instant) -> u64 {
@@ -170,13 +170,17 @@ fn wait(schedule: MutexGuard<'static, Schedule>, until: u64) -> MutexGuard<'stat
     CHANGED.wait_timeout(schedule, left).unwrap_or_else(PoisonError::into_inner).0
 }
 
-/// Before the process is forked: nobody changes the schedule meanwhile.
-pub(super) fn hold() -> MutexGuard<'static, Schedule> {
-    schedule()
+/// The schedule, if nobody has it at this moment.
+pub(super) fn try_hold() -> Option<MutexGuard<'static, Schedule>> {
+    match SCHEDULE.try_lock() {
+        Ok(schedule) => Some(schedule),
+        Err(TryLockError::Poisoned(error)) => Some(error.into_inner()),
+        Err(TryLockError::WouldBlock) => None,
+    }
 }
 
-/// In the process that was forked off, which has one thread: it was `before` and is `now`, and what others ran is over.
-pub(super) fn forget_threads(mut schedule: MutexGuard<'static, Schedule>, before: i32, now: i32) {
+/// In a process that was forked off, which has one thread: it was `before` and is `now`, and what others ran is over.
+pub(super) fn forget_threads(schedule: &mut Schedule, before: i32, now: i32) {
     schedule.is_watched = false;
     schedule.can_signal = None;
     NEXT.set(Next::NEVER);

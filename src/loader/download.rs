@@ -3,7 +3,8 @@
 
 mod kept;
 
-use std::sync::{Arc, LazyLock};
+use std::convert::Infallible;
+use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -18,6 +19,7 @@ use crate::log as sink;
 use crate::manifest::Remote;
 use crate::module_bytes::ModuleBytes;
 use crate::private_dir::FileLock;
+use crate::sync::PerProcess;
 use kept::Entry;
 pub(crate) use kept::Kept;
 
@@ -168,8 +170,9 @@ impl Wanted<'_> {
             Some(host) if named.as_ref() == Some(&host.to_owned()) => Permission::Anywhere,
             _ => Permission::NotLinkLocal,
         };
-        static CLIENT: LazyLock<Client> = LazyLock::new(|| Client::new(&Waiting::default()));
-        Ok(http::send(request, &Rules { permits: &permits, deadline: self.deadline, client: &CLIENT })?)
+        static CLIENT: PerProcess<Client> = PerProcess::new();
+        let Ok(client) = CLIENT.get_or_make(|| Ok::<_, Infallible>(Client::new(&Waiting::default())));
+        Ok(http::send(request, &Rules { permits: &permits, deadline: self.deadline, client })?)
     }
 
     /// The module that is in an answer.

@@ -9,7 +9,7 @@ use wasmer::{ExternType, FunctionType, Instance, RuntimeError, Store, Type, Type
 
 use super::instance::type_name;
 use super::link::Linked;
-use super::{Error, Plugin, Timeout, create, deadline, trap};
+use super::{Error, Plugin, Timeout, create, deadline, over, trap};
 use crate::error;
 use crate::guest::wasi;
 use crate::guest::{self, Fault};
@@ -99,8 +99,15 @@ impl Plugin {
     pub(crate) fn call(&mut self, name: &CStr, input: &[u8]) -> Outcome {
         let deadline = deadline(self.recipe.timeout);
         let result = match self.stopper.begin(deadline) {
-            Ok(run) if self.spent => self.call_anew(&run, name, input, deadline),
-            Ok(run) => self.call_live(&run, name, input, deadline),
+            Ok(run) => {
+                let result = if self.spent {
+                    self.call_anew(&run, name, input, deadline)
+                } else {
+                    self.call_live(&run, name, input, deadline)
+                };
+                over(run);
+                result
+            }
             Err(cause) => {
                 self.forget_output();
                 Err(CallError::Timer(cause).into())

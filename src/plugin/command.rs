@@ -13,7 +13,8 @@ use wasmer::{AsStoreMut, Extern, Function, FunctionEnv, FunctionEnvMut, Instance
 use super::Error;
 use super::instance::{Imports, Library, attach};
 use super::link::Linked;
-use crate::engine::{Allowance, CompiledPlugin};
+use crate::engine::{self, Allowance, CompiledPlugin};
+use crate::fork;
 use crate::guest::wasi::Wasi;
 use crate::guest::{self, Guest};
 
@@ -78,6 +79,7 @@ pub(super) fn prepare(
     libraries: &[Library],
     (allowance, nesting): (Allowance, Nesting),
 ) -> Result<Exports, Error> {
+    let _inside = fork::enter();
     let externs = imports.collect(store, linked, libraries)?;
     let command = Command {
         name: linked.name.clone(),
@@ -115,6 +117,7 @@ fn call_fresh(
         run(&mut env, &instance, name, arguments)
     });
     leave(env.data_mut());
+    engine::give_up_spare();
     result.map(Vec::from)
 }
 
@@ -153,6 +156,7 @@ fn leave(command: &mut Command) {
 }
 
 fn instantiate(env: &mut FunctionEnvMut<'_, Command>) -> Result<Instance, RuntimeError> {
+    let _inside = fork::enter();
     let (command, mut store) = env.data_and_store_mut();
     let is_first = command.instances == 1;
     let instance = command.allowance.instantiate(&mut store, &command.module, &command.imports, is_first);

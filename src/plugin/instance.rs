@@ -11,6 +11,7 @@ use super::command::{self, Nesting};
 use super::link::{Kind, Linked, Plan, Provider};
 use super::{Error, Recipe, trap};
 use crate::engine::{self, Allowance, Tables};
+use crate::fork;
 use crate::guest::wasi::Wasi;
 use crate::guest::{self, Capacity, Guest, SharedState};
 use crate::interrupt::Watch;
@@ -57,7 +58,10 @@ pub(super) fn create(
     state: SharedState,
 ) -> Result<Live, Error> {
     let plan = &recipe.plan;
+    // Plugins with the same code share Wasmer's table of its types; and what a store does first is done once in a process.
+    let inside = fork::enter();
     let (store, allowance) = engine::store(&recipe.compiled, recipe.limits, plan.imports_io_memory, tables(plan));
+    drop(inside);
     let live = populate(store, &allowance, recipe, deadline, watch, state);
     let is_refused = allowance.is_reservation_refused();
     live.map_err(|error| if is_refused { Error::NoReservation(error.into()) } else { error })
@@ -73,6 +77,7 @@ fn populate(
     state: SharedState,
 ) -> Result<Live, Error> {
     let plan = &recipe.plan;
+    let inside = fork::enter();
     let capacity = Capacity {
         initial_pages: io_memory_pages(plan),
         max_block_pages: recipe.max_block_pages,
@@ -80,6 +85,7 @@ fn populate(
     };
     let guest = Guest::new(&mut store, capacity, plan.owns_io_memory, deadline, watch, recipe.bounds, state);
     let guest = guest.map_err(|error| Error::IoMemory(error.to_string()))?;
+    drop(inside);
     let main = instantiate_all(&mut store, &guest, recipe, allowance)?;
     if let Some(fuel) = guest.as_ref(&store).fuel.clone() {
         fuel.fill(&mut store);
@@ -150,7 +156,9 @@ fn instantiate(
     allowance: &Allowance,
 ) -> Result<Instance, Error> {
     let (guest, recipe) = (imports.guest, imports.recipe);
+    let inside = fork::enter();
     let externs = imports.collect(store, linked, libraries)?;
+    drop(inside);
     let instance = imports.instantiate(store, linked, &externs, allowance)?;
     if linked.kind == Kind::Reactor && instance.exports.get_function("_initialize").is_ok() {
         run(store, guest, &instance, "_initialize", linked, recipe)?;
@@ -227,6 +235,7 @@ impl<'a> Imports<'a> {
         externs: &[Extern],
         allowance: &Allowance,
     ) -> Result<Instance, Error> {
+        let inside = fork::enter();
         let instance = allowance
             .instantiate(store, &linked.module, externs, true)
             .map_err(|error| explain(linked, self.recipe, *error))?;
@@ -236,6 +245,8 @@ impl<'a> Imports<'a> {
         if let Some(wasi) = self.wasi.take() {
             wasi.attach(store, &instance)?;
         }
+        // A plugin's own code runs outside.
+        drop(inside);
         if instance.exports.contains(guest::START_EXPORT) {
             run(store, self.guest, &instance, guest::START_EXPORT, linked, self.recipe)?;
         }

@@ -234,9 +234,16 @@ impl Plugin {
 fn start(recipe: &Recipe, deadline: Option<Instant>, state: &SharedState) -> Result<(Stopper, Live), Error> {
     let stopper = Stopper::new(Arc::clone(&recipe.compiled.code));
     let run = stopper.begin(deadline)?;
-    let live = create(recipe, &run, stopper.watch(), deadline, state)?;
-    drop(run);
-    Ok((stopper, live))
+    let live = create(recipe, &run, stopper.watch(), deadline, state);
+    over(run);
+    Ok((stopper, live?))
+}
+
+/// Ends a run.
+fn over(run: Run) {
+    if run.is_nested() {
+        engine::give_up_spare();
+    }
 }
 
 /// Makes an instance, unless that is stopped.

@@ -17,6 +17,7 @@ const FLOORS: &[&[&str]] = &[
     &["contents", "panics"],
     &["error", "interrupt", "module_bytes", "outlet", "private_dir", "recent"],
     &["digest", "environment", "read", "sync", "write_signals"],
+    &["fork"],
 ];
 
 /// Crates that only one place may name, and what may read the environment.
@@ -37,6 +38,9 @@ const PRIVATE_CRATES: &[(&str, &[&str])] = &[
     ("ureq::", &["http.rs", "http/"]),
     ("url::", &["http.rs", "http/"]),
     ("glob::", &["guest/host/hosts.rs"]),
+    ("backtrace::", &["engine/trace_lock.rs"]),
+    // Locks that several threads want are those of `sync.rs`: only they survive a fork.
+    ("parking_lot::", &["engine/common.rs", "engine/tunables.rs", "guest/mod.rs"]),
 ];
 
 /// The only files with `unsafe` in them.
@@ -60,6 +64,9 @@ const UNSAFE_PLACES: &[&str] = &[
     "engine/room.rs",
     "outlet.rs",
     "write_signals.rs",
+    "engine/stacks.rs",
+    "engine/trace_lock.rs",
+    "sync/reentrant.rs",
 ];
 
 fn sources() -> Vec<(PathBuf, String)> {

@@ -10,6 +10,8 @@ mod compilers;
 mod crowd;
 mod environment;
 mod faults;
+#[cfg(target_os = "linux")]
+mod forks;
 mod front_door;
 mod fuel;
 mod full_stack;

@@ -1,0 +1,298 @@
+//! Processes that are forked while other threads do anything with plugins. `make forks` forks COUNT=10000 of them.
+
+mod children;
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use ::log::LevelFilter;
+use extism::ffi;
+use serde_json::json;
+
+use crate::child;
+use crate::host::{Compiler, Context, Plugin, manifest};
+use crate::linking::modules;
+use crate::log::{LogFile, install};
+use crate::noise::noise;
+use crate::stop::with;
+use children::{Children, fork};
+
+/// Threads that use the library all the time.
+const THREADS: u64 = 4;
+/// Children at the same time.
+const CHILDREN: usize = 3;
+/// What is said of a plugin that another thread of the parent was using.
+const LOST: &str = "in use on another thread when this process was forked";
+/// What a compiler with locks of its own says.
+const LOST_COMPILER: &str = "this process was forked while another thread compiled";
+
+/// Answers 5, traps, logs, does not end, or has a library's command run in the middle.
+const MODULE: &str = r#"(module
+    (import "env" "extism_alloc" (func $alloc (param i64) (result i64)))
+    (import "env" "extism_log_warn" (func $log (param i64)))
+    (memory 1)
+    (func (export "answer") (result i32) (i32.const 5))
+    (func (export "trap") (i32.store (i32.const -1) (i32.const 1)))
+    (func (export "fill") (memory.fill (i32.const -1) (i32.const 1) (i32.const 1)))
+    (func (export "log") (result i32) (call $log (call $alloc (i64.const 1))) (i32.const 5))
+    (func (export "forever") (loop (br 0))))"#;
+
+/// The plugins of a context that are always there.
+const PLAIN: i32 = 0;
+const NESTED: i32 = 1;
+const TIMED: i32 = 2;
+
+/// A plugin whose library is a command: each call of it is a run in the middle of another.
+fn nested() -> String {
+    let library = r#"(module (memory (export "memory") 1) (func (export "_start"))
+        (func (export "number") (result i32) (i32.const 5)))"#;
+    let main = r#"(module (import "lib" "number" (func $number (result i32)))
+        (func (export "answer") (result i32) (call $number)))"#;
+    modules([("lib", library), ("main", main)])
+}
+
+/// A module that nobody has compiled before, with functions of many types: compilers share those between threads.
+fn unseen(number: u64) -> String {
+    let functions: String = (0..20).map(|count| format!("(func (param {}))", "i32 ".repeat(count))).collect();
+    format!(
+        "(module (func (export \"answer\") (result i32) (i32.const 5)) (func (result i64) (i64.const {number})) {functions})"
+    )
+}
+
+/// What threads and children use.
+struct World {
+    /// What all threads use.
+    shared: Context,
+    /// What no thread uses.
+    idle: Context,
+    /// Counts the modules that nobody has compiled before.
+    compiled: AtomicU64,
+    is_over: AtomicBool,
+}
+
+impl World {
+    fn new() -> Self {
+        let (shared, idle) = (Context::new(), Context::new());
+        let timed = with(&manifest(MODULE, ""), "timeout_ms", json!(2));
+        for context in [&shared, &idle] {
+            let ids = [MODULE, &nested(), &timed].map(|input| context.plugin(input).id);
+            assert_eq!(ids, [PLAIN, NESTED, TIMED]);
+        }
+        Self { shared, idle, compiled: AtomicU64::new(0), is_over: AtomicBool::new(false) }
+    }
+
+    /// What one thread does until it is over.
+    fn use_it(&self, thread: u64) {
+        let own = Context::new();
+        let mut noise = noise(thread);
+        while !self.is_over.load(Ordering::Relaxed) {
+            let used = plugin(&self.shared, PLAIN);
+            match noise.next().expect("no end") % 12 {
+                0 => drop(own.create(MODULE, false).map(Plugin::free)),
+                1 => drop(own.create(nested(), false).map(|plugin| plugin.call_only("answer", b""))),
+                2 => drop(own.create("", false)),
+                3 => ffi::extism_context_reset(own.0),
+                4 | 5 => drop(used.call("trap", "")),
+                6 => drop(used.call("fill", "")),
+                7 => drop(used.call("log", "")),
+                8 => drop(plugin(&self.shared, TIMED).call("forever", "")),
+                9 => _ = plugin(&self.shared, TIMED).cancel_handle().cancel(),
+                // A thread that ends gives up what it has.
+                10 => {
+                    drop(thread::scope(|scope| scope.spawn(|| plugin(&self.shared, NESTED).call("answer", "")).join()))
+                }
+                _ if cfg!(feature = "compiler") => drop(own.create(self.next_module(), false)),
+                _ => {}
+            }
+            // Or else they would have all processors for themselves.
+            thread::sleep(Duration::from_micros(noise.next().expect("no end") % 1000));
+        }
+    }
+
+    fn next_module(&self) -> String {
+        unseen(self.compiled.fetch_add(1, Ordering::Relaxed))
+    }
+}
+
+/// What a child does, by its number.
+const STEPS: [(&str, fn(&World, u64) -> Result<(), String>); 9] = [
+    ("a call of a plugin that no thread used", |world, _| {
+        expect(plugin(&world.idle, PLAIN).call_only("answer", b""), 5)
+    }),
+    ("a nested call", |world, _| expect(plugin(&world.idle, NESTED).call_only("answer", b""), 5)),
+    ("traps", |world, _| {
+        for function in ["trap", "fill"] {
+            contains(plugin(&world.idle, PLAIN).call(function, "").error(), "out of bounds")?;
+        }
+        Ok(())
+    }),
+    ("a timeout", |world, _| contains(plugin(&world.idle, TIMED).call("forever", "").error(), "timeout")),
+    ("a plugin that threads used", |world, _| match plugin(&world.shared, PLAIN).call("answer", "") {
+        answer if answer.code == 5 => Ok(()),
+        answer => {
+            contains(answer.error(), LOST)?;
+            plugin(&world.shared, PLAIN).free();
+            expect(plugin(&world.shared, PLAIN).call_only("answer", b""), -1)
+        }
+    }),
+    ("a plugin of a module that is known", |world, _| {
+        let plugin = world.shared.create(MODULE, false)?;
+        expect(plugin.call_only("log", b""), 5)?;
+        plugin.free();
+        contains(&world.idle.refusal(""), "No wasm")
+    }),
+    // Some thread may have been compiling just this one.
+    ("a module that is not known", |world, number| {
+        let new = world.compiled.load(Ordering::Relaxed).saturating_sub(number % 3);
+        match world.idle.create(unseen(new), false) {
+            _ if cfg!(not(feature = "compiler")) => Ok(()),
+            Ok(plugin) => expect(plugin.call_only("answer", b""), 5),
+            Err(error) if Compiler::in_use() == "llvm" => contains(&error, LOST_COMPILER),
+            Err(error) => Err(error),
+        }
+    }),
+    ("two threads", |world, _| {
+        let plugin = world.idle.create(MODULE, false)?;
+        let handle = plugin.cancel_handle();
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                while !handle.cancel() {
+                    thread::yield_now();
+                }
+            });
+            contains(plugin.call("forever", "").error(), "cancelled")
+        })
+    }),
+    ("the end of all plugins", |world, _| {
+        ffi::extism_context_reset(world.shared.0);
+        ffi::extism_context_free(world.idle.0);
+        expect(world.shared.plugin(MODULE).call_only("answer", b""), 5)
+    }),
+];
+
+fn plugin(context: &Context, id: i32) -> Plugin<'_> {
+    Plugin { context, id }
+}
+
+fn expect(code: i32, expected: i32) -> Result<(), String> {
+    if code == expected { Ok(()) } else { Err(format!("{code}")) }
+}
+
+fn contains(text: &str, expected: &str) -> Result<(), String> {
+    if text.contains(expected) { Ok(()) } else { Err(text.to_owned()) }
+}
+
+/// Children of any moment.
+#[test]
+fn while_threads_do_anything() {
+    match child::case() {
+        Some(count) => many(count.parse().expect("a number")),
+        None => {
+            let count = std::env::var("EXTISM_TEST_FORKS").unwrap_or_else(|_| "200".to_owned());
+            let variables = [("EXTISM_CACHE_MEMORY_BYTES", "67108864".as_ref())];
+            let ended = child::run_like_c("forks::while_threads_do_anything", &count, &variables);
+            print!("{}", ended.stdout);
+        }
+    }
+}
+
+fn many(count: u64) {
+    let world = World::new();
+    let _log = LogFile::new("warn");
+    let begin = Instant::now();
+    let mut children = Children::default();
+    thread::scope(|scope| {
+        for thread in 0..THREADS {
+            let world = &world;
+            scope.spawn(move || world.use_it(thread));
+        }
+        for number in 0..count {
+            children.wait_until_fewer_than(CHILDREN);
+            // All of them would be more than a test has time for; the last one leaves nothing to do.
+            let mut steps: Vec<_> = noise(number).take(2).map(|step| (step % STEPS.len() as u64) as usize).collect();
+            steps.sort_unstable();
+            steps.dedup();
+            children.add(fork(|report| {
+                steps.iter().try_for_each(|step| report.step(*step, || STEPS[*step].1(&world, number)))
+            }));
+        }
+        children.wait_until_fewer_than(1);
+        world.is_over.store(true, Ordering::Relaxed);
+    });
+    println!(
+        "{count} forks beside {THREADS} threads, {} modules compiled, {:?}; {children}",
+        world.compiled.load(Ordering::Relaxed),
+        begin.elapsed()
+    );
+    children.assert_well(|step| STEPS[step].0);
+}
+
+/// A plugin that runs on another thread is lost, and nothing else.
+#[test]
+fn while_a_plugin_runs() {
+    child::alone("forks::while_a_plugin_runs", || {
+        let context = Context::new();
+        let (plugin, other) = (context.plugin(MODULE), context.plugin(MODULE));
+        let handle = plugin.cancel_handle();
+        let mut children = Children::default();
+        thread::scope(|scope| {
+            let running = scope.spawn(|| plugin.call("forever", "").error().to_owned());
+            thread::sleep(Duration::from_millis(20));
+            children.add(fork(|report| {
+                report.step(0, || {
+                    contains(plugin.call("answer", "").error(), LOST)?;
+                    assert!(!plugin.update(MODULE, false) && !plugin.configure("{}") && !handle.cancel());
+                    expect(other.call_only("answer", b""), 5)
+                })?;
+                report.step(1, || {
+                    plugin.free();
+                    contains(plugin.call("answer", "").error(), "Plugin does not exist")?;
+                    expect(context.plugin(MODULE).call_only("answer", b""), 5)
+                })
+            }));
+            children.add(fork(|report| report.step(2, || Ok(ffi::extism_context_free(context.0)))));
+            children.wait_until_fewer_than(1);
+            assert!(handle.cancel());
+            assert!(running.join().expect("no panic").contains("cancelled"));
+        });
+        children.assert_well(|step| ["lost", "freed", "all freed"][step]);
+        assert_eq!((plugin.call_only("answer", b""), other.call_only("answer", b"")), (5, 5), "in the parent");
+    });
+}
+
+/// A logger of the host's may fork: from a plugin's call, and from its start. In both processes the call goes on.
+#[test]
+fn inside_of_a_logger() {
+    child::alone("forks::inside_of_a_logger", || {
+        static FORKED: AtomicU64 = AtomicU64::new(0);
+        static CHILD: AtomicBool = AtomicBool::new(false);
+        install(LevelFilter::Warn, |_| match children::raw_fork() {
+            0 => CHILD.store(true, Ordering::Relaxed),
+            child => FORKED.store(child.unsigned_abs().into(), Ordering::Relaxed),
+        });
+        let at_start = MODULE.replacen(
+            "(memory 1)",
+            "(memory 1) (func $start (call $log (call $alloc (i64.const 1)))) (start $start)",
+            1,
+        );
+        let context = Context::new();
+        let timed = context.plugin(with(&manifest(MODULE, ""), "timeout_ms", json!(20)));
+        let work: [&dyn Fn() -> bool; 2] =
+            [&|| timed.call_only("log", b"") == 5, &|| context.plugin(&at_start).call_only("answer", b"") == 5];
+        for work in work {
+            let is_well = work()
+                && timed.call("forever", "").error().contains("timeout")
+                && timed.call("trap", "").error().contains("out of bounds")
+                && timed.call_only("answer", b"") == 5
+                && context.plugin(nested()).call_only("answer", b"") == 5
+                && (cfg!(not(feature = "compiler")) || context.plugin(unseen(u64::MAX)).call_only("answer", b"") == 5);
+            if CHILD.load(Ordering::Relaxed) {
+                children::exit(is_well);
+            }
+            assert!(is_well, "in the parent");
+            let child = i32::try_from(FORKED.load(Ordering::Relaxed)).expect("a process");
+            assert_eq!(children::wait_for(child), Some(0));
+        }
+    });
+}
