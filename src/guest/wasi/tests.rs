@@ -25,7 +25,7 @@ const OUTPUT: u32 = 1 << 20;
 
 /// How many bytes, entries, lines there are to do.
 const BYTES: usize = 4 << 20;
-const ITEMS: usize = 3000;
+const ITEMS: usize = 1000;
 
 /// What a function is called with. The descriptors 3 and 4 are a directory, with a name of `BYTES` bytes, and a file in it, of
 /// `MAX_TRANSFER`.

@@ -25,7 +25,7 @@ const CALLS: usize = 5;
 const MUCH_TOO_LATE: Duration = Duration::from_secs(2);
 
 /// How many files are in the directory, and how many variables in the environment.
-const FILES: usize = 30_000;
+const FILES: usize = 20_000;
 const VARIABLES: usize = 50_000;
 
 /// Where the module has what the calls point to, besides results at 0.
