@@ -4,12 +4,12 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use log::Level;
-use parking_lot::Mutex;
 use thiserror::Error;
 
 use crate::environment::{self, CachePlace};
 use crate::log as sink;
 use crate::private_dir::{PrivateDir, Readers};
+use crate::sync::Mutex;
 
 /// Why nothing can be kept, or found.
 #[derive(Debug, Error)]

@@ -14,9 +14,9 @@ const FLOORS: [&[&str]; 10] = [
     &["manifest"],
     &["cache_dir", "http"],
     &["log"],
-    &["contents"],
+    &["contents", "environment"],
     &["error", "interrupt", "module_bytes", "private_dir", "recent"],
-    &["digest", "environment", "read", "sync", "write_signals"],
+    &["digest", "read", "sync", "write_signals"],
 ];
 
 /// Crates that only one place may name, and what may read the environment.

@@ -21,7 +21,6 @@ use std::path::Path;
 use std::path::PathBuf;
 
 use log::Level;
-use parking_lot::Mutex;
 
 use crate::cache_dir::{self, Unusable};
 use crate::digest::Digest;
@@ -31,6 +30,7 @@ use crate::log as sink;
 #[cfg(feature = "compiler")]
 use crate::private_dir::Readers;
 use crate::private_dir::{Entry, PrivateDir};
+use crate::sync::Mutex;
 #[cfg(feature = "compiler")]
 pub(crate) use upkeep::Stored;
 

@@ -4,14 +4,13 @@ use std::io;
 use std::path::PathBuf;
 use std::time::SystemTime;
 
-use parking_lot::Mutex;
-
 use super::{BY_BLAKE3, MODULES, Store, Wanted, warn};
 use crate::digest::Digest;
 use crate::engine::artifact::{Artifact, Header};
 use crate::engine::machine::Machine;
 use crate::environment::CACHE_MAX_BYTES;
 use crate::private_dir::PrivateDir;
+use crate::sync::Mutex;
 
 /// The file, in the store, that is locked by who makes room.
 const TRIM_LOCK: &str = ".lock";
