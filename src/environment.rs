@@ -16,6 +16,8 @@ use std::time::Duration;
 
 use thiserror::Error;
 
+use crate::error::Excerpt;
+
 /// A variable of this library.
 pub(crate) struct Variable<T> {
     name: &'static str,
@@ -116,7 +118,7 @@ fn number(value: &OsStr) -> Option<u64> {
 #[error("{name}: `{value}` {wrong}")]
 pub(crate) struct Error {
     name: &'static str,
-    value: String,
+    value: Excerpt,
     wrong: &'static str,
 }
 
@@ -128,7 +130,7 @@ impl<T: Copy> Variable<T> {
 
     fn of(&self, snapshot: &'static Snapshot) -> Result<T, Error> {
         let Some(value) = snapshot.get(self.name, self.may_be_empty) else { return Ok(self.default) };
-        let error = || Error { name: self.name, value: value.to_string_lossy().into_owned(), wrong: self.wrong };
+        let error = || Error { name: self.name, value: Excerpt::of(value.to_string_lossy()), wrong: self.wrong };
         (self.read)(value).ok_or_else(error)
     }
 }

@@ -14,9 +14,9 @@ const FLOORS: &[&[&str]] = &[
     &["manifest"],
     &["cache_dir", "http"],
     &["log"],
-    &["contents", "panics"],
+    &["contents", "environment", "panics"],
     &["error", "interrupt", "module_bytes", "outlet", "private_dir", "recent"],
-    &["digest", "environment", "read", "sync", "write_signals"],
+    &["digest", "read", "sync", "write_signals"],
     &["fork"],
 ];
 

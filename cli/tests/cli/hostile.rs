@@ -89,3 +89,20 @@ fn names_and_errors() {
         assert_plain(&ran, command);
     }
 }
+
+/// A file in the cache that nobody has put there is told from those that are whole.
+#[test]
+fn a_cache_with_something_endless_in_it() {
+    let folder = folder();
+    let downloads = folder.path().join("store/downloads/modules");
+    fs::create_dir_all(&downloads).expect("writable");
+    let name = "0".repeat(64);
+    fs::File::create(downloads.join(&name)).and_then(|file| file.set_len(1 << 40)).expect("a sparse file");
+    assert!(Command::new("mkfifo").arg(downloads.join("\u{1b}fifo")).status().expect("coreutils").success());
+    let ran = run(folder.path(), &["cache", "verify"], "");
+    assert_plain(&ran, "cache verify");
+    assert!(ran.status == 1 && ran.stdout.starts_with("2 files, "), "{}{}", ran.stdout, ran.stderr);
+    let expected = format!("downloads/modules/{name}: larger than 1073741824 bytes\n");
+    assert!(ran.stderr.contains(&expected) && ran.stderr.contains("\\u{1b}fifo: "), "{}", ran.stderr);
+    assert_plain(&run(folder.path(), &["cache", "list"], ""), "cache list");
+}

@@ -190,7 +190,7 @@ impl Kept {
     /// It is not, or cannot be read.
     #[cfg(feature = "compiler")]
     pub(crate) fn verify(&self, name: &str) -> io::Result<()> {
-        let bytes = self.downloads.directory(MODULES)?.read(name, u64::MAX)?;
+        let bytes = self.downloads.directory(MODULES)?.read(name, environment::CACHE_MAX_BYTES.value())?;
         if Digest::of(&bytes).to_string() == name { Ok(()) } else { Err(io::Error::other("damaged")) }
     }
 
