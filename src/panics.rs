@@ -5,7 +5,7 @@
 
 use std::any::Any;
 use std::cell::Cell;
-use std::panic::{self, AssertUnwindSafe, Location};
+use std::panic::{self, Location};
 use std::sync::Once;
 #[cfg(feature = "compiler")]
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -47,7 +47,7 @@ pub(crate) fn catch_compiler<T>(work: impl FnOnce() -> T) -> thread::Result<T> {
     }
     COMPILING.fetch_add(1, Ordering::Relaxed);
     let _compiling = Compiling;
-    quietly(|| panic::catch_unwind(AssertUnwindSafe(work)))
+    quietly(|| panic::catch_unwind(panic::AssertUnwindSafe(work)))
 }
 
 /// What a panic says.

@@ -1,11 +1,6 @@
 //! How much address space the process may have, and which memories plugins get for it.
 
-use std::num::NonZero;
-use std::thread;
-
 use rustix::process::{Resource, getrlimit};
-
-use crate::environment;
 
 /// How a plugin's memories are made. Its code is compiled for one of these.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -38,11 +33,14 @@ pub(super) fn is_small() -> bool {
 /// How many threads compile: as many as there are processors, unless the address space is small.
 ///
 /// Each takes 2 MiB for its stack, and up to 128 MiB that glibc's allocator reserves for a new thread, whether used or not.
-pub(super) fn compiling_threads() -> NonZero<usize> {
+#[cfg(feature = "compiler")]
+pub(super) fn compiling_threads() -> std::num::NonZero<usize> {
+    use std::num::NonZero;
+
     /// In bytes: a quarter of the limit is for threads.
     const SHARE: u64 = 4 * (130 << 20);
-    let given = environment::text("RAYON_NUM_THREADS").and_then(|given| given.parse().ok());
-    let all = given.or_else(|| thread::available_parallelism().ok()).unwrap_or(NonZero::<usize>::MIN);
+    let given = crate::environment::text("RAYON_NUM_THREADS").and_then(|given| given.parse().ok());
+    let all = given.or_else(|| std::thread::available_parallelism().ok()).unwrap_or(NonZero::<usize>::MIN);
     let fit = limit().map_or(usize::MAX, |limit| usize::try_from(limit / SHARE).unwrap_or(usize::MAX));
     all.min(NonZero::new(fit).unwrap_or(NonZero::<usize>::MIN))
 }

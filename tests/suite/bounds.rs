@@ -298,7 +298,7 @@ fn command_libraries_with_small_memories_and_large_instances_use_up_the_pages() 
     let rest = "(func (export \"_start\")) (func (export \"f\") (result i32) (i32.const 1))";
     // Each with how many pages an instance takes, at least.
     let libraries = [
-        (repeated(6_000, &|_| "(func)".to_owned()), 4),
+        (repeated(1_500, &|_| "(func)".to_owned()), 1),
         (repeated(8_000, &|_| "(global i32 (i32.const 0))".to_owned()), 2),
         (repeated(2_000, &|number| format!("(export \"{number:0100}\" (memory 0))")) + "(memory 0)", 3),
         (format!("(func $e) (elem func {})", "$e ".repeat(50_000)), 6),

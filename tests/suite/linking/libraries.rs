@@ -210,22 +210,19 @@ fn nested(depth: usize) -> String {
 #[test]
 fn commands_are_nested_as_deep_as_small_stacks_let_them() {
     child::alone("linking::libraries::commands_are_nested_as_deep_as_small_stacks_let_them", || {
-        let plugins = [16, 17, 60].map(nested);
+        let plugins = [16, 17].map(nested);
         for stack in [128 << 10, 256 << 10] {
-            let [most, more, far_more] = plugins.clone();
+            let [most, more] = plugins.clone();
             let on_it = move || {
                 let context = Context::new();
                 for _ in 0..2 {
                     let answer = context.plugin(&most).call("run", "");
                     assert_eq!((answer.code, answer.error()), (16, ""));
-                    for manifest in [&more, &far_more] {
-                        let plugin = context.plugin(manifest);
-                        for _ in 0..2 {
-                            let answer = plugin.call("run", "");
-                            let expected =
-                                "command library `lib016` was called from the last of 16 that call each other";
-                            assert!(answer.code == -1 && answer.error().contains(expected), "{answer:?}");
-                        }
+                    let plugin = context.plugin(&more);
+                    for _ in 0..2 {
+                        let answer = plugin.call("run", "");
+                        let expected = "command library `lib016` was called from the last of 16 that call each other";
+                        assert!(answer.code == -1 && answer.error().contains(expected), "{answer:?}");
                     }
                 }
             };
