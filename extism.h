@@ -141,9 +141,12 @@ bool extism_plugin_function_exists(struct ExtismContext *ctx, ExtismPlugin plugi
  *
  * The errors of the context and of the plugin are cleared first, and the output is emptied.
  *
- * The first call on a thread, or the first plugin that it makes, unblocks SIGSEGV, SIGILL, SIGFPE and one real-time signal
- * there, which traps and timeouts arrive as, and gives it an alternate stack for handlers if it has none of 64 KiB. A thread that
- * blocks them after that gets no timeouts, and a trap in it ends the process.
+ * The first call on a thread, or the first plugin that it makes, unblocks SIGSEGV, SIGILL, SIGFPE, SIGURG and one real-time
+ * signal there, which traps and timeouts arrive as, and gives it an alternate stack for handlers if it has none of 64 KiB. A
+ * thread that blocks them after that gets no timeouts, and a trap in it ends the process.
+ *
+ * A thread whose thread-local values are being destroyed, or the process by `exit`, may call all functions. They are then run on
+ * a thread made for it, while it waits. Once `exit` has been called, no more plugins can be made of modules that no plugin has.
  *
  * @param ctx The context that the plugin belongs to.
  * @param plugin_id The plugin's id.
@@ -283,7 +286,8 @@ const struct ExtismCancelHandle *extism_plugin_cancel_handle(struct ExtismContex
  *
  * @param handle The handle. NULL and handles that have been freed are ignored.
  * @return true if a call was running, which may have come to its end by itself all the same; false if not, and then
- *         nothing has happened.
+ *         nothing has happened. false also where the system refuses each signal that could reach the plugin's thread, as
+ *         filters of system calls do: a call that is running then ends in the next host function that it calls.
  */
 bool extism_plugin_cancel(const struct ExtismCancelHandle *handle);
 

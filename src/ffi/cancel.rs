@@ -28,7 +28,8 @@ pub extern "C" fn extism_plugin_cancel_handle(
     ctx: *mut ExtismContext,
     plugin: ExtismPlugin,
 ) -> *const ExtismCancelHandle {
-    with_context(ctx, Some(plugin), ptr::null(), |context| {
+    let again = || extism_plugin_cancel_handle(ctx, plugin);
+    with_context(ctx, Some(plugin), ptr::null(), again, |context| {
         let canceller = context.canceller(plugin)?;
         let token = token::take();
         HANDLES.write().insert(token, canceller);
@@ -43,7 +44,8 @@ pub extern "C" fn extism_plugin_cancel_handle(
 ///
 /// @param handle The handle. NULL and handles that have been freed are ignored.
 /// @return true if a call was running, which may have come to its end by itself all the same; false if not, and then
-///         nothing has happened.
+///         nothing has happened. false also where the system refuses each signal that could reach the plugin's thread, as
+///         filters of system calls do: a call that is running then ends in the next host function that it calls.
 #[unsafe(no_mangle)]
 pub extern "C" fn extism_plugin_cancel(handle: *const ExtismCancelHandle) -> bool {
     guard(false, || {

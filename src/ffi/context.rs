@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::guard::{guard, with_context};
-use super::thread_end::{self, Use};
+use super::thread_end::{self, Stage};
 use super::{fork, token};
 use crate::context::Context;
 use crate::first_use;
@@ -65,12 +65,15 @@ pub extern "C" fn extism_context_new() -> *mut ExtismContext {
 #[unsafe(no_mangle)]
 pub extern "C" fn extism_context_free(ctx: *mut ExtismContext) {
     guard((), || {
+        if thread_end::stage() == Stage::Ending && !thread_end::is_busy() {
+            // Should there be no thread for it, the plugins are left to the end of the process.
+            let _ = thread_end::elsewhere(|| extism_context_free(ctx));
+            return;
+        }
         let context = CONTEXTS.write().remove(&ctx.addr());
         if let Some(context) = context {
             // A plugin that runs on this very thread is freed when its call returns.
-            let close = || drop(context.close());
-            // Should this thread be at its end, and no other be there for it, the plugins are left to the end of the process.
-            let _ = thread_end::run(Use::Other, close);
+            let _ = context.close();
         }
     });
 }
@@ -81,5 +84,6 @@ pub extern "C" fn extism_context_free(ctx: *mut ExtismContext) {
 /// @param ctx The context; NULL is ignored.
 #[unsafe(no_mangle)]
 pub extern "C" fn extism_context_reset(ctx: *mut ExtismContext) {
-    with_context(ctx, None, (), |context| Ok(context.reset()?));
+    let again = || extism_context_reset(ctx);
+    with_context(ctx, None, (), again, |context| Ok(context.reset()?));
 }

@@ -3,7 +3,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use super::context::{self, ExtismContext};
-use super::thread_end::{self, Use};
+use super::thread_end::{self, Stage, Use};
 use crate::context::{Context, Error, PluginId};
 use crate::panics::message;
 
@@ -13,64 +13,74 @@ pub(super) fn guard<T>(fallback: T, work: impl FnOnce() -> T) -> T {
 }
 
 /// Runs `work` on the context behind `context`. What goes wrong is kept for `extism_error`, with plugin `id` where
-/// there is one, and the result is `fallback`.
+/// there is one, and the result is `fallback`. A thread that is at its end has `again`, which is the same function of C's, run on
+/// another thread.
 ///
 /// State that a panic has left half-changed is not seen again: locks are released, and an instance in which a call
 /// did not come to its end is replaced.
+#[inline(always)]
 pub(super) fn with_context<T: Copy>(
     context: *const ExtismContext,
     id: Option<PluginId>,
     fallback: T,
+    again: impl FnOnce() -> T,
     work: impl FnOnce(&Context) -> Result<T, Box<Failure>>,
 ) -> T {
-    in_context(Use::Other, context, id, fallback, work)
+    in_context(Use::Other, context, id, fallback, again, work)
 }
 
 /// As [`with_context`], for `work` that calls plugin `id`.
+#[inline(always)]
 pub(super) fn call_in_context<T: Copy>(
     context: *const ExtismContext,
     id: PluginId,
     fallback: T,
+    again: impl FnOnce() -> T,
     work: impl FnOnce(&Context) -> Result<T, Box<Failure>>,
 ) -> T {
-    in_context(Use::Call, context, Some(id), fallback, work)
+    in_context(Use::Call, context, Some(id), fallback, again, work)
 }
 
+#[inline(always)]
 fn in_context<T: Copy>(
     what: Use,
-    token: *const ExtismContext,
+    context: *const ExtismContext,
     id: Option<PluginId>,
     fallback: T,
+    again: impl FnOnce() -> T,
     work: impl FnOnce(&Context) -> Result<T, Box<Failure>>,
 ) -> T {
     guard(fallback, || {
-        let result = thread_end::run(what, || context::with(token, |context| attempt(context, id, fallback, work)));
-        let result = result.unwrap_or_else(|error| {
-            let report = |context: &Context| context.report_text(id, format!("{NO_LAST_CALL}: {error}"));
-            context::with(token, report).map(|()| fallback)
+        let stage = thread_end::stage();
+        if stage == Stage::Ending && !thread_end::is_busy() {
+            return at_thread_end(context, id, fallback, again);
+        }
+        let result = context::with(context, |context| {
+            match catch_unwind(AssertUnwindSafe(|| work(context))) {
+                Ok(Ok(value)) => return value,
+                Ok(Err(failure)) => match *failure {
+                    Failure::Context(error) => context.report(id, &error),
+                    Failure::Argument(error) => context.report_text(id, error.to_string()),
+                },
+                Err(panic) => context.report_text(id, format!("internal error: {}", message(&*panic))),
+            }
+            fallback
         });
+        if stage == Stage::New {
+            thread_end::note(what);
+        }
         result.unwrap_or(fallback)
     })
 }
 
-/// What is said to a thread at its end if there is no other for its calls.
-const NO_LAST_CALL: &str = "this thread is at its end, and there is no other that could do this for it";
-
-fn attempt<T: Copy>(
-    context: &Context,
-    id: Option<PluginId>,
-    fallback: T,
-    work: impl FnOnce(&Context) -> Result<T, Box<Failure>>,
-) -> T {
-    match catch_unwind(AssertUnwindSafe(|| work(context))) {
-        Ok(Ok(value)) => return value,
-        Ok(Err(failure)) => match *failure {
-            Failure::Context(error) => context.report(id, &error),
-            Failure::Argument(error) => context.report_text(id, error.to_string()),
-        },
-        Err(panic) => context.report_text(id, format!("internal error: {}", message(&*panic))),
-    }
-    fallback
+#[cold]
+#[inline(never)]
+fn at_thread_end<T>(context: *const ExtismContext, id: Option<PluginId>, fallback: T, again: impl FnOnce() -> T) -> T {
+    const NO_THREAD: &str = "this thread is at its end, and there is no other that could do this for it";
+    thread_end::elsewhere(again).unwrap_or_else(|error| {
+        context::with(context, |context| context.report_text(id, format!("{NO_THREAD}: {error}")));
+        fallback
+    })
 }
 
 /// Why an entry point fails.

@@ -74,7 +74,9 @@ pub unsafe extern "C" fn extism_plugin_new(
     wasm_size: ExtismSize,
     with_wasi: bool,
 ) -> ExtismPlugin {
-    with_context(ctx, None, -1, |context| {
+    // SAFETY: as for this call, which waits.
+    let again = || unsafe { extism_plugin_new(ctx, wasm, wasm_size, with_wasi) };
+    with_context(ctx, None, -1, again, |context| {
         // SAFETY: C passes as many bytes as it says, see above.
         let wasm = unsafe { arg::bytes("wasm", wasm, wasm_size) }?;
         Ok(context.create(wasm, with_wasi)?)
@@ -101,7 +103,9 @@ pub unsafe extern "C" fn extism_plugin_update(
     wasm_size: ExtismSize,
     with_wasi: bool,
 ) -> bool {
-    with_context(ctx, None, false, |context| {
+    // SAFETY: as for this call, which waits.
+    let again = || unsafe { extism_plugin_update(ctx, index, wasm, wasm_size, with_wasi) };
+    with_context(ctx, None, false, again, |context| {
         // SAFETY: C passes as many bytes as it says, see above.
         let wasm = unsafe { arg::bytes("wasm", wasm, wasm_size) }?;
         context.update(index, wasm, with_wasi)?;
@@ -115,7 +119,8 @@ pub unsafe extern "C" fn extism_plugin_update(
 /// @param plugin The plugin's id.
 #[unsafe(no_mangle)]
 pub extern "C" fn extism_plugin_free(ctx: *mut ExtismContext, plugin: ExtismPlugin) {
-    with_context(ctx, Some(plugin), (), |context| Ok(context.free(plugin)?));
+    let again = || extism_plugin_free(ctx, plugin);
+    with_context(ctx, Some(plugin), (), again, |context| Ok(context.free(plugin)?));
 }
 
 /// Changes the configuration that a plugin reads. Waits for a call that is running on it. Clears errors like
@@ -138,7 +143,9 @@ pub unsafe extern "C" fn extism_plugin_config(
     json: *const u8,
     json_size: ExtismSize,
 ) -> bool {
-    with_context(ctx, Some(plugin), false, |context| {
+    // SAFETY: as for this call, which waits.
+    let again = || unsafe { extism_plugin_config(ctx, plugin, json, json_size) };
+    with_context(ctx, Some(plugin), false, again, |context| {
         // SAFETY: C passes as many bytes as it says, see above.
         let json = unsafe { arg::bytes("json", json, json_size) }?;
         context.configure(plugin, json)?;
@@ -163,7 +170,9 @@ pub unsafe extern "C" fn extism_plugin_function_exists(
     plugin: ExtismPlugin,
     func_name: *const c_char,
 ) -> bool {
-    with_context(ctx, Some(plugin), false, |context| {
+    // SAFETY: as for this call, which waits.
+    let again = || unsafe { extism_plugin_function_exists(ctx, plugin, func_name) };
+    with_context(ctx, Some(plugin), false, again, |context| {
         // SAFETY: C passes a NUL-terminated string, see above.
         let name = unsafe { arg::c_str("func_name", func_name) }?;
         Ok(context.has_function(plugin, name)?)
@@ -175,9 +184,12 @@ pub unsafe extern "C" fn extism_plugin_function_exists(
 ///
 /// The errors of the context and of the plugin are cleared first, and the output is emptied.
 ///
-/// The first call on a thread, or the first plugin that it makes, unblocks SIGSEGV, SIGILL, SIGFPE and one real-time signal
-/// there, which traps and timeouts arrive as, and gives it an alternate stack for handlers if it has none of 64 KiB. A thread that
-/// blocks them after that gets no timeouts, and a trap in it ends the process.
+/// The first call on a thread, or the first plugin that it makes, unblocks SIGSEGV, SIGILL, SIGFPE, SIGURG and one real-time
+/// signal there, which traps and timeouts arrive as, and gives it an alternate stack for handlers if it has none of 64 KiB. A
+/// thread that blocks them after that gets no timeouts, and a trap in it ends the process.
+///
+/// A thread whose thread-local values are being destroyed, or the process by `exit`, may call all functions. They are then run on
+/// a thread made for it, while it waits. Once `exit` has been called, no more plugins can be made of modules that no plugin has.
 ///
 /// @param ctx The context that the plugin belongs to.
 /// @param plugin_id The plugin's id.
@@ -199,7 +211,9 @@ pub unsafe extern "C" fn extism_plugin_call(
     data: *const u8,
     data_len: ExtismSize,
 ) -> i32 {
-    call_in_context(ctx, plugin_id, -1, |context| {
+    // SAFETY: as for this call, which waits.
+    let again = || unsafe { extism_plugin_call(ctx, plugin_id, func_name, data, data_len) };
+    call_in_context(ctx, plugin_id, -1, again, |context| {
         // SAFETY: C passes a NUL-terminated string, see above.
         let name = unsafe { arg::c_str("func_name", func_name) };
         let length = if data.is_null() { 0 } else { data_len };
@@ -243,7 +257,8 @@ pub extern "C" fn extism_error(ctx: *mut ExtismContext, plugin: ExtismPlugin) ->
 /// @return The length; 0 if there is no output or no such plugin, or where `extism_plugin_output_data` has no room.
 #[unsafe(no_mangle)]
 pub extern "C" fn extism_plugin_output_length(ctx: *mut ExtismContext, plugin: ExtismPlugin) -> ExtismSize {
-    with_context(ctx, Some(plugin), 0, |context| Ok(context.output(plugin)?.1))
+    let again = || extism_plugin_output_length(ctx, plugin);
+    with_context(ctx, Some(plugin), 0, again, |context| Ok(context.output(plugin)?.1))
 }
 
 /// The output of the last call of a plugin. Waits for a running call. Clears errors like `extism_plugin_call`: ask for
@@ -257,7 +272,8 @@ pub extern "C" fn extism_plugin_output_length(ctx: *mut ExtismContext, plugin: E
 ///         output ends where the memory does, so that it is copied, and there is no room for that.
 #[unsafe(no_mangle)]
 pub extern "C" fn extism_plugin_output_data(ctx: *mut ExtismContext, plugin: ExtismPlugin) -> *const u8 {
-    with_context(ctx, Some(plugin), ptr::null(), |context| Ok(context.output(plugin)?.0))
+    let again = || extism_plugin_output_data(ctx, plugin);
+    with_context(ctx, Some(plugin), ptr::null(), again, |context| Ok(context.output(plugin)?.0))
 }
 
 /// How many instructions the last call of a plugin has executed, where its manifest has `fuel`: of all its modules together.
@@ -268,5 +284,6 @@ pub extern "C" fn extism_plugin_output_data(ctx: *mut ExtismContext, plugin: Ext
 /// @return The number; 0 if instructions are not counted, nothing has been called, or there is no such plugin.
 #[unsafe(no_mangle)]
 pub extern "C" fn extism_plugin_fuel_used(ctx: *mut ExtismContext, plugin: ExtismPlugin) -> u64 {
-    with_context(ctx, Some(plugin), 0, |context| Ok(context.fuel_used(plugin)?))
+    let again = || extism_plugin_fuel_used(ctx, plugin);
+    with_context(ctx, Some(plugin), 0, again, |context| Ok(context.fuel_used(plugin)?))
 }

@@ -14,7 +14,7 @@ use crate::interrupt;
 
 /// How far a thread is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Stage {
+pub(super) enum Stage {
     /// It has not called a plugin.
     New,
     HasCalled,
@@ -37,33 +37,28 @@ impl Drop for Sentinel {
     }
 }
 
-/// What the library is used for.
+/// How far this thread is.
+#[inline(always)]
+pub(super) fn stage() -> Stage {
+    STAGE.get()
+}
+
+/// Whether a plugin that this thread runs, and ends in the middle of, such as by `exit` in a logger, is locked by it.
+#[cold]
+pub(super) fn is_busy() -> bool {
+    interrupt::is_running_here()
+}
+
+/// What the library was used for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Use {
     Call,
     Other,
 }
 
-/// Does `work` on this thread; if that is at its end, on another.
-///
-/// # Errors
-/// It is at its end, and no other can be made.
-pub(super) fn run<T>(what: Use, work: impl FnOnce() -> T) -> io::Result<T> {
-    match STAGE.get() {
-        Stage::HasCalled => Ok(work()),
-        Stage::New => {
-            let result = work();
-            first_use(what);
-            Ok(result)
-        }
-        // A plugin that this thread runs, and ends in the middle of, such as by `exit` in a logger, is locked by it.
-        Stage::Ending if interrupt::is_running_here() => Ok(work()),
-        Stage::Ending => elsewhere(work),
-    }
-}
-
+/// Notes that a new thread has used the library.
 #[cold]
-fn first_use(what: Use) {
+pub(super) fn note(what: Use) {
     let _ = AFTER_USE.try_with(|_| ());
     if what == Use::Call {
         let _ = AFTER_CALL.try_with(|_| ());
@@ -72,7 +67,9 @@ fn first_use(what: Use) {
 }
 
 /// Does `work` on a thread made for it.
-fn elsewhere<T>(work: impl FnOnce() -> T) -> io::Result<T> {
+#[cold]
+#[inline(never)]
+pub(super) fn elsewhere<T>(work: impl FnOnce() -> T) -> io::Result<T> {
     /// As large as that of a main thread mostly is.
     const STACK: usize = 8 << 20;
     /// What one thread lends to another, which uses it alone.

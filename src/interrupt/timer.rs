@@ -43,13 +43,29 @@ pub(super) struct Schedule {
     can_signal: Option<Result<(), signal::Errno>>,
 }
 
-/// Why no deadline can be kept to.
+/// Why no deadline can be kept to. One word, as each run has room for it.
 #[derive(Debug, Error)]
-pub(crate) enum NoTimer {
-    #[error("no timeout can be kept to, as there is no thread that could watch the time: {0}")]
+#[error("no timeout can be kept to, as {0}")]
+pub(crate) struct NoTimer(Box<Cause>);
+
+#[derive(Debug, Error)]
+enum Cause {
+    #[error("there is no thread that could watch the time: {0}")]
     Thread(io::Error),
-    #[error("no timeout can be kept to, as no signal that stops a plugin can be sent (rt_tgsigqueueinfo, tgkill): {0}")]
+    #[error("no signal that stops a plugin can be sent (rt_tgsigqueueinfo, tgkill): {0}")]
     Signals(io::Error),
+}
+
+impl NoTimer {
+    #[cold]
+    fn thread(error: io::Error) -> Self {
+        Self(Box::new(Cause::Thread(error)))
+    }
+
+    #[cold]
+    fn signals(errno: signal::Errno) -> Self {
+        Self(Box::new(Cause::Signals(io::Error::from_raw_os_error(errno))))
+    }
 }
 
 fn schedule() -> MutexGuard<'static, Schedule> {
@@ -118,7 +134,7 @@ pub(crate) fn check() -> Result<(), NoTimer> {
 fn watched() -> Result<MutexGuard<'static, Schedule>, NoTimer> {
     let mut schedule = schedule();
     if !schedule.is_watched {
-        start().map_err(NoTimer::Thread)?;
+        start().map_err(NoTimer::thread)?;
         schedule.is_watched = true;
     }
     found_out(schedule)
@@ -130,12 +146,12 @@ fn found_out(schedule: MutexGuard<'static, Schedule>) -> Result<MutexGuard<'stat
     let is_open = |schedule: &mut Schedule| schedule.can_signal.is_none();
     let waited = FOUND_OUT.wait_timeout_while(schedule, PATIENCE, is_open);
     let (schedule, result) = waited.unwrap_or_else(PoisonError::into_inner);
-    if result.timed_out() { Err(NoTimer::Thread(io::ErrorKind::TimedOut.into())) } else { Ok(schedule) }
+    if result.timed_out() { Err(NoTimer::thread(io::ErrorKind::TimedOut.into())) } else { Ok(schedule) }
 }
 
 impl Schedule {
     fn can_signal(&self) -> Result<(), NoTimer> {
-        self.can_signal.unwrap_or(Ok(())).map_err(|errno| NoTimer::Signals(io::Error::from_raw_os_error(errno)))
+        self.can_signal.unwrap_or(Ok(())).map_err(NoTimer::signals)
     }
 }
 

@@ -70,8 +70,8 @@ fn all_are_seen(signals: &[i32]) {
     signals.iter().for_each(|signal| assert_eq!(unsafe { libc::raise(*signal) }, 0));
     for signal in signals {
         let seen = SEEN[*signal as usize].load(Ordering::Relaxed);
-        // One of the library's may come late, and goes to the host's handler too if it is this one.
-        assert!(seen == 1 || seen == 2 && *signal == libc::SIGURG, "signal {signal}: {seen} times");
+        // Some of the library's may come late, and go to the host's handler too if they are of this number.
+        assert!(seen == 1 || seen > 1 && *signal == libc::SIGURG, "signal {signal}: {seen} times");
     }
 }
 
