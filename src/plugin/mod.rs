@@ -206,6 +206,7 @@ impl Plugin {
 }
 
 /// Ends a run.
+#[inline]
 fn over(run: Run) {
     if run.is_nested() {
         engine::give_up_spare();
