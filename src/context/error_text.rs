@@ -21,12 +21,18 @@ impl ErrorText {
     }
 
     /// Forgets the text.
+    #[inline]
     pub(super) fn clear(&self) {
         if self.is_set.load(Ordering::Acquire) {
-            let mut place = self.text.lock();
-            self.is_set.store(false, Ordering::Release);
-            *place = None;
+            self.forget();
         }
+    }
+
+    #[cold]
+    fn forget(&self) {
+        let mut place = self.text.lock();
+        self.is_set.store(false, Ordering::Release);
+        *place = None;
     }
 
     pub(super) fn get(&self) -> Option<String> {

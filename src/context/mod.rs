@@ -267,8 +267,12 @@ impl Context {
     /// Gives `work` the slot of plugin `id`, if there is one.
     fn with_slot<T>(&self, id: PluginId, work: impl FnOnce(&Slot) -> T) -> Option<T> {
         let address = (id, std::ptr::from_ref(self).addr());
-        let find = || self.registry.lock().plugins.get(&id).cloned();
-        with_recent(&SLOTS, id.cast_unsigned() as usize, address, find, work)
+        with_recent(&SLOTS, id.cast_unsigned() as usize, address, || self.find(id), work)
+    }
+
+    #[cold]
+    fn find(&self, id: PluginId) -> Option<Arc<Slot>> {
+        self.registry.lock().plugins.get(&id).cloned()
     }
 
     /// Waits for plugin `id`, clears the errors of it and of the context, and gives it to `work`.

@@ -32,7 +32,12 @@ thread_local! {
 /// Gives `work` the context behind a token, if there is one.
 pub(super) fn with<T>(token: *const ExtismContext, work: impl FnOnce(&Context) -> T) -> Option<T> {
     let token = token.addr();
-    with_recent(&RECENTLY, token, token, || CONTEXTS.read().get(&token).cloned(), work)
+    with_recent(&RECENTLY, token, token, || find(token), work)
+}
+
+#[cold]
+fn find(token: usize) -> Option<Arc<Context>> {
+    CONTEXTS.read().get(&token).cloned()
 }
 
 /// In a process that was forked off: notes which plugins other threads were using, which are not there any more.

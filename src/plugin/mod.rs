@@ -240,6 +240,7 @@ fn start(recipe: &Recipe, deadline: Option<Instant>, state: &SharedState) -> Res
 }
 
 /// Ends a run.
+#[inline]
 fn over(run: Run) {
     if run.is_nested() {
         engine::give_up_spare();

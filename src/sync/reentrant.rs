@@ -47,6 +47,7 @@ impl<T> ReentrantMutex<T> {
     ///
     /// # Errors
     /// It is lost.
+    #[inline]
     pub(crate) fn lock(&self) -> Result<ReentrantGuard<'_, T>, Lost> {
         let here = this_thread();
         if self.owner.load(Ordering::Relaxed) == here {

@@ -251,7 +251,12 @@ fn while_a_plugin_runs() {
                     expect(context.plugin(MODULE).call_only("answer", b""), 5)
                 })
             }));
-            children.add(fork(|report| report.step(2, || Ok(ffi::extism_context_free(context.0)))));
+            children.add(fork(|report| {
+                report.step(2, || {
+                    ffi::extism_context_free(context.0);
+                    Ok(())
+                })
+            }));
             children.wait_until_fewer_than(1);
             assert!(handle.cancel());
             assert!(running.join().expect("no panic").contains("cancelled"));
