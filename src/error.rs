@@ -1,11 +1,67 @@
-//! How an error and its causes become the one text that a C caller reads.
+//! How an error and its causes become the one text that a C caller reads, and how much of a text from outside an error
+//! quotes.
 //!
 //! Each floor has its own small error enum; this leaf knows none of them and only follows `source()`. No Rust
-//! backtrace and no debug quoting ever appears in the text.
+//! backtrace and no debug quoting ever appears in the text. Names, paths, addresses and values that somebody else wrote
+//! stand in those enums as [`Excerpt`]s, what other libraries say of them as [`Message`]s: an error is short whatever
+//! it is about, and cannot drive a terminal. A plugin's own error text is no part of this; it stays as it is.
 
 use std::error::Error as StdError;
 use std::ffi::CString;
-use std::fmt::Write;
+use std::fmt::{self, Display, Write};
+
+/// How much of a text from outside an error quotes, and how long a line of a [`Message`] is, in bytes.
+const MAX_QUOTED: usize = 256;
+
+/// How many lines a [`Message`] has.
+const MAX_LINES: usize = 16;
+
+/// How long the text of an error is, a plugin's own words aside, in bytes. Its parts are bounded; this holds if one is not.
+const MAX_TEXT: usize = 64 << 10;
+
+/// Text from outside as an error quotes it: its first 256 bytes, with a note of how many are left out, on one line, with
+/// control characters spelled out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Excerpt(String);
+
+impl Excerpt {
+    /// Of `text`, which is never made whole.
+    pub(crate) fn of(text: impl Display) -> Self {
+        Self(written(text, Form { max_line: MAX_QUOTED, max_lines: None }))
+    }
+
+    pub(crate) fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl Display for Excerpt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// What another library says of input from outside, which it may quote: at most 16 lines, each like an [`Excerpt`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Message(String);
+
+impl Message {
+    pub(crate) fn of(text: impl Display) -> Self {
+        let text = written(text, Form { max_line: MAX_QUOTED, max_lines: Some(MAX_LINES) });
+        Self(text.trim_end().to_owned())
+    }
+}
+
+impl Display for Message {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// All of `text` on one line, with control characters spelled out.
+pub(crate) fn one_line(text: impl Display) -> String {
+    written(text, Form { max_line: usize::MAX, max_lines: None })
+}
 
 /// The text of `error`: its own message, then its causes, outermost first.
 ///
@@ -23,6 +79,12 @@ pub(crate) fn describe(error: &dyn StdError) -> String {
         }
         cause = error.source();
     }
+    if text.len() > MAX_TEXT {
+        let kept = text.floor_char_boundary(MAX_TEXT);
+        let left_out = text.len() - kept;
+        text.truncate(kept);
+        let _ = write!(text, "... {left_out} more bytes");
+    }
     text
 }
 
@@ -31,9 +93,88 @@ pub(crate) fn to_c_string(text: &str) -> CString {
     CString::new(text.replace('\0', "\\0")).unwrap_or_default()
 }
 
+/// What becomes of a text from outside.
+#[derive(Debug, Clone, Copy)]
+struct Form {
+    /// In bytes.
+    max_line: usize,
+    /// How many lines it may have, if it may have more than one.
+    max_lines: Option<usize>,
+}
+
+fn written(text: impl Display, form: Form) -> String {
+    let mut writer = Writer { text: String::new(), form, line_start: 0, lines: 1, left_out: 0 };
+    // It is the text itself that can fail, and then ends there.
+    let _ = write!(writer, "{text}");
+    writer.end_line();
+    writer.text
+}
+
+struct Writer {
+    text: String,
+    form: Form,
+    /// Where the last line begins.
+    line_start: usize,
+    lines: usize,
+    /// How many bytes do not fit into the last line.
+    left_out: usize,
+}
+
+impl Writer {
+    /// Says how much of the last line is left out.
+    fn end_line(&mut self) {
+        if self.left_out > 0 {
+            // Writing to a String cannot fail.
+            let _ = write!(self.text, "... {} more bytes", self.left_out);
+        }
+        self.left_out = 0;
+    }
+
+    fn push(&mut self, character: char) {
+        if character == '\n' && self.form.max_lines.is_some_and(|max| self.lines < max) {
+            self.end_line();
+            self.text.push('\n');
+            (self.line_start, self.lines) = (self.text.len(), self.lines + 1);
+            return;
+        }
+        let end = self.text.len();
+        if self.left_out == 0 {
+            if is_unseen(character) {
+                self.text.extend(character.escape_default());
+            } else {
+                self.text.push(character);
+            }
+        }
+        if self.left_out > 0 || self.text.len() - self.line_start > self.form.max_line {
+            self.text.truncate(end);
+            self.left_out += character.len_utf8();
+        }
+    }
+}
+
+impl Write for Writer {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        for (at, character) in text.char_indices() {
+            if self.left_out > 0 && self.form.max_lines.is_none_or(|max| self.lines == max) {
+                self.left_out += text.len() - at;
+                break;
+            }
+            self.push(character);
+        }
+        Ok(())
+    }
+}
+
+/// True for characters that would make another line of one, drive a terminal, or show a text in another order than it has.
+fn is_unseen(character: char) -> bool {
+    let reorders = matches!(character, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    let breaks = matches!(character, '\u{2028}' | '\u{2029}');
+    (character.is_control() && character != '\t') || reorders || breaks
+}
+
 #[cfg(test)]
 mod tests {
-    use super::{describe, to_c_string};
+    use super::{Excerpt, MAX_LINES, MAX_TEXT, Message, describe, one_line, to_c_string};
     use thiserror::Error;
 
     #[derive(Debug, Error)]
@@ -44,6 +185,10 @@ mod tests {
     #[error("inner \"quoted\"\nsecond line")]
     struct Inner;
 
+    #[derive(Debug, Error)]
+    #[error("{0}")]
+    struct Long(String);
+
     #[test]
     fn causes_are_listed_under_the_message() {
         assert_eq!(describe(&Outer(Inner)), "outer\n\nCaused by:\n    inner \"quoted\"\n    second line");
@@ -51,7 +196,49 @@ mod tests {
     }
 
     #[test]
+    fn a_whole_error_has_a_bound() {
+        let text = describe(&Long("é".repeat(MAX_TEXT)));
+        assert!(text.len() < MAX_TEXT + 50 && text.ends_with("é... 65536 more bytes"), "{}", text.len());
+        assert_eq!(describe(&Long("x".repeat(MAX_TEXT))).len(), MAX_TEXT);
+    }
+
+    #[test]
     fn nul_bytes_do_not_cut_the_text() {
         assert_eq!(to_c_string("a\0b").to_bytes(), b"a\\0b");
+    }
+
+    #[test]
+    fn control_characters_are_spelled_out() {
+        let text = "a\nb\u{1b}[1m\tc \"q\" é\u{9b}\u{202e}\u{2028}\0";
+        let shown = "a\\nb\\u{1b}[1m\tc \"q\" é\\u{9b}\\u{202e}\\u{2028}\\u{0}";
+        assert_eq!(one_line(text), shown);
+        assert_eq!(Excerpt::of(text).as_str(), shown);
+    }
+
+    #[test]
+    fn excerpts_are_cut() {
+        for (text, shown) in [
+            (String::new(), String::new()),
+            ("x".repeat(256), "x".repeat(256)),
+            ("x".repeat(257), format!("{}... 1 more bytes", "x".repeat(256))),
+            ("é".repeat(200), format!("{}... 144 more bytes", "é".repeat(128))),
+            ("\n".repeat(200), format!("{}... 72 more bytes", "\\n".repeat(128))),
+            (format!("{}\n", "x".repeat(255)), format!("{}... 1 more bytes", "x".repeat(255))),
+        ] {
+            assert_eq!(Excerpt::of(&text).as_str(), shown, "{} bytes", text.len());
+            let in_pieces = Excerpt::of(format_args!("{}{}", &text[..text.len() / 4 * 2], &text[text.len() / 4 * 2..]));
+            assert_eq!(in_pieces.as_str(), shown, "{} bytes in two pieces", text.len());
+        }
+        assert_eq!(one_line("x".repeat(1000)).len(), 1000);
+    }
+
+    #[test]
+    fn messages_are_cut_by_lines() {
+        let text = format!("first\r\n{}\nlast\n", "x".repeat(300));
+        let shown = format!("first\\r\n{}... 44 more bytes\nlast", "x".repeat(256));
+        assert_eq!(Message::of(text).to_string(), shown);
+        let many = Message::of("line\n".repeat(1000)).to_string();
+        assert_eq!(many.lines().count(), MAX_LINES, "{many}");
+        assert!(many.ends_with(" more bytes"), "{many}");
     }
 }

@@ -13,6 +13,8 @@ use fern::Dispatch;
 use log::{Level, LevelFilter, Log, Record};
 use parking_lot::RwLock;
 
+use crate::error;
+
 /// Under which target the library's own lines are logged.
 pub(crate) const TARGET: &str = "extism";
 
@@ -132,7 +134,8 @@ pub(crate) fn record(level: Level, target: &str, message: Arguments<'_>) {
     if level > max_level() {
         return;
     }
-    let message = one_line(message);
+    // A plugin chooses its messages; it must not be able to fake lines or drive a terminal.
+    let message = error::one_line(message);
     let arguments = format_args!("{message}");
     let record = Record::builder().level(level).target(target).args(arguments).build();
     {
@@ -146,27 +149,9 @@ pub(crate) fn record(level: Level, target: &str, message: Arguments<'_>) {
     log::logger().log(&record);
 }
 
-/// A plugin chooses its messages; it must not be able to fake lines or drive a terminal.
-fn one_line(message: Arguments<'_>) -> String {
-    let mut line = String::new();
-    for character in message.to_string().chars() {
-        if character.is_control() && character != '\t' {
-            line.extend(character.escape_default());
-        } else {
-            line.push(character);
-        }
-    }
-    line
-}
-
 #[cfg(test)]
 mod tests {
-    use super::{expand, one_line};
-
-    #[test]
-    fn control_characters_are_spelled_out() {
-        assert_eq!(one_line(format_args!("a\nb\u{1b}[1m\tc \"q\" é")), "a\\nb\\u{1b}[1m\tc \"q\" é");
-    }
+    use super::expand;
 
     #[test]
     fn environment_variables_in_paths_are_expanded() {
