@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use wasmer::{Engine, Module};
 
 use super::Error;
+use crate::error::{Excerpt, Message};
 
 /// The first bytes of a sealed artifact; the last one counts versions of the format.
 const MAGIC: [u8; 8] = *b"EXTISM\x00\x01";
@@ -93,7 +94,7 @@ impl Artifact {
         // SAFETY: the bytes are what Wasmer's serialiser wrote: they came from `of`, or from `unseal`, which has found
         // them as `seal` left them in a file that only this user, or root, can write.
         let module = unsafe { Module::deserialize(engine, bytes) };
-        module.map_err(|error| Error::Load { module: name.to_owned(), cause: error.to_string() })
+        module.map_err(|error| Error::Load { module: Excerpt::of(name), cause: Message::of(error) })
     }
 }
 

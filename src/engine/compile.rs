@@ -9,6 +9,7 @@ use wasmer::{CompileError, Engine, Module};
 use super::artifact::Artifact;
 use super::machine::Machine;
 use super::{Backend, Error, Prepared, tunables};
+use crate::error::{Excerpt, Message};
 
 /// How a module is compiled.
 #[derive(Clone, Copy)]
@@ -21,7 +22,7 @@ pub(super) struct How {
 /// Compiles `prepared` with an engine that is thrown away afterwards.
 pub(super) fn compile(how: How, name: &str, prepared: &Prepared, machine: &Machine) -> Result<Artifact, Error> {
     let backend = how.backend;
-    let failed = |cause: String| Error::Compile { module: name.to_owned(), cause };
+    let failed = |cause: String| Error::Compile { module: Excerpt::of(name), cause: Message::of(cause) };
     if let Some(reason) = backend.refuses.and_then(|refuses| refuses(&prepared.wasm)) {
         return Err(failed(format!("{}: {reason}", backend.name())));
     }

@@ -35,6 +35,7 @@ use wasmer::{AsStoreMut, AsStoreRef, Engine, Instance, Module};
 
 use crate::contents::{self, Contents};
 use crate::digest::Digest;
+use crate::error::{Excerpt, Message};
 use crate::interrupt::Code;
 pub(crate) use backend::{Backend, choose, find, select};
 #[cfg(feature = "compiler")]
@@ -89,17 +90,17 @@ impl CompiledPlugin {
 #[derive(Debug, Error)]
 pub(crate) enum Error {
     #[error("{by}: `{name}` cannot be used; {choices}", choices = backend::choices())]
-    UnknownBackend { by: &'static str, name: String },
+    UnknownBackend { by: &'static str, name: Excerpt },
     #[error("{}", backend::choices())]
     NoCompiler,
     #[cfg_attr(not(feature = "compiler"), expect(dead_code, reason = "nothing is compiled"))]
     #[error("module `{module}`: {cause}")]
-    Compile { module: String, cause: String },
+    Compile { module: Excerpt, cause: Message },
     #[cfg_attr(not(feature = "compiler"), expect(dead_code, reason = "nothing is kept"))]
     #[error("module `{module}`: its code could not be kept in `{}`: {cause}", store.display())]
-    NotKept { module: String, store: PathBuf, cause: io::Error },
+    NotKept { module: Excerpt, store: PathBuf, cause: io::Error },
     #[error("module `{module}`: its code could not be loaded: {cause}")]
-    Load { module: String, cause: String },
+    Load { module: Excerpt, cause: Message },
     #[error(transparent)]
     Contents(#[from] contents::Error),
     #[error(transparent)]
@@ -114,7 +115,7 @@ pub(crate) enum Error {
      made by: extism-wasmer compile {options}--store DIRECTORY {input}"
 )]
 pub(crate) struct NoCode {
-    module: String,
+    module: Excerpt,
     store: String,
     /// What there is instead, if there is something.
     misfit: String,

@@ -12,6 +12,7 @@ use super::machine::Machine;
 use super::store::{self, Identity, Store, Wanted};
 use super::{Backend, CompiledPlugin, Error, Input, NoCode, Preparation, make};
 use crate::cache_dir;
+use crate::error::Excerpt;
 use crate::interrupt::Code;
 
 /// What is known of a module without compiling it. What costs time is found out only where it is needed.
@@ -105,7 +106,7 @@ impl<'a> Request<'a> {
         let compiler = asked.map_or_else(String::new, |backend| format!("--compiler {} ", backend.name()));
         let fuel = if self.fuel { "--fuel " } else { "" };
         let missing = NoCode {
-            module: input.name.to_owned(),
+            module: Excerpt::of(input.name),
             store: match (self.store, cache_dir::path()) {
                 (Some(store), _) => format!("`{}`", store.path.display()),
                 (None, Some(path)) => {

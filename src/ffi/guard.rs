@@ -5,6 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use super::context::{self, ExtismContext};
 use crate::context::{Context, Error, PluginId};
+use crate::error::Message;
 
 /// Runs `work`; a panic in it becomes `fallback`.
 pub(super) fn guard<T>(fallback: T, work: impl FnOnce() -> T) -> T {
@@ -30,7 +31,7 @@ pub(super) fn with_context<T: Copy>(
                     Failure::Context(error) => context.report(id, &error),
                     Failure::Argument(error) => context.report_text(id, error.to_string()),
                 },
-                Err(panic) => context.report_text(id, format!("internal error: {}", message(&*panic))),
+                Err(panic) => context.report_text(id, format!("internal error: {}", Message::of(message(&*panic)))),
             }
             fallback
         });

@@ -13,6 +13,7 @@ use super::Recipe;
 use super::instance::{Imports, Library, attach};
 use super::link::Linked;
 use crate::engine::CompiledPlugin;
+use crate::error::{Excerpt, Message};
 use crate::guest::wasi::Wasi;
 use crate::guest::{self, Guest};
 
@@ -34,13 +35,13 @@ enum CommandError {
     #[error(
         "command library `{0}` was called more than {MAX_INSTANCES} times; build it as a reactor (`_initialize` instead of `_start`), which keeps one instance"
     )]
-    TooManyInstances(String),
+    TooManyInstances(Excerpt),
     #[error("command library `{0}` was entered again while it ran")]
-    Reentered(String),
+    Reentered(Excerpt),
     #[error(
         "command library `{name}` could not be instantiated for its call number {number}: {cause}; each call keeps an instance, build it as a reactor (`_initialize` instead of `_start`)"
     )]
-    Instantiate { name: String, number: u32, cause: String },
+    Instantiate { name: Excerpt, number: u32, cause: Message },
 }
 
 /// What is needed to make a fresh instance.
@@ -117,10 +118,10 @@ fn run(
 
 fn enter(command: &mut Command) -> Result<(), CommandError> {
     if command.running {
-        return Err(CommandError::Reentered(command.name.clone()));
+        return Err(CommandError::Reentered(Excerpt::of(&command.name)));
     }
     if command.instances == MAX_INSTANCES {
-        return Err(CommandError::TooManyInstances(command.name.clone()));
+        return Err(CommandError::TooManyInstances(Excerpt::of(&command.name)));
     }
     command.instances += 1;
     command.running = true;
@@ -130,7 +131,7 @@ fn enter(command: &mut Command) -> Result<(), CommandError> {
 fn instantiate(env: &mut FunctionEnvMut<'_, Command>) -> Result<Instance, RuntimeError> {
     let (command, mut store) = env.data_and_store_mut();
     let instance = Instance::new_by_index(&mut store, &command.module, &command.imports).map_err(|error| {
-        let (name, cause) = (command.name.clone(), error.to_string());
+        let (name, cause) = (Excerpt::of(&command.name), Message::of(error));
         RuntimeError::user(Box::new(CommandError::Instantiate { name, number: command.instances, cause }))
     })?;
     command.compiled.make_stoppable(&mut store, &command.module, &instance);

@@ -3,6 +3,7 @@
 use wasmer::{ExternType, Module};
 
 use super::Error;
+use crate::error::Excerpt;
 use crate::guest;
 
 /// Import modules of WASI.
@@ -104,8 +105,8 @@ impl Resolver<'_> {
             return Ok(());
         }
         if let Some(start) = path.iter().position(|other| *other == index) {
-            let cycle = path[start..].iter().chain([&index]).map(|&index| self.names[index].as_str());
-            return Err(Error::Cycle(cycle.collect::<Vec<_>>().join(" -> ")));
+            let cycle = path[start..].iter().chain([&index]).map(|&index| Excerpt::of(&self.names[index]).to_string());
+            return Err(Error::Cycle(Excerpt::of(cycle.collect::<Vec<_>>().join(" -> "))));
         }
         path.push(index);
         for import in self.modules[index].imports() {
@@ -125,7 +126,7 @@ impl Resolver<'_> {
             return Ok(Provider::Host);
         }
         if module == guest::HOST_MODULE {
-            return Err(Error::UnknownHostImport { name: name.to_owned() });
+            return Err(Error::UnknownHostImport { name: Excerpt::of(name) });
         }
         let exporter = |index: &usize| *index != importer && !self.is_main(*index) && self.exports(*index, name);
         let libraries = || (0..self.names.len()).filter(exporter);
@@ -141,7 +142,8 @@ impl Resolver<'_> {
             return Ok(Provider::Wasi);
         }
         let hint = WASI_MODULES.contains(&module).then_some("\nThe plugin needs WASI, but was created without it");
-        Err(Error::UnknownImport { module: module.to_owned(), name: name.to_owned(), hint: hint.unwrap_or_default() })
+        let [module, name] = [module, name].map(Excerpt::of);
+        Err(Error::UnknownImport { module, name, hint: hint.unwrap_or_default() })
     }
 
     fn kind(&self, index: usize) -> Result<Kind, Error> {
@@ -150,7 +152,7 @@ impl Resolver<'_> {
         }
         let has_function = |name| self.modules[index].exports().functions().any(|export| export.name() == name);
         match (has_function("_start"), has_function("_initialize")) {
-            (true, true) => Err(Error::CommandAndReactor(self.names[index].clone())),
+            (true, true) => Err(Error::CommandAndReactor(Excerpt::of(&self.names[index]))),
             (true, false) => Ok(Kind::Command),
             (false, _) => Ok(Kind::Reactor),
         }

@@ -16,11 +16,11 @@ const FLOORS: [&[&str]; 10] = [
     &["log"],
     &["contents"],
     &["error", "interrupt", "module_bytes", "private_dir", "recent"],
-    &["digest", "read", "sync"],
+    &["demangle", "digest", "read", "sync"],
 ];
 
 /// Crates that only one place may name.
-const PRIVATE_CRATES: [(&str, &[&str]); 12] = [
+const PRIVATE_CRATES: [(&str, &[&str]); 14] = [
     ("wasmer::", &["engine", "guest", "plugin"]),
     ("wasmer_compiler::", &["engine"]),
     ("wasmer_types::", &["engine"]),
@@ -31,6 +31,8 @@ const PRIVATE_CRATES: [(&str, &[&str]); 12] = [
     ("getrandom::", &["guest/wasi"]),
     ("fern::", &["log.rs"]),
     ("ureq::", &["http.rs", "http/"]),
+    ("rustc_demangle::", &["demangle.rs"]),
+    ("cpp_demangle::", &["demangle.rs"]),
     ("url::", &["http.rs", "http/"]),
     ("glob::", &["guest/host/hosts.rs"]),
 ];

@@ -8,6 +8,7 @@ mod bounds;
 mod child;
 mod compilers;
 mod crowd;
+mod error_texts;
 mod faults;
 mod front_door;
 mod fuel;
@@ -42,5 +43,6 @@ mod stop;
 #[cfg(feature = "compiler")]
 mod store;
 mod threads;
+mod traps;
 #[cfg(feature = "wasi")]
 mod wasi;
