@@ -1,6 +1,8 @@
 //! What there is of a module: its bytes, or an open file. A file is only kept in memory if somebody needs its bytes, not its
 //! hash, or will be asked for it again: where the code is on disk, that saves much of the time that a big module takes.
 
+pub(crate) mod kind;
+
 use std::borrow::Cow;
 use std::cell::OnceCell;
 use std::collections::TryReserveError;
@@ -12,12 +14,13 @@ use std::sync::Arc;
 use thiserror::Error;
 
 use crate::digest::Digest;
+use crate::error::Excerpt;
 use crate::module_bytes::ModuleBytes;
 use crate::read;
 
 /// Why a file cannot be read.
 #[derive(Debug, Error)]
-#[error("`{}`: {cause}", path.display())]
+#[error("`{}`: {cause}", Excerpt::of(path.display()))]
 pub(crate) struct Error {
     pub(crate) path: PathBuf,
     pub(crate) cause: io::Error,

@@ -10,8 +10,11 @@ use std::error::Error as StdError;
 use std::ffi::CString;
 use std::fmt::{self, Display, Write};
 
-/// How much of a text from outside an error quotes, and how long a line of a [`Message`] is, in bytes.
+/// How much of a text from outside an error quotes, in bytes.
 const MAX_QUOTED: usize = 256;
+
+/// How long a line of a [`Message`] is, in bytes: it may have an [`Excerpt`] in it, and what is said of that.
+const MAX_LINE: usize = 512;
 
 /// How many lines a [`Message`] has.
 const MAX_LINES: usize = 16;
@@ -41,14 +44,20 @@ impl Display for Excerpt {
     }
 }
 
-/// What another library says of input from outside, which it may quote: at most 16 lines, each like an [`Excerpt`].
+/// What another library says of input from outside, which it may quote: at most 16 lines of 512 bytes, with control
+/// characters spelled out.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Message(String);
 
 impl Message {
     pub(crate) fn of(text: impl Display) -> Self {
-        let text = written(text, Form { max_line: MAX_QUOTED, max_lines: Some(MAX_LINES) });
+        let text = written(text, Form { max_line: MAX_LINE, max_lines: Some(MAX_LINES) });
         Self(text.trim_end().to_owned())
+    }
+
+    /// The same, with the place in front that it is about.
+    pub(crate) fn at(self, place: &Excerpt) -> Self {
+        Self(format!("{place}: {self}"))
     }
 }
 
@@ -79,6 +88,11 @@ pub(crate) fn describe(error: &dyn StdError) -> String {
         }
         cause = error.source();
     }
+    bounded(text)
+}
+
+/// At most 64 KiB of `text`, the text of an error, with a note of what is left out.
+pub(crate) fn bounded(mut text: String) -> String {
     if text.len() > MAX_TEXT {
         let kept = text.floor_char_boundary(MAX_TEXT);
         let left_out = text.len() - kept;
@@ -234,8 +248,8 @@ mod tests {
 
     #[test]
     fn messages_are_cut_by_lines() {
-        let text = format!("first\r\n{}\nlast\n", "x".repeat(300));
-        let shown = format!("first\\r\n{}... 44 more bytes\nlast", "x".repeat(256));
+        let text = format!("first\r\n{}\nlast\n", "x".repeat(600));
+        let shown = format!("first\\r\n{}... 88 more bytes\nlast", "x".repeat(512));
         assert_eq!(Message::of(text).to_string(), shown);
         let many = Message::of("line\n".repeat(1000)).to_string();
         assert_eq!(many.lines().count(), MAX_LINES, "{many}");

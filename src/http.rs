@@ -21,8 +21,9 @@ pub(crate) use url::{Host, Url};
 
 use address::is_link_local;
 pub(crate) use client::{Client, OneWaiting, Waiting, begin};
-pub(crate) use error::Error;
-use error::{Via, failure, shown};
+pub(crate) use error::shown;
+pub(crate) use error::{Error, Origin};
+use error::{Via, failure};
 pub(crate) use request::Request;
 pub(crate) use response::Response;
 
@@ -86,7 +87,7 @@ pub(crate) fn check(request: &Request<'_>, permits: impl Fn(&Url) -> Permission)
 
 fn permission(url: &Url, permits: &dyn Fn(&Url) -> Permission, via: &Via) -> Result<Permission, Error> {
     if !matches!(url.scheme(), "http" | "https") {
-        return Err(Error::Scheme(format!("{}{via}", shown(url.as_str()))));
+        return Err(Error::Scheme { url: shown(url.as_str()), via: via.clone() });
     }
     match permits(url) {
         Permission::Denied => Err(Error::Denied { url: shown(url.as_str()), via: via.clone() }),

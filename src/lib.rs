@@ -6,6 +6,7 @@
 mod cache_dir;
 mod contents;
 mod context;
+mod demangle;
 mod digest;
 mod engine;
 mod environment;

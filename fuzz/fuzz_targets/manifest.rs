@@ -77,7 +77,7 @@ const MODULES: [&str; 14] = [
 ];
 
 /// Strings that mean something somewhere, or nearly so.
-const TEXTS: [&str; 24] = [
+const TEXTS: [&str; 26] = [
     "",
     "main",
     "a",
@@ -89,6 +89,8 @@ const TEXTS: [&str; 24] = [
     "llvm",
     "singlepass",
     "headless",
+    "keep",
+    "renew",
     "GET",
     "\0",
     "\u{1b}[2J\n",
@@ -105,8 +107,18 @@ const TEXTS: [&str; 24] = [
 ];
 
 /// Keys of the top level other than `wasm`, of `memory`, and of modules.
-const KEYS: [&str; 8] =
-    ["memory", "config", "allowed_hosts", "allowed_paths", "timeout_ms", "compiler", "fuel", "unknown"];
+const KEYS: [&str; 10] = [
+    "memory",
+    "config",
+    "allowed_hosts",
+    "allowed_paths",
+    "timeout_ms",
+    "compiler",
+    "fuel",
+    "after_trap",
+    "strict",
+    "unknown",
+];
 const MEMORY_KEYS: [&str; 7] =
     ["max", "max_pages", "max_http_response_bytes", "max_var_bytes", "max_table_elements", "max_log_bytes", "unknown"];
 const MODULE_KEYS: [&str; 8] = ["name", "name", "hash", "url", "path", "method", "headers", "header"];
@@ -162,7 +174,8 @@ fn value_of(key: &str, noise: &mut Unstructured<'_>) -> Result<Value> {
         }
         "config" | "allowed_paths" => strings(noise),
         "allowed_hosts" => list(noise, |noise| or_odd(noise, text)),
-        "compiler" => text(noise),
+        "compiler" | "after_trap" => text(noise),
+        "strict" => Ok(noise.arbitrary::<bool>()?.into()),
         _ => number(noise),
     }
 }
@@ -198,7 +211,7 @@ fn text(noise: &mut Unstructured<'_>) -> Result<Value> {
     if noise.ratio(1, 8)? { Ok(noise.arbitrary::<String>()?.into()) } else { Ok((*noise.choose(&TEXTS)?).into()) }
 }
 
-/// A map, or the list of pairs that is taken for one.
+/// A map, or the list of pairs, which may be empty, that is taken for one.
 fn strings(noise: &mut Unstructured<'_>) -> Result<Value> {
     if noise.arbitrary()? {
         return list(noise, |noise| list(noise, text));

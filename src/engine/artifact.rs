@@ -17,6 +17,7 @@ use wasmer::{Engine, Module};
 use wasmer_compiler::{ArtifactBuild, ArtifactCreate as _};
 
 use super::Error;
+use crate::error::{Excerpt, Message};
 use crate::fork;
 
 /// The first bytes of a sealed artifact; the last one counts versions of the format.
@@ -101,14 +102,14 @@ impl Artifact {
         refuse_at_exit(name)?;
         check_executable(name)?;
         let bytes =
-            aligned(self.0).map_err(|error| Error::Load { module: name.to_owned(), cause: error.to_string() })?;
+            aligned(self.0).map_err(|error| Error::Load { module: Excerpt::of(name), cause: Message::of(error) })?;
         // Wasmer has one table of all code, and the system's unwinder another.
         let _inside = fork::enter();
         // SAFETY: the bytes are what Wasmer's serialiser wrote: they came from `of`, or from `unseal`, which has found
         // them as `seal` left them in a file that only this user, or root, can write.
         let module = unsafe { Module::deserialize(engine, bytes) };
         watch_exit();
-        module.map_err(|error| Error::Load { module: name.to_owned(), cause: error.to_string() })
+        module.map_err(|error| Error::Load { module: Excerpt::of(name), cause: Message::of(error) })
     }
 }
 
@@ -137,7 +138,7 @@ pub(super) fn refuse_at_exit(name: &str) -> Result<(), Error> {
         return Ok(());
     }
     let cause = "the process is ending, and takes no more of it; plugins that are there can still be called";
-    Err(Error::Load { module: name.to_owned(), cause: cause.to_owned() })
+    Err(Error::Load { module: Excerpt::of(name), cause: Message::of(cause) })
 }
 
 /// The bytes where Wasmer can read them in place.
@@ -173,7 +174,7 @@ pub(super) fn check_executable(name: &str) -> Result<(), Error> {
         let unmapped = unsafe { munmap(start, LENGTH) };
         checked.and(unmapped)
     });
-    checked.map_err(|error| Error::NotExecutable { module: name.to_owned(), cause: error.into() })
+    checked.map_err(|error| Error::NotExecutable { module: Excerpt::of(name), cause: error.into() })
 }
 
 #[cfg(all(test, feature = "compiler"))]

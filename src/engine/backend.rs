@@ -7,6 +7,7 @@ use super::address_space::Memories;
 use super::moving_memory::DYNAMIC_GUARD;
 use super::{Error, cranelift, llvm, singlepass};
 use crate::environment;
+use crate::error::Excerpt;
 use crate::sync::RwLock;
 
 /// A compiler, built in or not: its code may be there where it is not.
@@ -124,7 +125,7 @@ pub(crate) fn select(wanted: Option<&str>) -> Result<Option<&'static Backend>, E
 /// # Errors
 /// It cannot be chosen.
 pub(crate) fn named(by: &'static str, name: &str) -> Result<&'static Backend, Error> {
-    find(name).ok_or_else(|| Error::UnknownBackend { by, name: name.to_owned() })
+    find(name).ok_or_else(|| Error::UnknownBackend { by, name: Excerpt::of(name) })
 }
 
 /// All compilers, those with the fastest code first.

@@ -11,6 +11,7 @@ use super::artifact::Artifact;
 use super::at_work::AtWork;
 use super::machine::Machine;
 use super::{Backend, Error, Prepared, artifact, tunables};
+use crate::error::{Excerpt, Message};
 use crate::fork;
 use crate::panics;
 use crate::sync::{AtomicU32, Ordering, PerProcess};
@@ -26,7 +27,7 @@ pub(super) struct How {
 pub(super) fn compile(how: How, name: &str, prepared: &Prepared, machine: &Machine) -> Result<Artifact, Error> {
     artifact::refuse_at_exit(name)?;
     let backend = how.backend;
-    let failed = |cause: String| Error::Compile { module: name.to_owned(), cause };
+    let failed = |cause: String| Error::Compile { module: Excerpt::of(name), cause: Message::of(cause) };
     if let Some(reason) = backend.refuses.and_then(|refuses| refuses(&prepared.wasm)) {
         return Err(failed(format!("{}: {reason}", backend.name())));
     }

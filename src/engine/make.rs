@@ -10,6 +10,7 @@ use super::request::{Failure, Request, identify};
 use super::store::Store;
 use super::{Backend, Error, Input, Preparation, Prepared};
 use crate::digest::Digest;
+use crate::error::Excerpt;
 
 /// Compiles the module of this index. In the code it has the name of its BLAKE3: manifests call it what they like.
 pub(super) fn make<E: From<Error>>(
@@ -34,7 +35,7 @@ pub(super) fn keep(request: &Request<'_>, input: &Input<'_>, artifact: &Artifact
         return Ok(());
     };
     let kept = store.keep(sha256, &contents.blake3()?.to_hex(), &request.wanted, &request.machine, artifact);
-    kept.map_err(|cause| Error::NotKept { module: input.name.to_owned(), store: store.path.clone(), cause })
+    kept.map_err(|cause| Error::NotKept { module: Excerpt::of(input.name), store: store.path.clone(), cause })
 }
 
 /// Compiles a module that is linked with no other, for this machine; returns the size of its code, which is not kept.

@@ -44,6 +44,7 @@ use wasmer::{AsStoreMut, AsStoreRef, Engine, Instance, Module};
 
 use crate::contents::{self, Contents};
 use crate::digest::Digest;
+use crate::error::{Excerpt, Message};
 use crate::fork::{EnterWhenDropped, LeaveWhenDropped};
 use crate::interrupt::Code;
 pub(crate) use address_space::Memories;
@@ -107,22 +108,22 @@ impl CompiledPlugin {
 #[derive(Debug, Error)]
 pub(crate) enum Error {
     #[error("{by}: `{name}` cannot be used; {choices}", choices = backend::choices())]
-    UnknownBackend { by: &'static str, name: String },
+    UnknownBackend { by: &'static str, name: Excerpt },
     #[error("{}", backend::choices())]
     NoCompiler,
     #[cfg_attr(not(feature = "compiler"), expect(dead_code, reason = "nothing is compiled"))]
     #[error("module `{module}`: {cause}")]
-    Compile { module: String, cause: String },
+    Compile { module: Excerpt, cause: Message },
     #[cfg_attr(not(feature = "compiler"), expect(dead_code, reason = "nothing is kept"))]
     #[error("module `{module}`: its code could not be kept in `{}`: {cause}", store.display())]
-    NotKept { module: String, store: PathBuf, cause: io::Error },
+    NotKept { module: Excerpt, store: PathBuf, cause: io::Error },
     #[error(
         "module `{module}`: the system does not let memory become executable, as code must: {cause}\n\
          (systemd's MemoryDenyWriteExecute, prctl's PR_SET_MDWE, SELinux's execmem and filters of system calls do that)"
     )]
-    NotExecutable { module: String, cause: io::Error },
+    NotExecutable { module: Excerpt, cause: io::Error },
     #[error("module `{module}`: its code could not be loaded: {cause}")]
-    Load { module: String, cause: String },
+    Load { module: Excerpt, cause: Message },
     #[error(transparent)]
     Contents(#[from] contents::Error),
     #[error(transparent)]
@@ -137,7 +138,7 @@ pub(crate) enum Error {
      made by: extism-wasmer compile {options}--store DIRECTORY {input}"
 )]
 pub(crate) struct NoCode {
-    module: String,
+    module: Excerpt,
     store: String,
     /// What there is instead, or what is wrong with that, if there is something.
     misfit: String,

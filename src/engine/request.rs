@@ -13,6 +13,7 @@ use super::machine::Machine;
 use super::store::{self, Identity, Store, Wanted};
 use super::{Backend, CompiledPlugin, Error, Input, NoCode, Preparation, make, stacks};
 use crate::cache_dir::Unusable;
+use crate::error::Excerpt;
 use crate::interrupt::Code;
 
 /// What is known of a module without compiling it. What costs time is found out only where it is needed.
@@ -119,7 +120,7 @@ impl<'a> Request<'a> {
         let fuel = if self.fuel { "--fuel " } else { "" };
         let memories = if self.memories == Memories::Moving { "--moving-memories " } else { "" };
         let missing = NoCode {
-            module: input.name.to_owned(),
+            module: Excerpt::of(input.name),
             store: match store {
                 Ok(store) => format!("`{}`", store.path.display()),
                 Err(nowhere @ Unusable::Nowhere) => format!("a store, for {nowhere}"),

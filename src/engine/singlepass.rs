@@ -31,6 +31,7 @@ fn config(threads: std::num::NonZero<usize>) -> Box<dyn wasmer::sys::CompilerCon
 /// Imported functions have one result at most.
 #[cfg(feature = "singlepass")]
 fn refuses(wasm: &[u8]) -> Option<String> {
+    use crate::error::Excerpt;
     use wasmparser::{Parser, Payload, TypeRef};
     let mut results = Vec::new();
     for payload in Parser::new(0).parse_all(wasm) {
@@ -44,7 +45,7 @@ fn refuses(wasm: &[u8]) -> Option<String> {
                     if let TypeRef::Func(ty) = import.ty
                         && results.get(ty as usize).is_some_and(|results| *results > 1)
                     {
-                        let (module, name) = (import.module, import.name);
+                        let [module, name] = [import.module, import.name].map(Excerpt::of);
                         return Some(format!(
                             "`{module}::{name}` has several results, which imported functions cannot"
                         ));

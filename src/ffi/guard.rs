@@ -5,6 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use super::context::{self, ExtismContext};
 use super::thread_end::{self, Stage, Use};
 use crate::context::{Context, Error, PluginId};
+use crate::error::Message;
 use crate::panics::message;
 
 /// Runs `work`; a panic in it becomes `fallback`.
@@ -62,7 +63,7 @@ fn in_context<T: Copy>(
                     Failure::Context(error) => context.report(id, &error),
                     Failure::Argument(error) => context.report_text(id, error.to_string()),
                 },
-                Err(panic) => context.report_text(id, format!("internal error: {}", message(&*panic))),
+                Err(panic) => context.report_text(id, format!("internal error: {}", Message::of(message(&*panic)))),
             }
             fallback
         });

@@ -6,6 +6,7 @@ use log::LevelFilter;
 
 use super::guard::guard;
 use super::{arg, fork};
+use crate::error::Excerpt;
 use crate::first_use;
 use crate::log::{self as sink, Destination};
 
@@ -54,7 +55,11 @@ pub unsafe extern "C" fn extism_log_file(filename: *const c_char, log_level: *co
         match sink::set(destination, level) {
             Ok(()) => true,
             Err(error) => {
-                sink::record(log::Level::Error, sink::TARGET, format_args!("log file `{filename}`: {error}"));
+                sink::record(
+                    log::Level::Error,
+                    sink::TARGET,
+                    format_args!("log file `{}`: {error}", Excerpt::of(filename)),
+                );
                 false
             }
         }

@@ -27,6 +27,7 @@ use parking_lot::Mutex;
 use thiserror::Error;
 use wasmer::{AsStoreMut, FunctionEnv, Instance, MemoryError};
 
+use crate::error::Message;
 #[cfg(feature = "http")]
 use crate::http;
 use crate::interrupt::Watch;
@@ -38,7 +39,9 @@ pub(crate) use host::vars::Vars;
 pub(crate) use io_memory::{Capacity, IoMemory};
 #[cfg(feature = "compiler")]
 pub(crate) use reserved::IO_MEMORY_MAX_PAGES;
-pub(crate) use reserved::{DATA_SECTION, IO_MEMORY_EXPORT, MEMORY_EXPORT, REWRITE_VERSION, START_EXPORT, is_reserved};
+pub(crate) use reserved::{
+    DATA_SECTION, IO_MEMORY_EXPORT, MEMORY_EXPORT, REWRITE_VERSION, STACK_POINTER_EXPORT, START_EXPORT, is_reserved,
+};
 #[cfg(feature = "compiler")]
 pub(crate) use rewrite::{Builtins, Error as RewriteError, Wanted, rewrite};
 
@@ -127,7 +130,7 @@ pub(crate) enum Fault {
     #[error("http is not built in")]
     NoHttp,
     #[error("http request: {0}")]
-    HttpRequest(String),
+    HttpRequest(Message),
     #[cfg(feature = "http")]
     #[error(transparent)]
     Http(#[from] http::Error),

@@ -12,6 +12,9 @@ pub(crate) const FUNCTION_EXPORT: &str = "extism-wasmer:function";
 /// Memory 0, where the module has one.
 pub(crate) const MEMORY_EXPORT: &str = "extism-wasmer:memory";
 
+/// The global that is the pointer into the module's own stack, where it can be told.
+pub(crate) const STACK_POINTER_EXPORT: &str = "extism-wasmer:stack-pointer";
+
 /// The I/O memory, where it is the module's own, and what that may grow to in pages: no memory of a plugin's has that
 /// maximum but by chance.
 pub(crate) const IO_MEMORY_EXPORT: &str = "extism-wasmer:io";
@@ -39,6 +42,6 @@ pub(crate) const FUEL_IMPORT: (&str, &str) = ("extism-wasmer", "fuel");
 
 /// True for the names of exports above.
 pub(crate) fn is_reserved(export: &str) -> bool {
-    const OTHERS: [&str; 4] = [START_EXPORT, FUNCTION_EXPORT, MEMORY_EXPORT, IO_MEMORY_EXPORT];
+    const OTHERS: [&str; 5] = [START_EXPORT, FUNCTION_EXPORT, MEMORY_EXPORT, IO_MEMORY_EXPORT, STACK_POINTER_EXPORT];
     OTHERS.contains(&export) || REGISTER_EXPORTS.contains(&export)
 }

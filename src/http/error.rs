@@ -9,52 +9,52 @@ use url::Url;
 use super::MAX_REDIRECTS;
 use super::guard::LinkLocal;
 use super::request::MAX_HEAD;
+use crate::error::{Excerpt, Message};
 
 /// Why there is no answer.
 #[derive(Debug, ThisError)]
 pub(crate) enum Error {
     #[error("Invalid URL: `{url}`: {cause}")]
-    BadUrl { url: String, cause: url::ParseError },
+    BadUrl { url: Excerpt, cause: url::ParseError },
     #[error("{0}: more than {MAX_HEAD} bytes")]
     TooMuch(&'static str),
     #[error("{name}: `{value}` is no proxy that can be used: http://HOST:PORT, or https")]
-    Proxy { name: &'static str, value: String },
-    #[error("`{0}`: only http and https addresses can be fetched")]
-    Scheme(String),
+    Proxy { name: &'static str, value: Excerpt },
+    #[error("`{url}`{via}: only http and https addresses can be fetched")]
+    Scheme { url: Excerpt, via: Via },
     #[error("`{0}` is not a method of HTTP that can be used here")]
-    Method(String),
+    Method(Excerpt),
     #[error("header `{0}`: not a name and value of HTTP")]
-    Header(String),
+    Header(Excerpt),
     #[error("HTTP request to {url} is not allowed{via}")]
-    Denied { url: String, via: Via },
+    Denied { url: Excerpt, via: Via },
     #[error("`{url}` is at {address}, a link-local address, which is reached only if named as such{via}")]
-    LinkLocal { url: String, address: IpAddr, via: Via },
+    LinkLocal { url: Excerpt, address: IpAddr, via: Via },
     #[error("`{url}`: more than {MAX_REDIRECTS} redirects{via}")]
-    Redirects { url: String, via: Via },
+    Redirects { url: Excerpt, via: Via },
     #[error("`{url}`: redirect to `{target}`: {cause}")]
-    BadRedirect { url: String, target: String, cause: url::ParseError },
+    BadRedirect { url: Excerpt, target: Excerpt, cause: url::ParseError },
     #[error("`{url}`: timeout while {phase}{via}")]
-    Timeout { url: String, phase: &'static str, via: Via },
+    Timeout { url: Excerpt, phase: &'static str, via: Via },
     #[error("`{url}`: {cause}{via}")]
-    Failed { url: String, cause: String, via: Via },
+    Failed { url: Excerpt, cause: Message, via: Via },
+    #[error("`{url}`: the host has no room for {size} bytes of the answer{via}")]
+    NoRoom { url: Excerpt, size: usize, via: Via },
     #[error("`{url}`: the answer is longer than the limit of {max} bytes ({setting}){via}")]
-    TooLong { url: String, max: u64, setting: &'static str, via: Via },
+    TooLong { url: Excerpt, max: u64, setting: &'static str, via: Via },
 }
 
 /// An address, or whatever stands for one, as errors show it: not all of it if it is long, and without the password.
-pub(super) fn shown(text: &str) -> String {
-    const MOST: usize = 1000;
+pub(crate) fn shown(text: &str) -> Excerpt {
     let start = text.find("//").map_or(0, |at| at + 2);
     let end = text[start..].find(['/', '?', '#']).map_or(text.len(), |at| start + at);
     let host = text[start..end].rfind('@').map_or(start, |at| start + at + 1);
-    let short = &text[host..text.floor_char_boundary(host + MOST).max(host)];
-    let rest = if host + short.len() < text.len() { "..." } else { "" };
-    format!("{}{short}{rest}", &text[..text.floor_char_boundary(start.min(MOST))])
+    Excerpt::of(format_args!("{}{}", &text[..start], &text[host..]))
 }
 
 /// The address that a request was for at first, if it has been sent elsewhere.
 #[derive(Debug, Clone)]
-pub(crate) struct Via(pub(super) Option<String>);
+pub(crate) struct Via(pub(super) Option<Excerpt>);
 
 impl fmt::Display for Via {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -65,6 +65,19 @@ impl fmt::Display for Via {
     }
 }
 
+/// Where an answer came from, and how.
+#[derive(Debug, Clone)]
+pub(crate) struct Origin {
+    pub(super) url: Excerpt,
+    pub(super) via: Via,
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "`{}`{}", self.url, self.via)
+    }
+}
+
 /// What went wrong at `url`.
 pub(super) fn failure(url: &Url, via: Via, error: ureq::Error) -> Error {
     let text = shown(url.as_str());
@@ -72,11 +85,11 @@ pub(super) fn failure(url: &Url, via: Via, error: ureq::Error) -> Error {
         ureq::Error::Timeout(phase) => Error::Timeout { url: text, phase: describe(phase), via },
         ureq::Error::Other(other) if other.is::<LinkLocal>() => match other.downcast::<LinkLocal>() {
             Ok(found) => Error::LinkLocal { url: text, address: found.0, via },
-            Err(other) => Error::Failed { url: text, cause: other.to_string(), via },
+            Err(other) => Error::Failed { url: text, cause: Message::of(other), via },
         },
-        ureq::Error::Io(cause) => Error::Failed { url: text, cause: cause.to_string(), via },
-        ureq::Error::HostNotFound => Error::Failed { url: text, cause: "there is no such host".to_owned(), via },
-        other => Error::Failed { url: text, cause: other.to_string(), via },
+        ureq::Error::Io(cause) => Error::Failed { url: text, cause: Message::of(cause), via },
+        ureq::Error::HostNotFound => Error::Failed { url: text, cause: Message::of("there is no such host"), via },
+        other => Error::Failed { url: text, cause: Message::of(other), via },
     }
 }
 
@@ -92,7 +105,10 @@ fn describe(phase: ureq::Timeout) -> &'static str {
 
 #[cfg(test)]
 mod tests {
-    use super::shown;
+    /// As text.
+    fn shown(text: &str) -> String {
+        super::shown(text).to_string()
+    }
 
     #[test]
     fn errors_show_neither_passwords_nor_everything() {
@@ -103,7 +119,7 @@ mod tests {
         assert_eq!(shown("user:secret@host"), "host");
         assert_eq!(shown("name"), "name");
         let long = shown(&format!("http://host/{}", "é".repeat(5000)));
-        assert!(long.len() < 1100 && long.ends_with("é..."), "{long}");
-        assert!(shown(&"x".repeat(1 << 20)).len() < 2100);
+        assert_eq!(long, format!("http://host/{}... 9756 more bytes", "é".repeat(122)));
+        assert_eq!(shown("http://user:secret@host/\n\u{1b}[2J"), "http://host/\\n\\u{1b}[2J");
     }
 }

@@ -8,6 +8,7 @@ use ureq::http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 use url::Url;
 
 use super::{Error, shown};
+use crate::error::Excerpt;
 
 /// What the URL of a request may have, and all its headers together, in bytes.
 pub(super) const MAX_HEAD: usize = 64 << 10;
@@ -114,7 +115,7 @@ impl<'a> Request<'a> {
     }
 
     /// The same, for errors.
-    pub(crate) fn shown(&self) -> String {
+    pub(crate) fn shown(&self) -> Excerpt {
         shown(self.url.as_str())
     }
 
@@ -159,7 +160,7 @@ fn take_credentials(url: &mut Url) -> Result<Option<(HeaderName, HeaderValue)>, 
     // Neither fails for a URL with a host; one without has neither.
     let _ = (url.set_username(""), url.set_password(None));
     let value = HeaderValue::from_str(&format!("Basic {}", STANDARD.encode(pair)));
-    let mut value = value.map_err(|_| Error::Header(header::AUTHORIZATION.to_string()))?;
+    let mut value = value.map_err(|_| Error::Header(Excerpt::of(header::AUTHORIZATION)))?;
     value.set_sensitive(true);
     Ok(Some((header::AUTHORIZATION, value)))
 }

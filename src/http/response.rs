@@ -5,7 +5,10 @@ use std::io::{self, Read as _};
 use ureq::Body;
 use url::Url;
 
-use super::error::{Error, Via, failure, shown};
+use super::error::{Error, Origin, Via, failure, shown};
+
+/// How much of a body is read at once.
+const PIECE: usize = 64 << 10;
 
 /// An answer, whose body is still to be read.
 pub(crate) struct Response {
@@ -44,15 +47,19 @@ impl Response {
         if !self.has_body {
             return Ok(Vec::new());
         }
-        let (url, via) = (shown(self.url.as_str()), self.via.clone());
-        let too_long = move || Error::TooLong { url, max, setting, via };
+        let (url, via) = (self.url.clone(), self.via.clone());
+        let too_long = || Error::TooLong { url: shown(url.as_str()), max, setting, via: via.clone() };
+        let no_room = |size| Error::NoRoom { url: shown(url.as_str()), size, via: via.clone() };
         let expected = self.body.content_length().unwrap_or(0);
         if expected > max {
             return Err(too_long());
         }
         // A server can promise much: memory is taken as the bytes come.
-        let mut bytes = Vec::with_capacity(usize::try_from(expected.min(1 << 20)).unwrap_or(0));
-        let mut piece = vec![0; 64 << 10];
+        let (mut bytes, size) = (Vec::new(), usize::try_from(expected.min(1 << 20)).unwrap_or(0));
+        bytes.try_reserve_exact(size).map_err(|_| no_room(size))?;
+        let mut piece = Vec::new();
+        piece.try_reserve_exact(PIECE).map_err(|_| no_room(PIECE))?;
+        piece.resize(PIECE, 0);
         let mut reader = self.body.as_reader();
         loop {
             let count = match reader.read(&mut piece) {
@@ -64,6 +71,7 @@ impl Response {
             if (bytes.len() + count) as u64 > max {
                 return Err(too_long());
             }
+            bytes.try_reserve(count).map_err(|_| no_room(bytes.len() + count))?;
             each(&piece[..count]);
             bytes.extend_from_slice(&piece[..count]);
         }
@@ -75,7 +83,7 @@ impl Response {
     }
 
     /// Where it came from, and how, for errors.
-    pub(crate) fn origin(&self) -> String {
-        format!("`{}`{}", shown(self.url.as_str()), self.via)
+    pub(crate) fn origin(&self) -> Origin {
+        Origin { url: shown(self.url.as_str()), via: self.via.clone() }
     }
 }

@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use super::Error;
 use crate::digest::Digest;
+use crate::error::Excerpt;
 use crate::manifest::Remote;
 use crate::module_bytes::ModuleBytes;
 
@@ -19,6 +20,6 @@ pub(super) struct Wanted<'a> {
 
 impl Wanted<'_> {
     pub(super) fn load(&self) -> Result<Arc<ModuleBytes>, Error> {
-        Err(Error::NoHttp { url: self.remote.url.clone() })
+        Err(Error::NoHttp { url: Excerpt::of(&self.remote.url) })
     }
 }

@@ -6,6 +6,7 @@ use std::path::Path;
 
 use super::Error;
 use crate::contents::{self, Contents};
+use crate::error::Excerpt;
 
 /// The contents of the regular file at `path`, which is at most `max` bytes long.
 pub(super) fn open(name: &str, path: &Path, max: u64) -> Result<Contents, Error> {
@@ -17,7 +18,7 @@ pub(super) fn open(name: &str, path: &Path, max: u64) -> Result<Contents, Error>
         return Err(Error::NotAFile { path: path.to_owned() });
     }
     if metadata.len() > max {
-        return Err(Error::TooLarge { name: name.to_owned(), max });
+        return Err(Error::TooLarge { name: Excerpt::of(name), max });
     }
     Ok(Contents::of_file(file, path.to_owned(), metadata.len(), max)?)
 }

@@ -9,6 +9,7 @@ mod file;
 
 #[cfg(feature = "compiler")]
 use std::borrow::Cow;
+use std::fmt;
 #[cfg(feature = "compiler")]
 use std::path::Path;
 use std::path::PathBuf;
@@ -16,11 +17,16 @@ use std::time::Instant;
 
 use thiserror::Error;
 
+#[cfg(feature = "compiler")]
+use crate::contents::kind;
 use crate::contents::{self, Contents};
 use crate::digest::Digest;
 use crate::environment;
+use crate::error::Excerpt;
+#[cfg(feature = "compiler")]
+use crate::error::Message;
 #[cfg(feature = "http")]
-use crate::http;
+use crate::http::{self, Origin};
 use crate::manifest::{ModuleEntry, Source};
 #[cfg(all(feature = "compiler", feature = "http"))]
 pub(crate) use download::Kept as Downloads;
@@ -32,8 +38,42 @@ pub(crate) struct LoadedModule {
     pub(crate) name: String,
     /// A binary or WAT text.
     pub(crate) contents: Contents,
+    /// Where they come from, for errors.
+    #[cfg_attr(not(feature = "compiler"), expect(dead_code, reason = "nothing is read"))]
+    origin: ModuleOrigin,
     /// The bytes' SHA-256, if the manifest has one.
     pub(crate) sha256: Option<Digest>,
+}
+
+/// Where a module comes from, as errors say it.
+#[derive(Debug, Clone)]
+pub(crate) enum ModuleOrigin {
+    /// The manifest, or the caller, who have given the bytes of the module of this name.
+    Given(Excerpt),
+    /// A file or an address.
+    Place(Excerpt),
+}
+
+impl fmt::Display for ModuleOrigin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Given(name) => write!(f, "module `{name}`"),
+            Self::Place(place) => write!(f, "`{place}`"),
+        }
+    }
+}
+
+impl ModuleOrigin {
+    fn of(entry: &ModuleEntry<'_>) -> Self {
+        match &entry.source {
+            Source::Path(path) => Self::Place(Excerpt::of(path.display())),
+            Source::Data(_) => Self::Given(Excerpt::of(&entry.name)),
+            #[cfg(feature = "http")]
+            Source::Url(remote) => Self::Place(http::shown(&remote.url)),
+            #[cfg(not(feature = "http"))]
+            Source::Url(_) => Self::Given(Excerpt::of(&entry.name)),
+        }
+    }
 }
 
 /// Why a module could not be loaded.
@@ -41,34 +81,40 @@ pub(crate) struct LoadedModule {
 pub(crate) enum Error {
     #[error(transparent)]
     File(#[from] contents::Error),
-    #[error("`{}` is not a regular file", path.display())]
+    #[error("`{}` is not a regular file", Excerpt::of(path.display()))]
     NotAFile { path: PathBuf },
     #[error("module `{name}` is larger than the limit of {max} bytes (EXTISM_MAX_MODULE_BYTES)")]
-    TooLarge { name: String, max: u64 },
+    TooLarge { name: Excerpt, max: u64 },
     #[cfg(not(feature = "http"))]
     #[error("`{url}`: http is not built in")]
-    NoHttp { url: String },
+    NoHttp { url: Excerpt },
     #[cfg(feature = "http")]
     #[error(transparent)]
     Http(#[from] http::Error),
     #[cfg(feature = "http")]
     #[error("{origin}: the server answered with status {status}, not with a module")]
-    Status { origin: String, status: u16 },
+    Status { origin: Origin, status: u16 },
     #[cfg(feature = "http")]
     #[error("`{url}`: not on disk, and EXTISM_OFFLINE forbids to fetch it")]
-    Offline { url: String },
+    Offline { url: Excerpt },
     #[cfg(feature = "http")]
     #[error("`{url}`: timeout while somebody else fetches it")]
-    Busy { url: String },
+    Busy { url: Excerpt },
     #[error("module `{name}`: no room for its {size} bytes")]
-    NoRoom { name: String, size: usize },
+    NoRoom { name: Excerpt, size: usize },
     #[error("hash of module `{name}`: `{given}` is not the 64 hex digits of a SHA-256")]
-    BadHash { name: String, given: String },
+    BadHash { name: Excerpt, given: Excerpt },
     #[error("Hash mismatch, found {found} but expected {expected}")]
     HashMismatch { found: Digest, expected: Digest },
     #[cfg(feature = "compiler")]
     #[error("{0}")]
-    Wat(String),
+    Wat(Message),
+    #[cfg(feature = "compiler")]
+    #[error("{origin} is not a WebAssembly module: it is {kind}")]
+    NotAModule { origin: ModuleOrigin, kind: &'static str },
+    #[cfg(feature = "compiler")]
+    #[error("{origin} is cut off: it has {size} bytes, and goes on until byte {end} at least")]
+    Cut { origin: ModuleOrigin, size: usize, end: u64 },
 }
 
 /// The SHA-256 that the manifest has for the module of `entry`.
@@ -77,7 +123,7 @@ pub(crate) enum Error {
 /// It is none.
 pub(crate) fn expected_hash(entry: &ModuleEntry<'_>) -> Result<Option<Digest>, Error> {
     let Some(given) = &entry.hash else { return Ok(None) };
-    let bad = || Error::BadHash { name: entry.name.clone(), given: given.clone() };
+    let bad = || Error::BadHash { name: Excerpt::of(&entry.name), given: Excerpt::of(given) };
     Digest::parse(given).ok_or_else(bad).map(Some)
 }
 
@@ -87,13 +133,16 @@ pub(crate) fn expected_hash(entry: &ModuleEntry<'_>) -> Result<Option<Digest>, E
 /// The source cannot be read, is over the size limit, or does not have the hash.
 pub(crate) fn load(entry: ModuleEntry<'_>, deadline: Option<Instant>) -> Result<LoadedModule, Error> {
     let (sha256, max) = (expected_hash(&entry)?, environment::MAX_MODULE_BYTES.value());
+    let origin = ModuleOrigin::of(&entry);
     let contents = match entry.source {
         Source::Path(path) => verified(file::open(&entry.name, &path, max)?, sha256)?,
-        Source::Data(bytes) if bytes.len() as u64 > max => return Err(Error::TooLarge { name: entry.name, max }),
+        Source::Data(bytes) if bytes.len() as u64 > max => {
+            return Err(Error::TooLarge { name: Excerpt::of(entry.name), max });
+        }
         Source::Data(bytes) => {
             let size = bytes.len();
-            let contents = Contents::of_bytes(bytes).map_err(|_| Error::NoRoom { name: entry.name.clone(), size })?;
-            verified(contents, sha256)?
+            let no_room = |_| Error::NoRoom { name: Excerpt::of(&entry.name), size };
+            verified(Contents::of_bytes(bytes).map_err(no_room)?, sha256)?
         }
         Source::Url(remote) => {
             // Verified as it comes.
@@ -101,7 +150,7 @@ pub(crate) fn load(entry: ModuleEntry<'_>, deadline: Option<Instant>) -> Result<
             Contents::of_module(wanted.load()?, None)
         }
     };
-    Ok(LoadedModule { name: entry.name, contents, sha256 })
+    Ok(LoadedModule { name: entry.name, contents, origin, sha256 })
 }
 
 /// The bytes of the regular file at `path`, which is no longer than a module may be.
@@ -130,15 +179,22 @@ impl LoadedModule {
     /// The module as a binary: what does not start with the magic number of the format is WAT text.
     ///
     /// # Errors
-    /// The text is malformed, or cannot be read.
+    /// It is neither, malformed, or cannot be read.
     pub(crate) fn to_binary(&self) -> Result<Cow<'_, [u8]>, Error> {
         let bytes = self.contents.bytes()?.as_slice();
-        if bytes.starts_with(b"\0asm") {
-            return Ok(Cow::Borrowed(bytes));
+        let origin = || self.origin.clone();
+        if kind::is_binary(bytes) {
+            return match kind::cut_before(bytes) {
+                Some(end) => Err(Error::Cut { origin: origin(), size: bytes.len(), end }),
+                None => Ok(Cow::Borrowed(bytes)),
+            };
         }
-        match wat::Parser::new().parse_bytes(self.contents.path(), bytes) {
+        if !kind::is_wat(bytes) {
+            return Err(Error::NotAModule { origin: origin(), kind: kind::of(bytes) });
+        }
+        match wat::Parser::new().parse_bytes(self.contents.path(), kind::without_mark(bytes)) {
             Ok(binary) => Ok(Cow::Owned(binary.into_owned())),
-            Err(error) => Err(Error::Wat(error.to_string().trim_end().to_owned())),
+            Err(error) => Err(Error::Wat(Message::of(error))),
         }
     }
 }

@@ -6,21 +6,35 @@ use std::fmt;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
-use serde::de::{Deserializer, Error, MapAccess, SeqAccess, Visitor};
+use serde::de::{Deserializer, Error, MapAccess, Visitor};
+
+use super::lenient::{object, objects, scalar, string_map, strings};
+use super::parse::MAX_MODULES;
 
 /// The top level.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub(super) struct Document {
-    pub(super) wasm: Vec<Entry>,
-    pub(super) memory: Option<Memory>,
+    /// No more than may be, and how many there are.
+    #[serde(deserialize_with = "objects::<_, _, MAX_MODULES>")]
+    pub(super) wasm: (Vec<Entry>, usize),
+    #[serde(deserialize_with = "object")]
+    pub(super) memory: Memory,
     #[serde(deserialize_with = "string_map")]
     pub(super) config: BTreeMap<String, String>,
-    pub(super) allowed_hosts: Option<Vec<String>>,
-    pub(super) allowed_paths: Option<BTreeMap<String, String>>,
+    #[serde(deserialize_with = "strings")]
+    pub(super) allowed_hosts: Vec<String>,
+    #[serde(deserialize_with = "string_map")]
+    pub(super) allowed_paths: BTreeMap<String, String>,
+    #[serde(deserialize_with = "scalar")]
     pub(super) timeout_ms: Option<u64>,
     pub(super) compiler: Option<String>,
+    #[serde(deserialize_with = "scalar")]
     pub(super) fuel: Option<u64>,
+    pub(super) after_trap: Option<String>,
+    /// Keys that nothing reads are errors.
+    #[serde(deserialize_with = "scalar")]
+    pub(super) strict: Option<bool>,
 }
 
 /// `max` is Extism 0.1.0's limit of the blocks alone; `max_pages` came later and means the whole plugin. They are
@@ -28,11 +42,17 @@ pub(super) struct Document {
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub(super) struct Memory {
+    #[serde(deserialize_with = "scalar")]
     pub(super) max: Option<u32>,
+    #[serde(deserialize_with = "scalar")]
     pub(super) max_pages: Option<u32>,
+    #[serde(deserialize_with = "scalar")]
     pub(super) max_http_response_bytes: Option<u64>,
+    #[serde(deserialize_with = "scalar")]
     pub(super) max_var_bytes: Option<u64>,
+    #[serde(deserialize_with = "scalar")]
     pub(super) max_table_elements: Option<u32>,
+    #[serde(deserialize_with = "scalar")]
     pub(super) max_log_bytes: Option<u64>,
 }
 
@@ -66,9 +86,12 @@ impl<'de> Deserialize<'de> for Base64 {
             }
 
             fn visit_str<E: Error>(self, text: &str) -> Result<Base64, E> {
-                let bytes =
-                    STANDARD.decode(text).map_err(|error| E::custom(format_args!("invalid base64: {error}")))?;
-                Ok(Base64(bytes))
+                let (mut bytes, size) = (Vec::new(), base64::decoded_len_estimate(text.len()));
+                bytes
+                    .try_reserve_exact(size)
+                    .map_err(|_| E::custom(format_args!("the host has no room for {size} bytes")))?;
+                let decoded = STANDARD.decode_vec(text, &mut bytes);
+                decoded.map(|()| Base64(bytes)).map_err(|error| E::custom(format_args!("invalid base64: {error}")))
             }
 
             // `{"ptr", "len"}` of Extism 1.x names memory of this process, which no document may.
@@ -79,41 +102,6 @@ impl<'de> Deserialize<'de> for Base64 {
 
         deserializer.deserialize_any(Base64Visitor)
     }
-}
-
-/// A map of strings, or the list of pairs that the OCaml and Haskell SDKs of 0.1.0 write instead, or null.
-fn string_map<'de, D: Deserializer<'de>>(deserializer: D) -> Result<BTreeMap<String, String>, D::Error> {
-    struct StringMapVisitor;
-
-    impl<'de> Visitor<'de> for StringMapVisitor {
-        type Value = BTreeMap<String, String>;
-
-        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            f.write_str("a map of strings")
-        }
-
-        fn visit_unit<E>(self) -> Result<Self::Value, E> {
-            Ok(BTreeMap::new())
-        }
-
-        fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-            let mut strings = BTreeMap::new();
-            while let Some((key, value)) = map.next_entry()? {
-                strings.insert(key, value);
-            }
-            Ok(strings)
-        }
-
-        fn visit_seq<A: SeqAccess<'de>>(self, mut pairs: A) -> Result<Self::Value, A::Error> {
-            let mut strings = BTreeMap::new();
-            while let Some((key, value)) = pairs.next_element()? {
-                strings.insert(key, value);
-            }
-            Ok(strings)
-        }
-    }
-
-    deserializer.deserialize_any(StringMapVisitor)
 }
 
 impl Entry {

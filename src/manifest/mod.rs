@@ -4,8 +4,11 @@
 //! Start with [`parse`]; `fields.rs` has the document's shape, `names.rs` the rule that picks the main module.
 
 mod fields;
+mod keys;
+mod lenient;
 mod names;
 mod parse;
+mod room;
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -14,7 +17,9 @@ use std::time::{Duration, Instant};
 
 use thiserror::Error;
 
+use crate::error::{Excerpt, Message};
 pub(crate) use parse::parse;
+pub(crate) use room::{NoRoom, for_document as room_for};
 
 /// A checked manifest. `'a` is the caller's buffer, which a bare module is borrowed from.
 #[derive(Debug)]
@@ -31,12 +36,24 @@ pub(crate) struct Manifest<'a> {
     pub(crate) compiler: Option<String>,
     /// How many instructions a call may execute in each module.
     pub(crate) fuel: Option<u64>,
+    /// What becomes of an instance in which a call has trapped, or exited.
+    pub(crate) after_trap: AfterTrap,
     /// How long making the plugin, and each call, may take.
     pub(crate) timeout: Option<Duration>,
     /// The hosts that the plugin may send requests to, as patterns.
     pub(crate) allowed_hosts: Vec<String>,
     /// What the document says that has no effect, one sentence each, for the log.
     pub(crate) warnings: Vec<String>,
+}
+
+/// What becomes of an instance in which a call has trapped, or exited.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum AfterTrap {
+    /// The next call gets a new one: whatever the plugin was in the middle of, its stack, a lock, a flag, is gone with it.
+    #[default]
+    Renew,
+    /// It is used on, as Extism does; stack pointers are put back.
+    Keep,
 }
 
 /// When what begins now has to be done; `None` also where that is too far away to say.
@@ -105,19 +122,35 @@ pub(crate) enum Error {
     #[error("No wasm files specified")]
     NoModules,
     #[error("{0}")]
-    Json(String),
+    Json(Message),
     #[error("{0}")]
-    Toml(String),
-    #[error("neither a WebAssembly module, nor WAT text, nor a manifest: not UTF-8 from byte {0} on")]
-    NotText(usize),
+    Toml(Message),
+    #[error("neither a WebAssembly module, nor WAT text, nor a manifest: it is {kind}, not UTF-8 from byte {at} on")]
+    NotText { kind: &'static str, at: usize },
+    #[error("neither a WebAssembly module, nor WAT text, nor a manifest: it is {0}")]
+    NoManifest(&'static str),
+    #[error(
+        "a manifest is a JSON object, this is a JSON string: it may have been encoded twice, or be a path in quotes"
+    )]
+    JsonString,
+    #[error(
+        "`{0}` looks like the path of a file: give what is in the file, or a manifest that names it, {{\"wasm\": [{{\"path\": ...}}]}}"
+    )]
+    PathOfAFile(Excerpt),
+    #[error("{0}, and `strict` is true")]
+    UnknownKey(String),
+    #[error("after_trap: `{0}` is neither `renew` nor `keep`")]
+    AfterTrap(Excerpt),
+    #[error(transparent)]
+    NoRoom(#[from] NoRoom),
     #[error("wasm: {modules} modules, above the limit of {max}")]
     TooManyModules { modules: usize, max: usize },
     #[error("wasm[{0}]: one of `path`, `data` or `url` is needed")]
     NoSource(usize),
     #[error("wasm[{0}].path: `{1}` has no file name")]
-    NoFileName(usize, String),
+    NoFileName(usize, Excerpt),
     #[error("Duplicate module name found in Extism manifest: {0}")]
-    DuplicateName(String),
+    DuplicateName(Excerpt),
     #[error("module name `{0}` is reserved for functions of the host")]
-    ReservedName(String),
+    ReservedName(Excerpt),
 }

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use super::{Error, MAIN, ModuleEntry, Source};
+use crate::error::Excerpt;
 
 /// The name a module gets when the manifest gives none.
 pub(super) fn default_name(source: &Source<'_>) -> String {
@@ -35,10 +36,10 @@ pub(super) fn settle(modules: &mut [ModuleEntry<'_>]) -> Result<(), Error> {
     let mut seen = BTreeSet::new();
     for module in modules.iter() {
         if module.name.starts_with("extism:") && module.name != "extism:host/user" {
-            return Err(Error::ReservedName(module.name.clone()));
+            return Err(Error::ReservedName(Excerpt::of(&module.name)));
         }
         if !seen.insert(module.name.as_str()) {
-            return Err(Error::DuplicateName(module.name.clone()));
+            return Err(Error::DuplicateName(Excerpt::of(&module.name)));
         }
     }
     if !seen.contains(MAIN)

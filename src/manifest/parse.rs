@@ -6,33 +6,38 @@ use std::fmt::Display;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use serde::Deserialize;
 use serde::de::Deserializer;
 
 use super::fields::{Document, Entry};
-use super::{Error, MAIN, Manifest, MemoryLimits, ModuleEntry, Remote, Source, names};
+use super::keys::Unknown;
+use super::{AfterTrap, Error, MAIN, Manifest, MemoryLimits, ModuleEntry, Remote, Source, lenient, names, room};
+use crate::contents::kind;
+use crate::error::{Excerpt, Message};
 
 /// How many modules a manifest may link.
-const MAX_MODULES: usize = 256;
+pub(super) const MAX_MODULES: usize = 256;
 
-/// Reads what a C caller gives as a plugin: a WebAssembly binary, WAT text, or a manifest in TOML or JSON.
+/// Reads what a C caller gives as a plugin: a WebAssembly binary, WAT text, or a manifest in TOML or JSON. Texts may begin
+/// with a byte order mark.
 ///
 /// # Errors
 /// The text is none of these, or the manifest lacks a module or names a source that cannot be.
 pub(crate) fn parse(bytes: &[u8]) -> Result<Manifest<'_>, Error> {
-    if is_module(bytes) {
+    if kind::is_binary(bytes) || kind::is_wat(bytes) {
         return Ok(bare(bytes));
     }
-    let text = std::str::from_utf8(bytes).map_err(|error| Error::NotText(error.valid_up_to()))?;
-    let mut warnings = Vec::new();
-    let document = read(text, &mut warnings)?;
-    check(document, warnings)
-}
-
-/// True for a WebAssembly binary and for WAT text.
-fn is_module(bytes: &[u8]) -> bool {
-    let text = bytes.trim_ascii_start();
-    bytes.starts_with(b"\0asm") || text.starts_with(b"(") || text.starts_with(b";;")
+    room::for_document(bytes)?;
+    let text = kind::without_mark(bytes);
+    let text =
+        str::from_utf8(text).map_err(|error| Error::NotText { kind: kind::of(bytes), at: error.valid_up_to() })?;
+    let mut unknown = Unknown::default();
+    let document = read(text, &mut unknown)?;
+    if let Some(key) = unknown.first()
+        && document.strict == Some(true)
+    {
+        return Err(Error::UnknownKey(key.to_owned()));
+    }
+    check(document, unknown.warnings())
 }
 
 /// The manifest of a module that came without one: everything as by default.
@@ -46,6 +51,7 @@ fn bare(module: &[u8]) -> Manifest<'_> {
         allowed_paths: BTreeMap::new(),
         compiler: None,
         fuel: None,
+        after_trap: AfterTrap::default(),
         timeout: None,
         allowed_hosts: Vec::new(),
         warnings: Vec::new(),
@@ -54,25 +60,35 @@ fn bare(module: &[u8]) -> Manifest<'_> {
 
 /// TOML first, as Extism always did: whatever is TOML is a TOML manifest, so is the empty text. Of two failures, the
 /// one is reported that belongs to what the author seems to have meant.
-fn read(text: &str, warnings: &mut Vec<String>) -> Result<Document, Error> {
+fn read(text: &str, unknown: &mut Unknown) -> Result<Document, Error> {
     // No TOML begins like that, and there may be modules of megabytes in it.
-    if !text.trim_start().starts_with('{') {
+    if !is_json(text) {
         let toml_error = match toml::Deserializer::parse(text) {
-            Ok(toml) => match with_key_path(toml, warnings) {
+            Ok(toml) => match with_key_path(toml, unknown) {
                 Ok(document) => return Ok(document),
                 Err(error) => error,
             },
-            Err(error) => error.to_string(),
+            Err(error) => Message::of(error),
         };
-        warnings.clear();
+        unknown.clear();
+        if let Some(error) = mistaken(text) {
+            return Err(error);
+        }
         if looks_like_toml(text) {
-            return Err(Error::Toml(toml_error.trim_end().to_owned()));
+            return Err(Error::Toml(toml_error));
         }
     }
     let mut json = serde_json::Deserializer::from_str(text);
-    let document = with_key_path(&mut json, warnings).map_err(Error::Json)?;
-    json.end().map_err(|error| Error::Json(error.to_string()))?;
+    let document = with_key_path(&mut json, unknown).map_err(Error::Json)?;
+    json.end().map_err(|error| Error::Json(Message::of(error)))?;
     Ok(document)
+}
+
+/// True for what is an object in JSON, or a list, which no TOML begins like: `[` there has a name behind it, or another `[`.
+fn is_json(text: &str) -> bool {
+    let text = text.trim_start();
+    let is_list = || text.strip_prefix('[').is_some_and(|rest| rest.trim_start().starts_with(['{', ']']));
+    text.starts_with('{') || is_list()
 }
 
 fn looks_like_toml(text: &str) -> bool {
@@ -80,58 +96,57 @@ fn looks_like_toml(text: &str) -> bool {
     first.is_some_and(|line| line.starts_with('[') || (!line.starts_with('{') && line.contains('=')))
 }
 
-/// Deserialises with the key path in front of an error and a warning for every key that nothing reads.
-fn with_key_path<'de, D>(deserializer: D, warnings: &mut Vec<String>) -> Result<Document, String>
+/// What was given instead of a manifest, if that can be told.
+fn mistaken(text: &str) -> Option<Error> {
+    let trimmed = text.trim();
+    if trimmed.starts_with('"') {
+        return Some(Error::JsonString);
+    }
+    // A name as files have it, on one line, and nothing else.
+    let is_path = [".wasm", ".wat", ".json", ".toml"].iter().any(|end| trimmed.ends_with(end));
+    if is_path && !trimmed.contains(['\n', '\r', '{', '=', '"']) {
+        return Some(Error::PathOfAFile(Excerpt::of(trimmed)));
+    }
+    let kind = kind::of(text.as_bytes());
+    kind::is_known(kind).then_some(Error::NoManifest(kind))
+}
+
+/// Deserialises with the key path in front of an error; keys that nothing reads are added to `unknown`.
+fn with_key_path<'de, D>(deserializer: D, unknown: &mut Unknown) -> Result<Document, Message>
 where
     D: Deserializer<'de, Error: Display>,
 {
-    let mut unknown = |path: serde_ignored::Path<'_>| {
-        warnings.push(format!("manifest: unknown key `{}` ignored", key_path(&path.to_string())));
-    };
+    let mut ignored = |path: serde_ignored::Path<'_>| unknown.add(path);
     let mut track = serde_path_to_error::Track::new();
     let tracked = serde_path_to_error::Deserializer::new(deserializer, &mut track);
-    Document::deserialize(serde_ignored::Deserializer::new(tracked, &mut unknown)).map_err(|error| {
-        match track.path().to_string().as_str() {
-            "." => error.to_string(),
-            path => format!("{path}: {error}"),
-        }
+    let document = lenient::object(serde_ignored::Deserializer::new(tracked, &mut ignored));
+    document.map_err(|error| match Excerpt::of(track.path()) {
+        path if path.as_str() == "." => Message::of(error),
+        path => Message::of(error).at(&path),
     })
-}
-
-/// `wasm.0.name` as `wasm[0].name`, without the `?` that stand for optional values.
-fn key_path(dotted: &str) -> String {
-    let mut path = String::new();
-    for segment in dotted.split('.').filter(|segment| *segment != "?") {
-        if segment.bytes().all(|byte| byte.is_ascii_digit()) {
-            path.extend(["[", segment, "]"]);
-        } else {
-            path.extend([if path.is_empty() { "" } else { "." }, segment]);
-        }
-    }
-    path
 }
 
 /// From what is written to what it means.
 fn check(document: Document, mut warnings: Vec<String>) -> Result<Manifest<'static>, Error> {
-    if document.wasm.is_empty() {
+    let (entries, count) = document.wasm;
+    if count == 0 {
         return Err(Error::NoModules);
     }
-    if document.wasm.len() > MAX_MODULES {
-        return Err(Error::TooManyModules { modules: document.wasm.len(), max: MAX_MODULES });
+    if count > MAX_MODULES {
+        return Err(Error::TooManyModules { modules: count, max: MAX_MODULES });
     }
-    let mut modules = Vec::with_capacity(document.wasm.len());
-    for (index, entry) in document.wasm.into_iter().enumerate() {
+    let mut modules = Vec::with_capacity(count);
+    for (index, entry) in entries.into_iter().enumerate() {
         for key in entry.ignored_sources() {
             warnings.push(format!("manifest: `wasm[{index}].{key}` ignored, the module has another source"));
         }
         modules.push(module_entry(index, entry)?);
     }
     names::settle(&mut modules)?;
-    let allowed_hosts = document.allowed_hosts.unwrap_or_default();
-    if cfg!(not(feature = "http")) && !allowed_hosts.is_empty() {
+    if cfg!(not(feature = "http")) && !document.allowed_hosts.is_empty() {
         warnings.push("manifest: `allowed_hosts` has no effect, http is not built in".to_owned());
     }
-    let memory = document.memory.unwrap_or_default();
+    let memory = document.memory;
     Ok(Manifest {
         modules,
         memory: MemoryLimits {
@@ -143,18 +158,27 @@ fn check(document: Document, mut warnings: Vec<String>) -> Result<Manifest<'stat
             max_http_response_bytes: memory.max_http_response_bytes,
         },
         config: document.config,
-        allowed_paths: document.allowed_paths.unwrap_or_default(),
+        allowed_paths: document.allowed_paths,
         compiler: document.compiler,
         fuel: document.fuel,
+        after_trap: after_trap(document.after_trap.as_deref())?,
         timeout: document.timeout_ms.map(Duration::from_millis),
-        allowed_hosts,
+        allowed_hosts: document.allowed_hosts,
         warnings,
     })
 }
 
+fn after_trap(written: Option<&str>) -> Result<AfterTrap, Error> {
+    match written {
+        None | Some("renew") => Ok(AfterTrap::Renew),
+        Some("keep") => Ok(AfterTrap::Keep),
+        Some(other) => Err(Error::AfterTrap(Excerpt::of(other))),
+    }
+}
+
 fn module_entry(index: usize, entry: Entry) -> Result<ModuleEntry<'static>, Error> {
     let source = match (entry.path, entry.data, entry.url) {
-        (Some(path), _, _) if !names::has_file_name(&path) => return Err(Error::NoFileName(index, path)),
+        (Some(path), _, _) if !names::has_file_name(&path) => return Err(Error::NoFileName(index, Excerpt::of(path))),
         (Some(path), _, _) => Source::Path(PathBuf::from(path)),
         (None, Some(data), _) => Source::Data(Cow::Owned(data.0)),
         (None, None, Some(url)) => {

@@ -5,15 +5,16 @@ use std::ffi::{CStr, CString};
 use std::time::Instant;
 
 use thiserror::Error as ThisError;
-use wasmer::{ExternType, FunctionType, Instance, RuntimeError, Store, Type, TypedFunction};
+use wasmer::{Extern, ExternType, FunctionType, Instance, RuntimeError, Store, Type, TypedFunction};
 
 use super::instance::type_name;
 use super::link::Linked;
 use super::{Error, Plugin, Timeout, create, deadline, over, trap};
-use crate::error;
+use crate::error::{self, Excerpt};
 use crate::guest::wasi;
 use crate::guest::{self, Fault};
 use crate::interrupt::{NoTimer, Run, Stopped};
+use crate::manifest::AfterTrap;
 
 /// What a call came to: what `extism_plugin_call` returns, if nobody complains.
 pub(crate) type Outcome = Result<i32, Box<Complaint>>;
@@ -68,15 +69,15 @@ enum CallError {
     #[error("the function's name is not UTF-8 from byte {0} on")]
     BadName(usize),
     #[error("Function not found: {0}")]
-    NotFound(String),
+    NotFound(Excerpt),
     #[error("Function {name} has {results} results, expected 0 or 1")]
-    TooManyResults { name: String, results: usize },
+    TooManyResults { name: Excerpt, results: usize },
     #[error("Function {name} returns {ty}, expected i32 or nothing")]
-    BadResult { name: String, ty: String },
+    BadResult { name: Excerpt, ty: String },
     #[error(
         "Call failed\n\nCaused by:\n    expected {parameters} arguments, got 0: a function of a plugin takes none, `{name}` does"
     )]
-    Parameters { name: String, parameters: usize },
+    Parameters { name: Excerpt, parameters: usize },
     /// Shown by [`trap::describe`].
     #[error(transparent)]
     Trap(RuntimeError),
@@ -88,9 +89,14 @@ enum CallError {
     OutOfFuel(u64),
     #[error("Call failed: the input of {length} bytes does not fit into the plugin's memory: {cause}")]
     Input { length: usize, cause: Fault },
+    #[error("Call failed: the function's name: {0}")]
+    Name(Fault),
     #[error("Call failed: the plugin could not be instantiated anew")]
     Renew(#[source] Error),
 }
+
+/// Why there is an instance.
+const NOT_SPENT: &str = "a plugin without an instance is spent, and gets one before it is used";
 
 impl Plugin {
     /// Calls `name` with `input`. The output of the call before is gone whatever happens.
@@ -113,7 +119,8 @@ impl Plugin {
                 Err(CallError::Timer(cause).into())
             }
         };
-        match (result, self.live.guest_mut().take_error()) {
+        let guest_error = self.live.as_mut().and_then(|live| live.guest_mut().take_error());
+        match (result, guest_error) {
             (Ok(code), None) => Ok(code),
             (result, guest_error) => outcome(result, guest_error, &self.recipe.plan.modules),
         }
@@ -121,51 +128,45 @@ impl Plugin {
 
     fn call_anew(&mut self, run: &Run, name: &CStr, input: &[u8], deadline: Option<Instant>) -> CallResult<i32> {
         // Both may lie in what goes now.
-        let name = name.to_owned();
-        let input = guest::copy(input).map_err(|cause| {
-            self.forget_output();
-            CallError::Input { length: input.len(), cause }
-        })?;
+        let copied = copy_of(name).and_then(|name| Ok((name, copy(input)?)));
+        let (name, input) = copied.inspect_err(|_| self.forget_output())?;
         self.renew(run, deadline)?;
         self.call_live(run, &name, &input, deadline)
     }
 
-    /// A new instance in the place of the old one; configuration and variables stay. If that fails, the plugin is as
-    /// it was.
+    /// A new instance in the place of the old one, which goes first: there may be no room for both. Configuration and variables
+    /// stay. If it cannot be made, there is none until the next call.
     fn renew(&mut self, run: &Run, deadline: Option<Instant>) -> CallResult<()> {
-        match create(&self.recipe, run, self.stopper.watch(), deadline, &self.state) {
-            Ok(live) => {
-                *self.live = live;
-                self.spent = false;
-                self.initialised = false;
-                Ok(())
-            }
-            Err(error) => {
-                self.forget_output();
-                Err(CallError::Renew(error).into())
-            }
-        }
+        self.live = None;
+        let live = create(&self.recipe, run, self.stopper.watch(), deadline, &self.state).map_err(CallError::Renew)?;
+        self.live = Some(Box::new(live));
+        (self.spent, self.initialised) = (false, false);
+        Ok(())
     }
 
     fn call_live(&mut self, run: &Run, name: &CStr, input: &[u8], deadline: Option<Instant>) -> CallResult<i32> {
         let function = self.find(name);
-        self.live
-            .with_guest(|guest, store| guest.begin(store, input, deadline))
+        let live = self.live.as_mut().expect(NOT_SPENT);
+        live.with_guest(|guest, store| guest.begin(store, input, deadline))
             .map_err(|cause| CallError::Input { length: input.len(), cause })?;
         self.run(run, function?)
     }
 
     /// Calls the function in this place.
     fn run(&mut self, run: &Run, place: Place) -> CallResult<i32> {
-        let function = self.live.functions.all[place].1.clone();
+        let live = self.live.as_deref_mut().expect(NOT_SPENT);
+        let function = live.functions.all[place].1.clone();
         // Should the host panic below, the instance is in an unknown state and must not be used again.
         self.spent = true;
         if !self.initialised && function.role == Role::Other {
             // A failed initialiser leaves the instance spent.
-            initialise(&mut self.live.store, &self.live.main).map_err(|trap| self.failure(run, trap))?;
+            if let Err(trap) = initialise(&mut live.store, &live.main) {
+                return Err(self.failure(run, trap));
+            }
         }
         self.initialised = true;
-        let store = &mut self.live.store;
+        let store = &mut live.store;
+        live.stack_pointers.note(store);
         let result = match &function.entry {
             Entry::Nothing(function) => function.call(store).map(|()| 0),
             Entry::Status(function) => function.call(store),
@@ -176,10 +177,16 @@ impl Plugin {
 
     /// Why a call has ended before its end.
     fn failure(&mut self, run: &Run, trap: RuntimeError) -> Box<CallError> {
-        let exhausted = self.live.with_guest(|guest, store| guest.fuel.as_ref()?.exhausted(store));
+        let live = self.live.as_deref_mut().expect(NOT_SPENT);
+        let exhausted = live.with_guest(|guest, store| guest.fuel.as_ref()?.exhausted(store));
         let stopped = run.stopped();
-        // It was in the middle of anything, such as its own allocator: the next call gets a new instance.
-        self.spent |= run.is_over() || exhausted.is_some();
+        // It was in the middle of anything, such as its own allocator: the next call gets a new instance. Only for a trap, or an
+        // exit, can the manifest say otherwise.
+        let is_kept = self.recipe.after_trap == AfterTrap::Keep && !run.is_over() && exhausted.is_none();
+        self.spent |= !is_kept;
+        if is_kept {
+            live.stack_pointers.put_back(&mut live.store);
+        }
         match (stopped, exhausted) {
             (Some(reason), _) => CallError::Stopped(reason, self.recipe.timeout).into(),
             (None, Some(fuel)) => CallError::OutOfFuel(fuel).into(),
@@ -189,13 +196,25 @@ impl Plugin {
 
     /// The place of the function `name`, which is looked up once per instance.
     fn find(&mut self, name: &CStr) -> CallResult<Place> {
-        if let Some(place) = self.live.functions.place(name) {
+        let live = self.live.as_deref_mut().expect(NOT_SPENT);
+        if let Some(place) = live.functions.place(name) {
             return Ok(place);
         }
         let text = name.to_str().map_err(|error| CallError::BadName(error.valid_up_to()))?;
-        let function = Function { entry: find(&self.live.store, &self.live.main, text)?, role: Role::of(text) };
-        Ok(self.live.functions.add(name, function))
+        let function = Function { entry: find(&live.store, &live.main, text)?, role: Role::of(text) };
+        Ok(live.functions.add(name, function))
     }
+}
+
+/// A copy of a function's name, which is as long as a caller likes.
+fn copy_of(name: &CStr) -> CallResult<CString> {
+    let copied = guest::copy(name.to_bytes_with_nul()).map_err(CallError::Name)?;
+    // Cannot fail: it has one NUL, at its end.
+    CString::from_vec_with_nul(copied).map_err(|_| CallError::BadName(0).into())
+}
+
+fn copy(input: &[u8]) -> CallResult<Vec<u8>> {
+    Ok(guest::copy(input).map_err(|cause| CallError::Input { length: input.len(), cause })?)
 }
 
 /// The functions of an instance that have been called. Mostly it is the same one again.
@@ -227,23 +246,24 @@ impl Functions {
 }
 
 fn find(store: &Store, main: &Instance, name: &str) -> Result<Entry, CallError> {
-    let not_found = || CallError::NotFound(name.to_owned());
+    let not_found = || CallError::NotFound(Excerpt::of(name));
     if guest::is_reserved(name) {
         return Err(not_found());
     }
-    let function = main.exports.get_function(name).map_err(|_| not_found())?;
+    // Wasmer's error for a missing one would be a copy of the name, however long.
+    let Some(Extern::Function(function)) = main.exports.get_extern(name) else { return Err(not_found()) };
     let ty = function.ty(store);
     let cannot_be = |_| not_found();
     match (ty.params(), ty.results()) {
         (_, results) if results.len() > 1 => {
-            Err(CallError::TooManyResults { name: name.to_owned(), results: results.len() })
+            Err(CallError::TooManyResults { name: Excerpt::of(name), results: results.len() })
         }
         (parameters, _) if !parameters.is_empty() => {
-            Err(CallError::Parameters { name: name.to_owned(), parameters: parameters.len() })
+            Err(CallError::Parameters { name: Excerpt::of(name), parameters: parameters.len() })
         }
         (_, []) => function.typed(store).map(Entry::Nothing).map_err(cannot_be),
         (_, [Type::I32]) => function.typed(store).map(Entry::Status).map_err(cannot_be),
-        (_, results) => Err(CallError::BadResult { name: name.to_owned(), ty: type_name(results[0]) }),
+        (_, results) => Err(CallError::BadResult { name: Excerpt::of(name), ty: type_name(results[0]) }),
     }
 }
 
@@ -284,7 +304,7 @@ fn outcome(result: CallResult<i32>, guest_error: Option<String>, modules: &[Link
             ),
             None => {
                 let cause = trap::describe(&trap, modules).replace('\n', "\n    ");
-                (-1, Some(format!("Call failed\n\nCaused by:\n    {cause}")))
+                (-1, Some(error::bounded(format!("Call failed\n\nCaused by:\n    {cause}"))))
             }
         },
         Err(other) => (-1, Some(error::describe(&other))),

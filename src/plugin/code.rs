@@ -7,6 +7,8 @@ use super::Error;
 use crate::engine::{self, Backend, CompiledPlugin, Input, Memories, Preparation, Prepared};
 #[cfg(feature = "compiler")]
 use crate::environment;
+#[cfg(feature = "compiler")]
+use crate::error::Excerpt;
 use crate::guest::{self, Inlining};
 use crate::loader::{self, LoadedModule};
 #[cfg(feature = "compiler")]
@@ -141,7 +143,7 @@ fn prepare(
     let Source::Loaded(module) = source;
     let builtins = if builtins_are_seen { guest::Builtins::Seen } else { guest::Builtins::Unseen };
     let rewritten = guest::rewrite(name, &module.to_binary()?, guest::Wanted { inlining, builtins, fuel });
-    let rewritten = rewritten.map_err(|cause| Error::Rewrite { module: module.name.clone(), cause })?;
+    let rewritten = rewritten.map_err(|cause| Error::Rewrite { module: Excerpt::of(&module.name), cause })?;
     let moving = rewritten.has_io_memory.then_some(guest::IO_MEMORY_MAX_PAGES);
     Ok(Prepared { wasm: rewritten.wasm, moving })
 }

@@ -14,6 +14,7 @@ use super::Error;
 use super::instance::{Imports, Library, attach};
 use super::link::Linked;
 use crate::engine::{self, Allowance, CompiledPlugin};
+use crate::error::{Excerpt, Message};
 use crate::fork;
 use crate::guest::wasi::Wasi;
 use crate::guest::{self, Guest};
@@ -44,17 +45,17 @@ enum CommandError {
     #[error(
         "command library `{0}` was called more than {MAX_INSTANCES} times; build it as a reactor (`_initialize` instead of `_start`), which keeps one instance"
     )]
-    TooManyInstances(String),
+    TooManyInstances(Excerpt),
     #[error("command library `{0}` was entered again while it ran")]
-    Reentered(String),
+    Reentered(Excerpt),
     #[error(
         "command library `{0}` was called from the last of {MAX_NESTED} that call each other; build it as a reactor (`_initialize` instead of `_start`), for which there is no such limit"
     )]
-    TooDeep(String),
+    TooDeep(Excerpt),
     #[error(
         "command library `{name}` could not be instantiated for its call number {number}: {cause}; each call keeps an instance, build it as a reactor (`_initialize` instead of `_start`)"
     )]
-    Instantiate { name: String, number: u32, cause: String },
+    Instantiate { name: Excerpt, number: u32, cause: Message },
 }
 
 /// What is needed to make a fresh instance.
@@ -136,13 +137,13 @@ fn run(
 
 fn enter(command: &mut Command) -> Result<(), CommandError> {
     if command.running {
-        return Err(CommandError::Reentered(command.name.clone()));
+        return Err(CommandError::Reentered(Excerpt::of(&command.name)));
     }
     if command.instances == MAX_INSTANCES {
-        return Err(CommandError::TooManyInstances(command.name.clone()));
+        return Err(CommandError::TooManyInstances(Excerpt::of(&command.name)));
     }
     if command.nesting.0.load(Ordering::Relaxed) == MAX_NESTED {
-        return Err(CommandError::TooDeep(command.name.clone()));
+        return Err(CommandError::TooDeep(Excerpt::of(&command.name)));
     }
     command.nesting.0.fetch_add(1, Ordering::Relaxed);
     command.instances += 1;
@@ -161,7 +162,7 @@ fn instantiate(env: &mut FunctionEnvMut<'_, Command>) -> Result<Instance, Runtim
     let is_first = command.instances == 1;
     let instance = command.allowance.instantiate(&mut store, &command.module, &command.imports, is_first);
     let instance = instance.map_err(|error| {
-        let (name, cause) = (command.name.clone(), error.to_string());
+        let (name, cause) = (Excerpt::of(&command.name), Message::of(error));
         RuntimeError::user(Box::new(CommandError::Instantiate { name, number: command.instances, cause }))
     })?;
     command.compiled.make_stoppable(&mut store, &command.module, &instance);

@@ -9,12 +9,15 @@ use wasmer::{AsStoreMut, Extern, ExternType, FunctionEnv, Instance, Instantiatio
 use super::call::Functions;
 use super::command::{self, Nesting};
 use super::link::{Kind, Linked, Plan, Provider};
+use super::stack::StackPointers;
 use super::{Error, Recipe, trap};
 use crate::engine::{self, Allowance, Tables};
+use crate::error::{Excerpt, Message};
 use crate::fork;
 use crate::guest::wasi::Wasi;
 use crate::guest::{self, Capacity, Guest, SharedState};
 use crate::interrupt::Watch;
+use crate::manifest::AfterTrap;
 
 /// A plugin that can be called: the main module's instance and what it stands on.
 pub(super) struct Live {
@@ -23,6 +26,8 @@ pub(super) struct Live {
     guest: NonNull<Guest>,
     pub(super) main: Instance,
     pub(super) functions: Functions,
+    /// None where no instance is used on after a trap.
+    pub(super) stack_pointers: StackPointers,
 }
 
 // SAFETY: a store has no ties to the thread that made it; Wasmer took `Send` away only for a callback that can be put
@@ -86,27 +91,32 @@ fn populate(
     let guest = Guest::new(&mut store, capacity, plan.owns_io_memory, deadline, watch, recipe.bounds, state);
     let guest = guest.map_err(|error| Error::IoMemory(error.to_string()))?;
     drop(inside);
-    let main = instantiate_all(&mut store, &guest, recipe, allowance)?;
+    let (main, libraries) = instantiate_all(&mut store, &guest, recipe, allowance)?;
+    let mut stack_pointers = StackPointers::default();
+    if recipe.after_trap == AfterTrap::Keep {
+        libraries.iter().filter_map(Library::instance).for_each(|library| stack_pointers.add(&mut store, library));
+        stack_pointers.add(&mut store, &main);
+    }
     if let Some(fuel) = guest.as_ref(&store).fuel.clone() {
         fuel.fill(&mut store);
     }
     let guest = NonNull::from(guest.as_mut(&mut store));
-    Ok(Live { store, guest, main, functions: Functions::default() })
+    Ok(Live { store, guest, main, functions: Functions::default(), stack_pointers })
 }
 
-/// Instantiates the plan's modules in order and returns the last, the main module.
+/// Instantiates the plan's modules in order and returns the last, the main module, and the libraries.
 fn instantiate_all(
     store: &mut Store,
     guest: &FunctionEnv<Guest>,
     recipe: &Recipe,
     allowance: &Allowance,
-) -> Result<Instance, Error> {
+) -> Result<(Instance, Vec<Library>), Error> {
     let nesting = Nesting::default();
     let mut libraries: Vec<Library> = Vec::with_capacity(recipe.plan.modules.len());
     for linked in &recipe.plan.modules {
         let imports = Imports::new(guest, recipe);
         let library = match linked.kind {
-            Kind::Main => return instantiate(store, imports, linked, &libraries, allowance),
+            Kind::Main => return Ok((instantiate(store, imports, linked, &libraries, allowance)?, libraries)),
             Kind::Reactor => Library::Shared(instantiate(store, imports, linked, &libraries, allowance)?),
             Kind::Command => {
                 let limits = (allowance.clone(), nesting.clone());
@@ -129,6 +139,14 @@ impl Library {
         match self {
             Self::Shared(instance) => instance.exports.get_extern(name).cloned(),
             Self::Command(exports) => exports.get(name),
+        }
+    }
+
+    /// The one instance, if there is one.
+    fn instance(&self) -> Option<&Instance> {
+        match self {
+            Self::Shared(instance) => Some(instance),
+            Self::Command(_) => None,
         }
     }
 }
@@ -195,8 +213,8 @@ impl<'a> Imports<'a> {
                 Provider::Wasi => self.wasi_import(store, linked, module, name)?,
             };
             let found = found.ok_or_else(|| Error::UnknownImport {
-                module: module.to_owned(),
-                name: name.to_owned(),
+                module: Excerpt::of(module),
+                name: Excerpt::of(name),
                 hint: "",
             })?;
             check_function_type(store, module, name, import.ty(), &found)?;
@@ -278,7 +296,7 @@ fn run(
             let fuel = guest.as_ref(store).fuel.clone();
             let exhausted = fuel.and_then(|fuel| fuel.exhausted(store));
             let cause = exhausted.map_or_else(|| trap::describe(&error, &recipe.plan.modules), super::out_of_fuel);
-            Err(Error::Start { module: linked.name.clone(), cause })
+            Err(Error::Start { module: Excerpt::of(&linked.name), cause })
         }
     }
 }
@@ -304,10 +322,10 @@ fn check_function_type(
         return Ok(());
     }
     Err(Error::IncompatibleImport {
-        module: module.to_owned(),
-        name: name.to_owned(),
-        wanted: show(wanted),
-        found: show(&found),
+        module: Excerpt::of(module),
+        name: Excerpt::of(name),
+        wanted: Message::of(show(wanted)),
+        found: Message::of(show(&found)),
     })
 }
 
@@ -332,7 +350,7 @@ fn show(ty: &ExternType) -> String {
 fn explain(linked: &Linked, recipe: &Recipe, error: InstantiationError) -> Error {
     let cause = match error {
         InstantiationError::Start(trap) => trap::describe(&trap, &recipe.plan.modules),
-        other => other.to_string(),
+        other => Message::of(other).to_string(),
     };
-    Error::Instantiate { module: linked.name.clone(), cause }
+    Error::Instantiate { module: Excerpt::of(&linked.name), cause }
 }

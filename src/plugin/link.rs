@@ -6,6 +6,7 @@ use std::collections::HashMap;
 use wasmer::{ExternType, Module};
 
 use super::Error;
+use crate::error::Excerpt;
 use crate::guest;
 
 /// Import modules of WASI.
@@ -129,8 +130,8 @@ impl<'a> Resolver<'a> {
         }
         // No longer than there are modules.
         if let Some(start) = path.iter().position(|other| *other == index) {
-            let cycle = path[start..].iter().chain([&index]).map(|&index| self.names[index].as_str());
-            return Err(Error::Cycle(cycle.collect::<Vec<_>>().join(" -> ")));
+            let cycle = path[start..].iter().chain([&index]).map(|&index| Excerpt::of(&self.names[index]).to_string());
+            return Err(Error::Cycle(Excerpt::of(cycle.collect::<Vec<_>>().join(" -> "))));
         }
         path.push(index);
         let imports = self.modules[index].info().imports.keys();
@@ -155,7 +156,7 @@ impl<'a> Resolver<'a> {
             return Ok(Provider::Host);
         }
         if module == guest::HOST_MODULE {
-            return Err(Error::UnknownHostImport { name: name.to_owned() });
+            return Err(Error::UnknownHostImport { name: Excerpt::of(name) });
         }
         let named = self.by_name.get(module).copied();
         if let Some(index) = named.filter(|&index| index != importer && self.exports(index, name)) {
@@ -170,7 +171,8 @@ impl<'a> Resolver<'a> {
             return Ok(Provider::Wasi);
         }
         let hint = WASI_MODULES.contains(&module).then_some("\nThe plugin needs WASI, but was created without it");
-        Err(Error::UnknownImport { module: module.to_owned(), name: name.to_owned(), hint: hint.unwrap_or_default() })
+        let [module, name] = [module, name].map(Excerpt::of);
+        Err(Error::UnknownImport { module, name, hint: hint.unwrap_or_default() })
     }
 
     /// The library with the greatest name of those that export `name`, other than `importer`.
@@ -199,7 +201,7 @@ impl<'a> Resolver<'a> {
         }
         let has_function = |name| self.modules[index].exports().functions().any(|export| export.name() == name);
         match (has_function("_start"), has_function("_initialize")) {
-            (true, true) => Err(Error::CommandAndReactor(self.names[index].clone())),
+            (true, true) => Err(Error::CommandAndReactor(Excerpt::of(&self.names[index]))),
             (true, false) => Ok(Kind::Command),
             (false, _) => Ok(Kind::Reactor),
         }

@@ -8,6 +8,7 @@ mod code;
 mod command;
 mod instance;
 mod link;
+mod stack;
 mod trap;
 
 use std::collections::BTreeMap;
@@ -17,14 +18,16 @@ use std::time::{Duration, Instant};
 
 use log::Level;
 use thiserror::Error;
+use wasmer::Extern;
 
 use crate::engine::{self, CompiledPlugin, Limits, Memories};
 use crate::environment;
+use crate::error::{Excerpt, Message};
 use crate::guest::{self, Bounds, Network, SharedState, State, Vars};
 use crate::interrupt::{self, NoTimer, Run, Stopped, Stopper, Watch};
 use crate::loader;
 use crate::log as sink;
-use crate::manifest::{self, MAIN};
+use crate::manifest::{self, AfterTrap, MAIN};
 use crate::panics;
 pub(crate) use call::Complaint;
 #[cfg(feature = "compiler")]
@@ -34,13 +37,13 @@ use link::Plan;
 
 /// A plugin and its current instance. Used by one thread at a time, any thread.
 pub(crate) struct Plugin {
-    // The first to go: what it stands on is in the recipe.
-    live: Box<Live>,
+    // The first to go: what it stands on is in the recipe. None if the last one was spent and no other could be made.
+    live: Option<Box<Live>>,
     recipe: Recipe,
     stopper: Stopper,
     /// Configuration and variables, whichever instance is live.
     state: SharedState,
-    /// The instance must not serve another call: a `_start` ran in it, or the host failed in the middle of one.
+    /// The instance must not serve another call: a `_start` ran in it, a call ended in the middle, or the host failed in one.
     spent: bool,
     /// The main module's initialisers have run in this instance.
     initialised: bool,
@@ -58,6 +61,7 @@ struct Recipe {
     timeout: Option<Timeout>,
     /// What each module calls itself as a WASI program, by the name that it is linked by.
     programs: BTreeMap<String, String>,
+    after_trap: AfterTrap,
     /// Host directory, possibly with the prefix `ro:`, to guest path.
     allowed_paths: BTreeMap<String, String>,
 }
@@ -71,22 +75,22 @@ pub(crate) enum Error {
     Load(#[from] loader::Error),
     #[cfg(feature = "compiler")]
     #[error("module `{module}`: {cause}")]
-    Rewrite { module: String, cause: guest::RewriteError },
+    Rewrite { module: Excerpt, cause: guest::RewriteError },
     #[error(transparent)]
     Code(#[from] engine::Error),
     #[error("unknown import: `{module}::{name}` has not been defined{hint}")]
-    UnknownImport { module: String, name: String, hint: &'static str },
+    UnknownImport { module: Excerpt, name: Excerpt, hint: &'static str },
     #[error(
         "Invalid function import from {}: {name}\nThis host does not know it; the plugin may be made for a newer one",
         guest::HOST_MODULE
     )]
-    UnknownHostImport { name: String },
+    UnknownHostImport { name: Excerpt },
     #[error("incompatible import type for `{module}::{name}`\n\nCaused by:\n    expected {wanted}, found {found}")]
-    IncompatibleImport { module: String, name: String, wanted: String, found: String },
+    IncompatibleImport { module: Excerpt, name: Excerpt, wanted: Message, found: Message },
     #[error("modules import each other: {0}")]
-    Cycle(String),
+    Cycle(Excerpt),
     #[error("module `{0}` exports both `_start` and `_initialize`: a library is a command or a reactor, not both")]
-    CommandAndReactor(String),
+    CommandAndReactor(Excerpt),
     #[error("no main module")]
     NoMain,
     #[error("the memory for input and output: {0}")]
@@ -96,9 +100,9 @@ pub(crate) enum Error {
     #[error("{refused}\nIt would do with code for memories without that: {cause}")]
     NoMovingMemories { refused: Box<Error>, cause: Box<Error> },
     #[error("module `{module}` could not be instantiated\n\nCaused by:\n    {cause}", cause = cause.replace('\n', "\n    "))]
-    Instantiate { module: String, cause: String },
+    Instantiate { module: Excerpt, cause: String },
     #[error("module `{module}` failed at its start\n\nCaused by:\n    {cause}", cause = cause.replace('\n', "\n    "))]
-    Start { module: String, cause: String },
+    Start { module: Excerpt, cause: String },
     #[error(transparent)]
     Environment(#[from] environment::Error),
     #[error("{}", stopped(*.0, *.1))]
@@ -110,7 +114,9 @@ pub(crate) enum Error {
     #[error("the function's name is not UTF-8 from byte {0} on")]
     FunctionName(usize),
     #[error("config: {0}")]
-    Config(String),
+    Config(Message),
+    #[error("config: {0}")]
+    ConfigRoom(#[from] manifest::NoRoom),
     #[error("the output: {0}")]
     Output(guest::Fault),
 }
@@ -155,8 +161,12 @@ impl Plugin {
             bounds: Bounds { max_log_bytes: manifest.memory.max_log_bytes, fuel: manifest.fuel },
             timeout,
             programs,
+            after_trap: manifest.after_trap,
             allowed_paths: manifest.allowed_paths,
         };
+        if recipe.after_trap == AfterTrap::Keep {
+            warn_of_untold_stacks(&recipe.plan);
+        }
         let network = Network::new(&manifest.allowed_hosts, manifest.memory.max_http_response_bytes);
         let state = State::new(manifest.config, Vars::new(manifest.memory.max_var_bytes), network);
         let (stopper, live) = match start(&recipe, deadline, &state) {
@@ -171,7 +181,7 @@ impl Plugin {
             }
             started => started?,
         };
-        Ok(Self { recipe, live: Box::new(live), stopper, state, spent: false, initialised: false })
+        Ok(Self { recipe, live: Some(Box::new(live)), stopper, state, spent: false, initialised: false })
     }
 
     /// Merges a JSON object of strings into the configuration; null removes a key.
@@ -179,8 +189,9 @@ impl Plugin {
     /// # Errors
     /// The text is anything else; nothing has changed then.
     pub(crate) fn configure(&mut self, json: &[u8]) -> Result<(), Error> {
+        manifest::room_for(json)?;
         let changes: BTreeMap<String, Option<String>> =
-            serde_json::from_slice(json).map_err(|error| Error::Config(error.to_string()))?;
+            serde_json::from_slice(json).map_err(|error| Error::Config(Message::of(error)))?;
         let config = &mut self.state.lock().config;
         for (key, value) in changes {
             match value {
@@ -197,7 +208,14 @@ impl Plugin {
     /// The name is not UTF-8.
     pub(crate) fn has_function(&self, name: &CStr) -> Result<bool, Error> {
         let name = name.to_str().map_err(|error| Error::FunctionName(error.valid_up_to()))?;
-        Ok(!guest::is_reserved(name) && self.live.main.exports.get_function(name).is_ok())
+        let is_there = match &self.live {
+            Some(live) => matches!(live.main.exports.get_extern(name), Some(Extern::Function(_))),
+            None => {
+                let main = self.recipe.plan.modules.last();
+                main.is_some_and(|main| main.module.exports().functions().any(|function| function.name() == name))
+            }
+        };
+        Ok(is_there && !guest::is_reserved(name))
     }
 
     /// Address and length of the last call's output, valid until the next call or the end of the plugin.
@@ -205,23 +223,31 @@ impl Plugin {
     /// # Errors
     /// There is no room for a copy of output that cannot be read in place.
     pub(crate) fn output(&mut self) -> Result<(*const u8, u64), Error> {
-        self.live.guest_mut().io.output_address().map_err(Error::Output)
+        /// Readable, as the byte after any output is.
+        static NOTHING: u8 = 0;
+        match &mut self.live {
+            Some(live) => live.guest_mut().io.output_address().map_err(Error::Output),
+            None => Ok((&raw const NOTHING, 0)),
+        }
     }
 
     /// A copy of the last call's output.
     #[cfg(feature = "compiler")]
     pub(crate) fn output_bytes(&mut self) -> Vec<u8> {
-        self.live.guest_mut().io.output_bytes()
+        self.live.as_mut().map_or_else(Vec::new, |live| live.guest_mut().io.output_bytes())
     }
 
     /// Empties the output of the last call.
     pub(crate) fn forget_output(&mut self) {
-        self.live.guest_mut().io.forget_output();
+        if let Some(live) = &mut self.live {
+            live.guest_mut().io.forget_output();
+        }
     }
 
     /// How many instructions the last call has executed; 0 where they are not counted.
     pub(crate) fn fuel_used(&mut self) -> u64 {
-        self.live.with_guest(|guest, store| guest.fuel.as_ref().map_or(0, |fuel| fuel.used(store)))
+        let Some(live) = &mut self.live else { return 0 };
+        live.with_guest(|guest, store| guest.fuel.as_ref().map_or(0, |fuel| fuel.used(store)))
     }
 
     /// To cancel what it runs.
@@ -244,6 +270,17 @@ fn start(recipe: &Recipe, deadline: Option<Instant>, state: &SharedState) -> Res
 fn over(run: Run) {
     if run.is_nested() {
         engine::give_up_spare();
+    }
+}
+
+/// Says of which modules the stack pointer cannot be put back after a trap.
+fn warn_of_untold_stacks(plan: &Plan) {
+    for module in stack::untold(plan) {
+        let module = Excerpt::of(module);
+        let line = format_args!(
+            "module `{module}`: its stack pointer cannot be told; with after_trap = \"keep\", a trap leaves it where it was"
+        );
+        sink::record(Level::Warn, sink::TARGET, line);
     }
 }
 

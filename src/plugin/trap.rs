@@ -5,6 +5,8 @@ use std::fmt::Write;
 use wasmer::RuntimeError;
 
 use super::link::Linked;
+use crate::demangle::{self, Cpp};
+use crate::error::Excerpt;
 
 /// How many of the innermost frames are shown. A stack overflow has tens of thousands.
 const MAX_FRAMES: usize = 32;
@@ -20,8 +22,9 @@ pub(super) fn describe(error: &RuntimeError, modules: &[Linked]) -> String {
     if !frames.is_empty() {
         text.push_str("\nwasm backtrace:");
     }
+    let mut cpp = Cpp::new();
     for (depth, frame) in frames.iter().take(MAX_FRAMES).enumerate() {
-        let function = frame.function_name().unwrap_or("<unnamed>");
+        let function = readable(frame.function_name().unwrap_or("<unnamed>"), &mut cpp);
         let hash = frame.module_name();
         let module = names(hash, modules);
         // Writing to a String cannot fail.
@@ -33,9 +36,15 @@ pub(super) fn describe(error: &RuntimeError, modules: &[Linked]) -> String {
     text
 }
 
+/// The name of a function as it is in the source, if that can be told.
+fn readable(name: &str, cpp: &mut Cpp) -> Excerpt {
+    let source = demangle::rust(name).or_else(|| cpp.name(name));
+    Excerpt::of(source.as_deref().unwrap_or(name))
+}
+
 /// What the manifest calls the module with this hash. It may have it under several names.
-fn names(hash: &str, modules: &[Linked]) -> String {
+fn names(hash: &str, modules: &[Linked]) -> Excerpt {
     let named = modules.iter().filter(|linked| linked.module.name() == Some(hash));
-    let names: Vec<_> = named.map(|linked| linked.name.as_str()).collect();
-    if names.is_empty() { hash.to_owned() } else { names.join(" or ") }
+    let names: Vec<_> = named.map(|linked| Excerpt::of(&linked.name).to_string()).collect();
+    if names.is_empty() { Excerpt::of(hash) } else { Excerpt::of(names.join(" or ")) }
 }

@@ -210,29 +210,42 @@ static void output(void)
 }
 
 /* Globals, memory and variables live on, also after a trap. */
+#define COUNTING                                                                                                       \
+    "(module " GUEST "(global $n (mut i32) (i32.const 0))"                                                             \
+    "(func $up (result i32)"                                                                                           \
+    "  (global.set $n (i32.add (global.get $n) (i32.const 1)))"                                                        \
+    "  (i32.store (i32.const 100) (i32.add (i32.load (i32.const 100)) (i32.const 10)))"                                \
+    "  (i32.add (global.get $n) (i32.load (i32.const 100))))"                                                          \
+    "(func (export \"up\") (result i32) (call $up))"                                                                   \
+    "(func (export \"up_and_fail\") (drop (call $up)) unreachable))"
+
+/* Globals and memory stay from call to call; after a trap, if the manifest says so. */
 static void state_between_calls(void)
 {
+    static const struct {
+        const char *name, *manifest;
+        int32_t after_trap;
+    } cases[] = {
+        {"by default", "{\"wasm\": [{\"data\": \"%s\"}]}", 11},
+        {"renew", "{\"wasm\": [{\"data\": \"%s\"}], \"after_trap\": \"renew\"}", 11},
+        {"keep", "{\"wasm\": [{\"data\": \"%s\"}], \"after_trap\": \"keep\"}", 11 * 1002},
+    };
     ExtismContext *ctx = extism_context_new();
-    ExtismPlugin plugin = guest_new(
-        ctx, "(module " GUEST "(global $n (mut i32) (i32.const 0))"
-             "(func $up (result i32)"
-             "  (global.set $n (i32.add (global.get $n) (i32.const 1)))"
-             "  (i32.store (i32.const 100) (i32.add (i32.load (i32.const 100)) (i32.const 10)))"
-             "  (i32.add (global.get $n) (i32.load (i32.const 100))))"
-             "(func (export \"up\") (result i32) (call $up))"
-             "(func (export \"up_and_fail\") (drop (call $up)) unreachable))");
 
-    for (int32_t i = 1; i <= 1000; i++) {
-        int32_t rc = guest_call(ctx, plugin, "up", "x");
-        if (rc != 11 * i) {
-            CHECK(rc == 11 * i);
-            break;
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        ExtismPlugin plugin = guest_new_in(ctx, cases[i].manifest, COUNTING);
+        for (int32_t n = 1; n <= 1000; n++) {
+            int32_t rc = guest_call(ctx, plugin, "up", "x");
+            if (rc != 11 * n) {
+                CHECK_CASE(cases[i].name, rc == 11 * n);
+                break;
+            }
         }
+        int32_t rc = guest_call(ctx, plugin, "up_and_fail", "");
+        CHECK_CASE(cases[i].name, rc == -1);
+        rc = guest_call(ctx, plugin, "up", "");
+        CHECK_CASE(cases[i].name, rc == cases[i].after_trap);
     }
-    int32_t rc = guest_call(ctx, plugin, "up_and_fail", "");
-    CHECK(rc == -1);
-    rc = guest_call(ctx, plugin, "up", "");
-    CHECK(rc == 11 * 1002);
     extism_context_free(ctx);
 }
 

@@ -60,6 +60,18 @@ pub(crate) fn taken(name: &str) -> u64 {
     line.split_whitespace().nth(1).expect("a number").parse::<u64>().expect("a number") << 10
 }
 
+/// Gives the system what the allocator keeps for later.
+pub(crate) fn trim() {
+    // SAFETY: it may be called at any time.
+    unsafe { libc::malloc_trim(0) };
+}
+
+/// Has the allocator ask the system for whatever is large, and never take it from what it has kept.
+pub(crate) fn map_what_is_large() {
+    // SAFETY: it is a setting of the allocator's.
+    assert_eq!(unsafe { libc::mallopt(libc::M_MMAP_THRESHOLD, 1 << 20) }, 1);
+}
+
 /// What a plugin asks for and the system refuses, it is told; what it has stays, and it is given more when there is more.
 #[test]
 fn no_room_to_grow() {

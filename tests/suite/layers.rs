@@ -16,7 +16,7 @@ const FLOORS: &[&[&str]] = &[
     &["log"],
     &["contents", "environment", "panics"],
     &["error", "interrupt", "module_bytes", "outlet", "private_dir", "recent"],
-    &["digest", "read", "sync", "write_signals"],
+    &["demangle", "digest", "read", "sync", "write_signals"],
     &["fork"],
 ];
 
@@ -36,6 +36,8 @@ const PRIVATE_CRATES: &[(&str, &[&str])] = &[
     ("getrandom::", &["guest/wasi"]),
     ("fern::", &["log.rs"]),
     ("ureq::", &["http.rs", "http/"]),
+    ("rustc_demangle::", &["demangle.rs"]),
+    ("cpp_demangle::", &["demangle.rs"]),
     ("url::", &["http.rs", "http/"]),
     ("glob::", &["guest/host/hosts.rs"]),
     ("backtrace::", &["engine/trace_lock.rs"]),

@@ -9,6 +9,7 @@ mod child;
 mod compilers;
 mod crowd;
 mod environment;
+mod error_texts;
 mod faults;
 #[cfg(target_os = "linux")]
 mod forks;
@@ -47,5 +48,6 @@ mod store;
 #[cfg(feature = "compiler")]
 mod store_access;
 mod threads;
+mod traps;
 #[cfg(feature = "wasi")]
 mod wasi;

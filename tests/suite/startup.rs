@@ -299,20 +299,29 @@ fn an_instance_stays_over_calls_and_traps() {
         (global $n (mut i32) (i32.const 0))
         (func (export \"next\") (result i32) (global.set $n (i32.add (global.get $n) (i32.const 1))) (global.get $n))";
     let context = Context::new();
-    let plugin = context.plugin(module(&[more, INITIALIZE]));
-    for expected in 1..=1000 {
-        assert_eq!(plugin.call_only("next", b""), expected);
+    for (after_trap, is_kept) in [("", false), (r#""after_trap": "keep""#, true)] {
+        let plugin = context.plugin(manifest(module(&[more, INITIALIZE]), after_trap));
+        for expected in 1..=1000 {
+            assert_eq!(plugin.call_only("next", b""), expected);
+        }
+        assert_eq!(plugin.call_only("trace", b""), 2, "initialised once");
+        assert_eq!(plugin.call_only("store", b""), 0);
+        assert_eq!(plugin.call_only("grow", b""), 1);
+        let (mut pages, mut count) = (4, 1000);
+        for failing in ["missing", "trap", "deep", "missing", "trap"] {
+            assert_eq!(plugin.call_only(failing, b""), -1);
+            if !is_kept && failing != "missing" {
+                (pages, count) = (1, 0);
+            }
+            let stored = if pages == 1 || count < 1000 { 0 } else { 42 };
+            assert_eq!(plugin.call_only("load", b""), stored, "after {failing}");
+            assert_eq!(plugin.call_only("grow", b""), pages, "after {failing}");
+            assert_eq!(plugin.call_only("next", b""), count + 1, "after {failing}");
+            (pages, count) = (pages + 3, count + 1);
+        }
+        let traced = if is_kept { 288 } else { 2 };
+        assert_eq!(plugin.call_only("trace", b""), traced, "what ran before the traps has run");
     }
-    assert_eq!(plugin.call_only("trace", b""), 2, "initialised once");
-    assert_eq!(plugin.call_only("store", b""), 0);
-    assert_eq!(plugin.call_only("grow", b""), 1);
-    for (round, failing) in ["trap", "deep", "missing", "trap"].into_iter().enumerate() {
-        assert_eq!(plugin.call_only(failing, b""), -1);
-        assert_eq!(plugin.call_only("load", b""), 42, "after {failing}");
-        assert_eq!(plugin.call_only("grow", b""), 4 + 3 * round as i32, "after {failing}");
-        assert_eq!(plugin.call_only("next", b""), 1001 + round as i32, "after {failing}");
-    }
-    assert_eq!(plugin.call_only("trace", b""), 288, "what ran before the traps has run");
 }
 
 #[test]

@@ -44,8 +44,9 @@ fn a_plugin_for_each_thread() {
                         let text = format!("{thread} {round} {call} {}", "x".repeat(thread * call));
                         assert_eq!(echo.answer("echo", &text), text);
                         assert_eq!(counter.call_only("work", b""), call as i32);
-                        let missing = echo.call(&text, "");
-                        assert_eq!(missing.error(), format!("Function not found: {text}"), "nobody else's error");
+                        let name = &text[..text.len().min(200)];
+                        let missing = echo.call(name, "");
+                        assert_eq!(missing.error(), format!("Function not found: {name}"), "nobody else's error");
                     }
                     echo.free();
                     counter.free();
@@ -288,9 +289,9 @@ fn the_error_is_that_of_the_last_call() {
         let traps = || assert_eq!(plugin.call_only("trap", b""), -1);
         assert_eq!(during_a_call(&context, "log", Expected::Waits, traps), 1);
         assert!(context.error(0).is_some_and(|error| error.contains("unreachable")));
-        assert_eq!(plugin.call_only("next", b""), 3);
+        assert_eq!(plugin.call_only("next", b""), 1, "what trapped is not used again");
 
-        let counts = || assert_eq!(plugin.call_only("next", b""), 5);
+        let counts = || assert_eq!(plugin.call_only("next", b""), 1);
         assert_eq!(during_a_call(&context, "log_and_trap", Expected::Waits, counts), -1);
         assert_eq!(context.error(0), None, "the last call was clean");
     });

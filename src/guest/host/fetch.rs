@@ -11,9 +11,11 @@ use serde::de::{Deserializer, Error as _};
 use super::hosts::Hosts;
 use super::http::Answer;
 use super::log::Logs;
+use crate::error::{Excerpt, Message};
 use crate::guest::{Fault, Guest, copy};
 use crate::http::{self, Client, Request, Rules, Waiting};
 use crate::interrupt::{Stopped, Watch};
+use crate::manifest;
 
 /// How long an answer may be if the manifest does not say: the limit of every Extism.
 const DEFAULT_MAX_BYTES: u64 = 50 << 20;
@@ -51,7 +53,7 @@ fn headers<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<(String, St
     let map = Option::<serde_json::Map<String, serde_json::Value>>::deserialize(deserializer)?;
     let text = |(name, value)| match value {
         serde_json::Value::String(value) => Ok((name, value)),
-        _ => Err(D::Error::custom(format_args!("the header `{name}` is not a string"))),
+        _ => Err(D::Error::custom(format_args!("the header `{}` is not a string", Excerpt::of(name)))),
     };
     map.unwrap_or_default().into_iter().map(text).collect()
 }
@@ -79,7 +81,7 @@ impl Network {
             let text = format!(
                 "{left} threads of earlier ones, which were stopped, are still connecting or looking up a host"
             );
-            return Err(Fault::HttpRequest(text));
+            return Err(Fault::HttpRequest(Message::of(text)));
         }
         let bytes = body.map_or(0, <[u8]>::len);
         let held = self.waiting.bytes();
@@ -88,7 +90,7 @@ impl Network {
                 "its body of {bytes} bytes has to wait: earlier ones, which were stopped, still hold {held}, and all together may \
                  hold {MAX_LEFT_BYTES}"
             );
-            return Err(Fault::HttpRequest(text));
+            return Err(Fault::HttpRequest(Message::of(text)));
         }
         if let Some(body) = body {
             request.body(copy(body)?.into());
@@ -102,16 +104,20 @@ impl Network {
             notice.of(outcome);
         };
         let asking = thread::Builder::new().name("extism-http".to_owned()).stack_size(http::STACK).spawn(ask);
-        asking.map_err(|error| Fault::HttpRequest(format!("there is no thread that could send it: {error}")))?;
+        asking.map_err(|error| {
+            Fault::HttpRequest(Message::of(format_args!("there is no thread that could send it: {error}")))
+        })?;
         answer.wait(guest.watch)
     }
 
     fn request(&self, query: &[u8], logs: &Logs) -> Result<Request<'static>, Fault> {
         if query.len() > MAX_QUERY {
             let length = query.len();
-            return Err(Fault::HttpRequest(format!("{length} bytes of JSON, at most {MAX_QUERY} may describe it")));
+            let text = format_args!("{length} bytes of JSON, at most {MAX_QUERY} may describe it");
+            return Err(Fault::HttpRequest(Message::of(text)));
         }
-        let query: Query = serde_json::from_slice(query).map_err(|error| Fault::HttpRequest(error.to_string()))?;
+        manifest::room_for(query).map_err(|error| Fault::HttpRequest(Message::of(error)))?;
+        let query: Query = serde_json::from_slice(query).map_err(|error| Fault::HttpRequest(Message::of(error)))?;
         let mut request = Request::new(query.method.as_deref().unwrap_or("GET"), &query.url)?;
         for (name, value) in &query.headers {
             if !request.header(name, value)? {
@@ -175,7 +181,7 @@ impl Answering {
             outcome = match self.receiver.try_recv() {
                 Ok(outcome) => Some(outcome),
                 Err(TryRecvError::Empty) => None,
-                Err(TryRecvError::Disconnected) => Some(Err(Fault::HttpRequest("it has failed inside".to_owned()))),
+                Err(TryRecvError::Disconnected) => Some(Err(Fault::HttpRequest(Message::of("it has failed inside")))),
             };
             outcome.is_some()
         });

@@ -53,6 +53,7 @@ pub(in crate::guest) mod v0 {
 /// Handles become the host's.
 pub(in crate::guest) mod v1 {
     use super::{Env, Fault, HostResult};
+    use crate::error::Message;
 
     /// A body of 0 is none.
     pub(in crate::guest) fn http_request(mut env: Env<'_>, query: u64, body: u64) -> HostResult<u64> {
@@ -78,7 +79,7 @@ pub(in crate::guest) mod v1 {
         if state.http_headers.is_empty() {
             return Ok(0);
         }
-        let text = serde_json::to_vec(&state.http_headers).map_err(|error| Fault::HttpRequest(error.to_string()))?;
+        let text = serde_json::to_vec(&state.http_headers).map_err(|error| Fault::HttpRequest(Message::of(error)))?;
         Ok(guest.io.alloc_with(&mut store, &text).ok_or(Fault::OutOfMemory(text.len() as u64))?)
     }
 }

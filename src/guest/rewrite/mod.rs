@@ -4,6 +4,7 @@
 //!   functions can serve it: WASI, for one, needs the instance's memory first.
 //! - Memory 0 is exported under a reserved name, for WASI, whatever the module exports itself.
 //! - Calls of host functions that move bytes become loads and stores of a memory that the module gets; `inline.rs`.
+//! - The pointer into its own stack is exported under a reserved name, where it can be told; `stack_pointer.rs`.
 //! - Where the compiler's code calls Wasmer unseen, the module counts what it does so; `ticks.rs`.
 //! - Where instructions are to be counted, the module counts them; `meter.rs`.
 //! - References to imported functions lead to functions of the module; `wrappers.rs` says why.
@@ -16,10 +17,12 @@ mod indices;
 mod inline;
 mod meter;
 mod own;
+mod stack_pointer;
 mod survey;
 mod ticks;
 mod wrappers;
 
+use std::borrow::Cow;
 use std::convert::Infallible;
 
 use thiserror::Error;
@@ -33,8 +36,10 @@ use wasmparser::{BinaryReaderError, Export, ExternalKind, Name};
 use super::Inlining;
 use super::reserved::{
     DATA_SECTION, FUEL_IMPORT, FUNCTION_EXPORT, IO_MEMORY_EXPORT, IO_MEMORY_MAX_PAGES, MEMORY_EXPORT, REGISTER_EXPORTS,
-    START_EXPORT, is_reserved,
+    STACK_POINTER_EXPORT, START_EXPORT, is_reserved,
 };
+use crate::demangle;
+use crate::error::{Excerpt, Message};
 use code::Code;
 use indices::Indices;
 use inline::Inliner;
@@ -47,18 +52,18 @@ use wrappers::Wrappers;
 /// Why a module could not be rewritten.
 #[derive(Debug, Error)]
 pub(crate) enum Error {
-    #[error("failed to parse WebAssembly module: {0}")]
+    #[error("failed to parse WebAssembly module: {}", Message::of(.0))]
     Malformed(#[from] BinaryReaderError),
-    #[error("failed to parse WebAssembly module: {0}")]
+    #[error("failed to parse WebAssembly module: {}", Message::of(.0))]
     Unknown(#[from] reencode::Error<Infallible>),
     #[error("this is a WebAssembly component; a core module is needed")]
     Component,
     #[error("unknown {what} {index}: the module has {count}")]
     Beyond { what: &'static str, index: u32, count: u32 },
     #[error("the export name `{0}` is reserved")]
-    ReservedExport(String),
+    ReservedExport(Excerpt),
     #[error("the import name `{0}::{1}` is reserved")]
-    ReservedImport(String, String),
+    ReservedImport(Excerpt, Excerpt),
     #[error(
         "function {index} is too large to be stopped or to have fuel: with what counts its work it would have {size} bytes, and the most is {max}"
     )]
@@ -198,6 +203,9 @@ fn add_exports(module: &mut Module, survey: &Survey<'_>, indices: Indices<'_>, i
     if survey.memory_count() > 0 {
         exports.export(MEMORY_EXPORT, ExportKind::Memory, 0);
     }
+    if let Some(pointer) = stack_pointer::find(survey) {
+        exports.export(STACK_POINTER_EXPORT, ExportKind::Global, indices.global(pointer));
+    }
     // Who has one of its functions finds the instance that it belongs to.
     let own = survey.imported_functions.len() as u32..survey.function_count();
     let is_own = |export: &Export<'_>| export.kind == ExternalKind::Func && own.contains(&export.index);
@@ -303,25 +311,29 @@ fn names(module: &str, survey: &Survey<'_>, wrappers: &Wrappers) -> NameSection 
         if let Ok(Name::Function(names)) = subsection {
             let names = names.into_iter().map_while(Result::ok);
             for naming in names.filter(|naming| naming.index < survey.function_count()) {
-                functions.append(naming.index, shortened(naming.name));
+                functions.append(naming.index, &shortened(naming.name));
             }
         }
     }
     for (index, wrapper) in wrappers.iter() {
         if let Some(function) = survey.imported_functions.get(wrapper.import as usize) {
-            functions.append(index, shortened(function.name));
+            functions.append(index, &shortened(function.name));
         }
     }
     let mut section = NameSection::new();
-    section.module(shortened(module));
+    section.module(&shortened(module));
     section.functions(&functions);
     section
 }
 
-/// A backtrace repeats names for every frame, and is made before anyone can cut it.
-fn shortened(name: &str) -> &str {
-    const MAX_NAME: usize = 256;
-    &name[..name.floor_char_boundary(MAX_NAME)]
+/// A backtrace repeats names for every frame, and is made before anyone can cut it. A mangled name that is cut would say
+/// nothing any more: it becomes what it stands for.
+fn shortened(name: &str) -> Cow<'_, str> {
+    if name.len() <= demangle::MAX_NAME {
+        return Cow::Borrowed(name);
+    }
+    let start = &name[..name.floor_char_boundary(demangle::MAX_NAME)];
+    demangle::rust(name).map_or(Cow::Borrowed(start), Cow::Owned)
 }
 
 #[cfg(test)]

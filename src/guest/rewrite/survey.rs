@@ -11,6 +11,7 @@ use wasmparser::{
 };
 
 use super::{Error, FUEL_IMPORT, is_reserved};
+use crate::error::Excerpt;
 use crate::guest::abi::{HOST_MODULE, MEMORY};
 
 /// What a module has.
@@ -120,7 +121,7 @@ impl<'a> Survey<'a> {
                 for import in imports.clone().into_imports() {
                     let import = import?;
                     if (import.module, import.name) == FUEL_IMPORT {
-                        return Err(Error::ReservedImport(import.module.to_owned(), import.name.to_owned()));
+                        return Err(Error::ReservedImport(Excerpt::of(import.module), Excerpt::of(import.name)));
                     }
                     match import.ty {
                         TypeRef::Func(ty) | TypeRef::FuncExact(ty) => {
@@ -166,7 +167,7 @@ impl<'a> Survey<'a> {
                 for export in exports {
                     let export = export?;
                     if is_reserved(export.name) {
-                        return Err(Error::ReservedExport(export.name.to_owned()));
+                        return Err(Error::ReservedExport(Excerpt::of(export.name)));
                     }
                     if matches!(export.kind, ExternalKind::Func | ExternalKind::FuncExact) {
                         self.refers_to(export.index);

@@ -13,6 +13,7 @@ use super::Error;
 use super::errno::Errno;
 use super::listing::Listing;
 use super::stdio::Output;
+use crate::error::{Excerpt, Message};
 use crate::guest::host::log::Logs;
 
 /// How many descriptors an instance may have at once. Each is one of the host's, which has 1,024 by default.
@@ -68,13 +69,14 @@ impl Descriptors {
         let mut descriptors: Vec<Option<Descriptor>> = streams.into_iter().map(Some).collect();
         let mut taken = BTreeSet::new();
         for (host, guest) in allowed_paths {
-            let failed = |cause: String| Error::Directory { host: host.clone(), cause };
-            let guest_path = guest_path(guest).ok_or_else(|| failed(format!("`{guest}` is not a path")))?;
+            let failed = |cause: Message| Error::Directory { host: Excerpt::of(host), cause };
+            let guest_path =
+                guest_path(guest).ok_or_else(|| failed(Message::of(format_args!("`{guest}` is not a path"))))?;
             let (path, read_only) = host.strip_prefix("ro:").map_or((host.as_str(), false), |path| (path, true));
-            let dir = Dir::open_ambient_dir(path, ambient_authority()).map_err(|error| failed(error.to_string()))?;
+            let dir = Dir::open_ambient_dir(path, ambient_authority()).map_err(|error| failed(Message::of(error)))?;
             let name = guest_path.to_string_lossy().into_owned();
             if !taken.insert(guest_path) {
-                return Err(Error::DuplicateMapping(guest.clone()));
+                return Err(Error::DuplicateMapping(Excerpt::of(guest)));
             }
             let directory = Directory { dir, preopened: Some(name), read_only };
             descriptors.push(Some(Descriptor::Directory(directory)));

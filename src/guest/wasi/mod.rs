@@ -28,6 +28,7 @@ use wasmer::{AsStoreMut, Extern, Function, FunctionEnv, FunctionEnvMut, Instance
 
 use super::reserved::MEMORY_EXPORT;
 use super::{Fault, Guest, SharedState};
+use crate::error::{Excerpt, Message};
 use crate::interrupt::Watch;
 use descriptors::Descriptors;
 use errno::Errno;
@@ -50,9 +51,9 @@ struct State {
 #[derive(Debug, Error)]
 pub(crate) enum Error {
     #[error("allowed_paths: `{host}`: {cause}")]
-    Directory { host: String, cause: String },
+    Directory { host: Excerpt, cause: Message },
     #[error("allowed_paths: two directories are mapped to `{0}`")]
-    DuplicateMapping(String),
+    DuplicateMapping(Excerpt),
     #[error("the module imports WASI but has no memory")]
     NoMemory,
 }

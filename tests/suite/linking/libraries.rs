@@ -168,7 +168,8 @@ fn a_command_has_an_instance_a_call() {
 #[test]
 fn a_command_has_256_instances() {
     let context = Context::new();
-    let plugin = context.plugin(modules([("lib", COMMAND), ("main", COMMANDER)]));
+    let kept = crate::stop::with(&modules([("lib", COMMAND), ("main", COMMANDER)]), "after_trap", "keep".into());
+    let plugin = context.plugin(kept);
     assert_eq!(plugin.call_only("many", b""), 250);
     for call in 251..=256 {
         assert_eq!(plugin.call_only("next", b""), 101, "{call}");
@@ -185,6 +186,9 @@ fn a_command_has_256_instances() {
     assert_eq!(plugin.call_only("own", b""), 3, "the plugin's own functions work on");
     assert!(plugin.update(modules([("lib", COMMAND), ("main", COMMANDER)]), false));
     assert_eq!(plugin.call_only("many", b""), 250);
+    let answer = plugin.call("many", "");
+    assert!(is_the_bound(&answer), "{answer:?}");
+    assert_eq!(plugin.call_only("many", b""), 250, "in a new instance of the plugin");
 }
 
 /// `depth` command libraries that call each other, and a main module that calls the first of them: answers how many there are.

@@ -1,0 +1,199 @@
+//! Keys that nothing reads: most are misspelt, so the key that was meant is named.
+
+use std::fmt;
+
+use serde::Deserialize;
+use serde::de::value::MapDeserializer;
+use serde::de::{self, Deserializer, Visitor};
+
+use super::fields::{Document, Entry, Memory};
+use crate::error::Excerpt;
+
+/// How many of them are named.
+const MAX_NAMED: usize = 16;
+
+/// How long a key may be to be compared with others, in bytes.
+const MAX_COMPARED: usize = 64;
+
+/// The keys of a document that nothing reads.
+#[derive(Debug, Default)]
+pub(super) struct Unknown {
+    /// As sentences begin: "unknown key `a.b`".
+    named: Vec<String>,
+    more: usize,
+}
+
+impl Unknown {
+    /// Adds the key at `path`, as `wasm.0.name`, with `?` for optional values.
+    pub(super) fn add(&mut self, path: impl fmt::Display) {
+        if self.named.len() == MAX_NAMED {
+            self.more += 1;
+            return;
+        }
+        let path = Excerpt::of(path);
+        let hint = meant(path.as_str()).map_or_else(String::new, |key| format!(" (`{key}` is one)"));
+        self.named.push(format!("unknown key `{}`{hint}", shown(path.as_str())));
+    }
+
+    /// None of them, as the document is read in another way.
+    pub(super) fn clear(&mut self) {
+        *self = Self::default();
+    }
+
+    /// The first of them, if there is one.
+    pub(super) fn first(&self) -> Option<&str> {
+        self.named.first().map(String::as_str)
+    }
+
+    /// A warning for each.
+    pub(super) fn warnings(self) -> Vec<String> {
+        let more = (self.more > 0).then(|| format!("manifest: {} more unknown keys ignored", self.more));
+        self.named.into_iter().map(|key| format!("manifest: {key} ignored")).chain(more).collect()
+    }
+}
+
+/// `wasm.0.name` as `wasm[0].name`, without the `?` that stand for optional values.
+fn shown(dotted: &str) -> String {
+    let mut path = String::new();
+    for segment in segments(dotted) {
+        if !segment.is_empty() && segment.bytes().all(|byte| byte.is_ascii_digit()) {
+            path.extend(["[", segment, "]"]);
+        } else {
+            path.extend([if path.is_empty() { "" } else { "." }, segment]);
+        }
+    }
+    path
+}
+
+fn segments(dotted: &str) -> impl Iterator<Item = &str> {
+    dotted.split('.').filter(|segment| *segment != "?")
+}
+
+/// The key that somebody has meant who wrote another at this path.
+fn meant(dotted: &str) -> Option<&'static str> {
+    let path: Vec<_> = segments(dotted).collect();
+    let (key, known) = match *path.as_slice() {
+        [key] => (key, known::<Document>()),
+        ["memory", key] => (key, known::<Memory>()),
+        ["wasm", _, key] => (key, known::<Entry>()),
+        _ => return None,
+    };
+    if key.len() > MAX_COMPARED {
+        return None;
+    }
+    let key = key.to_ascii_lowercase();
+    let nearest = known.iter().map(|known| (distance(&key, known), *known)).min()?;
+    // Of a short key, not all of it.
+    (nearest.0 <= 2 && nearest.0 * 2 <= nearest.1.len()).then_some(nearest.1)
+}
+
+/// How many characters have to be put in, left out or exchanged to make one text the other.
+fn distance(one: &str, other: &str) -> usize {
+    let mut row: Vec<usize> = (0..=other.len()).collect();
+    for (above, byte) in one.bytes().enumerate() {
+        let mut diagonal = row[0];
+        row[0] = above + 1;
+        for (at, wanted) in other.bytes().enumerate() {
+            let exchanged = diagonal + usize::from(byte != wanted);
+            diagonal = row[at + 1];
+            row[at + 1] = exchanged.min(row[at] + 1).min(diagonal + 1);
+        }
+    }
+    row[other.len()]
+}
+
+/// The keys of `T`, under all of their names.
+fn known<'de, T: Deserialize<'de>>() -> &'static [&'static str] {
+    T::deserialize(AskForKeys).map_or_else(|Keys(keys)| keys, |_| &[])
+}
+
+/// What derived code asks for `T`'s keys, gets nothing else than them back, as an error.
+struct AskForKeys;
+
+#[derive(Debug)]
+struct Keys(&'static [&'static str]);
+
+impl fmt::Display for Keys {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}", self.0)
+    }
+}
+
+impl std::error::Error for Keys {}
+
+impl de::Error for Keys {
+    fn custom<T: fmt::Display>(_: T) -> Self {
+        Self(&[])
+    }
+}
+
+impl<'de> Deserializer<'de> for AskForKeys {
+    type Error = Keys;
+
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Keys> {
+        visitor.visit_map(MapDeserializer::new(std::iter::empty::<(&str, &str)>()))
+    }
+
+    fn deserialize_struct<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        keys: &'static [&'static str],
+        _: V,
+    ) -> Result<V::Value, Keys> {
+        Err(Keys(keys))
+    }
+
+    serde::forward_to_deserialize_any! {
+        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf option unit unit_struct
+        newtype_struct seq tuple tuple_struct map enum identifier ignored_any
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Unknown, distance, known, meant};
+    use crate::manifest::fields::Memory;
+
+    #[test]
+    fn the_key_that_was_meant_is_named() {
+        for (path, key) in [
+            ("wasm.0.nmae", Some("name")),
+            ("memmory", Some("memory")),
+            ("allowedHosts", Some("allowed_hosts")),
+            ("memory.max_page", Some("max_pages")),
+            ("memory.mx", Some("max")),
+            ("allowed_path", Some("allowed_paths")),
+            ("Wasm", Some("wasm")),
+            ("wasm.0.x", None),
+            ("comment", None),
+            ("config.nmae", None),
+            ("memory.?.mx", Some("max")),
+        ] {
+            assert_eq!(meant(path), key, "{path}");
+        }
+        assert_eq!(meant(&"memory".repeat(1000)), None);
+    }
+
+    #[test]
+    fn keys_are_those_of_the_document() {
+        assert!(known::<Memory>().contains(&"max_var_bytes"), "{:?}", known::<Memory>());
+    }
+
+    #[test]
+    fn distances() {
+        for (one, other, expected) in
+            [("", "", 0), ("a", "", 1), ("", "ab", 2), ("name", "nmae", 2), ("name", "nme", 1)]
+        {
+            assert_eq!(distance(one, other), expected, "{one} {other}");
+        }
+    }
+
+    #[test]
+    fn not_all_of_many_are_named() {
+        let mut unknown = Unknown::default();
+        (0..1000).for_each(|number| unknown.add(format_args!("k{number}")));
+        unknown.add("x");
+        let warnings = unknown.warnings();
+        assert_eq!((warnings.len(), warnings[16].as_str()), (17, "manifest: 985 more unknown keys ignored"));
+    }
+}

@@ -1,0 +1,267 @@
+//! How values are read, whoever has written them. A language in which an empty map is an empty list (PHP, Lua) writes `[]`
+//! for one, some SDKs of Extism 0.1.0 write maps as lists of pairs, and null is as good as nothing. A text where something
+//! else is expected is quoted in part only: serde would quote all of it.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::marker::PhantomData;
+
+use serde::Deserialize;
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{
+    Deserializer, Error, Expected, IgnoredAny, IntoDeserializer, MapAccess, SeqAccess, Unexpected, Visitor,
+};
+
+use crate::error::Excerpt;
+
+/// A map with certain keys.
+pub(super) fn object<'de, D: Deserializer<'de>, T: Deserialize<'de> + Default>(from: D) -> Result<T, D::Error> {
+    from.deserialize_any(Object(PhantomData))
+}
+
+struct Object<T>(PhantomData<T>);
+
+impl<'de, T: Deserialize<'de> + Default> Visitor<'de> for Object<T> {
+    type Value = T;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a map")
+    }
+
+    fn visit_unit<E>(self) -> Result<T, E> {
+        Ok(T::default())
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<T, A::Error> {
+        T::deserialize(MapAccessDeserializer::new(map))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<T, A::Error> {
+        match list.next_element::<IgnoredAny>()? {
+            None => Ok(T::default()),
+            Some(_) => Err(A::Error::invalid_type(Unexpected::Seq, &self)),
+        }
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<T, E> {
+        Err(unexpected(text, &self))
+    }
+}
+
+/// A list of maps with certain keys, of which at most `MAX` are kept; and how many there are.
+pub(super) fn objects<'de, D: Deserializer<'de>, T: Deserialize<'de> + Default, const MAX: usize>(
+    from: D,
+) -> Result<(Vec<T>, usize), D::Error> {
+    from.deserialize_any(Objects::<T, MAX>(PhantomData))
+}
+
+struct Objects<T, const MAX: usize>(PhantomData<T>);
+
+/// One of them.
+#[derive(Deserialize)]
+#[serde(transparent, bound = "T: Deserialize<'de> + Default")]
+struct One<T> {
+    #[serde(deserialize_with = "object")]
+    object: T,
+}
+
+impl<'de, T: Deserialize<'de> + Default, const MAX: usize> Visitor<'de> for Objects<T, MAX> {
+    type Value = (Vec<T>, usize);
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a sequence")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Self::Value, A::Error> {
+        let (mut objects, mut count) = (Vec::new(), 0);
+        loop {
+            if count < MAX {
+                let Some(One { object }) = list.next_element()? else { break };
+                objects.push(object);
+            } else if list.next_element::<IgnoredAny>()?.is_none() {
+                break;
+            }
+            count += 1;
+        }
+        Ok((objects, count))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {
+        no_entry(map, &self).map(|()| (Vec::new(), 0))
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<Self::Value, E> {
+        Err(unexpected(text, &self))
+    }
+}
+
+/// A map of strings.
+pub(super) fn string_map<'de, D: Deserializer<'de>>(from: D) -> Result<BTreeMap<String, String>, D::Error> {
+    from.deserialize_any(StringMap)
+}
+
+struct StringMap;
+
+impl<'de> Visitor<'de> for StringMap {
+    type Value = BTreeMap<String, String>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a map of strings")
+    }
+
+    fn visit_unit<E>(self) -> Result<Self::Value, E> {
+        Ok(BTreeMap::new())
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let mut strings = BTreeMap::new();
+        while let Some((key, value)) = map.next_entry()? {
+            strings.insert(key, value);
+        }
+        Ok(strings)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut pairs: A) -> Result<Self::Value, A::Error> {
+        let mut strings = BTreeMap::new();
+        while let Some(Pair(key, value)) = pairs.next_element()? {
+            strings.insert(key, value);
+        }
+        Ok(strings)
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<Self::Value, E> {
+        Err(unexpected(text, &self))
+    }
+}
+
+/// Two strings in a list.
+struct Pair(String, String);
+
+impl<'de> Deserialize<'de> for Pair {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        struct PairVisitor;
+
+        impl<'de> Visitor<'de> for PairVisitor {
+            type Value = Pair;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a list of two strings, a key and its value")
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut pair: A) -> Result<Pair, A::Error> {
+                let key = pair.next_element()?.ok_or_else(|| A::Error::invalid_length(0, &self))?;
+                let value = pair.next_element()?.ok_or_else(|| A::Error::invalid_length(1, &self))?;
+                match pair.next_element::<IgnoredAny>()? {
+                    None => Ok(Pair(key, value)),
+                    Some(_) => Err(A::Error::invalid_length(3, &self)),
+                }
+            }
+
+            fn visit_str<E: Error>(self, text: &str) -> Result<Pair, E> {
+                Err(unexpected(text, &self))
+            }
+        }
+
+        from.deserialize_any(PairVisitor)
+    }
+}
+
+/// A list of strings.
+pub(super) fn strings<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<String>, D::Error> {
+    from.deserialize_any(Strings)
+}
+
+struct Strings;
+
+impl<'de> Visitor<'de> for Strings {
+    type Value = Vec<String>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a sequence of strings")
+    }
+
+    fn visit_unit<E>(self) -> Result<Self::Value, E> {
+        Ok(Vec::new())
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Self::Value, A::Error> {
+        let mut strings = Vec::new();
+        while let Some(string) = list.next_element()? {
+            strings.push(string);
+        }
+        Ok(strings)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {
+        no_entry(map, &self).map(|()| Vec::new())
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<Self::Value, E> {
+        Err(unexpected(text, &self))
+    }
+}
+
+/// A number or a truth value, if there is one.
+pub(super) fn scalar<'de, D: Deserializer<'de>, T: Scalar<'de>>(from: D) -> Result<Option<T>, D::Error> {
+    from.deserialize_any(ScalarVisitor(PhantomData))
+}
+
+/// What [`scalar`] reads.
+pub(super) trait Scalar<'de>: Deserialize<'de> {
+    const NAME: &'static str;
+}
+
+impl Scalar<'_> for u32 {
+    const NAME: &'static str = "u32";
+}
+
+impl Scalar<'_> for u64 {
+    const NAME: &'static str = "u64";
+}
+
+impl Scalar<'_> for bool {
+    const NAME: &'static str = "a boolean";
+}
+
+struct ScalarVisitor<T>(PhantomData<T>);
+
+impl<'de, T: Scalar<'de>> Visitor<'de> for ScalarVisitor<T> {
+    type Value = Option<T>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(T::NAME)
+    }
+
+    fn visit_unit<E>(self) -> Result<Self::Value, E> {
+        Ok(None)
+    }
+
+    fn visit_bool<E: Error>(self, value: bool) -> Result<Self::Value, E> {
+        T::deserialize(value.into_deserializer()).map(Some)
+    }
+
+    fn visit_i64<E: Error>(self, value: i64) -> Result<Self::Value, E> {
+        T::deserialize(value.into_deserializer()).map(Some)
+    }
+
+    fn visit_u64<E: Error>(self, value: u64) -> Result<Self::Value, E> {
+        T::deserialize(value.into_deserializer()).map(Some)
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<Self::Value, E> {
+        Err(unexpected(text, &self))
+    }
+}
+
+/// Of a map where a list is expected: it may be empty.
+fn no_entry<'de, A: MapAccess<'de>>(mut map: A, expected: &dyn Expected) -> Result<(), A::Error> {
+    match map.next_key::<IgnoredAny>()? {
+        None => Ok(()),
+        Some(_) => Err(A::Error::invalid_type(Unexpected::Map, expected)),
+    }
+}
+
+/// Of a text where something else is expected.
+fn unexpected<E: Error>(text: &str, expected: &dyn Expected) -> E {
+    E::invalid_type(Unexpected::Other(&format!("string `{}`", Excerpt::of(text))), expected)
+}

@@ -1,0 +1,114 @@
+//! Little memory, and texts whose length others have chosen: an error, and the process goes on.
+#![cfg(target_os = "linux")]
+
+use serde_json::json;
+
+use crate::child;
+use crate::faults::{limit, map_what_is_large, taken, trim};
+use crate::host::Context;
+
+const MIB: u64 = 1 << 20;
+
+/// How long the texts are, in bytes: more than an arena of the allocator's can have, which is address space already.
+const LENGTH: usize = 72 << 20;
+
+/// Does `work` with more and more address space, until it does `what_it_should`; before, it has to be an error about room.
+fn with_little_room(case: &str, mut work: impl FnMut() -> Result<(), String>) {
+    map_what_is_large();
+    let before = limit(libc::RLIMIT_AS, u64::MAX);
+    for (refusals, room) in [8, 40, 76, 100, 150, 200, 300, 450, 600].into_iter().enumerate() {
+        trim();
+        limit(libc::RLIMIT_AS, taken("VmSize:") + room * MIB);
+        let outcome = work();
+        limit(libc::RLIMIT_AS, before);
+        match outcome {
+            Ok(()) => {
+                assert!(refusals > 0, "{case}: {room} MiB are enough");
+                return;
+            }
+            Err(error) => {
+                let refusals = ["no room", "failed to grow", "no thread"];
+                assert!(refusals.iter().any(|part| error.contains(part)), "{case}, {room} MiB: {error}");
+            }
+        }
+    }
+    panic!("{case}: it never works");
+}
+
+/// The outcome that is wanted is an error of its own: what is in the manifest was read.
+fn read(context: &Context, input: &str, expected: &str) -> Result<(), String> {
+    let error = context.refusal(input);
+    if error.contains(expected) { Ok(()) } else { Err(error) }
+}
+
+#[test]
+fn manifests() {
+    child::alone("error_texts::memory::manifests", || {
+        let context = Context::new();
+        // What else making a plugin needs is there by now.
+        context.refusal(r#"{"wasm": [{"path": "/absent.wasm"}]}"#);
+        let long = "x".repeat(LENGTH);
+        let many: String = (0..400_000).map(|number| format!(",\"{number}\":\"v\"")).collect();
+        let (hosts, modules) = (",\"h\"".repeat(500_000), ",{}".repeat(2_000_000));
+        let absent = r#""wasm": [{"path": "/absent.wasm"}]"#;
+        // As texts: a document in pieces would leave the allocator much room.
+        let cases = [
+            ("data", format!(r#"{{"wasm": [{{"data": "{long}", "hash": "bad"}}]}}"#), "`bad` is not"),
+            ("many values", format!(r#"{{{absent}, "config": {{"k": ""{many}}}}}"#), "absent.wasm"),
+            ("many hosts", format!(r#"{{{absent}, "allowed_hosts": ["h"{hosts}]}}"#), "absent.wasm"),
+            ("a wrong value", format!(r#"{{"wasm": "{long}"}}"#), "expected a sequence"),
+            ("a long key", format!(r#"{{{absent}, "{long}": 1}}"#), "absent.wasm"),
+            ("many modules", format!(r#"{{"wasm": [{{}}{modules}]}}"#), "2000001 modules"),
+        ];
+        for (case, input, expected) in cases {
+            with_little_room(case, || read(&context, &input, expected));
+        }
+        let toml = format!("config = {{ k = \"{long}\" }}\n[[wasm]]\npath = \"/absent.wasm\"\n");
+        with_little_room("TOML", || read(&context, &toml, "absent.wasm"));
+    });
+}
+
+#[test]
+fn configurations_and_names() {
+    child::alone("error_texts::memory::configurations_and_names", || {
+        let context = Context::new();
+        let plugin = context.plugin("(module (func (export \"trap\") unreachable))");
+        let json = json!({"k": "x".repeat(LENGTH)}).to_string();
+        with_little_room("a configuration", || {
+            if plugin.configure(&json) { Ok(()) } else { Err(context.error(plugin.id).expect("an error")) }
+        });
+        let name = std::ffi::CString::new("x".repeat(LENGTH)).expect("no NUL in it");
+        with_little_room("a function's name", || {
+            // Its copy is needed only where the instance is made anew.
+            plugin.call_only("trap", b"");
+            assert_eq!(plugin.call_named(&name, b""), -1);
+            let error = context.error(plugin.id).expect("an error");
+            if error.starts_with("Function not found: xxx") { Ok(()) } else { Err(error) }
+        });
+    });
+}
+
+/// What servers answer to plugins.
+#[cfg(feature = "http")]
+#[test]
+fn answers() {
+    use crate::host::{fixture, manifest};
+    use crate::server::{Server, answer};
+    const TEST: &str = "error_texts::memory::answers";
+    const SERVER: &str = "EXTISM_TEST_SERVER";
+    if child::case().is_none() {
+        let server = Server::start(|_| answer("200 OK", &[], "x".repeat(LENGTH)));
+        child::run(TEST, "", &[(SERVER, server.url("/").as_ref())]);
+        return;
+    }
+    let context = Context::new();
+    let plugin = context.plugin(manifest(
+        fixture("kitchen.v1"),
+        r#""allowed_hosts": ["*"], "memory": {"max_http_response_bytes": 100000000}"#,
+    ));
+    let query = json!({"url": std::env::var(SERVER).expect("the parent sets it")}).to_string();
+    with_little_room("an answer", || {
+        let code = plugin.call_only("http", query.as_bytes());
+        if code == 0 { Ok(()) } else { Err(context.error(plugin.id).expect("an error")) }
+    });
+}
