@@ -29,3 +29,4 @@ mod recent;
 mod sync;
 #[cfg(feature = "compiler")]
 pub mod tool;
+mod write_signals;

@@ -13,6 +13,8 @@ use fern::Dispatch;
 use log::{Level, LevelFilter, Log, Record};
 use parking_lot::RwLock;
 
+use crate::write_signals;
+
 /// Under which target the library's own lines are logged.
 pub(crate) const TARGET: &str = "extism";
 
@@ -86,13 +88,15 @@ impl<W: Write> Write for Quiet<W> {
 
     fn flush(&mut self) -> io::Result<()> {
         let mut rest = self.line.as_slice();
-        while !rest.is_empty() {
-            match self.to.write(rest) {
-                Ok(count @ 1..) => rest = &rest[count..],
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Ok(0) | Err(_) => break,
+        write_signals::held(|| {
+            while !rest.is_empty() {
+                match self.to.write(rest) {
+                    Ok(count @ 1..) => rest = &rest[count..],
+                    Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                    Ok(0) | Err(_) => break,
+                }
             }
-        }
+        });
         let written = self.line.len() - rest.len();
         if let Some(last) = self.line[..written].last() {
             self.is_cut = *last != b'\n';

@@ -1,0 +1,107 @@
+#![expect(unsafe_code, reason = "signals are raised and counted by the C library's functions")]
+
+use std::io::{self, Write};
+use std::ptr;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use libc::{SIG_BLOCK, SIG_UNBLOCK, SIGPIPE, SIGXFSZ, c_int, sighandler_t};
+
+use super::held;
+use super::linux::{contains, set_of};
+
+/// How often a handler was run.
+static DELIVERED: AtomicUsize = AtomicUsize::new(0);
+
+extern "C" fn count(_: c_int) {
+    DELIVERED.fetch_add(1, Ordering::Relaxed);
+}
+
+fn handle(signal: c_int, handler: sighandler_t) -> sighandler_t {
+    // SAFETY: the handler does nothing but count, or is the one before.
+    unsafe { libc::signal(signal, handler) }
+}
+
+fn change_mask(how: c_int, signals: &[c_int]) {
+    let set = set_of(signals);
+    // SAFETY: the set is read; of the process, only this thread's mask changes.
+    unsafe { libc::pthread_sigmask(how, &raw const set, ptr::null_mut()) };
+}
+
+fn is_blocked(signal: c_int) -> bool {
+    let mut mask = set_of(&[]);
+    // SAFETY: the mask is written.
+    unsafe { libc::pthread_sigmask(SIG_BLOCK, ptr::null(), &raw mut mask) };
+    contains(&mask, signal)
+}
+
+fn is_pending(signal: c_int) -> bool {
+    let mut pending = set_of(&[]);
+    // SAFETY: the set is written.
+    unsafe { libc::sigpending(&raw mut pending) };
+    contains(&pending, signal)
+}
+
+/// For this thread, as the kernel does for a write.
+fn raise(signal: c_int) {
+    // SAFETY: it takes a number only.
+    unsafe { libc::raise(signal) };
+}
+
+/// Sends this thread a signal from another process, and waits for that.
+fn raise_from_outside(signal: c_int) {
+    let process = std::process::id();
+    // SAFETY: it has no arguments.
+    let thread = unsafe { libc::syscall(libc::SYS_gettid) };
+    // SAFETY: the child makes two system calls and nothing else.
+    let child = unsafe { libc::fork() };
+    if child == 0 {
+        // SAFETY: it takes numbers only.
+        unsafe { libc::syscall(libc::SYS_tgkill, process, thread, signal) };
+        // SAFETY: nothing is cleaned up.
+        unsafe { libc::_exit(0) };
+    }
+    let mut status = 0;
+    // SAFETY: the status is written.
+    assert_eq!(unsafe { libc::waitpid(child, &raw mut status, 0) }, child);
+}
+
+fn write_to_nobody() {
+    let (reader, mut writer) = io::pipe().expect("two descriptors are left");
+    drop(reader);
+    let error = writer.write(b"x").expect_err("nobody reads it");
+    assert_eq!(error.raw_os_error(), Some(libc::EPIPE));
+}
+
+/// What a write raises does not arrive; everything else does, once.
+#[test]
+fn only_what_the_write_raises_is_taken_away() {
+    type Case = (&'static str, &'static [c_int], &'static [c_int], fn(), usize);
+    // Blocked by the host, pending before, what is done, how many signals arrive in the end.
+    let cases: [Case; 9] = [
+        ("nothing", &[], &[], || {}, 0),
+        ("a closed pipe", &[], &[], write_to_nobody, 0),
+        ("a file that is too large", &[], &[], || raise(SIGXFSZ), 0),
+        ("both", &[], &[], || [SIGPIPE, SIGXFSZ].map(raise).into_iter().collect(), 0),
+        ("one in the other", &[], &[], || held(write_to_nobody), 0),
+        ("the host blocks it", &[SIGPIPE], &[], write_to_nobody, 0),
+        ("it was pending", &[SIGPIPE], &[SIGPIPE], write_to_nobody, 1),
+        ("the other was pending", &[SIGXFSZ], &[SIGXFSZ], write_to_nobody, 1),
+        ("it comes from outside", &[], &[], || raise_from_outside(SIGPIPE), 1),
+    ];
+    let before = [SIGPIPE, SIGXFSZ].map(|signal| handle(signal, count as extern "C" fn(c_int) as sighandler_t));
+    for (case, blocked, pending, work, expected) in cases {
+        DELIVERED.store(0, Ordering::Relaxed);
+        change_mask(SIG_BLOCK, blocked);
+        pending.iter().copied().for_each(raise);
+        held(work);
+        for signal in [SIGPIPE, SIGXFSZ] {
+            assert_eq!(is_blocked(signal), blocked.contains(&signal), "{case}: mask of {signal}");
+            assert_eq!(is_pending(signal), pending.contains(&signal), "{case}: {signal} pending");
+        }
+        change_mask(SIG_UNBLOCK, blocked);
+        assert_eq!(DELIVERED.load(Ordering::Relaxed), expected, "{case}");
+    }
+    for (signal, handler) in [SIGPIPE, SIGXFSZ].into_iter().zip(before) {
+        handle(signal, handler);
+    }
+}
