@@ -22,6 +22,7 @@ mod loader;
 mod log;
 mod manifest;
 mod module_bytes;
+mod outlet;
 mod plugin;
 mod private_dir;
 mod read;

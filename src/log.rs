@@ -1,19 +1,23 @@
 //! Where log lines go. The library holds a sink of its own, so that it works beside whatever logger the host has
 //! installed and can be set again at any time; as long as none is set, lines go to the host's, through the `log`
 //! crate.
+//!
+//! Nobody waits longer than [`PATIENCE`] for whoever reads a sink: plugins log, and have deadlines. A line that the sink has not
+//! taken until then is lost; how many were is said when it takes lines again. The one lock that all threads share is held for no longer than it takes to
+//! look which sink there is.
 
 use std::borrow::Cow;
 use std::fmt::Arguments;
-use std::fs::{self, OpenOptions};
-use std::io::{self, Write};
+use std::io::{self, ErrorKind};
 use std::path::Path;
-use std::time::SystemTime;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::time::{Duration, Instant, SystemTime};
 
-use fern::Dispatch;
-use log::{Level, LevelFilter, Log, Record};
-use parking_lot::RwLock;
+use log::{Level, LevelFilter, Record};
+use parking_lot::{Mutex, RwLock};
 
-use crate::write_signals;
+use crate::outlet::Outlet;
 
 /// Under which target the library's own lines are logged.
 pub(crate) const TARGET: &str = "extism";
@@ -21,12 +25,20 @@ pub(crate) const TARGET: &str = "extism";
 /// Under which target plugins' lines are logged.
 pub(crate) const PLUGIN_TARGET: &str = "extism::plugin";
 
-struct Sink {
-    level: LevelFilter,
-    log: Box<dyn Log>,
-}
+/// How long a line may wait for a sink that takes nothing, such as a pipe whose reader is slow. After one that has waited in
+/// vain, the next do not wait until one gets through.
+const PATIENCE: Duration = Duration::from_millis(20);
 
-static SINK: RwLock<Option<Sink>> = RwLock::new(None);
+/// How long a line may wait for other threads' lines. Those wait for a reader no longer than [`PATIENCE`] all together, but
+/// their threads may have to wait for a processor, and a disk may be slow.
+const LOCK_PATIENCE: Duration = Duration::from_millis(200);
+
+static SINK: RwLock<Option<Arc<Sink>>> = RwLock::new(None);
+
+/// The level of the sink, [`NO_SINK`] if there is none. Beside the sink, as calls ask for it.
+static LEVEL: AtomicUsize = AtomicUsize::new(NO_SINK);
+
+const NO_SINK: usize = usize::MAX;
 
 /// Where a sink writes to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,76 +54,18 @@ pub(crate) enum Destination<'a> {
 /// # Errors
 /// The file cannot be opened; the sink before stays.
 pub(crate) fn set(destination: Destination<'_>, level: LevelFilter) -> io::Result<()> {
-    let dispatch = Dispatch::new().level(level).format(|out, message, record| {
-        let time = humantime::format_rfc3339_millis(SystemTime::now());
-        out.finish(format_args!("{} {} {time} - {message}", record.target(), record.level()));
-    });
-    let dispatch = match destination {
-        Destination::Stdout => dispatch.chain(Quiet::boxed(io::stdout())),
-        Destination::Stderr => dispatch.chain(Quiet::boxed(io::stderr())),
-        Destination::File(path) => dispatch.chain(Quiet::boxed(open(Path::new(expand(path).as_ref()))?)),
+    let outlet = match destination {
+        Destination::Stdout => Outlet::Stdout,
+        Destination::Stderr => Outlet::Stderr,
+        Destination::File(path) => Outlet::open(Path::new(expand(path).as_ref()))?,
     };
-    let (level, log) = dispatch.into_log();
-    let before = SINK.write().replace(Sink { level, log });
-    if let Some(sink) = before {
-        sink.log.flush();
-    }
+    let mut sink = SINK.write();
+    LEVEL.store(level as usize, Ordering::Relaxed);
+    let before = sink.replace(Arc::new(Sink::new(outlet)));
+    drop(sink);
+    // Closing a file may take a while.
+    drop(before);
     Ok(())
-}
-
-/// A writer that never fails: a line that cannot be written, to a full disk or a closed pipe, is lost and nothing else
-/// is. (fern would write to the host's standard error instead, and panic if that fails too.)
-struct Quiet<W> {
-    to: W,
-    /// What comes in pieces until it is flushed, which fern does after each line, is one write: lines that other processes
-    /// write to the same file are before or after it.
-    line: Vec<u8>,
-    /// What was written last ends in the middle of a line.
-    is_cut: bool,
-}
-
-impl<W: Write + Send + 'static> Quiet<W> {
-    fn boxed(to: W) -> Box<dyn Write + Send> {
-        Box::new(Self { to, line: Vec::new(), is_cut: false })
-    }
-}
-
-impl<W: Write> Write for Quiet<W> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        // After half a line, the next one has a line of its own.
-        if self.line.is_empty() && self.is_cut {
-            self.line.push(b'\n');
-        }
-        self.line.extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        let mut rest = self.line.as_slice();
-        write_signals::held(|| {
-            while !rest.is_empty() {
-                match self.to.write(rest) {
-                    Ok(count @ 1..) => rest = &rest[count..],
-                    Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                    Ok(0) | Err(_) => break,
-                }
-            }
-        });
-        let written = self.line.len() - rest.len();
-        if let Some(last) = self.line[..written].last() {
-            self.is_cut = *last != b'\n';
-        }
-        self.line.clear();
-        let _ = self.to.flush();
-        Ok(())
-    }
-}
-
-fn open(path: &Path) -> io::Result<fs::File> {
-    if let Some(parent) = path.parent() {
-        fs::create_dir_all(parent)?;
-    }
-    OpenOptions::new().append(true).create(true).open(path)
 }
 
 /// Replaces each `$ENV{NAME}` by that variable, as Extism 0.1.0 did; what is not set stays as it is written.
@@ -126,28 +80,136 @@ fn expand(path: &str) -> Cow<'_, str> {
     }
 }
 
-/// The lowest level that is logged at all.
+/// The lowest level that is logged at all. Costs two loads of what is seldom written.
 pub(crate) fn max_level() -> LevelFilter {
-    SINK.read().as_ref().map_or_else(log::max_level, |sink| sink.level)
+    const LEVELS: [LevelFilter; 6] = [
+        LevelFilter::Off,
+        LevelFilter::Error,
+        LevelFilter::Warn,
+        LevelFilter::Info,
+        LevelFilter::Debug,
+        LevelFilter::Trace,
+    ];
+    LEVELS.get(LEVEL.load(Ordering::Relaxed)).copied().unwrap_or_else(log::max_level)
+}
+
+/// Whether lines of `level` are logged.
+pub(crate) fn is_enabled(level: Level) -> bool {
+    level <= max_level()
 }
 
 /// Logs one line.
 pub(crate) fn record(level: Level, target: &str, message: Arguments<'_>) {
-    if level > max_level() {
+    if !is_enabled(level) {
         return;
     }
     let message = one_line(message);
-    let arguments = format_args!("{message}");
-    let record = Record::builder().level(level).target(target).args(arguments).build();
-    {
-        let sink = SINK.read();
-        if let Some(sink) = sink.as_ref() {
-            sink.log.log(&record);
-            return;
+    // Neither the library's sink nor the host's logger is used with the lock held: the one may wait for a reader, the
+    // other may call the library.
+    let sink = SINK.read().clone();
+    match sink {
+        Some(sink) => sink.log(level, target, &message),
+        None => {
+            let arguments = format_args!("{message}");
+            log::logger().log(&Record::builder().level(level).target(target).args(arguments).build());
         }
     }
-    // The lock is not held here: the host's logger may call the library.
-    log::logger().log(&record);
+}
+
+/// Takes lines of any level.
+struct Sink {
+    /// Lines that were lost since the last one that got through.
+    lost: AtomicU64,
+    /// A line has waited in vain.
+    is_stalled: AtomicBool,
+    file: Mutex<LogFile>,
+}
+
+struct LogFile {
+    outlet: Outlet,
+    /// What was written last ends in the middle of a line.
+    is_cut: bool,
+}
+
+impl Sink {
+    fn new(outlet: Outlet) -> Self {
+        let file = Mutex::new(LogFile { outlet, is_cut: false });
+        Self { lost: AtomicU64::new(0), is_stalled: AtomicBool::new(false), file }
+    }
+
+    /// Writes a line, or counts it as lost.
+    fn log(&self, level: Level, target: &str, message: &str) {
+        let patience = if self.is_stalled() { Duration::ZERO } else { LOCK_PATIENCE };
+        let is_written = self.file.try_lock_for(patience).is_some_and(|mut file| {
+            let is_written = self.tell_lost(&mut file) && file.write(&line(level, target, message), self.patience());
+            // With the lock still held: who waits for it shall not wait for the reader once more.
+            self.is_stalled.store(!is_written, Ordering::Relaxed);
+            is_written
+        });
+        if !is_written {
+            self.is_stalled.store(true, Ordering::Relaxed);
+            self.lost.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    fn is_stalled(&self) -> bool {
+        self.is_stalled.load(Ordering::Relaxed)
+    }
+
+    fn patience(&self) -> Duration {
+        if self.is_stalled() { Duration::ZERO } else { PATIENCE }
+    }
+
+    /// Writes how many lines were lost, if any were. They are still if that cannot be written.
+    fn tell_lost(&self, file: &mut LogFile) -> bool {
+        let lost = self.lost.load(Ordering::Relaxed);
+        if lost == 0 {
+            return true;
+        }
+        let text = format!("lines lost before this one, which the log did not take, or not in time: {lost}");
+        let is_told = file.write(&line(Level::Warn, TARGET, &text), self.patience());
+        if is_told {
+            self.lost.fetch_sub(lost, Ordering::Relaxed);
+            self.is_stalled.store(false, Ordering::Relaxed);
+        }
+        is_told
+    }
+}
+
+impl LogFile {
+    /// Writes a line, at once if the file takes it: lines that other processes write to the same file are before or after it.
+    /// Returns whether all of it was written.
+    fn write(&mut self, line: &str, patience: Duration) -> bool {
+        let until = Instant::now() + patience;
+        // After half a line, the next one has a line of its own.
+        let line = if self.is_cut { format!("\n{line}") } else { line.to_owned() };
+        let mut rest = line.as_bytes();
+        while !rest.is_empty() {
+            match self.outlet.write(rest) {
+                Ok(count @ 1..) => rest = &rest[count..],
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                    let left = until.saturating_duration_since(Instant::now());
+                    if left.is_zero() {
+                        break;
+                    }
+                    self.outlet.wait(left);
+                }
+                Ok(0) | Err(_) => break,
+            }
+        }
+        let written = line.len() - rest.len();
+        if let Some(last) = line.as_bytes()[..written].last() {
+            self.is_cut = *last != b'\n';
+        }
+        rest.is_empty()
+    }
+}
+
+/// A line of the sink's, with its end.
+fn line(level: Level, target: &str, message: &str) -> String {
+    let time = humantime::format_rfc3339_millis(SystemTime::now());
+    format!("{target} {level} {time} - {message}\n")
 }
 
 /// A plugin chooses its messages; it must not be able to fake lines or drive a terminal.

@@ -15,12 +15,12 @@ const FLOORS: [&[&str]; 10] = [
     &["cache_dir", "http"],
     &["log"],
     &["contents"],
-    &["error", "interrupt", "module_bytes", "private_dir", "recent"],
+    &["error", "interrupt", "module_bytes", "outlet", "private_dir", "recent"],
     &["digest", "read", "sync", "write_signals"],
 ];
 
 /// Crates that only one place may name.
-const PRIVATE_CRATES: [(&str, &[&str]); 12] = [
+const PRIVATE_CRATES: [(&str, &[&str]); 11] = [
     ("wasmer::", &["engine", "guest", "plugin"]),
     ("wasmer_compiler::", &["engine"]),
     ("wasmer_types::", &["engine"]),
@@ -29,14 +29,13 @@ const PRIVATE_CRATES: [(&str, &[&str]); 12] = [
     ("cap_std::", &["guest/wasi"]),
     ("cap_fs_ext::", &["guest/wasi"]),
     ("getrandom::", &["guest/wasi"]),
-    ("fern::", &["log.rs"]),
     ("ureq::", &["http.rs", "http/"]),
     ("url::", &["http.rs", "http/"]),
     ("glob::", &["guest/host/hosts.rs"]),
 ];
 
 /// The only files with `unsafe` in them.
-const UNSAFE_PLACES: [&str; 13] = [
+const UNSAFE_PLACES: [&str; 14] = [
     "ffi/",
     "plugin/instance.rs",
     "engine/artifact.rs",
@@ -49,6 +48,7 @@ const UNSAFE_PLACES: [&str; 13] = [
     "interrupt/signal.rs",
     "engine/builtins.rs",
     "engine/room.rs",
+    "outlet.rs",
     "write_signals",
 ];
 

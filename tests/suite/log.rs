@@ -3,6 +3,7 @@
 #![expect(unsafe_code, reason = "extism_log_file takes pointers")]
 
 mod hosts;
+mod stalled;
 
 use std::ffi::{CStr, CString, OsStr};
 use std::fs;
