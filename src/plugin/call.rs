@@ -116,9 +116,9 @@ impl Plugin {
     fn call_anew(&mut self, run: &Run, name: &CStr, input: &[u8], deadline: Option<Instant>) -> CallResult<i32> {
         // Both may lie in what goes now.
         let name = name.to_owned();
-        let input = guest::copy(input).map_err(|cause| {
+        let input = guest::copy(input, self.stopper.watch()).map_err(|cause| {
             self.forget_output();
-            CallError::Input { length: input.len(), cause }
+            self.input_error(run, input, cause)
         })?;
         self.renew(run, deadline)?;
         self.call_live(run, &name, &input, deadline)
@@ -145,8 +145,20 @@ impl Plugin {
         let function = self.find(name);
         self.live
             .with_guest(|guest, store| guest.begin(store, input, deadline))
-            .map_err(|cause| CallError::Input { length: input.len(), cause })?;
+            .map_err(|cause| self.input_error(run, input, cause))?;
         self.run(run, function?)
+    }
+
+    /// Why the input did not get into the plugin.
+    fn input_error(&mut self, run: &Run, input: &[u8], cause: Fault) -> Box<CallError> {
+        match run.stopped() {
+            Some(reason) => {
+                // Bytes of the previous call may still be there.
+                self.spent = true;
+                CallError::Stopped(reason, self.recipe.timeout).into()
+            }
+            None => CallError::Input { length: input.len(), cause }.into(),
+        }
     }
 
     /// Calls the function in this place.

@@ -60,6 +60,7 @@ pub(super) fn create(
     let capacity = Capacity {
         initial_pages: io_memory_pages(plan),
         max_block_pages: recipe.max_block_pages,
+        is_limited: recipe.limits.max_pages.is_some(),
         imported: plan.imports_io_memory,
     };
     let guest = Guest::new(&mut store, capacity, plan.owns_io_memory, deadline, watch, recipe.bounds, state);

@@ -100,9 +100,9 @@ fn no_room_for_a_copy() {
         for abi in BOTH {
             let context = Context::new();
             let plugin = context.plugin(module(abi, BODY));
-            assert_eq!(plugin.call_only("fill_block", &bytes(&[64 << 20])), 0, "{abi:?}");
+            assert_eq!(plugin.call_only("fill_block", &bytes(&[32 << 20])), 0, "{abi:?}");
             let size = memory_size(&plugin, abi);
-            assert!(size > 64 << 20, "{abi:?}: {size}");
+            assert!(size > 32 << 20, "{abi:?}: {size}");
             assert_eq!(plugin.call_only("mark_and_output_set", &bytes(&[0, size])), 0, "{abi:?}");
             let before = limit(libc::RLIMIT_AS, taken("VmSize:") + (8 << 20));
             for _ in 0..2 {
