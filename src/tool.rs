@@ -39,8 +39,9 @@ pub fn compilers() -> Vec<(&'static str, bool)> {
     engine::backends().map(|backend| (backend.name(), backend.is_built_in())).collect()
 }
 
-/// Shows what the library warns of on standard error.
+/// Shows what the library warns of on standard error. What fails is the tool's to say.
 pub fn show_warnings() {
+    sink::without_notes();
     // Cannot fail: standard error is open, or nobody sees it.
     let _ = sink::set(sink::Destination::Stderr, log::LevelFilter::Warn);
 }

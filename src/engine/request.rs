@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use wasmer::sys::EngineBuilder;
 use wasmer::{Engine, Module};
@@ -10,7 +11,7 @@ use super::artifact::Artifact;
 use super::image::Data;
 use super::machine::Machine;
 use super::store::{self, Identity, Store, Wanted};
-use super::{Backend, CompiledPlugin, Error, Input, NoCode, Preparation, make};
+use super::{Backend, CompiledPlugin, Error, Input, NoCode, Origin, Preparation, make};
 use crate::cache_dir;
 use crate::interrupt::Code;
 
@@ -68,11 +69,12 @@ impl<'a> Request<'a> {
         preparation: &Preparation<'_, E>,
     ) -> Result<CompiledPlugin, Failure<E>> {
         let engine: Engine = EngineBuilder::headless().engine().into();
-        let (mut modules, mut size) = (Vec::with_capacity(inputs.len()), 0);
+        let (mut modules, mut size, mut origin) = (Vec::with_capacity(inputs.len()), 0, Origin::Store);
         for (index, (input, identity)) in inputs.iter().zip(identities).enumerate() {
             let (module, its_size) = match self.found(&engine, input, identity) {
                 Some(found) => found,
                 None => {
+                    origin = Origin::Compiled;
                     let artifact = make::make(self, index, input, preparation)?;
                     make::keep(self, input, &artifact).unwrap_or_else(|error| store::warn(format_args!("{error}")));
                     let size = artifact.size();
@@ -86,7 +88,8 @@ impl<'a> Request<'a> {
         let size = size + data.iter().map(Data::size).sum::<usize>();
         let code = Arc::new(Code::new(modules.iter().flat_map(functions).collect()));
         let memories_move = self.linked && self.backend.linked_memories_move;
-        Ok(CompiledPlugin { engine, modules, memories_move, data, code, common: preparation.common, size })
+        let (common, compiler, is_known) = (preparation.common, self.backend.name(), AtomicBool::new(false));
+        Ok(CompiledPlugin { engine, modules, memories_move, data, code, common, size, compiler, origin, is_known })
     }
 
     /// A module from the store, and the size of its code. What is whole there and still cannot be loaded is as good as

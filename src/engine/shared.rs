@@ -218,10 +218,11 @@ fn max_bytes() -> usize {
 #[cfg(test)]
 mod tests {
     use super::{Arc, CompiledPlugin, Identity, Key, MAX_ENTRIES, ModuleBytes, TABLE, Table, get_or_make};
+    use crate::engine::Origin;
     use crate::interrupt::Code;
     use std::panic::{AssertUnwindSafe, catch_unwind};
     use std::sync::Barrier;
-    use std::sync::atomic::{AtomicU32, Ordering};
+    use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
     use std::thread;
     use wasmer::sys::EngineBuilder;
 
@@ -234,7 +235,18 @@ mod tests {
         let engine = EngineBuilder::headless().engine().into();
         let data = Arc::new([]);
         let code = Arc::new(Code::new(Vec::new()));
-        CompiledPlugin { engine, modules: Vec::new(), memories_move: false, data, code, common: "", size }
+        CompiledPlugin {
+            engine,
+            modules: Vec::new(),
+            memories_move: false,
+            data,
+            code,
+            common: "",
+            size,
+            compiler: "",
+            origin: Origin::Compiled,
+            is_known: AtomicBool::new(false),
+        }
     }
 
     fn make(key: &Key) -> Arc<CompiledPlugin> {

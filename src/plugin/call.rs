@@ -10,7 +10,7 @@ use wasmer::{ExternType, FunctionType, Instance, RuntimeError, Store, Type, Type
 
 use super::instance::type_name;
 use super::link::Linked;
-use super::{Error, Plugin, Timeout, create, deadline, trap};
+use super::{Error, Plugin, Timeout, create, deadline, report, trap};
 use crate::error;
 use crate::guest::wasi;
 use crate::guest::{self, Fault};
@@ -93,11 +93,25 @@ enum CallError {
     Renew(#[source] Error),
 }
 
+impl CallError {
+    /// Whether no function was found yet, or is named.
+    fn is_early(&self) -> bool {
+        match self {
+            Self::Trap(_) | Self::Stopped(..) | Self::OutOfFuel(_) => false,
+            Self::BadName(_) | Self::NotFound(_) | Self::TooManyResults { .. } | Self::BadResult { .. } => true,
+            Self::Parameters { .. } | Self::Timer { .. } | Self::Input { .. } | Self::Renew(_) => true,
+        }
+    }
+}
+
 impl Plugin {
     /// Calls `name` with `input`. The output of the call before is gone whatever happens.
     ///
     /// Name and input may lie in that output: both are read before it is cleared.
     pub(crate) fn call(&mut self, name: &CStr, input: &[u8]) -> Outcome {
+        let since = report::clock();
+        // It may lie in the output that goes.
+        let copy = report::copy(name, since);
         let deadline = deadline(self.recipe.timeout);
         let result = match self.stopper.begin(deadline) {
             Ok(run) if self.spent => self.call_anew(&run, name, input, deadline),
@@ -107,9 +121,21 @@ impl Plugin {
                 Err(CallError::Timer { cause }.into())
             }
         };
+        let plan = &self.recipe.plan;
         match (result, self.live.guest_mut().take_error()) {
-            (Ok(code), None) => Ok(code),
-            (result, guest_error) => outcome(result, guest_error, &self.recipe.plan.modules),
+            (Ok(code), None) => {
+                if since.is_some() {
+                    report::called(plan, copy.as_deref(), since, &Ok(code));
+                }
+                Ok(code)
+            }
+            (result, guest_error) => {
+                let has_run = !result.as_ref().is_err_and(|error| error.is_early());
+                let last = || self.live.functions.last().filter(|_| has_run);
+                let outcome = outcome(result, guest_error, &plan.modules);
+                report::called(plan, copy.as_deref().or_else(last), since, &outcome);
+                outcome
+            }
         }
     }
 
@@ -222,6 +248,11 @@ impl Functions {
             self.last = *self.by_name.get(name)?;
         }
         Some(self.last)
+    }
+
+    /// The name of the one that was called last.
+    fn last(&self) -> Option<&CStr> {
+        self.all.get(self.last).map(|(name, _)| name.as_c_str())
     }
 
     fn add(&mut self, name: &CStr, function: Function) -> Place {

@@ -8,6 +8,7 @@ mod code;
 mod command;
 mod instance;
 mod link;
+mod report;
 mod trap;
 
 use std::collections::BTreeMap;
@@ -115,6 +116,7 @@ impl Plugin {
     /// # Errors
     /// Every way in which the manifest, its modules, their imports or their start functions can be wrong.
     pub(crate) fn new(input: &[u8], with_wasi: bool) -> Result<Self, Error> {
+        let since = report::clock();
         let manifest = manifest::parse(input)?;
         for warning in &manifest.warnings {
             sink::record(Level::Warn, sink::TARGET, format_args!("{warning}"));
@@ -145,6 +147,7 @@ impl Plugin {
         let run = stopper.begin(deadline).map_err(Error::Timer)?;
         let live = create(&recipe, &run, stopper.watch(), deadline, &state)?;
         drop(run);
+        report::created(&recipe.plan, &recipe.compiled, since);
         Ok(Self { recipe, live: Box::new(live), stopper, state, spent: false, initialised: false })
     }
 
