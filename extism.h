@@ -139,7 +139,7 @@ bool extism_plugin_function_exists(struct ExtismContext *ctx, ExtismPlugin plugi
  * Calls a function that a plugin exports. It takes no parameters and returns an `i32` or nothing. Waits for a call
  * that is running on the plugin already.
  *
- * The errors of the context and of the plugin are cleared first, and the output is emptied.
+ * The plugin's error, and this thread's of the context, are cleared first, and the output is emptied.
  *
  * The first call on a thread, or the first plugin that it makes, unblocks SIGSEGV, SIGILL, SIGFPE, SIGURG and one real-time
  * signal there, which traps and timeouts arrive as, and gives it an alternate stack for handlers if it has none of 64 KiB. A
@@ -170,7 +170,7 @@ int32_t extism_plugin_call(struct ExtismContext *ctx,
 /**
  * The text of an error: of a plugin, or of the context if there is no plugin with this id (such as -1). Does not wait
  * for a running call and clears nothing. A plugin has one error: threads that share a plugin clear each other's by
- * their next call.
+ * their next call. A context has one for each thread that failed in it; a thread that has none gets the newest.
  *
  * @param ctx The context.
  * @param plugin The plugin's id, or -1.

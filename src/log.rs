@@ -7,8 +7,10 @@
 //! look which sink there is.
 
 use std::borrow::Cow;
+use std::cell::Cell;
 use std::fmt::Arguments;
 use std::io::{self, ErrorKind};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
@@ -122,7 +124,49 @@ pub(crate) fn record(level: Level, target: &str, message: Arguments<'_>) {
     match sink {
         Some(sink) => sink.log(&record),
         // The host's logger may call the library, wait, or fork.
-        None => fork::outside(|| log::logger().log(&record)),
+        None => {
+            let _inside = InLogger::enter();
+            fork::outside(|| log::logger().log(&record));
+        }
+    }
+}
+
+/// Logs one line of the library's own about what it does. Says nothing of what a host's logger makes it do: that would be
+/// called again from inside, without end if it is a mistake that it makes. Should the logger panic, the line is lost.
+pub(crate) fn note(level: Level, message: Arguments<'_>) {
+    if is_enabled(level) && NOTES.load(Ordering::Relaxed) && !IN_LOGGER.get() {
+        let _ = catch_unwind(AssertUnwindSafe(|| record(level, TARGET, message)));
+    }
+}
+
+/// Whether there are [notes](note).
+static NOTES: AtomicBool = AtomicBool::new(true);
+
+/// For a program that says itself what fails.
+#[cfg(feature = "compiler")]
+pub(crate) fn without_notes() {
+    NOTES.store(false, Ordering::Relaxed);
+}
+
+thread_local! {
+    /// Whether the host's logger is being called on this thread.
+    static IN_LOGGER: Cell<bool> = const { Cell::new(false) };
+}
+
+/// The host's logger is being called, until it is dropped.
+struct InLogger {
+    before: bool,
+}
+
+impl InLogger {
+    fn enter() -> Self {
+        Self { before: IN_LOGGER.replace(true) }
+    }
+}
+
+impl Drop for InLogger {
+    fn drop(&mut self) {
+        IN_LOGGER.set(self.before);
     }
 }
 

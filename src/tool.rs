@@ -77,8 +77,9 @@ pub fn message(text: impl Display) -> String {
     Message::of(text).to_string()
 }
 
-/// Shows what the library warns of on standard error.
+/// Shows what the library warns of on standard error. What fails is the tool's to say.
 pub fn show_warnings() {
+    sink::without_notes();
     first_use::begin();
     // Cannot fail: standard error is open, or nobody sees it.
     let _ = sink::set(sink::Destination::Stderr, log::LevelFilter::Warn);

@@ -6,6 +6,7 @@
 mod error_text;
 mod ids;
 mod slot;
+mod thread_errors;
 
 use std::collections::BTreeMap;
 use std::ffi::CStr;
@@ -16,11 +17,11 @@ use crate::error;
 use crate::plugin::{self, Complaint, Plugin};
 use crate::recent::{Passing, Recent, with_recent};
 use crate::sync::{self, Arc, AtomicBool, Mutex, Ordering};
-use error_text::ErrorText;
 use ids::Ids;
 pub(crate) use ids::PluginId;
 pub(crate) use slot::Canceller;
 use slot::Slot;
+use thread_errors::ThreadErrors;
 
 /// The plugins of one caller.
 #[derive(Default)]
@@ -28,7 +29,7 @@ pub(crate) struct Context {
     registry: Mutex<Registry>,
     /// Its caller has freed it.
     closed: AtomicBool,
-    error: ErrorText,
+    errors: ThreadErrors,
 }
 
 impl Passing for Context {
@@ -244,9 +245,10 @@ impl Context {
         self.with_slot(id, Slot::canceller).ok_or(Error::NoSuchPlugin(id))
     }
 
-    /// The error of plugin `id`, or of the context if there is no such plugin. Does not wait for a running call.
+    /// The error of plugin `id`, or of the context if there is no such plugin: this thread's, else the newest. Does not wait for a
+    /// running call.
     pub(crate) fn error(&self, id: PluginId) -> Option<String> {
-        self.with_slot(id, Slot::error).unwrap_or_else(|| self.error.get())
+        self.with_slot(id, Slot::error).unwrap_or_else(|| self.errors.get())
     }
 
     /// Keeps `error` for [`Context::error`]: with plugin `id` if it exists and `error` is about what it did, else with
@@ -260,7 +262,7 @@ impl Context {
     pub(crate) fn report_text(&self, id: Option<PluginId>, text: String) {
         match id.and_then(|id| self.with_slot(id, |slot| slot.set_error(text.clone()))) {
             Some(()) => {}
-            None => self.error.set(text),
+            None => self.errors.set(text),
         }
     }
 
@@ -275,11 +277,11 @@ impl Context {
         self.registry.lock().plugins.get(&id).cloned()
     }
 
-    /// Waits for plugin `id`, clears the errors of it and of the context, and gives it to `work`.
+    /// Waits for plugin `id`, clears its error and this thread's of the context, and gives it to `work`.
     fn use_plugin<T>(&self, id: PluginId, work: impl FnOnce(&mut Plugin, &Slot) -> T) -> Result<T, Error> {
         let used = self.with_slot(id, |slot| {
             slot.with(|plugin| {
-                self.error.clear();
+                self.errors.clear();
                 slot.clear_error();
                 work(plugin, slot)
             })

@@ -35,9 +35,11 @@ mod store;
 mod trace_lock;
 mod tunables;
 
+use std::fmt::{self, Display};
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use thiserror::Error;
 use wasmer::{AsStoreMut, AsStoreRef, Engine, Instance, Module};
@@ -86,10 +88,41 @@ pub(crate) struct CompiledPlugin {
     common: &'static str,
     /// How much memory the code takes up, in bytes, about.
     size: usize,
+    /// The name of the compiler that has made the code.
+    pub(crate) compiler: &'static str,
+    origin: Origin,
+    /// Somebody has asked for the origin.
+    is_known: AtomicBool,
     _gone: LeaveWhenDropped,
 }
 
+/// Where code comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Origin {
+    /// Another plugin has used it already.
+    Process,
+    /// All of it was on disk.
+    Store,
+    /// Some of it at least was not.
+    Compiled,
+}
+
+impl Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Process => "which this process had",
+            Self::Store => "from the store",
+            Self::Compiled => "compiled",
+        })
+    }
+}
+
 impl CompiledPlugin {
+    /// Where a plugin has this code from. Whoever asks first is the one that it was found or made for.
+    pub(crate) fn origin(&self) -> Origin {
+        if self.is_known.swap(true, Ordering::Relaxed) { Origin::Process } else { self.origin }
+    }
+
     /// Sees to it that `instance`, a new instance of `module`, can be stopped.
     pub(crate) fn make_stoppable(&self, store: &mut impl AsStoreMut, module: &Module, instance: &Instance) {
         builtins::replace(store, module, instance);

@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use wasmer::sys::EngineBuilder;
 use wasmer::{Engine, Module};
@@ -11,9 +12,10 @@ use super::artifact::Artifact;
 use super::image::Data;
 use super::machine::Machine;
 use super::store::{self, Identity, Store, Wanted};
-use super::{Backend, CompiledPlugin, Error, Input, NoCode, Preparation, make, stacks};
+use super::{Backend, CompiledPlugin, Error, Input, NoCode, Origin, Preparation, make, stacks};
 use crate::cache_dir::Unusable;
 use crate::error::Excerpt;
+use crate::fork::{EnterWhenDropped, LeaveWhenDropped};
 use crate::interrupt::Code;
 
 /// What is known of a module without compiling it. What costs time is found out only where it is needed.
@@ -73,11 +75,12 @@ impl<'a> Request<'a> {
         preparation: &Preparation<'_, E>,
     ) -> Result<CompiledPlugin, Failure<E>> {
         let engine: Engine = EngineBuilder::headless().engine().into();
-        let (mut modules, mut size) = (Vec::with_capacity(inputs.len()), 0);
+        let (mut modules, mut size, mut origin) = (Vec::with_capacity(inputs.len()), 0, Origin::Store);
         for (index, (input, identity)) in inputs.iter().zip(identities).enumerate() {
             let (module, its_size) = match self.found(&engine, input, identity) {
                 Some(found) => found,
                 None => {
+                    origin = Origin::Compiled;
                     let artifact = make::make(self, index, input, preparation)?;
                     make::keep(self, input, &artifact).unwrap_or_else(|error| store::warn(format_args!("{error}")));
                     let size = artifact.size();
@@ -91,9 +94,20 @@ impl<'a> Request<'a> {
         let size = size + data.iter().map(Data::size).sum::<usize>();
         let functions = modules.iter().flat_map(functions).collect();
         let code = Arc::new(Code::new(functions).for_threads(stacks::prepare_thread));
-        let (memories, common) = (self.memories, preparation.common);
-        let (_going, _gone) = Default::default();
-        Ok(CompiledPlugin { _going, engine, modules, memories, data, code, common, size, _gone })
+        Ok(CompiledPlugin {
+            _going: EnterWhenDropped,
+            engine,
+            modules,
+            memories: self.memories,
+            data,
+            code,
+            common: preparation.common,
+            size,
+            compiler: self.backend.name(),
+            origin,
+            is_known: AtomicBool::new(false),
+            _gone: LeaveWhenDropped,
+        })
     }
 
     /// A module from the store, and the size of its code. What is whole there and still cannot be loaded is as good as

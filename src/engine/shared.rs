@@ -228,10 +228,11 @@ fn max_bytes() -> usize {
 #[cfg(test)]
 mod tests {
     use super::{Arc, CompiledPlugin, Identity, Key, MAX_ENTRIES, Memories, ModuleBytes, TABLE, Table, get_or_make};
+    use crate::engine::Origin;
     use crate::interrupt::Code;
     use std::panic::{AssertUnwindSafe, catch_unwind};
     use std::sync::Barrier;
-    use std::sync::atomic::{AtomicU32, Ordering};
+    use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
     use std::thread;
     use wasmer::sys::EngineBuilder;
 
@@ -245,8 +246,20 @@ mod tests {
         let data = Arc::new([]);
         let code = Arc::new(Code::new(Vec::new()));
         let (_going, _gone) = Default::default();
-        let (modules, memories) = (Vec::new(), Memories::Reserved);
-        CompiledPlugin { _going, engine, modules, memories, data, code, common: "", size, _gone }
+        CompiledPlugin {
+            _going,
+            engine,
+            modules: Vec::new(),
+            memories: Memories::Reserved,
+            data,
+            code,
+            common: "",
+            size,
+            compiler: "",
+            origin: Origin::Compiled,
+            is_known: AtomicBool::new(false),
+            _gone,
+        }
     }
 
     fn make(key: &Key) -> Arc<CompiledPlugin> {

@@ -2,10 +2,14 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use log::Level;
+use thiserror::Error;
+
 use super::context::{self, ExtismContext};
 use super::thread_end::{self, Stage, Use};
-use crate::context::{Context, Error, PluginId};
+use crate::context::{self as contexts, Context, PluginId};
 use crate::error::Message;
+use crate::log as sink;
 use crate::panics::message;
 
 /// Runs `work`; a panic in it becomes `fallback`.
@@ -59,10 +63,13 @@ fn in_context<T: Copy>(
         let result = context::with(context, |context| {
             match catch_unwind(AssertUnwindSafe(|| work(context))) {
                 Ok(Ok(value)) => return value,
-                Ok(Err(failure)) => match *failure {
-                    Failure::Context(error) => context.report(id, &error),
-                    Failure::Argument(error) => context.report_text(id, error.to_string()),
-                },
+                Ok(Err(failure)) => {
+                    log(id, &failure);
+                    match *failure {
+                        Failure::Context(error) => context.report(id, &error),
+                        Failure::Argument(error) => context.report_text(id, error.to_string()),
+                    }
+                }
                 Err(panic) => context.report_text(id, format!("internal error: {}", Message::of(message(&*panic)))),
             }
             fallback
@@ -84,14 +91,33 @@ fn at_thread_end<T>(context: *const ExtismContext, id: Option<PluginId>, fallbac
     })
 }
 
+/// A line of the log about what failed. What a plugin's own call comes to is logged where that ends.
+fn log(id: Option<PluginId>, failure: &Failure) {
+    /// How much of the first line of an error is logged, in bytes.
+    const MOST: usize = 512;
+    if !sink::is_enabled(Level::Error) {
+        return;
+    }
+    let text = failure.to_string();
+    let first = text.lines().next().unwrap_or_default();
+    let shown = &first[..first.floor_char_boundary(MOST)];
+    match id {
+        Some(id) => sink::note(Level::Error, format_args!("plugin {id}: {shown}")),
+        None => sink::note(Level::Error, format_args!("{shown}")),
+    }
+}
+
 /// Why an entry point fails.
+#[derive(Debug, Error)]
 pub(super) enum Failure {
-    Context(Error),
+    #[error(transparent)]
+    Context(contexts::Error),
+    #[error(transparent)]
     Argument(super::arg::Error),
 }
 
-impl From<Error> for Box<Failure> {
-    fn from(error: Error) -> Self {
+impl From<contexts::Error> for Box<Failure> {
+    fn from(error: contexts::Error) -> Self {
         Self::new(Failure::Context(error))
     }
 }

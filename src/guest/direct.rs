@@ -110,15 +110,11 @@ impl DirectMemory {
         }
     }
 
-    /// As [`clear`](Self::clear), by giving the pages back to the system, which has them zero again when they are used.
-    pub(super) fn discard(&mut self, range: Range<u64>) {
-        let end = range.end.min(self.size());
-        let pages = range.start.next_multiple_of(PAGE)..end / PAGE * PAGE;
-        if self.drop_pages(&pages) {
-            self.clear(range.start..pages.start.min(end));
-            self.clear(pages.end..end);
-        } else {
-            self.clear(range);
+    /// As [`clear`](Self::clear) for whole pages, by giving them back to the system, which has them zero again when they are
+    /// used.
+    pub(super) fn discard(&mut self, pages: Range<u64>) {
+        if !self.drop_pages(&pages) {
+            self.clear(pages);
         }
     }
 

@@ -8,22 +8,14 @@ use std::ops::Range;
 use wasmer::{AsStoreMut, Instance, Memory, MemoryError, MemoryType, Pages};
 
 use super::Fault;
-use super::blocks::{Blocks, START};
+use super::blocks::Blocks;
+use super::capacity::Capacity;
 use super::direct::{DirectMemory, PAGE};
 use super::registers::{Registers, WORD};
 use super::reserved::{IO_MEMORY_EXPORT, IO_MEMORY_MAX_PAGES};
+use super::slices;
 use super::usage::Usage;
-
-/// The sizes that an I/O memory is made with.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Capacity {
-    /// Pages it has from the start; at least one.
-    pub(crate) initial_pages: u32,
-    /// Cap on the blocks in pages, without the input. Extism 0.1.0 began with 4 and a lower value only forbade growth.
-    pub(crate) max_block_pages: Option<u32>,
-    /// Whether a module imports the memory itself and may write to it unseen.
-    pub(crate) imported: bool,
-}
+use crate::interrupt::Watch;
 
 /// The memory and who has which part of it.
 #[derive(Debug)]
@@ -36,7 +28,10 @@ pub(crate) struct IoMemory {
     is_owned: bool,
     capacity: Capacity,
     blocks: Blocks,
+    /// What the plugin takes for its input; it may choose another.
     input: Range<u64>,
+    /// Where the host has put the input, until that block is freed. Blocks may be so much further up.
+    given: Range<u64>,
     /// Where no registers say it.
     output: Range<u64>,
     /// See `copy_output`; mostly empty.
@@ -58,6 +53,7 @@ impl IoMemory {
             capacity,
             blocks: Blocks::default(),
             input: 0..0,
+            given: 0..0,
             output: 0..0,
             output_copy: Vec::new(),
             bound: 0,
@@ -100,17 +96,21 @@ impl IoMemory {
 
     /// Copies `input` in as the first block, and clears everything else that the previous call left. No block for an empty
     /// input: its offset is 0.
-    pub(super) fn begin(&mut self, store: &mut impl AsStoreMut, input: &[u8]) -> Result<(), Fault> {
+    ///
+    /// # Errors
+    /// There is no room for the input; or the plugin shall stop, and bytes of the previous call may be left.
+    pub(super) fn begin(&mut self, store: &mut impl AsStoreMut, input: &[u8], watch: Watch) -> Result<(), Fault> {
         // What the previous call has put out may be the input of this one.
         let inside = self.place_of(input);
         let copy = std::mem::take(&mut self.output_copy);
         let written = self.forget();
-        let placed = self.place(store, input, inside);
+        let placed = self.place(store, input, inside, watch);
         drop(copy);
         let kept = placed.as_ref().map_or(0..0, Clone::clone);
-        self.clear(written, &kept);
+        let cleared = self.clear(written, &kept, watch);
+        self.given = kept.clone();
         self.place_input(kept);
-        placed.map(drop)
+        placed.and(cleared)
     }
 
     /// Makes the first block of `input`, which lies `inside` the memory or outside of it.
@@ -119,6 +119,7 @@ impl IoMemory {
         store: &mut impl AsStoreMut,
         input: &[u8],
         inside: Option<Range<u64>>,
+        watch: Watch,
     ) -> Result<Range<u64>, Fault> {
         if input.is_empty() {
             return Ok(0..0);
@@ -126,8 +127,8 @@ impl IoMemory {
         let length = input.len() as u64;
         let offset = self.alloc_below(store, length, u64::MAX).ok_or(Fault::OutOfMemory(length))?;
         match (inside, &mut self.memory) {
-            (Some(from), Some(memory)) => memory.copy_within(from, offset).ok_or(Fault::OutOfBounds)?,
-            _ => self.write(offset, input)?,
+            (Some(from), Some(memory)) => slices::move_within(memory, from, offset, watch)?,
+            _ => self.write_long(offset, input, watch)?,
         }
         Ok(offset..offset + length)
     }
@@ -140,14 +141,18 @@ impl IoMemory {
     }
 
     /// Forgets input, output and blocks, and clears every byte that was written.
-    pub(super) fn reset(&mut self) {
+    ///
+    /// # Errors
+    /// The plugin shall stop; some bytes are left.
+    pub(super) fn reset(&mut self, watch: Watch) -> Result<(), Fault> {
         let written = self.forget();
-        self.clear(written, &(0..0));
+        self.clear(written, &(0..0), watch)
     }
 
     /// Forgets input, output and blocks. Returns from where on the bytes are zero.
     fn forget(&mut self) -> u64 {
         self.place_input(0..0);
+        self.given = 0..0;
         self.forget_output();
         self.blocks.clear();
         let inlined = if self.bound == 0 || self.registers.is_empty() { 0 } else { self.bound + WORD };
@@ -158,13 +163,13 @@ impl IoMemory {
     }
 
     /// Clears the bytes before `written` that are not `kept`.
-    fn clear(&mut self, written: u64, kept: &Range<u64>) {
+    fn clear(&mut self, written: u64, kept: &Range<u64>, watch: Watch) -> Result<(), Fault> {
         self.dirty_end = kept.end;
-        let Some(memory) = &mut self.memory else { return };
-        memory.clear(0..kept.start.min(written));
+        let Some(memory) = &mut self.memory else { return Ok(()) };
+        slices::clear(memory, 0..kept.start.min(written), watch)?;
         match self.usage.note(written) {
-            None => memory.clear(kept.end..written),
-            Some(resident) => memory.discard(kept.end..resident),
+            None => slices::clear(memory, kept.end..written, watch),
+            Some(resident) => slices::discard(memory, kept.end..resident.min(memory.size()), watch),
         }
     }
 
@@ -264,18 +269,19 @@ impl IoMemory {
 
     /// A new block of `length` bytes; `None` if there is no room for it.
     pub(super) fn alloc(&mut self, store: &mut impl AsStoreMut, length: u64) -> Option<u64> {
-        let limit = match self.capacity.max_block_pages {
-            Some(pages) => self.input.end.max(START) + u64::from(pages.max(4)) * PAGE,
-            None => u64::MAX,
-        };
+        let limit = self.capacity.end_of_blocks(self.given.end);
         self.alloc_below(store, length, limit)
     }
 
     /// A new block that holds `bytes`.
-    pub(super) fn alloc_with(&mut self, store: &mut impl AsStoreMut, bytes: &[u8]) -> Option<u64> {
-        let offset = self.alloc(store, bytes.len() as u64)?;
-        self.write(offset, bytes).ok()?;
-        Some(offset)
+    ///
+    /// # Errors
+    /// There is no room for it, or the plugin shall stop.
+    pub(super) fn alloc_with(&mut self, store: &mut impl AsStoreMut, bytes: &[u8], watch: Watch) -> Result<u64, Fault> {
+        let length = bytes.len() as u64;
+        let offset = self.alloc(store, length).ok_or(Fault::OutOfMemory(length))?;
+        self.write_long(offset, bytes, watch)?;
+        Ok(offset)
     }
 
     /// Frees the block at `offset`. The input is gone with its block; the output's block stays.
@@ -285,6 +291,9 @@ impl IoMemory {
         }
         if offset == self.input.start {
             self.place_input(0..0);
+        }
+        if offset == self.given.start {
+            self.given = 0..0;
         }
         self.blocks.free(offset);
     }
@@ -326,13 +335,24 @@ impl IoMemory {
         self.get(offset..offset.checked_add(N as u64)?)?.try_into().ok()
     }
 
-    /// Stores `bytes` at `offset`, anywhere in the memory.
+    /// Stores a few `bytes` at `offset`, anywhere in the memory.
     pub(super) fn write(&mut self, offset: u64, bytes: &[u8]) -> Result<(), Fault> {
-        let end = offset.checked_add(bytes.len() as u64).ok_or(Fault::OutOfBounds)?;
-        let place = self.memory.as_mut().and_then(|memory| memory.get_mut(offset..end));
-        place.ok_or(Fault::OutOfBounds)?.copy_from_slice(bytes);
-        self.dirty_end = self.dirty_end.max(end);
+        self.written(offset, bytes.len())?.copy_from_slice(bytes);
         Ok(())
+    }
+
+    /// The same with any number of bytes.
+    fn write_long(&mut self, offset: u64, bytes: &[u8], watch: Watch) -> Result<(), Fault> {
+        slices::copy_to(self.written(offset, bytes.len())?, bytes, watch)
+    }
+
+    /// So many bytes from `offset` on, which are written from now on.
+    fn written(&mut self, offset: u64, length: usize) -> Result<&mut [u8], Fault> {
+        let end = offset.checked_add(length as u64).ok_or(Fault::OutOfBounds)?;
+        let memory = self.memory.as_mut().ok_or(Fault::OutOfBounds)?;
+        let place = memory.get_mut(offset..end).ok_or(Fault::OutOfBounds)?;
+        self.dirty_end = self.dirty_end.max(end);
+        Ok(place)
     }
 
     fn get(&self, range: Range<u64>) -> Option<&[u8]> {
@@ -358,19 +378,19 @@ impl IoMemory {
             if needed > limit || self.blocks.is_full() {
                 return None;
             }
-            self.grow(store, needed.checked_add(WORD)?)?;
+            self.grow(store, needed.checked_add(WORD)?, limit)?;
             self.blocks.alloc(length, needed)
         })?;
         self.set_bound(self.bound.max(self.blocks.top()));
         Some(offset)
     }
 
-    /// Grows to at least `needed` bytes, to twice the size where that is allowed: a block at a time would be slow.
-    fn grow(&mut self, store: &mut impl AsStoreMut, needed: u64) -> Option<()> {
+    /// Grows to at least `needed` bytes, to the size that the capacity says where that is allowed.
+    fn grow(&mut self, store: &mut impl AsStoreMut, needed: u64, limit: u64) -> Option<()> {
         let size = self.size();
         let missing = |target: u64| u32::try_from(target.saturating_sub(size).div_ceil(PAGE)).ok();
         let least = missing(needed)?;
-        let ample = missing(size * 2)?.max(least);
+        let ample = missing(self.capacity.grown(size, needed, limit))?.max(least);
         let memory = self.memory.as_mut()?;
         memory.grow(store, ample).or_else(|| memory.grow(store, least))
     }

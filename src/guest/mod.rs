@@ -6,6 +6,7 @@
 
 mod abi;
 mod blocks;
+mod capacity;
 mod direct;
 mod fuel;
 mod host;
@@ -14,6 +15,7 @@ mod registers;
 mod reserved;
 #[cfg(feature = "compiler")]
 mod rewrite;
+mod slices;
 mod usage;
 #[cfg_attr(not(feature = "wasi"), path = "wasi_absent.rs")]
 pub(crate) mod wasi;
@@ -32,11 +34,12 @@ use crate::error::Message;
 use crate::http;
 use crate::interrupt::Watch;
 pub(crate) use abi::{HOST_MODULE, import, is_known};
+pub(crate) use capacity::Capacity;
 pub(crate) use fuel::Fuel;
 pub(crate) use host::fetch::Network;
 use host::log::Logs;
 pub(crate) use host::vars::Vars;
-pub(crate) use io_memory::{Capacity, IoMemory};
+pub(crate) use io_memory::IoMemory;
 #[cfg(feature = "compiler")]
 pub(crate) use reserved::IO_MEMORY_MAX_PAGES;
 pub(crate) use reserved::{
@@ -44,6 +47,7 @@ pub(crate) use reserved::{
 };
 #[cfg(feature = "compiler")]
 pub(crate) use rewrite::{Builtins, Error as RewriteError, Wanted, rewrite};
+pub(crate) use slices::copy;
 
 /// Which calls of a module become what they stand for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -126,6 +130,8 @@ pub(crate) enum Fault {
     VarsFull { needed: u64, max: u64 },
     #[error("Vars are disabled by this host (memory.max_var_bytes is 0)")]
     VarsDisabled,
+    #[error("a variable's name of {0} bytes, at most {max} are allowed", max = host::vars::MAX_NAME)]
+    VarName(usize),
     #[cfg(not(feature = "http"))]
     #[error("http is not built in")]
     NoHttp,
@@ -134,14 +140,6 @@ pub(crate) enum Fault {
     #[cfg(feature = "http")]
     #[error(transparent)]
     Http(#[from] http::Error),
-}
-
-/// A copy, of any length that a plugin likes: that there is no room for one must not end the process.
-pub(crate) fn copy(bytes: &[u8]) -> Result<Vec<u8>, Fault> {
-    let mut copy = Vec::new();
-    copy.try_reserve_exact(bytes.len()).map_err(|_| Fault::NoRoom(bytes.len()))?;
-    copy.extend_from_slice(bytes);
-    Ok(copy)
 }
 
 impl State {
@@ -184,7 +182,8 @@ impl Guest {
     /// and all of the fuel.
     ///
     /// # Errors
-    /// The input does not fit into the memory.
+    /// The input does not fit into the memory, or the plugin shall stop: bytes of the previous call may be left then, and the
+    /// instance must not serve another.
     pub(crate) fn begin(
         &mut self,
         store: &mut impl AsStoreMut,
@@ -197,15 +196,7 @@ impl Guest {
         if let Some(fuel) = &self.fuel {
             fuel.fill(store);
         }
-        self.io.begin(store, input)
-    }
-
-    /// An error if the plugin shall stop.
-    fn go_on(&self) -> Result<(), Fault> {
-        match self.watch.stop() {
-            Some(_) => Err(Fault::Stopped),
-            None => Ok(()),
-        }
+        self.io.begin(store, input, self.watch)
     }
 
     /// Takes the error text that the plugin has set.

@@ -1,9 +1,10 @@
-//! Host functions that ask, before they do anything, whether the plugin shall stop: one that calls them in a loop is in them
-//! most of the time, and is not stopped there by a signal.
+//! Host functions that look whether the plugin shall stop, before they begin and when they are done: a plugin that calls them in
+//! a loop is in them most of the time, and is not stopped there by a signal. What may take long looks in between (`slices.rs`).
 
 use wasmer::{FromToNativeWasmType, Function, FunctionEnv, FunctionEnvMut, RuntimeError, StoreMut, WasmTypeList};
 
 use super::Guest;
+use super::slices::look;
 
 /// A Rust function with these `Arguments` as one of the host's.
 pub(super) trait Watched<Arguments> {
@@ -48,8 +49,11 @@ macro_rules! watched {
         {
             fn make(self, store: &mut StoreMut<'_>, guest: &FunctionEnv<Guest>) -> Function {
                 Function::new_typed_with_env(store, guest, move |env: FunctionEnvMut<'_, Guest>, $($argument: $type),*| {
-                    env.data().go_on()?;
-                    self(env, $($argument),*).result()
+                    let watch = env.data().watch;
+                    look(watch)?;
+                    let result = self(env, $($argument),*).result()?;
+                    look(watch)?;
+                    Ok::<_, RuntimeError>(result)
                 })
             }
         }

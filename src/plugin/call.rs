@@ -9,11 +9,11 @@ use wasmer::{Extern, ExternType, FunctionType, Instance, RuntimeError, Store, Ty
 
 use super::instance::type_name;
 use super::link::Linked;
-use super::{Error, Plugin, Timeout, create, deadline, over, trap};
+use super::{Error, Plugin, Timeout, create, deadline, over, report, trap};
 use crate::error::{self, Excerpt};
 use crate::guest::wasi;
 use crate::guest::{self, Fault};
-use crate::interrupt::{NoTimer, Run, Stopped};
+use crate::interrupt::{NoTimer, Run, Stopped, Watch};
 use crate::manifest::AfterTrap;
 
 /// What a call came to: what `extism_plugin_call` returns, if nobody complains.
@@ -98,11 +98,21 @@ enum CallError {
 /// Why there is an instance.
 const NOT_SPENT: &str = "a plugin without an instance is spent, and gets one before it is used";
 
+impl CallError {
+    /// Whether no function was found yet, or is named.
+    fn is_early(&self) -> bool {
+        !matches!(self, Self::Trap(_) | Self::Stopped(..) | Self::OutOfFuel(_))
+    }
+}
+
 impl Plugin {
     /// Calls `name` with `input`. The output of the call before is gone whatever happens.
     ///
     /// Name and input may lie in that output: both are read before it is cleared.
     pub(crate) fn call(&mut self, name: &CStr, input: &[u8]) -> Outcome {
+        let since = report::clock();
+        // It may lie in the output that goes.
+        let copy = report::copy(name, since);
         let deadline = deadline(self.recipe.timeout);
         let result = match self.stopper.begin(deadline) {
             Ok(run) => {
@@ -120,16 +130,31 @@ impl Plugin {
             }
         };
         let guest_error = self.live.as_mut().and_then(|live| live.guest_mut().take_error());
+        let plan = &self.recipe.plan;
         match (result, guest_error) {
-            (Ok(code), None) => Ok(code),
-            (result, guest_error) => outcome(result, guest_error, &self.recipe.plan.modules),
+            (Ok(code), None) => {
+                if since.is_some() {
+                    report::called(plan, copy.as_deref(), since, &Ok(code));
+                }
+                Ok(code)
+            }
+            (result, guest_error) => {
+                let has_run = !result.as_ref().is_err_and(|error| error.is_early());
+                let last = || self.live.as_ref()?.functions.last().filter(|_| has_run);
+                let outcome = outcome(result, guest_error, &plan.modules);
+                report::called(plan, copy.as_deref().or_else(last), since, &outcome);
+                outcome
+            }
         }
     }
 
     fn call_anew(&mut self, run: &Run, name: &CStr, input: &[u8], deadline: Option<Instant>) -> CallResult<i32> {
         // Both may lie in what goes now.
-        let copied = copy_of(name).and_then(|name| Ok((name, copy(input)?)));
-        let (name, input) = copied.inspect_err(|_| self.forget_output())?;
+        let name = copy_of(name, self.stopper.watch()).inspect_err(|_| self.forget_output())?;
+        let input = guest::copy(input, self.stopper.watch()).map_err(|cause| {
+            self.forget_output();
+            self.input_error(run, input, cause)
+        })?;
         self.renew(run, deadline)?;
         self.call_live(run, &name, &input, deadline)
     }
@@ -148,8 +173,20 @@ impl Plugin {
         let function = self.find(name);
         let live = self.live.as_mut().expect(NOT_SPENT);
         live.with_guest(|guest, store| guest.begin(store, input, deadline))
-            .map_err(|cause| CallError::Input { length: input.len(), cause })?;
+            .map_err(|cause| self.input_error(run, input, cause))?;
         self.run(run, function?)
+    }
+
+    /// Why the input did not get into the plugin.
+    fn input_error(&mut self, run: &Run, input: &[u8], cause: Fault) -> Box<CallError> {
+        match run.stopped() {
+            Some(reason) => {
+                // Bytes of the previous call may still be there.
+                self.spent = true;
+                CallError::Stopped(reason, self.recipe.timeout).into()
+            }
+            None => CallError::Input { length: input.len(), cause }.into(),
+        }
     }
 
     /// Calls the function in this place.
@@ -207,14 +244,10 @@ impl Plugin {
 }
 
 /// A copy of a function's name, which is as long as a caller likes.
-fn copy_of(name: &CStr) -> CallResult<CString> {
-    let copied = guest::copy(name.to_bytes_with_nul()).map_err(CallError::Name)?;
+fn copy_of(name: &CStr, watch: Watch) -> CallResult<CString> {
+    let copied = guest::copy(name.to_bytes_with_nul(), watch).map_err(CallError::Name)?;
     // Cannot fail: it has one NUL, at its end.
     CString::from_vec_with_nul(copied).map_err(|_| CallError::BadName(0).into())
-}
-
-fn copy(input: &[u8]) -> CallResult<Vec<u8>> {
-    Ok(guest::copy(input).map_err(|cause| CallError::Input { length: input.len(), cause })?)
 }
 
 /// The functions of an instance that have been called. Mostly it is the same one again.
@@ -235,6 +268,11 @@ impl Functions {
             self.last = *self.by_name.get(name)?;
         }
         Some(self.last)
+    }
+
+    /// The name of the one that was called last.
+    fn last(&self) -> Option<&CStr> {
+        self.all.get(self.last).map(|(name, _)| name.as_c_str())
     }
 
     fn add(&mut self, name: &CStr, function: Function) -> Place {

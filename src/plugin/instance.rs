@@ -86,6 +86,7 @@ fn populate(
     let capacity = Capacity {
         initial_pages: io_memory_pages(plan),
         max_block_pages: recipe.max_block_pages,
+        is_limited: recipe.limits.max_pages.is_some(),
         imported: plan.imports_io_memory,
     };
     let guest = Guest::new(&mut store, capacity, plan.owns_io_memory, deadline, watch, recipe.bounds, state);

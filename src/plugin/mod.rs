@@ -8,6 +8,7 @@ mod code;
 mod command;
 mod instance;
 mod link;
+mod report;
 mod stack;
 mod trap;
 
@@ -131,6 +132,7 @@ impl Plugin {
     }
 
     fn make(input: &[u8], with_wasi: bool) -> Result<Self, Error> {
+        let since = report::clock();
         environment::check()?;
         let manifest = manifest::parse(input)?;
         for warning in &manifest.warnings {
@@ -181,6 +183,7 @@ impl Plugin {
             }
             started => started?,
         };
+        report::created(&recipe.plan, &recipe.compiled, since);
         Ok(Self { recipe, live: Some(Box::new(live)), stopper, state, spent: false, initialised: false })
     }
 

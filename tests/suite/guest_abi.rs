@@ -7,6 +7,7 @@
 mod blocks;
 mod calls;
 mod coverage;
+mod deadlines;
 mod functions;
 mod input;
 mod kitchen;

@@ -65,7 +65,7 @@ const UNSAFE_PLACES: &[&str] = &[
     "engine/builtins.rs",
     "engine/room.rs",
     "outlet.rs",
-    "write_signals.rs",
+    "write_signals",
     "engine/stacks.rs",
     "engine/trace_lock.rs",
     "sync/reentrant.rs",

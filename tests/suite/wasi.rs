@@ -129,7 +129,7 @@ fn output_is_inherited_when_the_variable_is_set() {
     const TEST: &str = "wasi::output_is_inherited_when_the_variable_is_set";
     if child::case().is_some() {
         println!();
-        let log = LogFile::new("trace");
+        let log = LogFile::new("info");
         let context = Context::new();
         assert_eq!(wasi(&context, fixture("reactor.v0")).answer("print", "inherited\n"), "");
         return assert_eq!(log.messages(), [""; 0]);

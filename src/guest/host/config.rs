@@ -1,29 +1,29 @@
 //! The configuration, read-only for plugins. Changes by `extism_plugin_config` show at once.
 
-use super::{Env, Fault, Guest, HostResult, live_block, utf8};
+use super::{Env, Fault, Guest, HostResult, live_block, named};
 
 /// The value as a new block, 0 if there is none.
-fn get(env: &mut Env<'_>, key: impl FnOnce(&Guest) -> Result<&str, Fault>) -> Result<u64, Fault> {
+fn get(env: &mut Env<'_>, key: impl FnOnce(&Guest) -> Result<&[u8], Fault>) -> Result<u64, Fault> {
     let (guest, mut store) = env.data_and_store_mut();
     let state = guest.state.lock();
-    let Some(value) = state.config.get(key(guest)?) else { return Ok(0) };
-    guest.io.alloc_with(&mut store, value.as_bytes()).ok_or(Fault::OutOfMemory(value.len() as u64))
+    let Some(value) = named(&state.config, key(guest)?, guest.watch)? else { return Ok(0) };
+    guest.io.alloc_with(&mut store, value.as_bytes(), guest.watch)
 }
 
 pub(in crate::guest) mod v0 {
-    use super::{Env, HostResult, live_block, utf8};
+    use super::{Env, HostResult, live_block};
 
     pub(in crate::guest) fn config_get(mut env: Env<'_>, key: u64) -> HostResult<u64> {
-        Ok(super::get(&mut env, |guest| utf8(live_block(guest, key)?))?)
+        Ok(super::get(&mut env, |guest| live_block(guest, key))?)
     }
 }
 
 pub(in crate::guest) mod v1 {
-    use super::{Env, HostResult, utf8};
+    use super::{Env, HostResult};
     use crate::guest::host::handle_bytes;
 
     pub(in crate::guest) fn config_get(mut env: Env<'_>, key: u64) -> HostResult<u64> {
-        let value = super::get(&mut env, |guest| utf8(handle_bytes(guest, key, "config key")?));
+        let value = super::get(&mut env, |guest| handle_bytes(guest, key, "config key"));
         env.data_mut().io.release(key);
         Ok(value?)
     }

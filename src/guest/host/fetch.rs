@@ -93,7 +93,7 @@ impl Network {
             return Err(Fault::HttpRequest(Message::of(text)));
         }
         if let Some(body) = body {
-            request.body(copy(body)?.into());
+            request.body(copy(body, guest.watch)?.into());
         }
         let client = Client::new(&self.waiting);
         let (notice, answer) = Notice::new(client.clone());

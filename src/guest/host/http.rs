@@ -32,8 +32,7 @@ fn take(env: &mut Env<'_>, answer: Answer) -> Result<u64, Fault> {
     state.http_status = answer.status;
     state.http_headers = answer.headers;
     drop(state);
-    let length = answer.body.len() as u64;
-    guest.io.alloc_with(&mut store, &answer.body).ok_or(Fault::OutOfMemory(length))
+    guest.io.alloc_with(&mut store, &answer.body, guest.watch)
 }
 
 pub(in crate::guest) mod v0 {
@@ -80,6 +79,6 @@ pub(in crate::guest) mod v1 {
             return Ok(0);
         }
         let text = serde_json::to_vec(&state.http_headers).map_err(|error| Fault::HttpRequest(Message::of(error)))?;
-        Ok(guest.io.alloc_with(&mut store, &text).ok_or(Fault::OutOfMemory(text.len() as u64))?)
+        Ok(guest.io.alloc_with(&mut store, &text, guest.watch)?)
     }
 }

@@ -115,7 +115,7 @@ pub(in crate::guest) mod v0 {
 
 /// 1.x: what is out of bounds reads as 0 and is not written.
 pub(in crate::guest) mod v1 {
-    use super::{Env, GuestError};
+    use super::{Env, GuestError, HostResult};
 
     pub(in crate::guest) fn alloc(mut env: Env<'_>, length: u64) -> u64 {
         if length == 0 {
@@ -186,10 +186,10 @@ pub(in crate::guest) mod v1 {
         env.data().error.as_ref().map_or(0, |error| error.handle)
     }
 
-    pub(in crate::guest) fn reset(mut env: Env<'_>) {
+    pub(in crate::guest) fn reset(mut env: Env<'_>) -> HostResult<()> {
         let guest = env.data_mut();
         guest.error = None;
-        guest.io.reset();
+        Ok(guest.io.reset(guest.watch)?)
     }
 
     pub(in crate::guest) fn memory_bytes(env: Env<'_>) -> u64 {

@@ -11,9 +11,12 @@ pub(super) mod log;
 pub(super) mod memory;
 pub(super) mod vars;
 
+use std::collections::BTreeMap;
+
 use wasmer::{FunctionEnvMut, RuntimeError};
 
-use super::{Fault, Guest};
+use super::{Fault, Guest, slices};
+use crate::interrupt::Watch;
 
 /// What a host function is called with.
 type Env<'a> = FunctionEnvMut<'a, Guest>;
@@ -66,6 +69,15 @@ impl BoundedText {
 /// Bytes as text; what is not UTF-8 stops the plugin.
 fn utf8(bytes: &[u8]) -> Result<&str, Fault> {
     std::str::from_utf8(bytes).map_err(|error| Fault::InvalidUtf8(error.valid_up_to()))
+}
+
+/// What `map` has under `name`, by the rule that a name is UTF-8. A name longer than a slice is merely compared with those of
+/// its length: mostly there is none, and nobody has to read gigabytes to find that out.
+fn named<'a, T>(map: &'a BTreeMap<String, T>, name: &[u8], watch: Watch) -> Result<Option<&'a T>, Fault> {
+    if name.len() <= slices::SLICE {
+        return Ok(map.get(utf8(name)?));
+    }
+    slices::find(map.iter(), name, watch)
 }
 
 /// The bytes behind a handle by the rule of 1.x: 0 is the empty text, what is no live block stops the plugin.

@@ -3,10 +3,14 @@
 use std::collections::BTreeMap;
 
 use super::{Env, Fault, Guest, HostResult, live_block, utf8};
-use crate::guest::copy;
+use crate::guest::slices;
+use crate::interrupt::Watch;
 
 /// Bytes that each variable counts besides its key and value, as in Extism 1.x.
 const OVERHEAD: u64 = 48;
+
+/// How long a variable's name may be, in bytes: the map compares names as a whole, which nothing can stop.
+pub(in crate::guest) const MAX_NAME: usize = slices::SLICE;
 
 /// What the variables may take up together when the manifest does not say: the limit of Extism 0.x.
 const DEFAULT_MAX_BYTES: u64 = 100 << 20;
@@ -36,9 +40,9 @@ impl Vars {
         }
     }
 
-    /// Sets `key`, unless all variables together would then be over the limit, or there is no room for a copy; what was there stays
-    /// in that case.
-    fn set(&mut self, key: &str, value: &[u8]) -> Result<(), Fault> {
+    /// Sets `key`, unless all variables together would then be over the limit, there is no room for a copy, or the plugin shall
+    /// stop; what was there stays in that case.
+    fn set(&mut self, key: &str, value: &[u8], watch: Watch) -> Result<(), Fault> {
         if self.max_bytes == 0 {
             return Err(Fault::VarsDisabled);
         }
@@ -47,7 +51,7 @@ impl Vars {
         if needed > self.max_bytes {
             return Err(Fault::VarsFull { needed, max: self.max_bytes });
         }
-        let value = copy(value)?;
+        let value = slices::copy(value, watch)?;
         if let Some(old) = self.values.get_mut(key) {
             *old = value;
         } else {
@@ -65,41 +69,63 @@ impl Vars {
     }
 }
 
+/// A variable's name.
+enum Name<'a> {
+    Text(&'a str),
+    /// Of so many bytes: no variable has it, whatever they are.
+    TooLong(usize),
+}
+
+fn name(bytes: &[u8]) -> Result<Name<'_>, Fault> {
+    if bytes.len() > MAX_NAME { Ok(Name::TooLong(bytes.len())) } else { utf8(bytes).map(Name::Text) }
+}
+
+/// Sets a variable, or removes it where there is no value.
+fn set(guest: &Guest, name: Name<'_>, value: Option<&[u8]>) -> Result<(), Fault> {
+    let vars = &mut guest.state.lock().vars;
+    match (name, value) {
+        (Name::Text(name), Some(value)) => vars.set(name, value, guest.watch),
+        (Name::TooLong(length), Some(_)) => Err(Fault::VarName(length)),
+        (Name::Text(name), None) => {
+            vars.remove(name);
+            Ok(())
+        }
+        (Name::TooLong(_), None) => Ok(()),
+    }
+}
+
 /// The value as a new block, 0 if there is none.
-fn get(env: &mut Env<'_>, key: impl FnOnce(&Guest) -> Result<&str, Fault>) -> Result<u64, Fault> {
+fn get(env: &mut Env<'_>, key: impl FnOnce(&Guest) -> Result<&[u8], Fault>) -> Result<u64, Fault> {
     let (guest, mut store) = env.data_and_store_mut();
     let state = guest.state.lock();
-    let Some(value) = state.vars.get(key(guest)?) else { return Ok(0) };
-    guest.io.alloc_with(&mut store, value).ok_or(Fault::OutOfMemory(value.len() as u64))
+    let Name::Text(key) = name(key(guest)?)? else { return Ok(0) };
+    let Some(value) = state.vars.get(key) else { return Ok(0) };
+    guest.io.alloc_with(&mut store, value, guest.watch)
 }
 
 pub(in crate::guest) mod v0 {
-    use super::{Env, HostResult, live_block, utf8};
+    use super::{Env, HostResult, live_block};
 
     pub(in crate::guest) fn var_get(mut env: Env<'_>, key: u64) -> HostResult<u64> {
-        Ok(super::get(&mut env, |guest| utf8(live_block(guest, key)?))?)
+        Ok(super::get(&mut env, |guest| live_block(guest, key))?)
     }
 
     /// A value of 0 removes the variable.
     pub(in crate::guest) fn var_set(env: Env<'_>, key: u64, value: u64) -> HostResult<()> {
         let guest = env.data();
-        let key = utf8(live_block(guest, key)?)?;
-        if value == 0 {
-            guest.state.lock().vars.remove(key);
-            return Ok(());
-        }
-        let value = live_block(guest, value)?;
-        Ok(guest.state.lock().vars.set(key, value)?)
+        let name = super::name(live_block(guest, key)?)?;
+        let value = if value == 0 { None } else { Some(live_block(guest, value)?) };
+        Ok(super::set(guest, name, value)?)
     }
 }
 
 /// Handles become the host's; the key's is freed before anything else can take its place.
 pub(in crate::guest) mod v1 {
-    use super::{Env, HostResult, utf8};
+    use super::{Env, HostResult};
     use crate::guest::host::handle_bytes;
 
     pub(in crate::guest) fn var_get(mut env: Env<'_>, key: u64) -> HostResult<u64> {
-        let value = super::get(&mut env, |guest| utf8(handle_bytes(guest, key, "var key")?));
+        let value = super::get(&mut env, |guest| handle_bytes(guest, key, "var key"));
         env.data_mut().io.release(key);
         Ok(value?)
     }
@@ -107,16 +133,9 @@ pub(in crate::guest) mod v1 {
     /// A value of 0 removes the variable.
     pub(in crate::guest) fn var_set(mut env: Env<'_>, key: u64, value: u64) -> HostResult<()> {
         let guest = env.data_mut();
-        let name = utf8(handle_bytes(guest, key, "var key")?)?;
-        let result = match value {
-            0 => {
-                guest.state.lock().vars.remove(name);
-                Ok(())
-            }
-            handle => {
-                handle_bytes(guest, handle, "var value").and_then(|bytes| guest.state.lock().vars.set(name, bytes))
-            }
-        };
+        let name = super::name(handle_bytes(guest, key, "var key")?)?;
+        let bytes = if value == 0 { Ok(None) } else { handle_bytes(guest, value, "var value").map(Some) };
+        let result = bytes.and_then(|bytes| super::set(guest, name, bytes));
         guest.io.release(key);
         guest.io.release(value);
         Ok(result?)
@@ -125,10 +144,14 @@ pub(in crate::guest) mod v1 {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::{Fault, OVERHEAD, Vars};
+    use crate::interrupt::{Code, Stopper};
 
     fn set(vars: &mut Vars, key: &str, length: usize) -> Result<(), Fault> {
-        vars.set(key, &vec![7; length])
+        let stopper = Stopper::new(Arc::new(Code::new(Vec::new())));
+        vars.set(key, &vec![7; length], stopper.watch())
     }
 
     #[test]

@@ -109,6 +109,36 @@ fn max_caps_the_blocks_and_not_the_input() {
     }
 }
 
+/// In 1.x a plugin may take any part of its memory for its input, the end of which is no limit for blocks.
+#[test]
+fn an_input_that_the_plugin_has_chosen_changes_no_limit() {
+    const STRETCH: &str = r#"
+        (func (export "stretch") (local $count i64)
+          (loop $next
+            (call $input_set (i64.const 0) (call $memory_bytes))
+            (local.set $count (i64.add (local.get $count) (i64.const 1)))
+            (br_if $next (i64.ne (call $alloc (i64.const 65536)) (i64.const 0))))
+          (call $answer (local.get $count)))
+        (func (export "after_free") (local $count i64)
+          (call $free (call $input_offset))
+          (loop $next
+            (local.set $count (i64.add (local.get $count) (i64.const 1)))
+            (br_if $next (i64.ne (call $alloc (i64.const 65536)) (i64.const 0))))
+          (call $free (i64.const 64))
+          (call $answer (local.get $count)))"#;
+    let context = Context::new();
+    for (max, blocks) in [(4, 4), (7, 7)] {
+        let plugin = context.plugin(manifest(module(Abi::V1, STRETCH), &format!("\"memory\": {{\"max\": {max}}}")));
+        for function in ["stretch", "after_free"] {
+            for input in [0, 10, 1000] {
+                let count = numbers(&plugin, function, &vec![0; input])[0];
+                // The last is refused.
+                assert!(count <= blocks + 1, "max {max}, {function}, {input} numbers: {count} blocks");
+            }
+        }
+    }
+}
+
 #[test]
 fn without_max_there_is_room() {
     for abi in BOTH {

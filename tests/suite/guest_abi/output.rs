@@ -101,9 +101,9 @@ fn no_room_for_a_copy() {
             let context = Context::new();
             // The size is found by traps.
             let plugin = context.plugin(manifest(module(abi, BODY), r#""after_trap": "keep""#));
-            assert_eq!(plugin.call_only("fill_block", &bytes(&[64 << 20])), 0, "{abi:?}");
+            assert_eq!(plugin.call_only("fill_block", &bytes(&[32 << 20])), 0, "{abi:?}");
             let size = memory_size(&plugin, abi);
-            assert!(size > 64 << 20, "{abi:?}: {size}");
+            assert!(size > 32 << 20, "{abi:?}: {size}");
             assert_eq!(plugin.call_only("mark_and_output_set", &bytes(&[0, size])), 0, "{abi:?}");
             let before = limit(libc::RLIMIT_AS, taken("VmSize:") + (8 << 20));
             for _ in 0..2 {

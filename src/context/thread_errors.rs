@@ -1,0 +1,176 @@
+//! The errors of a context, one for each thread that failed in it.
+//!
+//! Threads that use one context fail side by side, and each asks for what it has done itself; so a call forgets the error of its own
+//! thread only. A thread that has none gets the newest of all: some callers ask on another thread than the one that failed, as
+//! Go's runtime may move a goroutine between two calls of C.
+//!
+//! A plain call, which forgets the error before it, costs a look at a flag while no thread has an error in the context, and one at
+//! the thread's own count otherwise.
+
+use std::cell::Cell;
+use std::collections::BTreeMap;
+// Gives out numbers and nothing else; no thread waits for another here.
+use std::sync::atomic::AtomicU64;
+
+use crate::sync::{self, AtomicBool, Mutex, Ordering};
+
+/// How many threads have an error in one context. Of more, the oldest is forgotten: threads end, and their errors stay.
+const MOST: usize = 256;
+
+/// What a thread knows of its errors. Without a destructor, so that it is there until the very end of the thread.
+struct Own {
+    /// The thread's number, 0 before its first error. Not given again, as the system's number of a thread is.
+    number: Cell<u64>,
+    /// How many contexts may have an error of this thread.
+    count: Cell<u32>,
+}
+
+sync::thread_local! {
+    static OWN: Own = const { Own { number: Cell::new(0), count: Cell::new(0) } };
+}
+
+impl Own {
+    fn number(&self) -> u64 {
+        static NUMBERS: AtomicU64 = AtomicU64::new(1);
+        if self.number.get() == 0 {
+            self.number.set(NUMBERS.fetch_add(1, Ordering::Relaxed));
+        }
+        self.number.get()
+    }
+}
+
+/// Does not share a cache line with what is written more often.
+#[derive(Debug, Default)]
+#[repr(align(64))]
+pub(super) struct ThreadErrors {
+    /// Whether any thread may have one. Changed by who has the lock only.
+    is_set: AtomicBool,
+    errors: Mutex<Errors>,
+}
+
+#[derive(Debug, Default)]
+struct Errors {
+    by_thread: BTreeMap<u64, Error>,
+    /// How many there were.
+    count: u64,
+}
+
+#[derive(Debug)]
+struct Error {
+    /// Those that came later have more.
+    age: u64,
+    text: String,
+}
+
+impl ThreadErrors {
+    /// Keeps `text` as this thread's, instead of the one before.
+    pub(super) fn set(&self, text: String) {
+        OWN.with(|own| {
+            let mut errors = self.errors.lock();
+            self.is_set.store(true, Ordering::Release);
+            if errors.set(own.number(), text) {
+                own.count.set(own.count.get().saturating_add(1));
+            }
+        });
+    }
+
+    /// Forgets the text of this thread.
+    pub(super) fn clear(&self) {
+        if self.is_set.load(Ordering::Acquire) {
+            OWN.with(|own| {
+                if own.count.get() > 0 {
+                    self.clear_own(own);
+                }
+            });
+        }
+    }
+
+    fn clear_own(&self, own: &Own) {
+        let mut errors = self.errors.lock();
+        if errors.by_thread.remove(&own.number()).is_some() {
+            own.count.set(own.count.get().saturating_sub(1));
+        }
+        if errors.by_thread.is_empty() {
+            self.is_set.store(false, Ordering::Release);
+        }
+    }
+
+    /// The text of this thread, else the newest of any.
+    pub(super) fn get(&self) -> Option<String> {
+        let number = OWN.with(|own| own.number.get());
+        let errors = self.errors.lock();
+        let newest = || errors.by_thread.values().max_by_key(|error| error.age);
+        let error = errors.by_thread.get(&number).or_else(newest)?;
+        Some(error.text.clone())
+    }
+}
+
+impl Errors {
+    /// Returns whether the thread had none.
+    fn set(&mut self, thread: u64, text: String) -> bool {
+        self.count += 1;
+        let before = self.by_thread.insert(thread, Error { age: self.count, text });
+        if self.by_thread.len() > MOST
+            && let Some(oldest) = self.by_thread.iter().min_by_key(|(_, error)| error.age).map(|(thread, _)| *thread)
+        {
+            self.by_thread.remove(&oldest);
+        }
+        before.is_none()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::thread;
+
+    use super::{MOST, ThreadErrors};
+
+    fn elsewhere(work: impl FnOnce() + Send) {
+        thread::scope(|scope| scope.spawn(work).join().expect("no panic"));
+    }
+
+    #[test]
+    fn each_thread_has_its_own_and_else_the_newest() {
+        let errors = ThreadErrors::default();
+        let is = |text: Option<&str>| assert_eq!(errors.get().as_deref(), text);
+        is(None);
+        elsewhere(|| errors.set("first".to_owned()));
+        is(Some("first"));
+        elsewhere(|| {
+            errors.clear();
+            is(Some("first"));
+            errors.set("second".to_owned());
+        });
+        is(Some("second"));
+        errors.set("own".to_owned());
+        elsewhere(|| errors.set("third".to_owned()));
+        is(Some("own"));
+        errors.clear();
+        is(Some("third"));
+    }
+
+    #[test]
+    fn the_errors_of_threads_that_have_ended_are_bounded() {
+        let errors = ThreadErrors::default();
+        errors.set("own".to_owned());
+        for number in 0..MOST + 10 {
+            elsewhere(|| errors.set(number.to_string()));
+        }
+        assert_eq!(errors.errors.lock().by_thread.len(), MOST);
+        let newest = (MOST + 9).to_string();
+        assert_eq!(errors.get(), Some(newest.clone()), "this thread's was the oldest");
+        errors.clear();
+        assert_eq!(errors.get(), Some(newest), "those of others stay");
+        errors.set("own again".to_owned());
+        assert_eq!(errors.get().as_deref(), Some("own again"));
+    }
+
+    #[test]
+    fn where_nobody_has_one_there_is_nothing_to_look_at() {
+        let errors = ThreadErrors::default();
+        errors.set("own".to_owned());
+        errors.clear();
+        assert!(!errors.is_set.load(super::Ordering::Relaxed));
+        assert_eq!(errors.get(), None);
+    }
+}

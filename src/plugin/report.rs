@@ -1,0 +1,108 @@
+//! What the log says of plugins: a line for each that is made and for each call, at level debug, and one for each call that
+//! failed, at level error. As long as no level asks for them, no clock is read, nothing is copied and nothing is formatted.
+
+use std::ffi::{CStr, CString};
+use std::fmt::{self, Display};
+use std::time::Instant;
+
+use log::Level;
+
+use super::call::{Complaint, Outcome};
+use super::link::Plan;
+use crate::engine::CompiledPlugin;
+use crate::log as sink;
+
+/// How much of a text from outside stands in a line, in bytes.
+const MOST: usize = 256;
+
+/// How many modules a line names.
+const MODULES: usize = 8;
+
+/// When something began that is logged at level debug; `None` if it is not.
+pub(super) fn clock() -> Option<Instant> {
+    sink::is_enabled(Level::Debug).then(Instant::now)
+}
+
+/// A plugin was made.
+pub(super) fn created(plan: &Plan, compiled: &CompiledPlugin, since: Option<Instant>) {
+    let Some(since) = since else { return };
+    let (took, compiler) = (since.elapsed(), compiled.compiler);
+    // Asked for once for each plugin: the next one that shares the code has it from this process.
+    let origin = compiled.origin();
+    sink::note(
+        Level::Debug,
+        format_args!("plugin made in {took:?} of {}: code of {compiler}, {origin}", Modules(plan)),
+    );
+}
+
+/// A call has ended.
+pub(super) fn called(plan: &Plan, function: Option<&CStr>, since: Option<Instant>, outcome: &Outcome) {
+    if since.is_none() && !sink::is_enabled(Level::Error) {
+        return;
+    }
+    let plugin = Start(plan.modules.last().map_or("", |main| &main.name));
+    let function = Named(function);
+    match (outcome, since.map(|since| since.elapsed())) {
+        (Ok(code), Some(took)) => {
+            sink::note(Level::Debug, format_args!("call{function} of plugin `{plugin}`: {code} in {took:?}"));
+        }
+        (Ok(_), None) => {}
+        (Err(complaint), took) => {
+            let took = took.map_or_else(String::new, |took| format!(" after {took:?}"));
+            let reason = Start(reason(complaint));
+            sink::note(Level::Error, format_args!("call{function} of plugin `{plugin}` failed{took}: {reason}"));
+        }
+    }
+}
+
+/// The first line of an error that says something; most of the host's own begin with a heading.
+fn reason(complaint: &Complaint) -> &str {
+    let mut lines = complaint.text.lines().map(str::trim).filter(|line| !line.is_empty() && *line != "Caused by:");
+    match (lines.next(), lines.next()) {
+        (Some("Call failed"), Some(cause)) => cause,
+        (first, _) => first.unwrap_or_default(),
+    }
+}
+
+/// The start of a text.
+struct Start<'a>(&'a str);
+
+impl Display for Start<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let end = self.0.floor_char_boundary(MOST);
+        f.write_str(&self.0[..end])?;
+        if end < self.0.len() { write!(f, "... {} more bytes", self.0.len() - end) } else { Ok(()) }
+    }
+}
+
+/// A function, if it is known which.
+struct Named<'a>(Option<&'a CStr>);
+
+impl Display for Named<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Some(name) => write!(f, " of `{}`", Start(&name.to_string_lossy())),
+            None => Ok(()),
+        }
+    }
+}
+
+/// The modules of a plugin, the main one first, each with the BLAKE3 of its bytes, which is its name in the code.
+struct Modules<'a>(&'a Plan);
+
+impl Display for Modules<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let modules = &self.0.modules;
+        for (index, linked) in modules.iter().rev().take(MODULES).enumerate() {
+            let separator = if index > 0 { ", " } else { "" };
+            let hash = linked.module.name().unwrap_or("unknown");
+            write!(f, "{separator}`{}` (BLAKE3 {})", Start(&linked.name), Start(hash))?;
+        }
+        if modules.len() > MODULES { write!(f, " and {} more", modules.len() - MODULES) } else { Ok(()) }
+    }
+}
+
+/// A copy of a function's name, for a line of level debug.
+pub(super) fn copy(name: &CStr, since: Option<Instant>) -> Option<CString> {
+    since.map(|_| name.to_owned())
+}

@@ -1,0 +1,121 @@
+//! What the library says of the plugins that are made and called: failures at level error, everything at level debug.
+
+use super::{Line, LogFile};
+use crate::child;
+use crate::host::{Context, manifest};
+
+const MODULE: &str = r#"(module
+    (import "env" "extism_alloc" (func $alloc (param i64) (result i64)))
+    (import "env" "extism_store_u8" (func $store (param i64 i32)))
+    (import "env" "extism_error_set" (func $error (param i64)))
+    (memory 1)
+    (func $fails (local $text i64)
+        (local.set $text (call $alloc (i64.const 3)))
+        (call $store (local.get $text) (i32.const 97))
+        (call $store (i64.add (local.get $text) (i64.const 1)) (i32.const 10))
+        (call $store (i64.add (local.get $text) (i64.const 2)) (i32.const 98))
+        (call $error (local.get $text)))
+    (func (export "fine"))
+    (func (export "seven") (result i32) (i32.const 7))
+    (func (export "complains") (result i32) (call $fails) (i32.const 3))
+    (func (export "wide") (param i32))
+    (func (export "trap") unreachable)
+    (func (export "loop") (loop (br 0))))"#;
+
+/// A function, and what the log says of its call at level error, if anything; and at level debug, before how long it took.
+const CALLS: [(&str, &str, &str); 7] = [
+    ("fine", "", "call of `fine` of plugin `main`: 0 in "),
+    ("seven", "", "call of `seven` of plugin `main`: 7 in "),
+    (
+        "complains",
+        "call of `complains` of plugin `main` failed: a",
+        "call of `complains` of plugin `main` failed after ",
+    ),
+    (
+        "trap",
+        "call of `trap` of plugin `main` failed: wasm trap: unreachable",
+        "call of `trap` of plugin `main` failed after ",
+    ),
+    ("loop", "call of `loop` of plugin `main` failed: timeout: ", "call of `loop` of plugin `main` failed after "),
+    (
+        "none\u{1b}",
+        "call of plugin `main` failed: Function not found: none\\u{1b}",
+        "call of `none\\u{1b}` of plugin `main` failed after ",
+    ),
+    ("wide", "call of plugin `main` failed: expected 1 arguments", "call of `wide` of plugin `main` failed after "),
+];
+
+fn is(line: &Line, level: &str, start: &str) {
+    assert_eq!((line.target.as_str(), line.level.as_str()), ("extism", level), "{line:?}");
+    assert!(line.message.starts_with(start), "{:?} is not {start:?}...", line.message);
+    assert!(line.message.len() < 700, "{line:?}");
+}
+
+#[test]
+fn calls() {
+    child::alone("log::reports::calls", || {
+        let context = Context::new();
+        let plugin = context.plugin(manifest(MODULE, "\"timeout_ms\": 50"));
+        for (function, error, debug) in CALLS {
+            let log = LogFile::new("error");
+            plugin.call_only(function, b"");
+            let lines = log.lines();
+            assert_eq!(lines.len(), usize::from(!error.is_empty()), "{function}: {lines:?}");
+            lines.iter().for_each(|line| is(line, "ERROR", error));
+
+            let log = LogFile::new("debug");
+            plugin.call_only(function, b"");
+            let lines = log.lines();
+            assert_eq!(lines.len(), 1, "{function}: {lines:?}");
+            is(&lines[0], if error.is_empty() { "DEBUG" } else { "ERROR" }, debug);
+        }
+        let log = LogFile::new("error");
+        plugin.call_only(&"long".repeat(10_000), b"");
+        is(&log.lines()[0], "ERROR", "call of plugin `main` failed: Function not found: longlong");
+    });
+}
+
+/// What fails without a call.
+#[test]
+fn failures() {
+    child::alone("log::reports::failures", || {
+        let context = Context::new();
+        let log = LogFile::new("error");
+        context.refusal("{}");
+        let plugin = context.plugin(MODULE);
+        assert!(!plugin.configure("[]"));
+        assert!(!plugin.update(format!("{{\"wasm\": [{{\"path\": \"{}\"}}]}}", "x/".repeat(100_000)), false));
+        let lines = log.lines();
+        assert_eq!(lines.len(), 3, "{lines:?}");
+        for (line, start) in lines.iter().zip(["No wasm files specified", "plugin 0: config: ", ""]) {
+            is(line, "ERROR", start);
+        }
+    });
+}
+
+#[cfg(feature = "compiler")]
+#[test]
+fn creations() {
+    const TEST: &str = "log::reports::creations";
+    if let Some(expected) = child::case() {
+        let context = Context::new();
+        let module = manifest("(module (func (export \"fine\")))", "");
+        for origin in [expected.as_str(), "which this process had"] {
+            let log = LogFile::new("debug");
+            context.plugin(&module);
+            let lines = log.lines();
+            let line = lines.last().expect("at least one");
+            is(line, "DEBUG", "plugin made in ");
+            let compiler = crate::host::Compiler::in_use();
+            assert!(line.message.ends_with(&format!("): code of {compiler}, {origin}")), "{line:?}");
+            let hash = line.message.split("of `main` (BLAKE3 ").nth(1).expect("the module is named");
+            assert!(hash.split(')').next().is_some_and(|hash| hash.len() == 64), "{line:?}");
+        }
+        return;
+    }
+    let folder = tempfile::tempdir().expect("a folder");
+    let variables =
+        [("EXTISM_CACHE_DIR", folder.path().as_os_str()), ("EXTISM_CACHE_MEMORY_BYTES", "100000000".as_ref())];
+    child::run(TEST, "compiled", &variables);
+    child::run(TEST, "from the store", &variables);
+}
