@@ -30,6 +30,7 @@ impl<K: Copy + PartialEq, V: Passing, const PLACES: usize> Recent<K, V, PLACES> 
 /// place it has.
 ///
 /// The value is out of its place meanwhile: `work` may come to use others, or the same.
+// On each call's way, at one place for each kind of value.
 #[inline(always)]
 pub(crate) fn with_recent<K: Copy + PartialEq, V: Passing, T, const PLACES: usize>(
     places: &'static LocalKey<Recent<K, V, PLACES>>,

@@ -46,6 +46,7 @@ pub(super) fn call_in_context<T: Copy>(
     in_context(Use::Call, context, Some(id), fallback, again, work)
 }
 
+// On each call's way, at one place in each of C's functions.
 #[inline(always)]
 fn in_context<T: Copy>(
     what: Use,
