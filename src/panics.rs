@@ -50,7 +50,7 @@ pub(crate) fn catch_compiler<T>(work: impl FnOnce() -> T) -> thread::Result<T> {
     quietly(|| panic::catch_unwind(panic::AssertUnwindSafe(work)))
 }
 
-/// What a panic says.
+/// The message of a panic.
 pub(crate) fn message(panic: &(dyn Any + Send)) -> &str {
     panic
         .downcast_ref::<&str>()

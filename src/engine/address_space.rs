@@ -12,7 +12,8 @@ pub(crate) enum Memories {
 }
 
 impl Memories {
-    /// Those to take in this process, the first for which there is code. A compiler makes it for the first.
+    /// The kinds for plugins of this process, in order of preference: code for the first is taken that is there. A compiler makes it
+    /// for the first of them.
     pub(crate) fn preferred() -> &'static [Self] {
         if is_small() { &[Self::Moving, Self::Reserved] } else { &[Self::Reserved, Self::Moving] }
     }

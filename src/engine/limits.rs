@@ -56,7 +56,7 @@ impl Budget {
 pub(super) struct Reservations {
     /// How many more there may be.
     left: AtomicU32,
-    /// How many more memories there may be that are none.
+    /// How many more memories there may be that are not reservations.
     moving_left: AtomicU32,
 }
 

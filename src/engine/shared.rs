@@ -23,7 +23,7 @@ const MAX_ENTRIES: usize = 256;
 pub(super) struct Key {
     /// The compiler's name, if it has to be that one.
     pub(super) backend: Option<&'static str>,
-    /// Those it may have, the first before the others.
+    /// The kinds of memories that it may have, in order of preference.
     pub(super) memories: &'static [Memories],
     pub(super) fuel: bool,
     /// In the order of the manifest.

@@ -291,35 +291,6 @@ fn command_libraries_that_use_up_the_pages_say_so() {
     }
 }
 
-/// What an instance takes beside its memory counts as well: it is some ten times the bytes in the module.
-#[test]
-fn command_libraries_with_small_memories_and_large_instances_use_up_the_pages() {
-    let repeated = |count: u32, text: &dyn Fn(u32) -> String| (0..count).map(text).collect::<String>();
-    let rest = "(func (export \"_start\")) (func (export \"f\") (result i32) (i32.const 1))";
-    // Each with how many pages an instance takes, at least.
-    let libraries = [
-        (repeated(1_500, &|_| "(func)".to_owned()), 1),
-        (repeated(8_000, &|_| "(global i32 (i32.const 0))".to_owned()), 2),
-        (repeated(2_000, &|number| format!("(export \"{number:0100}\" (memory 0))")) + "(memory 0)", 3),
-        (format!("(func $e) (elem func {})", "$e ".repeat(50_000)), 6),
-    ];
-    let main = "(module (import \"lib\" \"f\" (func $f (result i32))) (func (export \"run\") (result i32) (call $f)))";
-    for (contents, pages) in libraries {
-        let library = format!("(module {contents} {rest})");
-        let all = crate::linking::modules([("lib", library.as_str()), ("main", main)]);
-        let limited = all.replacen('{', "{\"memory\": {\"max_pages\": 40},", 1);
-        let context = Context::new();
-        let plugin = context.plugin(&limited);
-        let count = (0..256).take_while(|_| plugin.call_only("run", b"") == 1).count();
-        assert!((2..=1 + 40 / pages).contains(&count), "{count} of {pages} pages: {}", &contents[..30]);
-        let error = context.error(plugin.id).expect("the last one failed");
-        for part in ["command library `lib`", "memory.max_pages", "beside its memory", "build it as a reactor"] {
-            assert!(error.contains(part), "{error}");
-        }
-        assert!(context.plugin(&all).call_only("run", b"") == 1, "without a limit");
-    }
-}
-
 /// The globals of Extism's own implementation in WebAssembly can be imported.
 #[test]
 fn what_stands_beside_the_host_functions_is_there() {

@@ -191,6 +191,35 @@ fn a_command_has_256_instances() {
     assert_eq!(plugin.call_only("many", b""), 250, "in a new instance of the plugin");
 }
 
+/// What an instance takes beside its memory counts as well: it is some ten times the bytes in the module.
+#[test]
+fn large_instances_of_a_command_use_up_the_pages() {
+    let repeated = |count: u32, text: &dyn Fn(u32) -> String| (0..count).map(text).collect::<String>();
+    let rest = "(func (export \"_start\")) (func (export \"f\") (result i32) (i32.const 1))";
+    // Each with how many pages an instance takes, at least.
+    let libraries = [
+        (repeated(1_500, &|_| "(func)".to_owned()), 1),
+        (repeated(8_000, &|_| "(global i32 (i32.const 0))".to_owned()), 2),
+        (repeated(2_000, &|number| format!("(export \"{number:0100}\" (memory 0))")) + "(memory 0)", 3),
+        (format!("(func $e) (elem func {})", "$e ".repeat(50_000)), 6),
+    ];
+    let main = calls("lib", "f");
+    for (contents, pages) in libraries {
+        let library = format!("(module {contents} {rest})");
+        let all = modules([("lib", library.as_str()), ("main", main.as_str())]);
+        let limited = all.replacen('{', "{\"memory\": {\"max_pages\": 40},", 1);
+        let context = Context::new();
+        let plugin = context.plugin(&limited);
+        let count = (0..256).take_while(|_| plugin.call_only("run", b"") == 1).count();
+        assert!((2..=1 + 40 / pages).contains(&count), "{count} of {pages} pages: {}", &contents[..30]);
+        let error = context.error(plugin.id).expect("the last one failed");
+        for part in ["command library `lib`", "memory.max_pages", "beside its memory", "build it as a reactor"] {
+            assert!(error.contains(part), "{error}");
+        }
+        assert!(context.plugin(&all).call_only("run", b"") == 1, "without a limit");
+    }
+}
+
 /// `depth` command libraries that call each other, and a main module that calls the first of them: answers how many there are.
 fn nested(depth: usize) -> String {
     let name = |number: usize| format!("lib{number:03}");
