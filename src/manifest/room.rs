@@ -8,8 +8,8 @@ use thiserror::Error;
 /// Documents below this are read without a question, in bytes.
 const SMALL: usize = 64 << 10;
 
-/// How often the bytes of a document may be there once more, in texts and modules.
-const COPIES: usize = 2;
+/// How often the bytes of a document may be there once more: in a key, which each layer of reading has a copy of, or in TOML.
+const COPIES: usize = 4;
 
 /// What a value takes up beside its text at most, in bytes: a node of a map, a string in a list that grows.
 const VALUE: usize = 192;

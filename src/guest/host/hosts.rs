@@ -5,6 +5,7 @@ use std::net::{IpAddr, Ipv6Addr};
 use glob::{MatchOptions, Pattern};
 use log::Level;
 
+use crate::error::Excerpt;
 use crate::http::{Host, Permission, Url};
 use crate::log as sink;
 
@@ -37,6 +38,7 @@ impl Hosts {
         let parse = |text: &String| {
             let allowed = Allowed::parse(text);
             if allowed.is_none() {
+                let text = Excerpt::of(text);
                 let line =
                     format_args!("manifest: allowed_hosts: `{text}` is not a host, nor one with a port; ignored");
                 sink::record(Level::Warn, sink::TARGET, line);

@@ -12,7 +12,7 @@ const MIB: u64 = 1 << 20;
 /// How long the texts are, in bytes: more than an arena of the allocator's can have, which is address space already.
 const LENGTH: usize = 72 << 20;
 
-/// Does `work` with more and more address space, until it does `what_it_should`; before, it has to be an error about room.
+/// Does `work` with more and more address space, until it is done; before, it has to be an error about room.
 fn with_little_room(case: &str, mut work: impl FnMut() -> Result<(), String>) {
     map_what_is_large();
     let before = limit(libc::RLIMIT_AS, u64::MAX);
