@@ -1,14 +1,14 @@
 //! The gate that makes `fork` safe. The new process has the thread that forked and no other: a lock that another thread had at that
 //! moment stays locked there for ever, and what it was changing stays half changed.
 //!
-//! A thread is inside from before it takes a lock that threads share, or lets Wasmer take one, until it has given that back. Who
-//! forks closes the gate, waits until nobody else is inside, and opens it again in both processes. Inside, nobody waits for
-//! something that may take long: no plugin runs, nothing is compiled, fetched, or written to a log of the host's. So closing it takes
-//! microseconds.
+//! A thread enters before it takes a lock that threads share, or lets Wasmer take one, and leaves when it has given that back. The
+//! thread that forks closes the gate, waits until no other thread is inside, and opens it again in both processes. Inside, no thread
+//! waits for something that may take long: no plugin runs, nothing is compiled or fetched, and the host's logger is not called. So
+//! closing it mostly takes microseconds.
 //!
-//! The locks of `sync.rs` enter by themselves. To enter writes to what all threads share, so a plain call does not.
-//! What a thread may have for long, a plugin for example, has a lock that can be lost (`sync/reentrant.rs`). What has to be done
-//! before and after a fork is listed in `ffi/fork.rs`.
+//! The locks of `sync.rs` enter by themselves. Entering writes to memory that all threads share, so a plain call does not enter.
+//! A lock that may be held for long, such as that of a plugin, can be lost instead (`sync/reentrant.rs`). `ffi/fork.rs` lists all that
+//! is done before and after a fork.
 
 use std::cell::Cell;
 use std::marker::PhantomData;
@@ -123,6 +123,7 @@ pub(crate) fn outside<T>(work: impl FnOnce() -> T) -> T {
 }
 
 /// Counts the processes that were forked off, one from the other, up to this one.
+#[cfg(any(feature = "compiler", feature = "http"))]
 pub(crate) fn generation() -> u32 {
     GENERATION.load(Ordering::Relaxed)
 }

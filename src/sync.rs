@@ -24,7 +24,7 @@ pub(crate) use reentrant::{Lost, ReentrantMutex};
 use crate::fork::{self, Inside};
 
 /// A lock that threads share. Who has it is inside the gate of `fork.rs`, so that no process is forked meanwhile: nobody has it for
-/// long. What a panic leaves behind is not poisoned.
+/// long. A panic does not poison it.
 #[derive(Debug, Default)]
 pub(crate) struct Mutex<T>(sync::Mutex<T>);
 
@@ -111,8 +111,8 @@ impl<G: DerefMut> DerefMut for Guard<G> {
     }
 }
 
-/// A lock that is taken for moments by who has another one already, or by one thread at a time: it may be locked when a process is
-/// forked only if that other one is.
+/// A lock for moments, outside the gate: of something that another lock protects too, so that a fork finds it locked only together with
+/// that one.
 #[derive(Debug, Default)]
 pub(crate) struct InnerMutex<T>(sync::Mutex<T>);
 

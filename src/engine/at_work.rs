@@ -1,4 +1,5 @@
-//! Which compilers threads are in at the moment. A fork does not wait for them: what one of them has locked then is lost.
+//! The compilers that threads are in at the moment. A fork does not wait for them, as for the gate of `crate::fork`: the locks that
+//! they hold are lost in the new process.
 
 use std::thread::{self, ThreadId};
 
@@ -21,7 +22,7 @@ static COMPILERS: Mutex<Compilers> = Mutex::new(Compilers { at_work: Vec::new(),
 pub(super) struct AtWork(&'static Backend);
 
 impl AtWork {
-    /// `None` if a thread was in the compiler when this process was forked, and may have had what it cannot do without.
+    /// `None` if a thread was in the compiler when this process was forked, and may have held a lock that the compiler needs.
     pub(super) fn begin(backend: &'static Backend) -> Option<Self> {
         let mut compilers = COMPILERS.lock();
         if compilers.lost.contains(&backend.name()) {

@@ -1,4 +1,5 @@
-//! What a fork means for code: Wasmer has locks for all the process that a trap takes too, and a trap is in no gate.
+//! Wasmer's locks that a trap takes, held while the process is forked: a trap does not enter the gate of `crate::fork`. And code that
+//! threads were making, in the new process.
 
 use std::any::Any;
 use std::time::Instant;

@@ -1,4 +1,4 @@
-//! What is done before a fork, and after it in both processes, in which order. Why: see `crate::fork`.
+//! The steps before a fork, and after it in both processes, in their order. `crate::fork` says why.
 
 use std::cell::RefCell;
 use std::sync::Once;

@@ -1,4 +1,4 @@
-//! What a fork means for stopping: the new process has one thread, none that watches deadlines, and no run of another thread.
+//! Stopping, in a process that was forked: it has one thread, no timer, and nothing that other threads ran.
 
 use std::sync::MutexGuard;
 use std::time::Instant;

@@ -1,4 +1,4 @@
-//! What is made once. The moment in which it is put in its place is a lock too, as others wait for it.
+//! Values that are made once. Putting one in its place takes a lock too: other threads wait for it.
 
 use std::ops::Deref;
 use std::sync::OnceLock;

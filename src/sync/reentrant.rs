@@ -7,7 +7,7 @@ use std::ptr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
 
-/// What a panic leaves behind is not poisoned.
+/// A lock that its thread gets again. A panic does not poison it.
 #[derive(Debug, Default)]
 pub(crate) struct ReentrantMutex<T> {
     lock: Mutex<()>,
