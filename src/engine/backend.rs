@@ -3,6 +3,7 @@
 
 use std::env;
 use std::ffi::CStr;
+use std::time::Duration;
 
 use parking_lot::RwLock;
 
@@ -27,6 +28,9 @@ pub(crate) struct Backend {
     /// Its code finds Wasmer's functions in the instance, where they can be replaced (`builtins.rs`).
     #[cfg_attr(not(feature = "compiler"), expect(dead_code, reason = "asked when compiling"))]
     pub(super) builtins_are_seen: bool,
+    /// The time in which it compiles a megabyte of any module that is accepted.
+    #[cfg_attr(not(feature = "compiler"), expect(dead_code, reason = "asked when compiling"))]
+    pub(super) time_for_megabyte: Duration,
     /// Makes its configuration, if it is built in.
     pub(super) config: Option<MakeConfig>,
 }
@@ -73,6 +77,15 @@ impl Backend {
             self.name(),
             self.options,
         )
+    }
+
+    /// How long it may take to compile modules of so many bytes, however short a plugin's timeout is: what suits calls would not
+    /// let it make the code at all. That is several times what it needs where nothing else runs.
+    #[cfg(feature = "compiler")]
+    pub(crate) fn time_for(&self, bytes: u64) -> Duration {
+        const FOR_ALL: Duration = Duration::from_secs(5);
+        let megabytes = u32::try_from(bytes / 1_000_000).unwrap_or(u32::MAX).saturating_add(1);
+        self.time_for_megabyte.saturating_mul(megabytes).saturating_add(FOR_ALL)
     }
 
     pub(crate) fn is_built_in(&self) -> bool {

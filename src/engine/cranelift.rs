@@ -1,5 +1,7 @@
 //! Cranelift: the default compiler, fast to compile and with good code.
 
+use std::time::Duration;
+
 use super::Backend;
 
 pub(super) const BACKEND: Backend = Backend {
@@ -9,6 +11,7 @@ pub(super) const BACKEND: Backend = Backend {
     refuses: None,
     linked_memories_move: false,
     builtins_are_seen: true,
+    time_for_megabyte: Duration::from_secs(5),
     #[cfg(feature = "cranelift")]
     config: Some(config),
     #[cfg(not(feature = "cranelift"))]

@@ -1,5 +1,7 @@
 //! LLVM: slow to compile, with the fastest code. Its Wasmer crate is licensed under BUSL-1.1.
 
+use std::time::Duration;
+
 use super::Backend;
 
 pub(super) const BACKEND: Backend = Backend {
@@ -11,6 +13,7 @@ pub(super) const BACKEND: Backend = Backend {
     linked_memories_move: true,
     // It calls them by name, but for those that let memories grow.
     builtins_are_seen: false,
+    time_for_megabyte: Duration::from_secs(60),
     #[cfg(feature = "llvm")]
     config: Some(config),
     #[cfg(not(feature = "llvm"))]

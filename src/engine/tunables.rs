@@ -19,7 +19,7 @@ use super::CompiledPlugin;
 use super::common::CommonMemory;
 use super::image::{Data, Image};
 use super::limits::{Budget, Limits, Reservations, TableElements, Tables};
-use super::plugin_memory::PluginMemory;
+use super::plugin_memory::{MAX_PAGES, PluginMemory};
 
 /// A store for one instance of `plugin`, whose memories and tables stay within `limits`, and which may come to have these
 /// `tables`.
@@ -84,6 +84,10 @@ impl PluginTunables {
         image: Option<(&Image, u64)>,
         make: impl FnOnce() -> Result<VMMemory, MemoryError>,
     ) -> Result<VMMemory, MemoryError> {
+        if ty.minimum > MAX_PAGES {
+            let max = MAX_PAGES.0;
+            return Err(MemoryError::Generic(format!("a memory has at most {max} pages, one less than 4 GiB")));
+        }
         let spare = if *style == MemoryStyle::Static { self.reservations.take()? } else { None };
         let budget = self.budget.clone();
         if let Some(budget) = &budget {
@@ -94,7 +98,11 @@ impl PluginTunables {
             _ => Ok((memory, 0)),
         });
         match made {
-            Ok((memory, 0)) if budget.is_none() && spare.is_none() => Ok(memory),
+            Ok((memory, 0))
+                if budget.is_none() && spare.is_none() && ty.maximum.is_some_and(|max| max <= MAX_PAGES) =>
+            {
+                Ok(memory)
+            }
             Ok((memory, filled)) => Ok(VMMemory(Box::new(PluginMemory::new(memory, budget, spare, filled)))),
             Err(error) => {
                 budget.inspect(|budget| budget.give_back(ty.minimum.0));

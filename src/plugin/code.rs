@@ -1,18 +1,19 @@
 //! The code of a manifest's modules: loaded, and prepared if they have to be compiled.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::Error;
-use crate::engine::{self, Backend, CompiledPlugin, Input, Preparation, Prepared};
+use crate::contents::Contents;
+use crate::engine::{self, Backend, CompiledPlugin, Input, Preparation, Prepared, Traits};
 use crate::guest::{self, Inlining};
 use crate::loader::{self, LoadedModule};
 #[cfg(feature = "compiler")]
 use crate::manifest;
 use crate::manifest::ModuleEntry;
 
-/// Gets code of `backend` for `modules`, which counts its instructions if there is `fuel`. Nothing is fetched after
-/// `deadline`.
+/// Gets code of `backend` for `modules`, which counts its instructions if there is `fuel`. Nothing is fetched after `deadline`, nor
+/// compiled, unless [`Backend::time_for`] gives the compiler longer.
 ///
 /// # Errors
 /// A module cannot be read, is not what the manifest says, or cannot be compiled.
@@ -22,7 +23,10 @@ pub(super) fn of(
     fuel: bool,
     deadline: Option<Instant>,
 ) -> Result<Arc<CompiledPlugin>, Error> {
-    with_inputs(modules, fuel, deadline, |inputs, preparation| engine::load(backend, inputs, preparation))
+    let compile_until = |size: u64| Some(deadline?.max(Instant::now().checked_add(time_to_compile(backend, size))?));
+    with_inputs(modules, fuel, deadline, compile_until, |inputs, preparation| {
+        engine::load(backend, inputs, preparation)
+    })
 }
 
 /// The compiler that `input`, a module or a manifest, asks for, else the one in use.
@@ -51,23 +55,30 @@ pub(crate) fn precompile(
     let manifest = manifest::parse(input)?;
     let fuel = fuel || manifest.fuel.is_some();
     let deadline = manifest::deadline(manifest.timeout);
-    with_inputs(manifest.modules, fuel, deadline, |inputs, preparation| {
-        engine::precompile(backend, machine, store, inputs, preparation)
-    })
+    // The timeout is for plugins: this code is made once.
+    with_inputs(
+        manifest.modules,
+        fuel,
+        deadline,
+        |_| None,
+        |inputs, preparation| engine::precompile(backend, machine, store, inputs, preparation),
+    )
 }
 
-/// Loads `modules` and hands them to `work`, with the way to prepare them if they are compiled.
+/// Loads `modules`, which are fetched until `deadline`, and hands them to `work`, with the way to prepare them if they are compiled.
+/// `compile_until` says until when that may be, for their size in bytes.
 fn with_inputs<T>(
     modules: Vec<ModuleEntry<'_>>,
     fuel: bool,
     deadline: Option<Instant>,
+    compile_until: impl FnOnce(u64) -> Option<Instant>,
     work: impl FnOnce(&[Input<'_>], &Preparation<'_, Error>) -> Result<T, Error>,
 ) -> Result<T, Error> {
     let sources = modules.into_iter().map(|entry| source(entry, deadline)).collect::<Result<Vec<_>, _>>()?;
     let inputs: Vec<_> = sources.iter().map(Source::input).collect();
-    let prepare = |index: usize, name: &str, builtins_are_seen: bool| {
+    let prepare = |index: usize, name: &str, traits: &Traits| {
         let inlining = if sources.len() == 1 { Inlining::Alone } else { Inlining::Linked };
-        prepare(&sources[index], name, inlining, builtins_are_seen, fuel)
+        prepare(&sources[index], name, inlining, traits, fuel)
     };
     work(
         &inputs,
@@ -77,8 +88,21 @@ fn with_inputs<T>(
             common: guest::IO_MEMORY_EXPORT,
             data: guest::DATA_SECTION,
             prepare: &prepare,
+            deadline: compile_until(inputs.iter().filter_map(|input| input.contents).map(Contents::size).sum()),
         },
     )
+}
+
+/// How long the compiler may take in any case.
+#[cfg(feature = "compiler")]
+fn time_to_compile(backend: Option<&Backend>, size: u64) -> Duration {
+    backend.map_or(Duration::ZERO, |backend| backend.time_for(size))
+}
+
+/// Nobody compiles.
+#[cfg(not(feature = "compiler"))]
+fn time_to_compile(_: Option<&Backend>, _: u64) -> Duration {
+    Duration::ZERO
 }
 
 /// What there is of a module.
@@ -114,16 +138,11 @@ fn source(entry: ModuleEntry<'_>, deadline: Option<Instant>) -> Result<Source, E
 
 /// The module as it is compiled, with the name that it shall have.
 #[cfg(feature = "compiler")]
-fn prepare(
-    source: &Source,
-    name: &str,
-    inlining: Inlining,
-    builtins_are_seen: bool,
-    fuel: bool,
-) -> Result<Prepared, Error> {
+fn prepare(source: &Source, name: &str, inlining: Inlining, traits: &Traits, fuel: bool) -> Result<Prepared, Error> {
     let Source::Loaded(module) = source;
-    let builtins = if builtins_are_seen { guest::Builtins::Seen } else { guest::Builtins::Unseen };
-    let rewritten = guest::rewrite(name, &module.to_binary()?, guest::Wanted { inlining, builtins, fuel });
+    let builtins = if traits.builtins_are_seen { guest::Builtins::Seen } else { guest::Builtins::Unseen };
+    let wanted = guest::Wanted { features: &traits.features, inlining, builtins, fuel };
+    let rewritten = guest::rewrite(name, &module.to_binary()?, wanted);
     let rewritten = rewritten.map_err(|cause| Error::Rewrite { module: module.name.clone(), cause })?;
     let moving = rewritten.has_io_memory.then_some(guest::IO_MEMORY_MAX_PAGES);
     Ok(Prepared { wasm: rewritten.wasm, moving })
@@ -131,6 +150,6 @@ fn prepare(
 
 /// Nobody compiles.
 #[cfg(not(feature = "compiler"))]
-fn prepare(_: &Source, _: &str, _: Inlining, _: bool, _: bool) -> Result<Prepared, Error> {
+fn prepare(_: &Source, _: &str, _: Inlining, _: &Traits, _: bool) -> Result<Prepared, Error> {
     Err(engine::Error::NoCompiler.into())
 }

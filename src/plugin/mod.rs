@@ -126,7 +126,11 @@ impl Plugin {
         let deadline = deadline(timeout);
         let backend = engine::select(manifest.compiler.as_deref())?;
         let names: Vec<_> = manifest.modules.iter().map(|entry| entry.name.clone()).collect();
-        let compiled = code::of(backend, manifest.modules, manifest.fuel.is_some(), deadline)?;
+        let compiled = code::of(backend, manifest.modules, manifest.fuel.is_some(), deadline);
+        let compiled = compiled.map_err(|error| match error {
+            Error::Code(engine::Error::TooLate) => Error::Stopped(Stopped::Timeout, timeout),
+            other => other,
+        })?;
         let recipe = Recipe {
             plan: link::plan(&names, &compiled.modules, MAIN, with_wasi)?,
             compiled,

@@ -3,6 +3,7 @@
 
 mod io_memory;
 mod libraries;
+mod tables;
 
 use serde_json::{Value, json};
 
