@@ -72,6 +72,15 @@ impl Contents {
         self.path.as_deref()
     }
 
+    /// How many bytes there are, as far as anybody knows.
+    pub(crate) fn size(&self) -> u64 {
+        match (self.bytes.get(), &self.file) {
+            (Some(bytes), _) => bytes.as_slice().len() as u64,
+            (None, Some((_, size))) => *size,
+            (None, None) => 0,
+        }
+    }
+
     /// All bytes, if they are in memory.
     pub(crate) fn at_hand(&self) -> Option<&Arc<ModuleBytes>> {
         self.bytes.get()

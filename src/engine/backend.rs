@@ -2,6 +2,7 @@
 //! (`extism_compiler_set`), else `EXTISM_COMPILER`, else the order of [`BACKENDS`].
 
 use std::ffi::CStr;
+use std::time::Duration;
 
 use super::address_space::Memories;
 use super::moving_memory::DYNAMIC_GUARD;
@@ -31,6 +32,9 @@ pub(crate) struct Backend {
     /// It has locks that all threads share, even when it has compiled before.
     #[cfg_attr(not(feature = "compiler"), expect(dead_code, reason = "asked when compiling"))]
     pub(super) has_locks: bool,
+    /// The time in which it compiles a megabyte of any module that is accepted.
+    #[cfg_attr(not(feature = "compiler"), expect(dead_code, reason = "asked when compiling"))]
+    pub(super) time_for_megabyte: Duration,
     /// Makes its configuration, for so many threads, if it is built in.
     pub(super) config: Option<MakeConfig>,
 }
@@ -47,7 +51,7 @@ pub(super) type MakeConfig = std::convert::Infallible;
 static BACKENDS: [Backend; 3] = [cranelift::BACKEND, llvm::BACKEND, singlepass::BACKEND];
 
 /// Changes whenever `compile.rs`, `tunables.rs` or `room.rs` ask the compilers for something else.
-const COMPILE_VERSION: u32 = 5;
+const COMPILE_VERSION: u32 = 6;
 
 /// What the program has chosen.
 static CHOSEN: RwLock<Option<&'static Backend>> = RwLock::new(None);
@@ -77,6 +81,15 @@ impl Backend {
             self.name(),
             self.options,
         )
+    }
+
+    /// How long it may take to compile modules of so many bytes, however short a plugin's timeout is: what suits calls would not
+    /// let it make the code at all. That is several times what it needs where nothing else runs.
+    #[cfg(feature = "compiler")]
+    pub(crate) fn time_for(&self, bytes: u64) -> Duration {
+        const FOR_ALL: Duration = Duration::from_secs(5);
+        let megabytes = u32::try_from(bytes / 1_000_000).unwrap_or(u32::MAX).saturating_add(1);
+        self.time_for_megabyte.saturating_mul(megabytes).saturating_add(FOR_ALL)
     }
 
     pub(crate) fn is_built_in(&self) -> bool {

@@ -1,5 +1,7 @@
 //! Cranelift: the default compiler, fast to compile and with good code.
 
+use std::time::Duration;
+
 use super::Backend;
 
 pub(super) const BACKEND: Backend = Backend {
@@ -10,6 +12,7 @@ pub(super) const BACKEND: Backend = Backend {
     linked_memories_move: false,
     builtins_are_seen: true,
     has_locks: false,
+    time_for_megabyte: Duration::from_secs(5),
     #[cfg(feature = "cranelift")]
     config: Some(config),
     #[cfg(not(feature = "cranelift"))]

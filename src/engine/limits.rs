@@ -167,7 +167,9 @@ impl TableElements {
         let mut bounded = *ty;
         let taken = self.left.try_update(Ordering::Relaxed, Ordering::Relaxed, |left| {
             let share = ty.minimum.saturating_add(self.share);
-            let most = ty.maximum.unwrap_or(u32::MAX).min(share).min(left).min(LARGEST_TABLE).max(ty.minimum);
+            // The rewrite has made the maximum one higher (`add_tables`).
+            let declared = ty.maximum.map_or(u32::MAX, |maximum| maximum.saturating_sub(1));
+            let most = declared.min(share).min(left).min(LARGEST_TABLE).max(ty.minimum);
             bounded.maximum = Some(most);
             left.checked_sub(most)
         });

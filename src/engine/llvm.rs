@@ -1,5 +1,7 @@
 //! LLVM: slow to compile, with the fastest code. Its Wasmer crate is licensed under BUSL-1.1.
 
+use std::time::Duration;
+
 use super::Backend;
 
 pub(super) const BACKEND: Backend = Backend {
@@ -13,6 +15,7 @@ pub(super) const BACKEND: Backend = Backend {
     builtins_are_seen: false,
     // The table of passes, for example.
     has_locks: true,
+    time_for_megabyte: Duration::from_secs(60),
     #[cfg(feature = "llvm")]
     config: Some(config),
     #[cfg(not(feature = "llvm"))]

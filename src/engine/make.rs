@@ -8,7 +8,7 @@ use super::compile::{self, How};
 use super::machine::Machine;
 use super::request::{Failure, Request, identify};
 use super::store::Store;
-use super::{Backend, Error, Input, Preparation, Prepared};
+use super::{Backend, Error, Input, Preparation, Prepared, Traits};
 use crate::digest::Digest;
 use crate::error::Excerpt;
 
@@ -23,9 +23,9 @@ pub(super) fn make<E: From<Error>>(
     // The bytes are needed in any case: read before they are hashed, a file is read once.
     let blake3 = contents.bytes().and_then(|_| contents.blake3());
     let blake3 = blake3.map_err(|error| Failure::Other(Error::from(error).into()))?;
-    let prepared =
-        (preparation.prepare)(index, &blake3.to_hex(), request.backend.builtins_are_seen).map_err(Failure::Other)?;
-    let how = How { backend: request.backend, memories: request.memories };
+    let traits = compile::traits(request.backend, &request.machine).ok_or(Failure::Missing(index))?;
+    let prepared = (preparation.prepare)(index, &blake3.to_hex(), &traits).map_err(Failure::Other)?;
+    let how = How { backend: request.backend, memories: request.memories, deadline: preparation.deadline };
     compile::compile(how, input.name, &prepared, &request.machine).map_err(|error| Failure::Other(error.into()))
 }
 
@@ -40,8 +40,13 @@ pub(super) fn keep(request: &Request<'_>, input: &Input<'_>, artifact: &Artifact
 
 /// Compiles a module that is linked with no other, for this machine; returns the size of its code, which is not kept.
 pub(crate) fn compile_alone(backend: &'static Backend, name: &str, prepared: &Prepared) -> Result<usize, Error> {
-    let how = How { backend, memories: Memories::Reserved };
+    let how = How { backend, memories: Memories::Reserved, deadline: None };
     compile::compile(how, name, prepared, &Machine::host()).map(|artifact| artifact.size())
+}
+
+/// What `backend` compiles for this machine.
+pub(crate) fn traits_here(backend: &Backend) -> Result<Traits, Error> {
+    compile::traits(backend, &Machine::host()).ok_or(Error::NoCompiler)
 }
 
 /// Code that was made ahead of time, or was there.
@@ -92,4 +97,59 @@ pub(crate) fn precompile<E: From<Error>>(
         all.push(Made { module: input.name.to_owned(), sha256, size: artifact.size(), took });
     }
     Ok(all)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::backend::backends;
+    use super::{Backend, Error, How, Machine, Prepared, compile};
+    use std::time::{Duration, Instant};
+
+    /// Two megabytes of functions, none of which takes long.
+    fn large() -> Prepared {
+        let body = "(call 0(i32.load(local.get 0)))".repeat(150);
+        let functions = format!("(func (param i32) {body})").repeat(1_500);
+        let wasm = wat::parse_str(format!("(module (memory 1) {functions})")).expect("WAT");
+        Prepared { wasm, moving: None }
+    }
+
+    /// No compiler goes on for long once its time is up.
+    #[test]
+    fn compiling_ends_at_the_deadline() {
+        let prepared = large();
+        for backend in backends().filter(|backend| backend.is_built_in()) {
+            let start = Instant::now();
+            let deadline = Some(start + Duration::from_millis(10));
+            let made = compile::compile(How { backend, linked: false, deadline }, "large", &prepared, &Machine::host());
+            let taken = start.elapsed();
+            assert!(matches!(made, Err(Error::TooLate)), "{}: {made:?}", backend.name());
+            // In full, it is some 100 ms with Singlepass, seconds with Cranelift, and half a minute with LLVM.
+            assert!(taken < Duration::from_secs(2), "{}: {taken:?}", backend.name());
+        }
+    }
+
+    /// Code that is made in time is the same.
+    #[test]
+    fn a_deadline_changes_nothing_else() {
+        let wasm = wat::parse_str("(module (memory 1) (func (param i32) (i32.store (local.get 0) (i32.const 1))))");
+        let prepared = Prepared { wasm: wasm.expect("WAT"), moving: None };
+        for backend in backends().filter(|backend| backend.is_built_in()) {
+            let [with, without] = [Some(Instant::now() + Duration::from_secs(60)), None].map(|deadline| {
+                let how = How { backend, linked: false, deadline };
+                compile::compile(how, "small", &prepared, &Machine::host()).expect("it is compiled").size()
+            });
+            assert_eq!(with, without, "{}", backend.name());
+        }
+    }
+
+    #[test]
+    fn larger_modules_may_take_longer() {
+        let time = |backend: &Backend, bytes| backend.time_for(bytes).as_secs();
+        for backend in backends() {
+            let megabyte = time(backend, 1_000_000) - time(backend, 0);
+            assert!((5..=60).contains(&megabyte), "{}", backend.name());
+            assert_eq!(time(backend, 26_000_000), time(backend, 0) + 26 * megabyte, "{}", backend.name());
+            assert!(time(backend, u64::MAX) > 1 << 32, "{}", backend.name());
+        }
+    }
 }

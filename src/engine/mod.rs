@@ -15,6 +15,8 @@ mod common;
 #[cfg(feature = "compiler")]
 mod compile;
 mod cranelift;
+#[cfg(feature = "compiler")]
+mod deadline;
 pub(crate) mod fork;
 mod image;
 mod limits;
@@ -40,8 +42,10 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
 
 use thiserror::Error;
+use wasmer::sys::Features;
 use wasmer::{AsStoreMut, AsStoreRef, Engine, Instance, Module};
 
 use crate::contents::{self, Contents};
@@ -60,7 +64,7 @@ use image::Data;
 pub(crate) use limits::{Limits, Tables};
 pub(crate) use machine::Machine;
 #[cfg(feature = "compiler")]
-pub(crate) use make::{Made, compile_alone, precompile};
+pub(crate) use make::{Made, compile_alone, precompile, traits_here};
 use request::{Failure, Request};
 pub(crate) use stacks::give_up_spare;
 pub(crate) use store::Store;
@@ -155,6 +159,9 @@ pub(crate) enum Error {
          (systemd's MemoryDenyWriteExecute, prctl's PR_SET_MDWE, SELinux's execmem and filters of system calls do that)"
     )]
     NotExecutable { module: Excerpt, cause: io::Error },
+    /// The plugin has a deadline, and it has passed.
+    #[error("the code was not made in time")]
+    TooLate,
     #[error("module `{module}`: its code could not be loaded: {cause}")]
     Load { module: Excerpt, cause: Message },
     #[error(transparent)]
@@ -217,11 +224,21 @@ pub(crate) struct Preparation<'a, E> {
     pub(crate) data: &'static str,
     #[cfg_attr(not(feature = "compiler"), expect(dead_code, reason = "asked when compiling"))]
     pub(crate) prepare: &'a Prepare<'a, E>,
+    /// Nothing is compiled, and nobody is waited for, after this.
+    pub(crate) deadline: Option<Instant>,
 }
 
-/// Gets the place of a module among the inputs, the name that it shall have, and whether its code finds Wasmer's functions where
-/// they can be replaced (`builtins.rs`).
-type Prepare<'a, E> = dyn Fn(usize, &str, bool) -> Result<Prepared, E> + 'a;
+/// Gets the place of a module among the inputs, the name that it shall have, and what is to compile it.
+type Prepare<'a, E> = dyn Fn(usize, &str, &Traits) -> Result<Prepared, E> + 'a;
+
+/// What decides how a module has to be prepared for a compiler.
+#[cfg_attr(not(feature = "compiler"), expect(dead_code, reason = "nothing is compiled"))]
+pub(crate) struct Traits {
+    /// The proposals that it understands, as far as they are safe to offer.
+    pub(crate) features: Features,
+    /// Its code finds Wasmer's functions in the instance, where they can be replaced (`builtins.rs`).
+    pub(crate) builtins_are_seen: bool,
+}
 
 /// WebAssembly that can be compiled.
 #[cfg_attr(not(feature = "compiler"), expect(dead_code, reason = "nothing is compiled"))]
@@ -249,7 +266,8 @@ pub(crate) fn load<E: From<Error>>(
 ) -> Result<Arc<CompiledPlugin>, E> {
     let modules = inputs.iter().map(shared::Identity::of).collect::<Result<_, _>>()?;
     let key = shared::Key { backend: backend.map(Backend::name), memories, fuel: preparation.fuel, modules };
-    shared::get_or_make(&key, inputs, || load_unshared(backend, memories, inputs, preparation))
+    let make = || load_unshared(backend, memories, inputs, preparation);
+    shared::get_or_make(&key, inputs, preparation.deadline, make)
 }
 
 /// Gets the code and loads it into one engine.

@@ -14,7 +14,11 @@ use wasmer::{MemoryError, MemoryType, Pages};
 
 use super::limits::{Budget, Spare};
 
-/// A memory that asks the plugin's budget before it grows, and that may have its data from the start.
+/// The most pages that a memory has, one less than WebAssembly allows: Wasmer's functions that fill and copy take ranges that end
+/// at 4 GiB for ones that are out of bounds, and LLVM's code takes the length of some memories for 32 bits.
+pub(super) const MAX_PAGES: Pages = Pages(65_535);
+
+/// A memory that asks the plugin's budget before it grows, stays within [`MAX_PAGES`], and may have its data from the start.
 #[derive(Debug)]
 pub(super) struct PluginMemory {
     memory: VMMemory,
@@ -53,6 +57,10 @@ impl LinearMemory for PluginMemory {
     }
 
     fn grow(&mut self, delta: Pages) -> Result<Pages, MemoryError> {
+        let current = self.size();
+        if current.0.checked_add(delta.0).is_none_or(|pages| pages > MAX_PAGES.0) {
+            return Err(MemoryError::CouldNotGrow { current, attempted_delta: delta });
+        }
         let Some(budget) = &self.budget else { return self.memory.grow(delta) };
         budget.take(delta.0)?;
         self.memory.grow(delta).inspect_err(|_| budget.give_back(delta.0))

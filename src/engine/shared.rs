@@ -8,6 +8,7 @@
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::sync::{Arc, Weak};
+use std::time::Instant;
 
 use super::{CompiledPlugin, Error, Input, Memories};
 use crate::digest::Digest;
@@ -90,19 +91,24 @@ struct Table {
 static TABLE: Lazy<Mutex<Table>> = Lazy::new(Mutex::default);
 
 /// The code for `key`, of the modules `inputs`; `make` makes it if there is none. Who wants what another thread is making
-/// waits for it.
+/// waits for it until the deadline, if there is one.
 ///
 /// # Errors
-/// `make` fails. Nothing is kept then.
-pub(super) fn get_or_make<E>(
+/// `make` fails, and nothing is kept then; or the deadline passes.
+pub(super) fn get_or_make<E: From<Error>>(
     key: &Key,
     inputs: &[Input<'_>],
+    deadline: Option<Instant>,
     make: impl FnOnce() -> Result<CompiledPlugin, E>,
 ) -> Result<Arc<CompiledPlugin>, E> {
     let place = TABLE.lock().place(key);
     // Gives the place up unless something is made.
     let mut attempt = Attempt { key, place: &place, is_over: false };
-    let lock = place.0.lock();
+    let Some(lock) = place.0.lock_until(deadline) else {
+        // It stays the place of who is at it.
+        attempt.is_over = true;
+        return Err(Error::TooLate.into());
+    };
     let Some(mut made) = lock.as_ref().ok().and_then(|lock| lock.try_borrow_mut().ok()) else {
         // This very thread is at it already; or another one was that is not in this process, and the place is no more in the table.
         attempt.is_over = true;
@@ -227,13 +233,14 @@ fn max_bytes() -> usize {
 
 #[cfg(test)]
 mod tests {
-    use super::{Arc, CompiledPlugin, Identity, Key, MAX_ENTRIES, Memories, ModuleBytes, TABLE, Table, get_or_make};
+    use super::{Arc, CompiledPlugin, Error, Identity, Key, MAX_ENTRIES, Memories, ModuleBytes, TABLE, Table, get_or_make};
     use crate::engine::Origin;
     use crate::interrupt::Code;
     use std::panic::{AssertUnwindSafe, catch_unwind};
     use std::sync::Barrier;
     use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
     use std::thread;
+    use std::time::Instant;
     use wasmer::sys::EngineBuilder;
 
     fn key(text: &str) -> Key {
@@ -263,7 +270,7 @@ mod tests {
     }
 
     fn make(key: &Key) -> Arc<CompiledPlugin> {
-        get_or_make(key, &[], || Ok::<_, ()>(code(1))).expect("made")
+        get_or_make(key, &[], None, || Ok::<_, Error>(code(1))).expect("made")
     }
 
     #[test]
@@ -271,10 +278,10 @@ mod tests {
         let (made, barrier) = (AtomicU32::new(0), Barrier::new(16));
         let get = || {
             barrier.wait();
-            get_or_make(&key("wanted by many"), &[], || {
+            get_or_make(&key("wanted by many"), &[], None, || {
                 made.fetch_add(1, Ordering::Relaxed);
                 thread::yield_now();
-                Ok::<_, ()>(code(1))
+                Ok::<_, Error>(code(1))
             })
         };
         let all: Vec<_> = thread::scope(|scope| {
@@ -290,9 +297,10 @@ mod tests {
     #[test]
     fn neither_a_failure_nor_a_panic_is_kept() {
         let key = key("fails");
-        assert_eq!(get_or_make(&key, &[], || Err("failed")).expect_err("as it says"), "failed");
+        let failed = get_or_make(&key, &[], None, || Err(Error::NoCompiler));
+        assert!(matches!(failed, Err(Error::NoCompiler)));
         assert!(!TABLE.lock().entries.contains_key(&key));
-        let panics = || get_or_make(&key, &[], || -> Result<CompiledPlugin, ()> { panic!("in the middle") });
+        let panics = || get_or_make(&key, &[], None, || -> Result<CompiledPlugin, Error> { panic!("in the middle") });
         assert!(catch_unwind(AssertUnwindSafe(panics)).is_err());
         assert!(!TABLE.lock().entries.contains_key(&key));
         let made = make(&key);
@@ -304,12 +312,34 @@ mod tests {
     #[test]
     fn who_is_making_it_may_ask_for_it() {
         let key = key("asked for inside");
-        let outer = get_or_make(&key, &[], || {
+        let outer = get_or_make(&key, &[], None, || {
             let inner = make(&key);
             assert_eq!(Arc::strong_count(&inner), 1, "for itself");
-            Ok::<_, ()>(code(2))
+            Ok::<_, Error>(code(2))
         });
         assert_eq!(outer.expect("made").size, 2);
+    }
+
+    #[test]
+    fn who_has_a_deadline_does_not_wait_longer() {
+        let key = key("takes long");
+        let barrier = Barrier::new(2);
+        let is_over = Barrier::new(2);
+        thread::scope(|scope| {
+            let maker = scope.spawn(|| {
+                get_or_make(&key, &[], None, || {
+                    barrier.wait();
+                    is_over.wait();
+                    Ok::<_, Error>(code(3))
+                })
+            });
+            barrier.wait();
+            let late = get_or_make(&key, &[], Some(Instant::now()), || Ok(code(4)));
+            is_over.wait();
+            assert!(matches!(late, Err(Error::TooLate)));
+            let made = maker.join().expect("no panic").expect("made");
+            assert!(Arc::ptr_eq(&make(&key), &made), "it is kept all the same");
+        });
     }
 
     #[test]

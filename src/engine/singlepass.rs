@@ -1,6 +1,8 @@
 //! Singlepass: compiles in one pass, fastest, to the slowest code, without SIMD. Its Wasmer crate is licensed under
 //! BUSL-1.1.
 
+use std::time::Duration;
+
 use super::Backend;
 
 pub(super) const BACKEND: Backend = Backend {
@@ -15,6 +17,7 @@ pub(super) const BACKEND: Backend = Backend {
     linked_memories_move: false,
     builtins_are_seen: true,
     has_locks: false,
+    time_for_megabyte: Duration::from_secs(5),
     #[cfg(feature = "singlepass")]
     config: Some(config),
     #[cfg(not(feature = "singlepass"))]

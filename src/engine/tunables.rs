@@ -25,7 +25,7 @@ use super::common::CommonMemory;
 use super::image::{Data, Image};
 use super::limits::{Budget, Limits, Reservations, Spare, TableElements, Tables};
 use super::moving_memory::{DYNAMIC_GUARD, MovingMemory};
-use super::plugin_memory::PluginMemory;
+use super::plugin_memory::{MAX_PAGES, PluginMemory};
 #[cfg(target_os = "linux")]
 use crate::interrupt;
 
@@ -103,6 +103,10 @@ impl PluginTunables {
         image: Option<(&Image, u64)>,
         make: impl FnOnce() -> Result<VMMemory, MemoryError>,
     ) -> Result<VMMemory, MemoryError> {
+        if ty.minimum > MAX_PAGES {
+            let max = MAX_PAGES.0;
+            return Err(MemoryError::Generic(format!("a memory has at most {max} pages, one less than 4 GiB")));
+        }
         let budget = self.budget.clone();
         if let Some(budget) = &budget {
             budget.take(ty.minimum.0)?;
@@ -117,7 +121,11 @@ impl PluginTunables {
             _ => Ok((memory, 0)),
         });
         match made {
-            Ok((memory, 0)) if budget.is_none() && spare.is_none() => Ok(memory),
+            Ok((memory, 0))
+                if budget.is_none() && spare.is_none() && ty.maximum.is_some_and(|max| max <= MAX_PAGES) =>
+            {
+                Ok(memory)
+            }
             Ok((memory, filled)) => Ok(VMMemory(Box::new(PluginMemory::new(memory, budget, spare, filled)))),
             Err(error) => {
                 budget.inspect(|budget| budget.give_back(ty.minimum.0));

@@ -1,10 +1,11 @@
 //! The code of a manifest's modules: loaded, and prepared if they have to be compiled.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::Error;
-use crate::engine::{self, Backend, CompiledPlugin, Input, Memories, Preparation, Prepared};
+use crate::contents::Contents;
+use crate::engine::{self, Backend, CompiledPlugin, Input, Memories, Preparation, Prepared, Traits};
 #[cfg(feature = "compiler")]
 use crate::environment;
 #[cfg(feature = "compiler")]
@@ -32,7 +33,8 @@ impl Modules {
         Ok(Self { sources, fuel })
     }
 
-    /// Gets their code of `backend`, for the first of these `memories` that it is there for.
+    /// Gets their code of `backend`, for the first of these `memories` that it is there for. Nothing is compiled after `deadline`,
+    /// unless [`Backend::time_for`] gives the compiler longer.
     ///
     /// # Errors
     /// A module cannot be compiled, or there is no code for it and no compiler.
@@ -40,20 +42,24 @@ impl Modules {
         &self,
         backend: Option<&'static Backend>,
         memories: &'static [Memories],
+        deadline: Option<Instant>,
     ) -> Result<Arc<CompiledPlugin>, Error> {
-        self.with_inputs(|inputs, preparation| engine::load(backend, memories, inputs, preparation))
+        let until = |size: u64| Some(deadline?.max(Instant::now().checked_add(time_to_compile(backend, size))?));
+        self.with_inputs(until, |inputs, preparation| engine::load(backend, memories, inputs, preparation))
     }
 
-    /// Hands them to `work`, with the way to prepare them if they are compiled.
+    /// Hands them to `work`, with the way to prepare them if they are compiled. `compile_until` says until when that may be, for
+    /// their size in bytes.
     fn with_inputs<T>(
         &self,
+        compile_until: impl FnOnce(u64) -> Option<Instant>,
         work: impl FnOnce(&[Input<'_>], &Preparation<'_, Error>) -> Result<T, Error>,
     ) -> Result<T, Error> {
         let Self { sources, fuel } = self;
         let inputs: Vec<_> = sources.iter().map(Source::input).collect();
-        let prepare = |index: usize, name: &str, builtins_are_seen: bool| {
+        let prepare = |index: usize, name: &str, traits: &Traits| {
             let inlining = if sources.len() == 1 { Inlining::Alone } else { Inlining::Linked };
-            prepare(&sources[index], name, inlining, builtins_are_seen, *fuel)
+            prepare(&sources[index], name, inlining, traits, *fuel)
         };
         work(
             &inputs,
@@ -63,6 +69,7 @@ impl Modules {
                 common: guest::IO_MEMORY_EXPORT,
                 data: guest::DATA_SECTION,
                 prepare: &prepare,
+                deadline: compile_until(inputs.iter().filter_map(|input| input.contents).map(Contents::size).sum()),
             },
         )
     }
@@ -96,8 +103,23 @@ pub(crate) fn precompile(
     let manifest = manifest::parse(input)?;
     let fuel = fuel || manifest.fuel.is_some();
     let deadline = manifest::deadline(manifest.timeout);
-    Modules::load(manifest.modules, fuel, deadline)?
-        .with_inputs(|inputs, preparation| engine::precompile(backend, memories, machine, store, inputs, preparation))
+    // The timeout is for plugins: this code is made once.
+    Modules::load(manifest.modules, fuel, deadline)?.with_inputs(
+        |_| None,
+        |inputs, preparation| engine::precompile(backend, memories, machine, store, inputs, preparation),
+    )
+}
+
+/// How long the compiler may take in any case.
+#[cfg(feature = "compiler")]
+fn time_to_compile(backend: Option<&Backend>, size: u64) -> Duration {
+    backend.map_or(Duration::ZERO, |backend| backend.time_for(size))
+}
+
+/// Nobody compiles.
+#[cfg(not(feature = "compiler"))]
+fn time_to_compile(_: Option<&Backend>, _: u64) -> Duration {
+    Duration::ZERO
 }
 
 /// What there is of a module.
@@ -133,16 +155,11 @@ fn source(entry: ModuleEntry<'_>, deadline: Option<Instant>) -> Result<Source, E
 
 /// The module as it is compiled, with the name that it shall have.
 #[cfg(feature = "compiler")]
-fn prepare(
-    source: &Source,
-    name: &str,
-    inlining: Inlining,
-    builtins_are_seen: bool,
-    fuel: bool,
-) -> Result<Prepared, Error> {
+fn prepare(source: &Source, name: &str, inlining: Inlining, traits: &Traits, fuel: bool) -> Result<Prepared, Error> {
     let Source::Loaded(module) = source;
-    let builtins = if builtins_are_seen { guest::Builtins::Seen } else { guest::Builtins::Unseen };
-    let rewritten = guest::rewrite(name, &module.to_binary()?, guest::Wanted { inlining, builtins, fuel });
+    let builtins = if traits.builtins_are_seen { guest::Builtins::Seen } else { guest::Builtins::Unseen };
+    let wanted = guest::Wanted { features: &traits.features, inlining, builtins, fuel };
+    let rewritten = guest::rewrite(name, &module.to_binary()?, wanted);
     let rewritten = rewritten.map_err(|cause| Error::Rewrite { module: Excerpt::of(&module.name), cause })?;
     let moving = rewritten.has_io_memory.then_some(guest::IO_MEMORY_MAX_PAGES);
     Ok(Prepared { wasm: rewritten.wasm, moving })
@@ -150,6 +167,6 @@ fn prepare(
 
 /// Nobody compiles.
 #[cfg(not(feature = "compiler"))]
-fn prepare(_: &Source, _: &str, _: Inlining, _: bool, _: bool) -> Result<Prepared, Error> {
+fn prepare(_: &Source, _: &str, _: Inlining, _: &Traits, _: bool) -> Result<Prepared, Error> {
     Err(engine::Error::NoCompiler.into())
 }

@@ -150,7 +150,13 @@ impl Plugin {
         let names: Vec<_> = manifest.modules.iter().map(|entry| entry.name.clone()).collect();
         let programs = manifest.modules.iter().map(|entry| (entry.name.clone(), entry.program.clone())).collect();
         let modules = code::Modules::load(manifest.modules, manifest.fuel.is_some(), deadline)?;
-        let compiled = modules.code(backend, Memories::preferred())?;
+        let code = |memories| {
+            modules.code(backend, memories, deadline).map_err(|error| match error {
+                Error::Code(engine::Error::TooLate) => Error::Stopped(Stopped::Timeout, timeout),
+                other => other,
+            })
+        };
+        let compiled = code(Memories::preferred())?;
         let plan = |compiled: &CompiledPlugin| link::plan(&names, &compiled.modules, MAIN, with_wasi);
         let mut recipe = Recipe {
             plan: plan(&compiled)?,
@@ -173,7 +179,7 @@ impl Plugin {
         let state = State::new(manifest.config, Vars::new(manifest.memory.max_var_bytes), network);
         let (stopper, live) = match start(&recipe, deadline, &state) {
             Err(refused @ Error::NoReservation(_)) if recipe.compiled.memories == Memories::Reserved => {
-                let compiled = modules.code(backend, &[Memories::Moving]);
+                let compiled = code(&[Memories::Moving]);
                 let compiled = compiled
                     .map_err(|cause| Error::NoMovingMemories { refused: refused.into(), cause: cause.into() })?;
                 // The modules go before the engine that has their code.

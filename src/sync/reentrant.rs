@@ -6,6 +6,8 @@ use std::ops::Deref;
 use std::ptr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
+use std::thread;
+use std::time::{Duration, Instant};
 
 /// A lock that its thread gets again. A panic does not poison it.
 #[derive(Debug, Default)]
@@ -49,17 +51,46 @@ impl<T> ReentrantMutex<T> {
     /// It is lost.
     #[inline]
     pub(crate) fn lock(&self) -> Result<ReentrantGuard<'_, T>, Lost> {
-        let here = this_thread();
-        if self.owner.load(Ordering::Relaxed) == here {
-            return Ok(ReentrantGuard { mutex: self, outermost: None });
+        match self.try_lock() {
+            Some(guard) => Ok(guard),
+            None => self.wait().map(|guard| self.taken(guard)),
         }
-        let guard = match self.lock.try_lock() {
-            Ok(guard) => guard,
-            Err(TryLockError::Poisoned(error)) => error.into_inner(),
-            Err(TryLockError::WouldBlock) => self.wait()?,
-        };
-        self.owner.store(here, Ordering::Relaxed);
-        Ok(ReentrantGuard { mutex: self, outermost: Some(guard) })
+    }
+
+    /// As [`lock`](Self::lock), but gives up at `deadline`, if there is one: `None` then.
+    pub(crate) fn lock_until(&self, deadline: Option<Instant>) -> Option<Result<ReentrantGuard<'_, T>, Lost>> {
+        /// How long to wait before the lock is tried again.
+        const PAUSE: Duration = Duration::from_millis(1);
+        let Some(deadline) = deadline else { return Some(self.lock()) };
+        loop {
+            if let Some(guard) = self.try_lock() {
+                return Some(Ok(guard));
+            }
+            if self.owner.load(Ordering::Relaxed) == GONE {
+                return Some(Err(Lost));
+            }
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return None;
+            }
+            thread::sleep(left.min(PAUSE));
+        }
+    }
+
+    fn try_lock(&self) -> Option<ReentrantGuard<'_, T>> {
+        if self.owner.load(Ordering::Relaxed) == this_thread() {
+            return Some(ReentrantGuard { mutex: self, outermost: None });
+        }
+        match self.lock.try_lock() {
+            Ok(guard) => Some(self.taken(guard)),
+            Err(TryLockError::Poisoned(error)) => Some(self.taken(error.into_inner())),
+            Err(TryLockError::WouldBlock) => None,
+        }
+    }
+
+    fn taken<'a>(&'a self, guard: MutexGuard<'a, ()>) -> ReentrantGuard<'a, T> {
+        self.owner.store(this_thread(), Ordering::Relaxed);
+        ReentrantGuard { mutex: self, outermost: Some(guard) }
     }
 
     #[cold]

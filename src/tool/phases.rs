@@ -16,12 +16,15 @@ pub fn parse(input: &[u8]) -> Result<usize, Error> {
     manifest::parse(input).map(|manifest| manifest.modules.len()).map_err(failed)
 }
 
-/// Rewrites a module that is alone in its manifest.
+/// Validates and rewrites a module that is alone in its manifest, for the compiler in use.
 ///
 /// # Errors
-/// It is none.
+/// It is none, or there is no compiler.
 pub fn rewrite(wasm: &[u8]) -> Result<Rewritten, Error> {
-    let wanted = Wanted { inlining: Inlining::Alone, builtins: Builtins::Seen, fuel: false };
+    let backend = engine::select(None).map_err(failed)?.ok_or_else(|| failed(engine::Error::NoCompiler))?;
+    let traits = engine::traits_here(backend).map_err(failed)?;
+    let wanted =
+        Wanted { features: &traits.features, inlining: Inlining::Alone, builtins: Builtins::Seen, fuel: false };
     let rewritten = guest::rewrite(MAIN, wasm, wanted).map_err(failed)?;
     let moving = rewritten.has_io_memory.then_some(guest::IO_MEMORY_MAX_PAGES);
     Ok(Rewritten(Prepared { wasm: rewritten.wasm, moving }))

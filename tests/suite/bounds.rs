@@ -1,5 +1,8 @@
 //! What a plugin, or a careless caller, must not be able to take or break: tables, names, texts, memory of calls gone by.
 
+#[cfg(feature = "compiler")]
+mod compiling;
+
 use std::fs;
 
 use crate::child;

@@ -5,7 +5,10 @@
 mod choice;
 mod features;
 mod kernels;
+mod large_memories;
 mod memories;
+#[cfg(feature = "compiler")]
+mod validity;
 
 use crate::host::Compiler;
 

@@ -29,7 +29,7 @@ const PRIVATE_CRATES: &[(&str, &[&str])] = &[
     ("wasmer::", &["engine", "guest", "plugin"]),
     ("wasmer_compiler::", &["engine"]),
     ("wasmer_types::", &["engine"]),
-    ("wasmparser::", &["guest/rewrite", "engine/singlepass.rs"]),
+    ("wasmparser::", &["guest/rewrite", "engine/singlepass.rs", "engine/deadline.rs"]),
     ("wasm_encoder::", &["guest/rewrite"]),
     ("cap_std::", &["guest/wasi"]),
     ("cap_fs_ext::", &["guest/wasi"]),

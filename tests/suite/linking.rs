@@ -4,6 +4,7 @@
 mod io_memory;
 mod libraries;
 mod names;
+mod tables;
 
 use serde_json::{Value, json};
 

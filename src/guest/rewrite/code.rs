@@ -7,13 +7,12 @@ use super::Error;
 use super::indices::Indices;
 use super::inline::{Inliner, SCRATCH};
 use super::meter::Stretches;
-use super::own::Own;
 use super::survey::Survey;
 use super::ticks::{self, Ticks};
 
 /// How many calls are inlined in one function: each takes several times the room, and a compiler's patience is not
 /// without end. The others stay calls.
-const MAX_INLINED: u32 = 2000;
+pub(super) const MAX_INLINED: u32 = 2000;
 
 /// What a function may have of locals, parameters included, by what WebAssembly engines agreed on, and of bytes, with
 /// what is left for the additions: <https://webassembly.github.io/spec/js-api/#limits>.
@@ -26,7 +25,6 @@ const MOST_BYTES: usize = 7_654_321;
 /// What becomes of references to functions and globals, and of calls.
 #[derive(Clone, Copy)]
 pub(super) struct Code<'a> {
-    pub(super) own: Own,
     pub(super) indices: Indices<'a>,
     pub(super) inliner: Option<&'a Inliner>,
     pub(super) ticks: Option<Ticks>,
@@ -39,7 +37,6 @@ impl Code<'_> {
         let mut types = survey.functions.clone().into_iter().flatten();
         for (body, index) in survey.code.clone().into_iter().flatten().zip(survey.imported_functions.len() as u32..) {
             let body = body?;
-            // A function without a type makes the module invalid, which is the compiler's to say.
             let ty = types.next().transpose()?.and_then(|ty| survey.types.get(ty as usize));
             let parameters = ty.map_or(0, |ty| u32::try_from(ty.params().len()).unwrap_or(u32::MAX));
             match self.spliced(&body, parameters)? {
@@ -78,7 +75,6 @@ impl Code<'_> {
         while !operators.eof() {
             let from = place(operators.original_position());
             let operator = operators.read()?;
-            self.own.operator(&operator)?;
             let meter = self.indices.meter.and_then(|meter| Some((meter, stretches.next(&operator)?)));
             let ticks = self.ticks.zip(ticks::work(&operator));
             let instead = match operator {

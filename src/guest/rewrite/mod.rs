@@ -1,4 +1,5 @@
-//! What is changed in a module before it is compiled:
+//! What is changed in a module before it is compiled, once it is known to be valid (`validate.rs`) and within the limits
+//! (`effort.rs`):
 //!
 //! - The start function is no longer run by the engine but exported under a reserved name, and called once the host
 //!   functions can serve it: WASI, for one, needs the instance's memory first.
@@ -7,19 +8,21 @@
 //! - The pointer into its own stack is exported under a reserved name, where it can be told; `stack_pointer.rs`.
 //! - Where the compiler's code calls Wasmer unseen, the module counts what it does so; `ticks.rs`.
 //! - Where instructions are to be counted, the module counts them; `meter.rs`.
+//! - Tables may grow by one element more than they say, of which `engine/limits.rs` lets none be used; `add_tables` says why.
 //! - References to imported functions lead to functions of the module; `wrappers.rs` says why.
 //! - A section says how much data memory 0 begins with: where it is much, instances need not copy it.
 //! - The module gets the name it is asked to have; backtraces show that and the functions' names.
 //! - Custom sections are dropped otherwise: debug data is most of many plugins and nobody reads it here.
 
 mod code;
+mod effort;
 mod indices;
 mod inline;
 mod meter;
-mod own;
 mod stack_pointer;
 mod survey;
 mod ticks;
+mod validate;
 mod wrappers;
 
 use std::borrow::Cow;
@@ -31,6 +34,7 @@ use wasm_encoder::{
     ConstExpr, CustomSection, DataSection, ExportKind, ExportSection, GlobalSection, GlobalType, ImportSection,
     MemorySection, MemoryType, Module, NameMap, NameSection, RawSection, SectionId, TableSection, ValType,
 };
+use wasmer::sys::Features;
 use wasmparser::{BinaryReaderError, Export, ExternalKind, Name};
 
 use super::Inlining;
@@ -44,7 +48,6 @@ use code::Code;
 use indices::Indices;
 use inline::Inliner;
 use meter::Meter;
-use own::Own;
 use survey::Survey;
 use ticks::Ticks;
 use wrappers::Wrappers;
@@ -58,8 +61,21 @@ pub(crate) enum Error {
     Unknown(#[from] reencode::Error<Infallible>),
     #[error("this is a WebAssembly component; a core module is needed")]
     Component,
-    #[error("unknown {what} {index}: the module has {count}")]
-    Beyond { what: &'static str, index: u32, count: u32 },
+    #[error("invalid WebAssembly: {0}")]
+    Invalid(BinaryReaderError),
+    #[error("function {index} has {what} nested more than {max} deep")]
+    TooDeep { index: u32, what: &'static str, max: u32 },
+    #[error("function {index} has a jump table of {count} targets, and the most is {max}")]
+    JumpTable { index: u32, count: u32, max: u32 },
+    #[error(
+        "it would take too long to compile: an estimate of {estimate} ms, and the most is {max} ms for a module of {size} bytes; \
+         of what was looked at, function {function} takes {share} %"
+    )]
+    TooMuchWork { estimate: u64, max: u64, size: usize, function: u32, share: u64 },
+    #[error(
+        "data segment {index} begins at {offset}, and those that are copied at the start must begin below {max}: use memory.init"
+    )]
+    HighData { index: u32, offset: u32, max: u32 },
     #[error("the export name `{0}` is reserved")]
     ReservedExport(Excerpt),
     #[error("the import name `{0}::{1}` is reserved")]
@@ -97,7 +113,9 @@ pub(crate) enum Builtins {
 
 /// What is wanted of a module, beside what is done to each.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Wanted {
+pub(crate) struct Wanted<'a> {
+    /// What its compiler understands: it may use no more.
+    pub(crate) features: &'a Features,
     pub(crate) inlining: Inlining,
     pub(crate) builtins: Builtins,
     /// It counts its instructions, in the global [`FUEL_IMPORT`](super::FUEL_IMPORT).
@@ -112,14 +130,15 @@ pub(crate) struct Rewritten {
     pub(crate) has_io_memory: bool,
 }
 
-/// Rewrites `wasm` and names it `name`. The module is not validated here; the compiler does that with the result.
+/// Validates `wasm`, rewrites it and names it `name`.
 ///
 /// If calls are inlined, it gets the I/O memory for its own, and globals. If builtins are [`Unseen`](Builtins::Unseen), what
 /// calls them is followed by something that can be seen, now and then.
 ///
 /// # Errors
-/// The bytes are not a module that can be taken apart.
-pub(crate) fn rewrite(name: &str, wasm: &[u8], wanted: Wanted) -> Result<Rewritten, Error> {
+/// It is not valid, uses a proposal that is not among the features, or is above a limit.
+pub(crate) fn rewrite(name: &str, wasm: &[u8], wanted: Wanted<'_>) -> Result<Rewritten, Error> {
+    validate::validate(wasm, wanted.features, wanted.fuel)?;
     let survey = Survey::of(wasm)?;
     let wrappers = Wrappers::of(&survey);
     let meter = wanted.fuel.then_some(Meter { global: survey.imported_globals });
@@ -140,12 +159,8 @@ pub(crate) fn rewrite(name: &str, wasm: &[u8], wanted: Wanted) -> Result<Rewritt
     // Whether what refers to functions or globals does so by other indices.
     let changes_indices = has_wrappers || meter.is_some();
     let changes_code = changes_indices || inlines || ticks.is_some();
-    let own = Own::of(&survey);
-    if changes_code {
-        own.module(&survey)?;
-    }
     let indices = Indices { wrappers: &wrappers, meter };
-    let code = Code { own, indices, inliner: inliner.as_ref(), ticks };
+    let code = Code { indices, inliner: inliner.as_ref(), ticks };
     let mut module = Module::new();
     for id in ORDER {
         match id {
@@ -159,7 +174,7 @@ pub(crate) fn rewrite(name: &str, wasm: &[u8], wanted: Wanted) -> Result<Rewritt
             }
             SectionId::Code if changes_code => drop(module.section(&code.section(&survey)?)),
             SectionId::Function if has_wrappers => wrappers.add_functions(&mut module, &survey, indices)?,
-            SectionId::Table if changes_indices => add_tables(&mut module, &survey, indices)?,
+            SectionId::Table => add_tables(&mut module, &survey, indices)?,
             SectionId::Element if changes_indices => wrappers.add_elements(&mut module, &survey, indices)?,
             SectionId::Data if meter.is_some() => add_data(&mut module, &survey, indices)?,
             _ => {
@@ -255,10 +270,18 @@ fn add_memories(
     Ok(())
 }
 
+/// The module's tables, with a maximum that is one higher. Of a table that cannot grow, Wasmer's code reads a copy of its elements
+/// in the instance: 32 bytes more for each, and what another instance changes in the table is not in there. The highest maximum
+/// is no bound at all, and becomes none.
 fn add_tables(module: &mut Module, survey: &Survey<'_>, mut indices: Indices<'_>) -> Result<(), Error> {
     if let Some(section) = survey.tables.clone() {
         let mut tables = TableSection::new();
-        indices.parse_table_section(&mut tables, section)?;
+        for table in section {
+            let mut table = table?;
+            table.ty.maximum =
+                table.ty.maximum.filter(|maximum| *maximum < u64::from(u32::MAX)).map(|maximum| maximum + 1);
+            indices.parse_table(&mut tables, table)?;
+        }
         module.section(&tables);
     }
     Ok(())

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use wasm_encoder::SectionId;
 use wasmparser::{
-    CodeSectionReader, ConstExpr, DataKind, DataSectionReader, ElementItems, ElementSectionReader, Encoding, Export,
+    CodeSectionReader, ConstExpr, DataKind, DataSectionReader, ElementItems, ElementSectionReader, Export,
     ExternalKind, FuncType, FunctionSectionReader, GlobalSectionReader, ImportSectionReader, KnownCustom,
     MemorySectionReader, MemoryType, NameSectionReader, Operator, Parser, Payload, TableInit, TableSectionReader,
     TypeRef,
@@ -41,8 +41,6 @@ pub(super) struct Survey<'a> {
     /// Imported functions that the module may have references to: WebAssembly allows `ref.func` in code only for
     /// functions that stand in an element segment, an initialiser or an export.
     pub(super) referable_imports: BTreeSet<u32>,
-    /// The highest function that is referred to outside of functions.
-    pub(super) referred: Option<u32>,
     pub(super) data_section: Option<DataSectionReader<'a>>,
 }
 
@@ -54,7 +52,7 @@ pub(super) struct ImportedFunction<'a> {
 }
 
 impl<'a> Survey<'a> {
-    /// Takes `wasm` apart. That its sections are in order is checked, most else is not.
+    /// Takes `wasm`, which is valid, apart.
     pub(super) fn of(wasm: &'a [u8]) -> Result<Self, Error> {
         let mut survey = Self::default();
         for payload in Parser::new(0).parse_all(wasm) {
@@ -113,7 +111,6 @@ impl<'a> Survey<'a> {
 
     fn read(&mut self, payload: Payload<'a>) -> Result<(), Error> {
         match payload {
-            Payload::Version { encoding: Encoding::Component, .. } => return Err(Error::Component),
             Payload::TypeSection(types) => {
                 self.types = types.into_iter_err_on_gc_types().collect::<Result<_, _>>()?;
             }
@@ -175,11 +172,7 @@ impl<'a> Survey<'a> {
                     self.exports.push(export);
                 }
             }
-            Payload::StartSection { func, .. } => {
-                self.start = Some(func);
-                // It is exported from then on, which lets code refer to it.
-                self.refers_to(func);
-            }
+            Payload::StartSection { func, .. } => self.start = Some(func),
             Payload::ElementSection(elements) => {
                 for element in elements.clone() {
                     match element?.items {
@@ -197,7 +190,14 @@ impl<'a> Survey<'a> {
                 }
                 self.elements = Some(elements);
             }
-            Payload::DataSection(data) => self.data_section = Some(data),
+            Payload::DataSection(data) => {
+                for (segment, index) in data.clone().into_iter().zip(0..) {
+                    if let DataKind::Active { offset_expr, .. } = segment?.kind {
+                        has_place(index, &offset_expr)?;
+                    }
+                }
+                self.data_section = Some(data);
+            }
             Payload::CodeSectionStart { count, range, .. } => {
                 let contents = self.section(SectionId::Code).unwrap_or_default();
                 let reader = wasmparser::BinaryReader::new(contents, range.start);
@@ -221,7 +221,6 @@ impl<'a> Survey<'a> {
     }
 
     fn refers_to(&mut self, function: u32) {
-        self.referred = self.referred.max(Some(function));
         if (function as usize) < self.imported_functions.len() {
             self.referable_imports.insert(function);
         }
@@ -234,5 +233,16 @@ impl<'a> Survey<'a> {
             }
         }
         Ok(())
+    }
+}
+
+/// Checks that an active data segment does not begin where Wasmer takes its offset for a negative number, if that is constant.
+fn has_place(index: u32, offset: &ConstExpr<'_>) -> Result<(), Error> {
+    const MAX: u32 = 1 << 31;
+    match offset.get_operators_reader().read()? {
+        Operator::I32Const { value } if value < 0 => {
+            Err(Error::HighData { index, offset: value.cast_unsigned(), max: MAX })
+        }
+        _ => Ok(()),
     }
 }

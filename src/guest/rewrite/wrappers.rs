@@ -39,7 +39,6 @@ impl Wrappers {
     pub(super) fn of(survey: &Survey<'_>) -> Self {
         let mut wrappers = Vec::with_capacity(survey.referable_imports.len());
         for &import in &survey.referable_imports {
-            // What is missing makes the module invalid, which is the compiler's to say.
             let Some(function) = survey.imported_functions.get(import as usize) else { continue };
             let Some(ty) = survey.types.get(function.ty as usize) else { continue };
             let parameters = u32::try_from(ty.params().len()).unwrap_or(u32::MAX);

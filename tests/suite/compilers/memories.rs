@@ -174,7 +174,7 @@ fn functions_in_a_table_use_the_memory_of_the_plugin() {
 #[test]
 fn the_start_function_can_be_the_hosts() {
     let plugin = r#"(module (import "extism:host/env" "reset" (func $reset)) (start $reset)
-        (memory 1) (data (i32.const 0) "\4d") (table 2 funcref) (elem (i32.const 0) $own)
+        (memory 1) (data (i32.const 0) "\4d") (table 2 funcref) (elem (i32.const 0) $own) (elem declare func $reset)
         (func $own (i32.store8 (i32.const 1) (i32.load8_u (i32.const 0))))
         (func (export "run") (result i32) (table.set (i32.const 1) (ref.func $reset))
             (call_indirect (i32.const 1)) (call_indirect (i32.const 0)) (i32.load8_u (i32.const 1))))"#;
