@@ -120,7 +120,7 @@ mod tests {
         for backend in backends().filter(|backend| backend.is_built_in()) {
             let start = Instant::now();
             let deadline = Some(start + Duration::from_millis(10));
-            let made = compile::compile(How { backend, linked: false, deadline }, "large", &prepared, &Machine::host());
+            let made = compile::compile(How { backend, memories: Memories::Reserved, deadline }, "large", &prepared, &Machine::host());
             let taken = start.elapsed();
             assert!(matches!(made, Err(Error::TooLate)), "{}: {made:?}", backend.name());
             // In full, it is some 100 ms with Singlepass, seconds with Cranelift, and half a minute with LLVM.
@@ -135,7 +135,7 @@ mod tests {
         let prepared = Prepared { wasm: wasm.expect("WAT"), moving: None };
         for backend in backends().filter(|backend| backend.is_built_in()) {
             let [with, without] = [Some(Instant::now() + Duration::from_secs(60)), None].map(|deadline| {
-                let how = How { backend, linked: false, deadline };
+                let how = How { backend, memories: Memories::Reserved, deadline };
                 compile::compile(how, "small", &prepared, &Machine::host()).expect("it is compiled").size()
             });
             assert_eq!(with, without, "{}", backend.name());
