@@ -66,14 +66,17 @@ fn install() {
     if INSTALLED.is_completed() || thread::panicking() {
         return;
     }
-    INSTALLED.call_once(|| {
-        let hosts = panic::take_hook();
-        panic::set_hook(Box::new(move |panic| {
-            if !is_caught(panic.location()) {
-                hosts(panic);
-            }
-        }));
-    });
+    INSTALLED.call_once(cover_hook);
+}
+
+/// Replaces the hook by one that passes on to it what the library does not catch.
+fn cover_hook() {
+    let hosts = panic::take_hook();
+    panic::set_hook(Box::new(move |panic| {
+        if !is_caught(panic.location()) {
+            hosts(panic);
+        }
+    }));
 }
 
 /// Whether the panic at `location`, on this thread, is caught by the library.
@@ -111,7 +114,7 @@ fn is_of_compiler(file: &str) -> bool {
 
 #[cfg(all(test, feature = "compiler"))]
 mod tests {
-    use super::{catch_compiler, is_of_compiler, message, quietly};
+    use super::{catch_compiler, cover_hook, is_of_compiler, message, quietly};
     use std::panic;
     use std::sync::Mutex;
     use std::thread;
@@ -140,6 +143,8 @@ mod tests {
                 before(panic);
             }
         }));
+        // Another test may have had the library's put in place, once for all.
+        cover_hook();
         let panics = |text: &'static str| assert!(thread::spawn(move || panic!("{text}")).join().is_err());
         assert!(catch_compiler(|| panic!("seen? caught")).is_err());
         assert!(panic::catch_unwind(|| quietly(|| panic!("seen? quiet"))).is_err());

@@ -102,7 +102,7 @@ pub(crate) fn precompile<E: From<Error>>(
 #[cfg(test)]
 mod tests {
     use super::super::backend::backends;
-    use super::{Backend, Error, How, Machine, Prepared, compile};
+    use super::{Backend, Error, How, Machine, Memories, Prepared, compile};
     use std::time::{Duration, Instant};
 
     /// Two megabytes of functions, none of which takes long.
@@ -120,7 +120,12 @@ mod tests {
         for backend in backends().filter(|backend| backend.is_built_in()) {
             let start = Instant::now();
             let deadline = Some(start + Duration::from_millis(10));
-            let made = compile::compile(How { backend, memories: Memories::Reserved, deadline }, "large", &prepared, &Machine::host());
+            let made = compile::compile(
+                How { backend, memories: Memories::Reserved, deadline },
+                "large",
+                &prepared,
+                &Machine::host(),
+            );
             let taken = start.elapsed();
             assert!(matches!(made, Err(Error::TooLate)), "{}: {made:?}", backend.name());
             // In full, it is some 100 ms with Singlepass, seconds with Cranelift, and half a minute with LLVM.

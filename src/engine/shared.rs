@@ -233,7 +233,9 @@ fn max_bytes() -> usize {
 
 #[cfg(test)]
 mod tests {
-    use super::{Arc, CompiledPlugin, Error, Identity, Key, MAX_ENTRIES, Memories, ModuleBytes, TABLE, Table, get_or_make};
+    use super::{
+        Arc, CompiledPlugin, Error, Identity, Key, MAX_ENTRIES, Memories, ModuleBytes, TABLE, Table, get_or_make,
+    };
     use crate::engine::Origin;
     use crate::interrupt::Code;
     use std::panic::{AssertUnwindSafe, catch_unwind};
