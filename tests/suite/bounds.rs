@@ -1,6 +1,6 @@
 //! What a plugin, or a careless caller, must not be able to take or break: tables, names, texts, memory of calls gone by.
 
-#[cfg(feature = "compiler")]
+#[cfg(feature = "cranelift")]
 mod compiling;
 
 use std::fs;

@@ -122,7 +122,6 @@ fn cpu_time() -> Duration {
 }
 
 /// 5 s for a megabyte and a quarter of a second, of the CPU time that Cranelift takes; twice that on a busy machine.
-#[cfg(feature = "cranelift")]
 #[test]
 fn what_is_accepted_is_compiled_in_time() {
     child::alone("bounds::compiling::what_is_accepted_is_compiled_in_time", || {
