@@ -19,7 +19,7 @@ use thiserror::Error;
 
 use crate::error::{Excerpt, Message};
 pub(crate) use parse::parse;
-pub(crate) use room::{NoRoom, for_document as room_for};
+pub(crate) use room::{NoRoom, for_json as room_for};
 
 /// A checked manifest. `'a` is the caller's buffer, which a bare module is borrowed from.
 #[derive(Debug)]

@@ -26,7 +26,6 @@ pub(crate) fn parse(bytes: &[u8]) -> Result<Manifest<'_>, Error> {
     if kind::is_binary(bytes) || kind::is_wat(bytes) {
         return Ok(bare(bytes));
     }
-    room::for_document(bytes)?;
     let text = kind::without_mark(bytes);
     let text =
         str::from_utf8(text).map_err(|error| Error::NotText { kind: kind::of(bytes), at: error.valid_up_to() })?;
@@ -63,6 +62,7 @@ fn bare(module: &[u8]) -> Manifest<'_> {
 fn read(text: &str, unknown: &mut Unknown) -> Result<Document, Error> {
     // No TOML begins like that, and there may be modules of megabytes in it.
     if !is_json(text) {
+        room::for_toml(text.as_bytes())?;
         let toml_error = match toml::Deserializer::parse(text) {
             Ok(toml) => match with_key_path(toml, unknown) {
                 Ok(document) => return Ok(document),
@@ -78,6 +78,7 @@ fn read(text: &str, unknown: &mut Unknown) -> Result<Document, Error> {
             return Err(Error::Toml(toml_error));
         }
     }
+    room::for_json(text.as_bytes())?;
     let mut json = serde_json::Deserializer::from_str(text);
     let document = with_key_path(&mut json, unknown).map_err(Error::Json)?;
     json.end().map_err(|error| Error::Json(Message::of(error)))?;

@@ -16,7 +16,7 @@ const LENGTH: usize = 72 << 20;
 fn with_little_room(case: &str, mut work: impl FnMut() -> Result<(), String>) {
     map_what_is_large();
     let before = limit(libc::RLIMIT_AS, u64::MAX);
-    for (refusals, room) in [8, 40, 76, 100, 150, 200, 300, 450, 600].into_iter().enumerate() {
+    for (refusals, room) in [8, 40, 76, 150, 300, 600, 1200].into_iter().enumerate() {
         trim();
         limit(libc::RLIMIT_AS, taken("VmSize:") + room * MIB);
         let outcome = work();
