@@ -62,7 +62,7 @@ pub(crate) enum Error {
     #[error("this is a WebAssembly component; a core module is needed")]
     Component,
     #[error("invalid WebAssembly: {0}")]
-    Invalid(BinaryReaderError),
+    Invalid(Message),
     #[error("function {index} has {what} nested more than {max} deep")]
     TooDeep { index: u32, what: &'static str, max: u32 },
     #[error("function {index} has a jump table of {count} targets, and the most is {max}")]

@@ -7,12 +7,13 @@ use std::mem;
 
 use wasmer::sys::Features;
 use wasmparser::{
-    Encoding, FuncValidator, FuncValidatorAllocations, FunctionBody, OperatorsReader, Parser, Payload, ValidPayload,
-    Validator, ValidatorResources, WasmFeatures,
+    BinaryReaderError, Encoding, FuncValidator, FuncValidatorAllocations, FunctionBody, OperatorsReader, Parser,
+    Payload, ValidPayload, Validator, ValidatorResources, WasmFeatures,
 };
 
 use super::Error;
 use super::effort::Effort;
+use crate::error::Message;
 
 /// Checks that `wasm` is a valid module with no more than these `features`, and within the limits of `effort.rs`. It is going to
 /// be compiled with `fuel`, or without.
@@ -28,7 +29,7 @@ pub(super) fn validate(wasm: &[u8], features: &Features, fuel: bool) -> Result<(
         if let Payload::Version { encoding: Encoding::Component, .. } = payload {
             return Err(Error::Component);
         }
-        let valid = validator.payload(&payload).map_err(Error::Invalid)?;
+        let valid = validator.payload(&payload).map_err(invalid)?;
         effort.section(&payload)?;
         if let ValidPayload::Func(function, body) = valid {
             let mut function = function.into_validator(mem::take(&mut allocations));
@@ -46,20 +47,25 @@ fn validate_function(
     proposals: WasmFeatures,
 ) -> Result<(), Error> {
     let mut reader = body.get_binary_reader();
-    validator.read_locals(&mut reader).map_err(Error::Invalid)?;
+    validator.read_locals(&mut reader).map_err(invalid)?;
     reader.set_features(proposals);
     let mut operators = OperatorsReader::new(reader);
     let mut function = effort.function(validator.index(), validator.len_locals());
     while !operators.eof() {
         let position = operators.original_position();
-        let operator = operators.read().map_err(Error::Invalid)?;
+        let operator = operators.read().map_err(invalid)?;
         function.before(&operator, validator)?;
-        validator.op(position, &operator).map_err(Error::Invalid)?;
+        validator.op(position, &operator).map_err(invalid)?;
         function.after(&operator, validator)?;
     }
-    operators.finish().map_err(Error::Invalid)?;
+    operators.finish().map_err(invalid)?;
     let spent = function.finish(body.as_bytes().len());
     effort.add(validator.index(), spent)
+}
+
+/// The validator quotes names of the module.
+fn invalid(error: BinaryReaderError) -> Error {
+    Error::Invalid(Message::of(error))
 }
 
 /// What Wasmer's engine has its validator accept for these features.
