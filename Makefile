@@ -254,4 +254,4 @@ $(DIST)/libextism.so: $(DIST)/libextism.a $(DIST)/libextism.map
 	cp $(DIST)/features $(DIST)/built
 
 $(EXAMPLES): $(DIST)/%: examples/c/%.c extism.h $(DIST)/libextism.so
-	$(CC) -std=c11 -Wall -Wextra -Wpedantic -Werror -O2 -I. $< -L$(DIST) -lextism -Wl,-rpath,'$$ORIGIN' -o $@
+	$(CC) -std=c11 -Wall -Wextra -Wpedantic -Werror -O2 -pthread -I. $< -L$(DIST) -lextism -Wl,-rpath,'$$ORIGIN' -o $@

@@ -49,8 +49,10 @@ pub(crate) fn built(folder: &Path) -> Result<Vec<Library>, String> {
 }
 
 impl Library {
-    /// Another library, whose interface is seen from the names in it.
-    pub(crate) fn peer(path: &Path, number: usize) -> Result<Self, String> {
+    /// Another library: `PATH`, or `NAME=PATH`. Its interface is seen from the names in it.
+    pub(crate) fn peer(given: &str, number: usize) -> Result<Self, String> {
+        let (name, path) = given.split_once('=').map_or((None, given), |(name, path)| (Some(name), path));
+        let path = Path::new(path);
         let failed = |error: std::io::Error| format!("{}: {error}", path.display());
         let path = path.canonicalize().map_err(failed)?;
         let bytes = fs::read(&path).map_err(failed)?;
@@ -66,7 +68,8 @@ impl Library {
         };
         let stem = path.file_stem().unwrap_or_default().to_string_lossy();
         let stem = stem.trim_start_matches('_');
-        let name = format!("{number}: {} ({interface})", stem.strip_prefix("lib").unwrap_or(stem));
+        let shown = || format!("{number}: {} ({interface})", stem.strip_prefix("lib").unwrap_or(stem));
+        let name = name.map_or_else(shown, str::to_owned);
         Ok(Self { name, path, guests, kind })
     }
 }

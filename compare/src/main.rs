@@ -5,6 +5,7 @@
 mod bench;
 mod chart;
 mod library;
+mod pages;
 mod run;
 mod table;
 mod unit;
@@ -29,8 +30,8 @@ struct Arguments {
     #[arg(long, default_value = "target/compare")]
     libraries: PathBuf,
     /// Another library, of either interface or with wasmtime's C API; can be repeated
-    #[arg(long, value_name = "PATH")]
-    peer: Vec<PathBuf>,
+    #[arg(long, value_name = "[NAME=]PATH")]
+    peer: Vec<String>,
     /// Only the compilers whose names begin like this; can be repeated
     #[arg(long, value_name = "NAME")]
     only: Vec<String>,
@@ -43,6 +44,12 @@ struct Arguments {
     /// How long a workload that is repeated is repeated each time, in seconds
     #[arg(long, default_value_t = 0.5)]
     seconds: f64,
+    /// Measure nothing: put the figures of this compare.json into the documents
+    #[arg(long, value_name = "PATH")]
+    write_pages: Option<PathBuf>,
+    /// Measure nothing: fail unless the documents show the figures of docs/compare.json
+    #[arg(long)]
+    check_pages: bool,
 }
 
 fn main() -> ExitCode {
@@ -69,6 +76,12 @@ impl From<String> for Failure {
 }
 
 fn run(arguments: &Arguments) -> Result<(), Failure> {
+    if let Some(figures) = &arguments.write_pages {
+        return Ok(pages::write(figures)?);
+    }
+    if arguments.check_pages {
+        return Ok(pages::check()?);
+    }
     known("--workload", &arguments.workload, WORKLOADS.iter().map(|workload| workload.name))?;
     let mut libraries = library::built(&arguments.libraries)?;
     known("--only", &arguments.only, libraries.iter().map(|library| library.name.as_str()))?;

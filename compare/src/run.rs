@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::PathBuf;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use indicatif::{ProgressBar, ProgressStyle};
@@ -17,8 +16,6 @@ use crate::workload::{Plugin, Workload};
 #[derive(Debug, Serialize)]
 pub(crate) struct Results {
     pub(crate) libraries: Vec<String>,
-    /// Where each is.
-    paths: Vec<PathBuf>,
     /// Which of them are others', with which the first is compared.
     pub(crate) peers: Vec<usize>,
     /// Seconds since 1970.
@@ -124,7 +121,6 @@ impl Results {
         Ok(Self {
             rows: rows.collect(),
             libraries: libraries.iter().map(|library| library.name.clone()).collect(),
-            paths: libraries.iter().map(|library| library.path.clone()).collect(),
             peers,
             time: SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs(),
             cpu: cpu(),

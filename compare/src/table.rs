@@ -12,7 +12,7 @@ impl Table {
     /// The medians, with what was the least and the most.
     pub(crate) fn of_figures(results: &Results) -> Self {
         let cell = |row: &Row, cell: &Option<Cell>| cell.as_ref().map(|cell| shown(row.unit, cell));
-        let mut table = Self::new("workload", results.libraries.iter());
+        let mut table = Self::new("workload", results.libraries.iter().cloned());
         for row in &results.rows {
             table.push(row.name, row.cells.iter().map(|figures| cell(row, figures)));
         }
@@ -21,7 +21,7 @@ impl Table {
 
     /// How many times better the first library is than each peer, where both have a figure; `None` without peers.
     pub(crate) fn of_ratios(results: &Results) -> Option<Self> {
-        let peers = results.peers.iter().map(|&peer| &results.libraries[peer]);
+        let peers = results.peers.iter().map(|&peer| results.libraries[peer].clone());
         let mut table = Self::new(&format!("{} against", results.libraries[0]), peers);
         let times = |ratio: &Option<f64>| ratio.map(|ratio| format!("x {}", three_digits(ratio)));
         for row in results.rows.iter().filter(|row| row.ratios.iter().any(Option::is_some)) {
@@ -30,11 +30,13 @@ impl Table {
         (!results.peers.is_empty()).then_some(table)
     }
 
-    fn new<'a>(corner: &str, columns: impl Iterator<Item = &'a String>) -> Self {
-        Self(vec![iter::once(corner.to_owned()).chain(columns.cloned()).collect()])
+    /// With the names of its columns, the first of which is `corner`.
+    pub(crate) fn new(corner: &str, columns: impl Iterator<Item = String>) -> Self {
+        Self(vec![iter::once(corner.to_owned()).chain(columns).collect()])
     }
 
-    fn push(&mut self, name: &str, cells: impl Iterator<Item = Option<String>>) {
+    /// Adds a row. A cell without a figure is a dash.
+    pub(crate) fn push(&mut self, name: &str, cells: impl Iterator<Item = Option<String>>) {
         let cells = cells.map(|cell| cell.unwrap_or_else(|| "-".to_owned()));
         self.0.push(iter::once(name.to_owned()).chain(cells).collect());
     }

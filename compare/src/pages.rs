@@ -1,0 +1,109 @@
+//! The figures in the documents: one table, written from one run's `compare.json`, the same in each page.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::iter;
+use std::path::Path;
+use std::time::{Duration, UNIX_EPOCH};
+
+use serde::Deserialize;
+
+use crate::table::Table;
+use crate::unit::three_digits;
+use crate::workload::WORKLOADS;
+
+/// The run that the pages show. Committed, so that the pages can be compared with it.
+const FIGURES: &str = "docs/compare.json";
+
+/// The pages with the table.
+const PAGES: [&str; 2] = ["docs/benchmarks.md", "compiler-features.md"];
+
+/// The lines of a page that the table stands between.
+const BEGIN: &str = "<!-- figures: written by `make figures` -->\n";
+const END: &str = "<!-- end of figures -->\n";
+
+/// What the table needs of a run; [`Results`](crate::run::Results) has more.
+#[derive(Deserialize)]
+struct Run {
+    libraries: Vec<String>,
+    peers: Vec<usize>,
+    /// Seconds since 1970.
+    time: u64,
+    cpu: String,
+    rounds: u32,
+    rows: Vec<Row>,
+}
+
+#[derive(Deserialize)]
+struct Row {
+    name: String,
+    cells: Vec<Option<Cell>>,
+    ratios: Vec<Option<f64>>,
+}
+
+#[derive(Deserialize)]
+struct Cell {
+    median: f64,
+}
+
+/// Makes the run in `compare_json` the one that the pages show.
+///
+/// # Errors
+/// The file is not of this program's making, lacks a workload, or a file cannot be written.
+pub(crate) fn write(compare_json: &Path) -> Result<(), String> {
+    let json = read(compare_json)?;
+    let section = section(&json)?;
+    for page in PAGES {
+        let text = replaced(page, &section)?;
+        fs::write(page, text).map_err(|error| format!("{page}: {error}"))?;
+    }
+    fs::write(FIGURES, json).map_err(|error| format!("{FIGURES}: {error}"))
+}
+
+/// Compares the pages with the committed figures.
+///
+/// # Errors
+/// A page shows something else.
+pub(crate) fn check() -> Result<(), String> {
+    let section = section(&read(Path::new(FIGURES))?)?;
+    for page in PAGES {
+        if replaced(page, &section)? != read(Path::new(page))? {
+            return Err(format!("{page} does not show the figures of {FIGURES}: run `make figures`"));
+        }
+    }
+    Ok(())
+}
+
+fn read(path: &Path) -> Result<String, String> {
+    fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))
+}
+
+/// The page with `section` in the place of the one that it has.
+fn replaced(page: &str, section: &str) -> Result<String, String> {
+    let text = read(Path::new(page))?;
+    let parts = text.split_once(BEGIN).and_then(|(before, rest)| Some((before, rest.split_once(END)?.1)));
+    let (before, after) = parts.ok_or_else(|| format!("{page}: no `{}` and `{}`", BEGIN.trim(), END.trim()))?;
+    Ok(format!("{before}{BEGIN}{section}{END}{after}"))
+}
+
+/// The table, and what it was measured on.
+fn section(json: &str) -> Result<String, String> {
+    let run: Run = serde_json::from_str(json).map_err(|error| format!("{FIGURES}: {error}"))?;
+    let first = &run.libraries[0];
+    let against = run.peers.iter().map(|&peer| format!("{first} against {}", run.libraries[peer]));
+    let mut table = Table::new("workload", run.libraries.iter().cloned().chain(against));
+    for workload in WORKLOADS {
+        let row = run.rows.iter().find(|row| row.name == workload.name);
+        let row = row.ok_or_else(|| format!("the run lacks the workload `{}`: run all of them", workload.name))?;
+        let figures = row.cells.iter().map(|cell| cell.as_ref().map(|cell| workload.unit.show(cell.median)));
+        let ratios = row.ratios.iter().map(|ratio| ratio.map(|ratio| format!("x {}", three_digits(ratio))));
+        table.push(workload.name, figures.chain(ratios));
+    }
+    let date = humantime::format_rfc3339_seconds(UNIX_EPOCH + Duration::from_secs(run.time)).to_string();
+    let date = date.split('T').next().unwrap_or_default();
+    let mut section = String::new();
+    // Writing to a String cannot fail.
+    let _ = writeln!(section, "Medians of {} rounds of one run, {date}, {}.\n", run.rounds, run.cpu);
+    section.extend(iter::once(table.markdown()));
+    Ok(section)
+}

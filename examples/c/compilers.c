@@ -1,0 +1,30 @@
+/*
+ * Compilers: which ones are built into this library, and choosing one for the plugins to come: compilers [NAME]
+ *
+ * A manifest can choose for itself, by "compiler".
+ */
+#include <stdio.h>
+#include <stdlib.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+#include <extism.h>
+#ifdef __cplusplus
+}
+#endif
+
+int main(int argc, char *argv[])
+{
+    static const char *const all[] = {"cranelift", "llvm", "singlepass"};
+
+    for (size_t i = 0; i < sizeof all / sizeof all[0]; i++)
+        printf("%-10s %s\n", all[i], extism_compiler_available(all[i]) ? "built in" : "not built in");
+    if (argc > 1 && !extism_compiler_set(argv[1])) {
+        fprintf(stderr, "compilers: %s is not built in\n", argv[1]);
+        return EXIT_FAILURE;
+    }
+    const char *name = extism_compiler();
+    printf("the next plugin is compiled by %s\n", name ? name : "none: its code has to be in the store");
+    return EXIT_SUCCESS;
+}
