@@ -1,5 +1,6 @@
 //! Stack pointers that are put back after a trap, and those that cannot be told.
 
+#[cfg(feature = "compiler")]
 use crate::child;
 use crate::host::Context;
 #[cfg(feature = "compiler")]
