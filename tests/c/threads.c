@@ -147,7 +147,8 @@ static void *fails(void *arg)
 
     for (int i = 0; i < CALLS; i++) {
         job->wrong += guest_call(job->ctx, job->plugin, "fail", "") != -1;
-        job->wrong += guest_call(job->ctx, job->plugin, "count", "") != i + 1 + job->number;
+        /* After a trap, the plugin has a new instance. */
+        job->wrong += guest_call(job->ctx, job->plugin, "count", "") != 1;
     }
     job->wrong += guest_call(job->ctx, job->plugin, "fail", "") != -1;
     return NULL;
