@@ -137,8 +137,7 @@ pub(super) fn refuse_at_exit(name: &str) -> Result<(), Error> {
     if !EXITS.load(Ordering::SeqCst) {
         return Ok(());
     }
-    let cause = "the process is ending, and takes no more of it; plugins that are there can still be called";
-    Err(Error::Load { module: Excerpt::of(name), cause: Message::of(cause) })
+    Err(Error::Ending { module: Excerpt::of(name) })
 }
 
 /// The bytes where Wasmer can read them in place.

@@ -159,6 +159,10 @@ pub(crate) enum Error {
          (systemd's MemoryDenyWriteExecute, prctl's PR_SET_MDWE, SELinux's execmem and filters of system calls do that)"
     )]
     NotExecutable { module: Excerpt, cause: io::Error },
+    #[error(
+        "module `{module}`: the process is ending, and takes no more code; plugins that are there can still be called"
+    )]
+    Ending { module: Excerpt },
     /// The plugin has a deadline, and it has passed.
     #[error("the code was not made in time")]
     TooLate,

@@ -8,7 +8,6 @@ use wasmer::sys::EngineBuilder;
 use wasmer::{Engine, Module};
 
 use super::address_space::Memories;
-use super::artifact::Artifact;
 use super::image::Data;
 use super::machine::Machine;
 use super::store::{self, Identity, Store, Wanted};
@@ -77,16 +76,17 @@ impl<'a> Request<'a> {
         let engine: Engine = EngineBuilder::headless().engine().into();
         let (mut modules, mut size, mut origin) = (Vec::with_capacity(inputs.len()), 0, Origin::Store);
         for (index, (input, identity)) in inputs.iter().zip(identities).enumerate() {
-            let (module, its_size) = match self.found(&engine, input, identity) {
-                Some(found) => found,
-                None => {
-                    origin = Origin::Compiled;
-                    let artifact = make::make(self, index, input, preparation)?;
-                    make::keep(self, input, &artifact).unwrap_or_else(|error| store::warn(format_args!("{error}")));
-                    let size = artifact.size();
-                    (artifact.load(input.name, &engine).map_err(|error| Failure::Other(error.into()))?, size)
-                }
-            };
+            let (module, its_size) =
+                match self.found(&engine, input, identity).map_err(|error| Failure::Other(error.into()))? {
+                    Some(found) => found,
+                    None => {
+                        origin = Origin::Compiled;
+                        let artifact = make::make(self, index, input, preparation)?;
+                        make::keep(self, input, &artifact).unwrap_or_else(|error| store::warn(format_args!("{error}")));
+                        let size = artifact.size();
+                        (artifact.load(input.name, &engine).map_err(|error| Failure::Other(error.into()))?, size)
+                    }
+                };
             modules.push(module);
             size += its_size;
         }
@@ -110,14 +110,23 @@ impl<'a> Request<'a> {
         })
     }
 
-    /// A module from the store, and the size of its code. What is whole there and still cannot be loaded is as good as
-    /// missing.
-    fn found(&self, engine: &Engine, input: &Input<'_>, identity: &Identity) -> Option<(Module, usize)> {
-        let artifact: Artifact = self.store?.find(identity, &self.wanted, &self.machine)?;
+    /// A module from the store, and the size of its code; `None` if it is not there. Code that is whole and still cannot be loaded
+    /// is as good as missing.
+    ///
+    /// # Errors
+    /// No code at all can be loaded.
+    fn found(&self, engine: &Engine, input: &Input<'_>, identity: &Identity) -> Result<Option<(Module, usize)>, Error> {
+        let artifact = self.store.and_then(|store| store.find(identity, &self.wanted, &self.machine));
+        let Some(artifact) = artifact else { return Ok(None) };
         let size = artifact.size();
-        let module = artifact.load(input.name, engine);
-        let module = module.inspect_err(|error| store::warn(format_args!("{error}; it is not used"))).ok()?;
-        Some((module, size))
+        match artifact.load(input.name, engine) {
+            Ok(module) => Ok(Some((module, size))),
+            Err(error @ (Error::NotExecutable { .. } | Error::Ending { .. })) => Err(error),
+            Err(error) => {
+                store::warn(format_args!("{error}; it is not used"));
+                Ok(None)
+            }
+        }
     }
 
     /// The error where nobody has the code of `input`, neither the `store` nor, for want of one, a compiler.
