@@ -163,7 +163,8 @@ impl Program {
             modules.push(entry("beside", b"(module)"));
         }
         let fuel = self.is_counted.then_some(1_u64 << 50);
-        json!({"wasm": modules, "config": BTreeMap::from(CONFIG), "fuel": fuel}).to_string()
+        // What a call has written down is read after one that has trapped.
+        json!({"wasm": modules, "config": BTreeMap::from(CONFIG), "fuel": fuel, "after_trap": "keep"}).to_string()
     }
 
     fn wat(&self) -> String {
