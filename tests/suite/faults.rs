@@ -60,6 +60,14 @@ pub(crate) fn taken(name: &str) -> u64 {
     line.split_whitespace().nth(1).expect("a number").parse::<u64>().expect("a number") << 10
 }
 
+/// How long this thread has had a processor: on a busy machine, less than has passed.
+pub(crate) fn processor_time() -> std::time::Duration {
+    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: there is room for the answer.
+    assert_eq!(unsafe { libc::clock_gettime(libc::CLOCK_THREAD_CPUTIME_ID, &raw mut time) }, 0);
+    std::time::Duration::new(time.tv_sec.cast_unsigned(), u32::try_from(time.tv_nsec).expect("below a second"))
+}
+
 /// Gives the system what the allocator keeps for later.
 pub(crate) fn trim() {
     // SAFETY: it may be called at any time.

@@ -1,14 +1,15 @@
 //! Each function of the host with the most that a plugin can give it to do, at the plugin's deadline. None goes on for long:
 //! what takes long looks between slices whether the plugin shall stop (`src/guest/slices.rs`, where their size is tested).
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::{Abi, BOTH, module};
+use crate::faults::processor_time;
 use crate::host::{Context, Plugin, manifest};
 
 const TIMEOUT: Duration = Duration::from_millis(20);
 
-/// How late a call may end.
+/// How late a call may end, in time that the thread has a processor.
 const LATE: Duration = Duration::from_millis(50);
 
 /// How often a call is tried again that was later, as the machine may have had something else to do.
@@ -88,9 +89,9 @@ fn plugin(context: &Context, abi: Abi) -> Plugin<'_> {
 fn check(case: &str, plugin: &Plugin<'_>, function: &str, input: &[u8]) {
     let mut late = Vec::new();
     for _ in 0..TRIES {
-        let start = Instant::now();
+        let start = processor_time();
         plugin.call_only(function, input);
-        late.push(start.elapsed().saturating_sub(TIMEOUT));
+        late.push((processor_time() - start).saturating_sub(TIMEOUT));
         let error = plugin.context.error(plugin.id).unwrap_or_default();
         assert!(error.contains("timeout: "), "{case}: {error}");
         if late.last().is_some_and(|late| *late <= LATE) {
