@@ -1,11 +1,8 @@
 //! Every function with the most that a plugin can ask of it, in a loop: none holds a plugin much longer than it may run.
 //! The unit test `guest::wasi::tests` counts how often the long ones look.
 
-#![expect(unsafe_code, reason = "the thread's processor time is asked of the C library")]
-
 use std::fmt::Write as _;
 use std::fs::File;
-use std::mem;
 use std::time::{Duration, Instant};
 
 use serde_json::json;
@@ -13,6 +10,7 @@ use serde_json::json;
 use super::functions::FUNCTIONS;
 use super::{BOTH, Version, text, wasi};
 use crate::child;
+use crate::faults::processor_time;
 use crate::host::{Context, manifest};
 use crate::log::LogFile;
 
@@ -176,15 +174,6 @@ fn module(version: Version) -> String {
     }
     let _ = write!(wat, "(memory (export \"memory\") {PAGES}))");
     wat
-}
-
-/// What this thread has used of a processor.
-fn processor_time() -> Duration {
-    // SAFETY: a time is two numbers.
-    let mut time: libc::timespec = unsafe { mem::zeroed() };
-    // SAFETY: the time is written.
-    assert_eq!(unsafe { libc::clock_gettime(libc::CLOCK_THREAD_CPUTIME_ID, &raw mut time) }, 0);
-    Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
 }
 
 #[test]
