@@ -101,8 +101,8 @@ pub(crate) fn precompile<E: From<Error>>(
 
 #[cfg(test)]
 mod tests {
-    use super::super::backend::backends;
     use super::{Backend, Error, How, Machine, Memories, Prepared, compile};
+    use crate::engine::backend::backends;
     use std::time::{Duration, Instant};
 
     /// Two megabytes of functions, none of which takes long.

@@ -1,5 +1,5 @@
-use super::super::tests::{COUNTED, USUAL};
-use super::super::{Error, START_EXPORT, rewrite};
+use crate::guest::rewrite::tests::{COUNTED, USUAL};
+use crate::guest::rewrite::{Error, START_EXPORT, rewrite};
 
 #[test]
 fn what_is_added_is_not_for_the_plugin() {
