@@ -40,7 +40,7 @@ PLUGIN := fixtures/wasm/count_vowels.v0.wasm
 export CARGO DESTDIR PREFIX LIBDIR INCLUDEDIR
 
 .PHONY: help build headless tool compare example test test-rust test-compilers test-c test-valgrind test-python test-hosts test-install \
-        bench bench-gate fuzz fuzz-smoke interrupts forks crowd latency soak models lint deny deps-llvm check-features header fixtures fixtures-big fixtures-pdk install uninstall clean compare-needs
+        bench bench-gate fuzz fuzz-smoke interrupts forks crowd latency soak models lint deny deps-llvm check-features header fixtures fixtures-big fixtures-pdk install uninstall clean compare-needs figures peers
 .DELETE_ON_ERROR:
 
 help: ## show this list
@@ -206,6 +206,18 @@ COMPARED := cranelift llvm singlepass headless
 
 compare: compare-needs $(COMPARED:%=target/compare/%/libextism.so) target/compare/driver fixtures-big fixtures-pdk ## run the same workloads on every compiler; PEER=/path/to/libextism.so adds others (needs deps-llvm)
 	$(CARGO) run --release --locked -p extism-compare -- --libraries target/compare $(PEER:%=--peer %) $(COMPARE_FLAGS)
+
+# Names of the peers as the tables show them, and where compare/peers.sh puts them.
+PEERS := --peer 'Extism 0.1.0=target/peers/old/target/release/libextism_old.so' \
+    --peer 'Extism 1.41.0=target/peers/extism_sys/libextism_sys.so' \
+    --peer 'wasmtime=target/peers/wasmtime/linux-x86_64/_libwasmtime.so'
+
+figures: peers ## run the comparison with the peers, and write the tables in the documents from it (on an idle machine)
+	$(MAKE) compare COMPARE_FLAGS="$(PEERS) $(COMPARE_FLAGS)"
+	$(CARGO) run --release --locked -p extism-compare -- --write-pages target/compare/compare.json
+
+peers: ## fetch Extism 1.41.0 and wasmtime, and build Extism 0.1.0, into target/peers
+	compare/peers.sh
 
 # Asked before the first library is built, which takes minutes.
 compare-needs:

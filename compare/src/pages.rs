@@ -1,8 +1,7 @@
-//! The figures in the documents: one table, written from one run's `compare.json`, the same in each page.
+//! The figures in the documents: two tables, written from one run's `compare.json`, the same in each page.
 
 use std::fmt::Write as _;
 use std::fs;
-use std::iter;
 use std::path::Path;
 use std::time::{Duration, UNIX_EPOCH};
 
@@ -15,14 +14,14 @@ use crate::workload::WORKLOADS;
 /// The run that the pages show. Committed, so that the pages can be compared with it.
 const FIGURES: &str = "docs/compare.json";
 
-/// The pages with the table.
+/// The pages with the tables.
 const PAGES: [&str; 2] = ["docs/benchmarks.md", "compiler-features.md"];
 
-/// The lines of a page that the table stands between.
+/// The lines of a page that the tables stand between.
 const BEGIN: &str = "<!-- figures: written by `make figures` -->\n";
 const END: &str = "<!-- end of figures -->\n";
 
-/// What the table needs of a run; [`Results`](crate::run::Results) has more.
+/// What the tables need of a run; [`Results`](crate::run::Results) has more.
 #[derive(Deserialize)]
 struct Run {
     libraries: Vec<String>,
@@ -86,24 +85,31 @@ fn replaced(page: &str, section: &str) -> Result<String, String> {
     Ok(format!("{before}{BEGIN}{section}{END}{after}"))
 }
 
-/// The table, and what it was measured on.
+/// The tables, and what they were measured on.
 fn section(json: &str) -> Result<String, String> {
     let run: Run = serde_json::from_str(json).map_err(|error| format!("{FIGURES}: {error}"))?;
-    let first = &run.libraries[0];
-    let against = run.peers.iter().map(|&peer| format!("{first} against {}", run.libraries[peer]));
-    let mut table = Table::new("workload", run.libraries.iter().cloned().chain(against));
+    let peers = run.peers.iter().map(|&peer| run.libraries[peer].clone());
+    let mut figures = Table::new("workload", run.libraries.iter().cloned());
+    let mut ratios = Table::new(&format!("{} against", run.libraries[0]), peers);
     for workload in WORKLOADS {
         let row = run.rows.iter().find(|row| row.name == workload.name);
         let row = row.ok_or_else(|| format!("the run lacks the workload `{}`: run all of them", workload.name))?;
-        let figures = row.cells.iter().map(|cell| cell.as_ref().map(|cell| workload.unit.show(cell.median)));
-        let ratios = row.ratios.iter().map(|ratio| ratio.map(|ratio| format!("x {}", three_digits(ratio))));
-        table.push(workload.name, figures.chain(ratios));
+        let median = |cell: &Option<Cell>| cell.as_ref().map(|cell| workload.unit.show(cell.median));
+        figures.push(workload.name, row.cells.iter().map(median));
+        if row.ratios.iter().any(Option::is_some) {
+            let times = |ratio: &Option<f64>| ratio.map(|ratio| format!("x {}", three_digits(ratio)));
+            ratios.push(workload.name, row.ratios.iter().map(times));
+        }
     }
     let date = humantime::format_rfc3339_seconds(UNIX_EPOCH + Duration::from_secs(run.time)).to_string();
     let date = date.split('T').next().unwrap_or_default();
     let mut section = String::new();
     // Writing to a String cannot fail.
     let _ = writeln!(section, "Medians of {} rounds of one run, {date}, {}.\n", run.rounds, run.cpu);
-    section.extend(iter::once(table.markdown()));
+    section += &figures.markdown();
+    if !run.peers.is_empty() {
+        let _ = writeln!(section, "\nHow many times better {} is than each peer: more than 1 is better.\n", run.libraries[0]);
+        section += &ratios.markdown();
+    }
     Ok(section)
 }

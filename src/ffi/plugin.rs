@@ -184,6 +184,9 @@ pub unsafe extern "C" fn extism_plugin_function_exists(
 ///
 /// The plugin's error, and this thread's of the context, are cleared first, and the output is emptied.
 ///
+/// After a call that trapped, was stopped or exited, the next one gets a new instance: memory and globals are as when the plugin
+/// was made, configuration and variables stay. `"after_trap": "keep"` in the manifest keeps the old one after a trap or an exit.
+///
 /// The first call on a thread, or the first plugin that it makes, unblocks SIGSEGV, SIGILL, SIGFPE, SIGURG and one real-time
 /// signal there, which traps and timeouts arrive as, and gives it an alternate stack for handlers if it has none of 64 KiB. A
 /// thread that blocks them after that gets no timeouts, and a trap in it ends the process.

@@ -38,15 +38,16 @@ pub(crate) struct LoadedModule {
     pub(crate) name: String,
     /// A binary or WAT text.
     pub(crate) contents: Contents,
-    /// Where they come from, for errors.
+    /// The address that they come from, if it is one, as errors show it.
     #[cfg_attr(not(feature = "compiler"), expect(dead_code, reason = "nothing is read"))]
-    origin: ModuleOrigin,
+    address: Option<Excerpt>,
     /// The bytes' SHA-256, if the manifest has one.
     pub(crate) sha256: Option<Digest>,
 }
 
 /// Where a module comes from, as errors say it.
-#[derive(Debug, Clone)]
+#[cfg(feature = "compiler")]
+#[derive(Debug)]
 pub(crate) enum ModuleOrigin {
     /// The manifest, or the caller, who have given the bytes of the module of this name.
     Given(Excerpt),
@@ -54,24 +55,12 @@ pub(crate) enum ModuleOrigin {
     Place(Excerpt),
 }
 
+#[cfg(feature = "compiler")]
 impl fmt::Display for ModuleOrigin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Given(name) => write!(f, "module `{name}`"),
             Self::Place(place) => write!(f, "`{place}`"),
-        }
-    }
-}
-
-impl ModuleOrigin {
-    fn of(entry: &ModuleEntry<'_>) -> Self {
-        match &entry.source {
-            Source::Path(path) => Self::Place(Excerpt::of(path.display())),
-            Source::Data(_) => Self::Given(Excerpt::of(&entry.name)),
-            #[cfg(feature = "http")]
-            Source::Url(remote) => Self::Place(http::shown(&remote.url)),
-            #[cfg(not(feature = "http"))]
-            Source::Url(_) => Self::Given(Excerpt::of(&entry.name)),
         }
     }
 }
@@ -133,7 +122,11 @@ pub(crate) fn expected_hash(entry: &ModuleEntry<'_>) -> Result<Option<Digest>, E
 /// The source cannot be read, is over the size limit, or does not have the hash.
 pub(crate) fn load(entry: ModuleEntry<'_>, deadline: Option<Instant>) -> Result<LoadedModule, Error> {
     let (sha256, max) = (expected_hash(&entry)?, environment::MAX_MODULE_BYTES.value());
-    let origin = ModuleOrigin::of(&entry);
+    let address = match &entry.source {
+        #[cfg(feature = "http")]
+        Source::Url(remote) => Some(http::shown(&remote.url)),
+        _ => None,
+    };
     let contents = match entry.source {
         Source::Path(path) => verified(file::open(&entry.name, &path, max)?, sha256)?,
         Source::Data(bytes) if bytes.len() as u64 > max => {
@@ -150,7 +143,7 @@ pub(crate) fn load(entry: ModuleEntry<'_>, deadline: Option<Instant>) -> Result<
             Contents::of_module(wanted.load()?, None)
         }
     };
-    Ok(LoadedModule { name: entry.name, contents, origin, sha256 })
+    Ok(LoadedModule { name: entry.name, contents, address, sha256 })
 }
 
 /// The bytes of the regular file at `path`, which is no longer than a module may be.
@@ -176,21 +169,30 @@ fn verified(contents: Contents, sha256: Option<Digest>) -> Result<Contents, Erro
 
 #[cfg(feature = "compiler")]
 impl LoadedModule {
+    fn origin(&self) -> ModuleOrigin {
+        if let Some(address) = &self.address {
+            return ModuleOrigin::Place(address.clone());
+        }
+        match self.contents.path() {
+            Some(path) => ModuleOrigin::Place(Excerpt::of(path.display())),
+            None => ModuleOrigin::Given(Excerpt::of(&self.name)),
+        }
+    }
+
     /// The module as a binary: what does not start with the magic number of the format is WAT text.
     ///
     /// # Errors
     /// It is neither, malformed, or cannot be read.
     pub(crate) fn to_binary(&self) -> Result<Cow<'_, [u8]>, Error> {
         let bytes = self.contents.bytes()?.as_slice();
-        let origin = || self.origin.clone();
         if kind::is_binary(bytes) {
             return match kind::cut_before(bytes) {
-                Some(end) => Err(Error::Cut { origin: origin(), size: bytes.len(), end }),
+                Some(end) => Err(Error::Cut { origin: self.origin(), size: bytes.len(), end }),
                 None => Ok(Cow::Borrowed(bytes)),
             };
         }
         if !kind::is_wat(bytes) {
-            return Err(Error::NotAModule { origin: origin(), kind: kind::of(bytes) });
+            return Err(Error::NotAModule { origin: self.origin(), kind: kind::of(bytes) });
         }
         match wat::Parser::new().parse_bytes(self.contents.path(), kind::without_mark(bytes)) {
             Ok(binary) => Ok(Cow::Owned(binary.into_owned())),

@@ -4,7 +4,11 @@
 use std::ptr::NonNull;
 use std::time::Instant;
 
-use wasmer::{AsStoreMut, Extern, ExternType, FunctionEnv, Instance, InstantiationError, Store, StoreMut, Type, Value};
+use wasmer::{
+    AsStoreMut, AsStoreRef, Extern, ExternType, FunctionEnv, ImportType, Instance, InstantiationError, Store, StoreMut,
+    Type, Value,
+};
+use wasmer_types::{ImportIndex, ModuleInfo};
 
 use super::call::Functions;
 use super::command::{self, Nesting};
@@ -206,8 +210,9 @@ impl<'a> Imports<'a> {
         libraries: &[Library],
     ) -> Result<Vec<Extern>, Error> {
         let mut externs = Vec::with_capacity(linked.providers.len());
-        for (import, provider) in linked.module.imports().zip(&linked.providers) {
-            let (module, name) = (import.module(), import.name());
+        let info = linked.module.info();
+        for ((import, index), provider) in info.imports.iter().zip(&linked.providers) {
+            let (module, name) = (import.module.as_str(), import.field.as_str());
             let found = match *provider {
                 Provider::Host => guest::import(store, self.guest, module, name),
                 Provider::Module(index) => libraries.get(index).and_then(|library| library.export(name)),
@@ -218,7 +223,9 @@ impl<'a> Imports<'a> {
                 name: Excerpt::of(name),
                 hint: "",
             })?;
-            check_function_type(store, module, name, import.ty(), &found)?;
+            if !fits(store, info, index, &found) {
+                return Err(incompatible(store, linked, externs.len(), &found));
+            }
             externs.push(found);
         }
         Ok(externs)
@@ -302,32 +309,31 @@ fn run(
     }
 }
 
-/// Functions are checked here, to name both types; the engine checks the rest.
-fn check_function_type(
-    store: &mut impl AsStoreMut,
-    module: &str,
-    name: &str,
-    wanted: &ExternType,
-    found: &Extern,
-) -> Result<(), Error> {
-    let found = found.ty(store);
-    let fits = match (wanted, &found) {
-        (ExternType::Function(wanted), ExternType::Function(found)) => wanted == found,
-        (ExternType::Memory(_), ExternType::Memory(_))
-        | (ExternType::Table(_), ExternType::Table(_))
-        | (ExternType::Global(_), ExternType::Global(_))
-        | (ExternType::Tag(_), ExternType::Tag(_)) => true,
+/// Whether `found` can serve an import: functions have its type, others its kind. The engine checks the rest, but does not
+/// name the types of functions.
+fn fits(store: &impl AsStoreRef, info: &ModuleInfo, import: &ImportIndex, found: &Extern) -> bool {
+    match (import, found) {
+        (ImportIndex::Function(index), Extern::Function(found)) => {
+            info.signatures[info.functions[*index]] == found.ty(store)
+        }
+        (ImportIndex::Memory(_), Extern::Memory(_))
+        | (ImportIndex::Table(_), Extern::Table(_))
+        | (ImportIndex::Global(_), Extern::Global(_))
+        | (ImportIndex::Tag(_), Extern::Tag(_)) => true,
         _ => false,
-    };
-    if fits {
-        return Ok(());
     }
-    Err(Error::IncompatibleImport {
-        module: Excerpt::of(module),
-        name: Excerpt::of(name),
-        wanted: Message::of(show(wanted)),
-        found: Message::of(show(&found)),
-    })
+}
+
+/// The error for the import of this number, which `found` does not fit.
+fn incompatible(store: &impl AsStoreRef, linked: &Linked, number: usize, found: &Extern) -> Error {
+    let import = linked.module.imports().nth(number);
+    let of_import = |text: fn(&ImportType) -> String| import.as_ref().map(text).unwrap_or_default();
+    Error::IncompatibleImport {
+        module: Excerpt::of(of_import(|import| import.module().to_owned())),
+        name: Excerpt::of(of_import(|import| import.name().to_owned())),
+        wanted: Message::of(of_import(|import| show(import.ty()))),
+        found: Message::of(show(&found.ty(store))),
+    }
 }
 
 /// A value type as WebAssembly spells it.

@@ -3,7 +3,8 @@
 use std::cell::OnceCell;
 use std::collections::HashMap;
 
-use wasmer::{ExternType, Module};
+use wasmer::Module;
+use wasmer_types::{ExportIndex, ImportIndex};
 
 use super::Error;
 use crate::error::Excerpt;
@@ -69,15 +70,15 @@ pub(super) fn plan(names: &[String], modules: &[Module], main: &str, with_wasi: 
     let mut plan = Plan { modules: Vec::with_capacity(order.len()), imports_io_memory: false, owns_io_memory: false };
     for (index, mut providers) in order {
         let module = &modules[index];
-        for (import, provider) in module.imports().zip(&mut providers) {
+        for (import, provider) in module.info().imports.values().zip(&mut providers) {
             match provider {
-                Provider::Host => plan.imports_io_memory |= matches!(import.ty(), ExternType::Memory(_)),
+                Provider::Host => plan.imports_io_memory |= matches!(import, ImportIndex::Memory(_)),
                 Provider::Module(other) => *other = places[*other],
                 Provider::Wasi => {}
             }
         }
-        let mut memories = module.exports().memories();
-        plan.owns_io_memory = modules.len() == 1 && memories.any(|export| export.name() == guest::IO_MEMORY_EXPORT);
+        let io_memory = module.info().exports.get(guest::IO_MEMORY_EXPORT);
+        plan.owns_io_memory = modules.len() == 1 && matches!(io_memory, Some(ExportIndex::Memory(_)));
         let kind = resolver.kind(index)?;
         plan.modules.push(Linked { name: names[index].clone(), module: module.clone(), kind, providers });
     }
@@ -199,8 +200,8 @@ impl<'a> Resolver<'a> {
         if self.is_main(index) {
             return Ok(Kind::Main);
         }
-        let has_function = |name| self.modules[index].exports().functions().any(|export| export.name() == name);
-        match (has_function("_start"), has_function("_initialize")) {
+        let module = &self.modules[index];
+        match (exports_function(module, "_start"), exports_function(module, "_initialize")) {
             (true, true) => Err(Error::CommandAndReactor(Excerpt::of(&self.names[index]))),
             (true, false) => Ok(Kind::Command),
             (false, _) => Ok(Kind::Reactor),
@@ -214,6 +215,11 @@ impl<'a> Resolver<'a> {
     fn is_main(&self, index: usize) -> bool {
         self.names[index] == self.main
     }
+}
+
+/// Whether `module` exports a function of this name, of any type.
+pub(super) fn exports_function(module: &Module, name: &str) -> bool {
+    matches!(module.info().exports.get(name), Some(ExportIndex::Function(_)))
 }
 
 /// The order of instantiation, as far as it is known.

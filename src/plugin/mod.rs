@@ -219,10 +219,7 @@ impl Plugin {
         let name = name.to_str().map_err(|error| Error::FunctionName(error.valid_up_to()))?;
         let is_there = match &self.live {
             Some(live) => matches!(live.main.exports.get_extern(name), Some(Extern::Function(_))),
-            None => {
-                let main = self.recipe.plan.modules.last();
-                main.is_some_and(|main| main.module.exports().functions().any(|function| function.name() == name))
-            }
+            None => self.recipe.plan.modules.last().is_some_and(|main| link::exports_function(&main.module, name)),
         };
         Ok(is_there && !guest::is_reserved(name))
     }

@@ -2,6 +2,7 @@
 //! instances are used on after that (`"after_trap": "keep"`), they are put back.
 
 use wasmer::{AsStoreMut, Global, Instance, Type, Value};
+use wasmer_types::ExportIndex;
 
 use super::link::{Kind, Plan};
 use crate::guest;
@@ -38,11 +39,11 @@ impl StackPointers {
 /// The names of the modules that may have a stack whose pointer cannot be told: it would be in a global that can change. Of
 /// a command library no instance is used twice.
 pub(super) fn untold(plan: &Plan) -> impl Iterator<Item = &str> {
-    let is_told = |export: &str| export == guest::STACK_POINTER_EXPORT;
-    plan.modules.iter().filter(|linked| linked.kind != Kind::Command).filter_map(move |linked| {
-        let mut globals = linked.module.info().globals.values();
+    plan.modules.iter().filter(|linked| linked.kind != Kind::Command).filter_map(|linked| {
+        let info = linked.module.info();
+        let mut globals = info.globals.values();
         let may_have_one = globals.any(|ty| ty.mutability.is_mutable() && ty.ty == Type::I32);
-        let is_told = linked.module.exports().globals().any(|export| is_told(export.name()));
+        let is_told = matches!(info.exports.get(guest::STACK_POINTER_EXPORT), Some(ExportIndex::Global(_)));
         (may_have_one && !is_told).then_some(linked.name.as_str())
     })
 }

@@ -28,7 +28,7 @@ const PRIVATE_CRATES: &[(&str, &[&str])] = &[
     ("getenv", &[]),
     ("wasmer::", &["engine", "guest", "plugin"]),
     ("wasmer_compiler::", &["engine"]),
-    ("wasmer_types::", &["engine"]),
+    ("wasmer_types::", &["engine", "plugin"]),
     ("wasmparser::", &["guest/rewrite", "engine/singlepass.rs", "engine/deadline.rs"]),
     ("wasm_encoder::", &["guest/rewrite"]),
     ("cap_std::", &["guest/wasi"]),
