@@ -9,7 +9,7 @@ use wasmer::sys::vm::{VMContext, VMExtern};
 use wasmer::{AsStoreMut, Extern, Instance, Module};
 use wasmer_types::{ExportIndex, VMBuiltinFunctionIndex as Index, VMOffsets};
 
-use super::room;
+use super::{limits, room};
 use crate::interrupt;
 
 /// All of them have up to six arguments, integers and pointers, and return one or nothing; so they can be called as if they had
@@ -57,13 +57,40 @@ extern "C" fn stop_after<const N: usize>(a: usize, b: usize, c: usize, d: usize,
     result
 }
 
+/// Grows a table if there is memory for it: Wasmer ends the process where there is none. `GROW` and `SIZE` are the numbers of
+/// the functions that grow a table and that tell its size.
+extern "C" fn grow_table<const GROW: usize, const SIZE: usize>(
+    context: usize,
+    value: usize,
+    delta: usize,
+    index: usize,
+    e: usize,
+    f: usize,
+) -> usize {
+    /// What `table.grow` returns where it fails: -1.
+    const REFUSED: usize = u32::MAX as usize;
+    room::find();
+    let Some(originals) = ORIGINALS.get() else { return REFUSED };
+    // Both are `u32`: the upper halves of their registers mean nothing.
+    let (size, delta) = (originals[SIZE](context, index, 0, 0, 0, 0) as u32, delta as u32);
+    if limits::find_room_to_grow(size, delta).is_err() {
+        return REFUSED;
+    }
+    stop_after::<GROW>(context, value, delta as usize, index, e, f)
+}
+
 macro_rules! replacements {
     ($($number:literal)*) => {
         [$(stop_after::<$number>),*]
     };
 }
 
-const REPLACEMENTS: [Function; COUNT] = replacements!(0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22);
+const REPLACEMENTS: [Function; COUNT] = {
+    let mut replacements = replacements!(0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22);
+    replacements[14] = grow_table::<14, 12>;
+    replacements[15] = grow_table::<15, 13>;
+    replacements
+};
 
 /// Makes the functions that `instance`, a new instance of `module`, calls end when its plugin shall stop. The module
 /// exports one of its own, if it has any.

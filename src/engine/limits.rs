@@ -184,6 +184,19 @@ impl TableElements {
     }
 }
 
+/// Finds out whether a table of `size` elements can grow by `delta`. Wasmer keeps a table in a `Vec`, which takes twice the room that
+/// it had, or more if need be, before it gives back the old one.
+pub(super) fn find_room_to_grow(size: u32, delta: u32) -> Result<(), String> {
+    /// Bytes of a table that are not looked for, to keep the growth of small tables cheap: a process without these has no
+    /// memory for anything.
+    const SMALL: u64 = 1 << 16;
+    let elements = u64::from(size) + u64::from(size.max(delta));
+    match elements * size_of::<usize>() as u64 {
+        bytes if bytes <= SMALL => Ok(()),
+        bytes => find_room(bytes),
+    }
+}
+
 /// Finds out whether so many bytes can be allocated at once, where Wasmer would end the process if not.
 pub(super) fn find_room(bytes: u64) -> Result<(), String> {
     let mut room: Vec<u8> = Vec::new();

@@ -3,6 +3,7 @@
 use super::{HUNGRY, MODULE, all_is_well, limit, taken};
 use crate::child;
 use crate::host::{Context, manifest};
+use crate::linking::modules;
 
 /// Plugins share code in these children, as they do for users.
 const SHARED: (&str, &str) = ("EXTISM_CACHE_MEMORY_BYTES", "67108864");
@@ -126,6 +127,29 @@ fn no_room_for_what_others_choose() {
         assert!(error.contains("module `main`: no room for its 800000"), "{error}");
         all_is_well(&plugin);
         limit(libc::RLIMIT_AS, before);
+    });
+}
+
+/// A table of the plugin's own and one that it imports grow as far as there is memory, and then no further.
+#[test]
+fn no_room_for_a_table_that_grows() {
+    const GROW: &str = "(loop $more (br_if $more (i32.ne (table.grow (ref.null func) (i32.const 1000)) (i32.const -1))))";
+    alone("faults::address_space::no_room_for_a_table_that_grows", || {
+        let grow = format!("(func (export \"grow\") (result i32) {GROW} (table.size))");
+        let own = format!("(module (table 1 funcref) {grow})");
+        let imported = format!(r#"(module (import "lib" "table" (table 1 funcref)) {grow})"#);
+        let imported = modules([("lib", r#"(module (table (export "table") 1 funcref))"#), ("main", &imported)]);
+        for manifest in [manifest(own, ""), imported] {
+            let context = Context::new();
+            let (plugin, other) = (context.plugin(manifest), context.plugin(HUNGRY));
+            let before = leave(50);
+            let size = plugin.call_only("grow", b"");
+            all_is_well(&other);
+            limit(libc::RLIMIT_AS, before);
+            assert!((1_000_000..9_000_000).contains(&size), "{size} elements");
+            let most = plugin.call_only("grow", b"");
+            assert!(most > size, "{most} elements, and {size} before");
+        }
     });
 }
 
