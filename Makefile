@@ -56,7 +56,7 @@ help: ## show this list
 	@echo "           SMOKE_SECONDS=30 (fuzz-smoke), COUNT=10000 (interrupts, forks, latency), CALLS=1000000 (soak)"
 	@echo "           THREAD_SECONDS=60 (crowd), ORDERS=20000 (models)"
 
-build: $(DIST)/libextism.so ## build libextism.so and libextism.a into target/dist
+build: $(DIST)/libextism.so $(DIST)/extism.h ## build libextism.so and libextism.a, and copy extism.h, into target/dist
 
 headless: ## build the library without compilers into target/headless
 	$(MAKE) build NO_DEFAULT=1 DIST=target/headless
@@ -268,6 +268,11 @@ $(DIST)/libextism.so: $(DIST)/libextism.a $(DIST)/libextism.map
 	ln -sf libextism.so.$(VERSION) $(DIST)/$(SONAME)
 	ln -sf $(SONAME) $@
 	cp $(DIST)/features $(DIST)/built
+
+# SDKs look for the header beside the library.
+$(DIST)/extism.h: extism.h
+	@mkdir -p $(DIST)
+	@cp $< $@
 
 $(EXAMPLES): $(DIST)/%: examples/c/%.c extism.h $(DIST)/libextism.so
 	$(CC) -std=c11 -Wall -Wextra -Wpedantic -Werror -O2 -pthread -I. $< -L$(DIST) -lextism -Wl,-rpath,'$$ORIGIN' -o $@

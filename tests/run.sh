@@ -159,7 +159,6 @@ python() {
     fi
     # Not `pip` itself, which names where it was installed: the tree may have been moved.
     $venv/bin/python -m pip install --quiet --disable-pip-version-check -r tests/python/requirements.txt || exit 1
-    cp extism.h $dist/
     run "Python SDK" python_results env EXTISM_PATH="$PWD/$dist" EXTISM_TEST_PLUGIN=$plugin \
         $venv/bin/python tests/python/test_sdk.py
 }
