@@ -1,28 +1,28 @@
-//! How much address space the process may have, and which memories plugins get for it.
+//! The limit on the process's address space, and the kind of linear memory that plugins get under it.
 
 use rustix::process::{Resource, getrlimit};
 
-/// How a plugin's memories are made. Its code is compiled for one of these.
+/// How the linear memories of a plugin are allocated. Machine code is compiled for one of these kinds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Memories {
-    /// Each is a reservation of 8 GiB of address space and never moves. The fastest: code needs no bounds checks.
+    /// A reservation of 8 GiB of address space each, which never moves. The fastest kind: code needs no bounds checks.
     Reserved,
-    /// Each takes little more than it has, and may move when it grows. Code compares every address with the memory's length.
+    /// A mapping little larger than the memory, which may move on growth. Code compares every address with the length.
     Moving,
 }
 
 impl Memories {
-    /// The kinds for plugins of this process, in order of preference: code for the first is taken that is there. A compiler makes it
-    /// for the first of them.
+    /// The kinds for plugins of this process, in order of preference: the first kind that code is available for is
+    /// used. A built-in compiler always compiles for the first.
     pub(crate) fn preferred() -> &'static [Self] {
         if is_small() { &[Self::Moving, Self::Reserved] } else { &[Self::Reserved, Self::Moving] }
     }
 }
 
-/// Below this limit on the address space (`RLIMIT_AS`), in bytes, memories are not reserved: it is room for 32 of them.
+/// In bytes. Below this limit on the address space (`RLIMIT_AS`), which is 32 reservations, memories are not reserved.
 const SMALL: u64 = 256 << 30;
 
-/// The process's limit on its address space, in bytes, if it has one.
+/// The process's limit on its address space, in bytes; `None` if it is unlimited.
 fn limit() -> Option<u64> {
     getrlimit(Resource::As).current
 }
@@ -31,14 +31,14 @@ pub(super) fn is_small() -> bool {
     limit().is_some_and(|limit| limit < SMALL)
 }
 
-/// How many threads compile: as many as there are processors, unless the address space is small.
+/// The number of threads that compile: one for each processor, fewer if the address space is limited.
 ///
-/// Each takes 2 MiB for its stack, and up to 128 MiB that glibc's allocator reserves for a new thread, whether used or not.
+/// Each takes 2 MiB for its stack, and up to 128 MiB of addresses that glibc's allocator reserves for a new thread.
 #[cfg(feature = "compiler")]
 pub(super) fn compiling_threads() -> std::num::NonZero<usize> {
     use std::num::NonZero;
 
-    /// In bytes: a quarter of the limit is for threads.
+    /// In bytes: a thread takes 130 MiB, and a quarter of the limit is for threads.
     const SHARE: u64 = 4 * (130 << 20);
     let given = crate::environment::text("RAYON_NUM_THREADS").and_then(|given| given.parse().ok());
     let all = given.or_else(|| std::thread::available_parallelism().ok()).unwrap_or(NonZero::<usize>::MIN);

@@ -1,5 +1,5 @@
-//! What instances take beside their memories and the elements of their tables: Wasmer keeps an address for each function, and a
-//! context with a place for each import, global and table.
+//! Limits what instances take beside their memories and table elements: Wasmer keeps addresses for each function, and a
+//! context (`vmctx`) with a place for each import, global and table.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -10,7 +10,7 @@ use wasmer_types::ModuleInfo;
 
 use super::limits::{Budget, find_room};
 
-/// What the instances in one store may take.
+/// The limits that the instances in one Wasmer store have in common.
 #[derive(Debug, Clone)]
 pub(crate) struct Allowance {
     pub(super) budget: Option<Arc<Budget>>,
@@ -18,17 +18,17 @@ pub(crate) struct Allowance {
 }
 
 impl Allowance {
-    /// Whether there was no address space for a memory of the store.
+    /// Whether the system refused the address space for a memory of the store.
     pub(crate) fn is_reservation_refused(&self) -> bool {
         self.is_refused.load(Ordering::Relaxed)
     }
 
-    /// Makes an instance of `module`. The first is no larger than the module, whose size is bounded; those after it are counted
-    /// as pages of memory (`memory.max_pages`), a page for each 64 KiB. None are given back, as an instance lives as long as its
-    /// store.
+    /// Makes an instance of `module`. The first instance is not counted: it is no larger than the module, whose size is
+    /// bounded. Later ones count as memory, one page of `memory.max_pages` for each 64 KiB, and never give pages back:
+    /// an instance lives as long as its store.
     ///
     /// # Errors
-    /// There is no room for it, or it is refused for other reasons.
+    /// The plugin's limit or the process's memory does not allow the instance, or Wasmer refuses it.
     pub(crate) fn instantiate(
         &self,
         store: &mut impl AsStoreMut,
@@ -55,18 +55,18 @@ impl Allowance {
     }
 }
 
-/// The bytes that an instance of a module takes, about: more than it does rather than less.
+/// Upper estimate of the bytes that an instance of a module takes.
 fn size(module: &ModuleInfo) -> u64 {
-    /// Of a function: what it is called by, twice its address.
+    /// Bytes for a function: the `VMCallerCheckedAnyfunc` that it is called through, and two addresses.
     const FUNCTION: u64 = 32 + 2 * 8;
-    /// Of an export: its entry in two tables and the store, without its name.
+    /// Bytes for an export: its entries in two tables and in the store, without its name.
     const EXPORT: u64 = 256;
-    /// Of a global, in the store.
+    /// Bytes for a global in the store.
     const GLOBAL: u64 = 80;
     let sum = |lengths: &mut dyn Iterator<Item = usize>| lengths.map(|length| length as u64).sum::<u64>();
     let context = u64::from(VMOffsets::new(size_of::<usize>() as u8, module).size_of_vmctx());
     let names = sum(&mut module.exports.keys().map(String::len));
-    // References to functions, in segments that `table.init` copies from.
+    // References to functions in passive segments, from which `table.init` copies.
     let elements = sum(&mut module.passive_elements.values().map(|elements| elements.len()));
     context
         + FUNCTION * module.functions.len() as u64

@@ -1,7 +1,7 @@
-//! Machine code on its way from the compiler, or from the store, to the engine that runs it.
+//! Artifacts: serialised machine code, on its way from a compiler or the cache on disk to the engine that runs it.
 //!
-//! In the store it is sealed: a magic number, a header that says what it is, the code, and the BLAKE3 of all that. The
-//! seal tells damage, not malice: who can write to the store can run code, so nobody else may (`private_dir.rs`).
+//! In the cache an artifact is sealed: magic number, header, code, and the BLAKE3 of all three. The seal detects
+//! damage, not malice: whoever can write to the cache can run code, so only this user and root may (`private_dir.rs`).
 #![expect(unsafe_code, reason = "machine code can only be loaded on trust; here the trust is that we made it")]
 
 use std::collections::TryReserveError;
@@ -20,36 +20,36 @@ use super::Error;
 use crate::error::{Excerpt, Message};
 use crate::fork;
 
-/// The first bytes of a sealed artifact; the last one counts versions of the format.
+/// The first bytes of a sealed artifact; the last of them is the version of the format.
 const MAGIC: [u8; 8] = *b"EXTISM\x00\x01";
 
-/// The seal's length.
+/// The length of the seal, in bytes.
 const SEAL: usize = blake3::OUT_LEN;
 
-/// Where the code begins, and the longest vector that Wasmer may ask to be aligned.
+/// The alignment of the code in a sealed artifact, in bytes: that of the longest vector that Wasmer may want aligned.
 const ALIGNMENT: usize = 64;
 
-/// Serialised machine code that came from a compiler of this library.
+/// Serialised machine code. Invariant: a compiler of this library made it, so loading it is safe.
 #[derive(Debug)]
 pub(crate) struct Artifact(Bytes);
 
-/// What a sealed artifact says about itself.
+/// The metadata in a sealed artifact, compared on every lookup.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Header {
     /// The module's SHA-256 in hex.
     pub(crate) module: String,
     /// The module's BLAKE3 in hex.
     pub(crate) blake3: String,
-    /// Everything else that decides what code comes out.
+    /// Everything else that determines the code (`Backend::settings`).
     pub(crate) settings: String,
-    /// What it runs on.
+    /// Architecture and operating system, as in `Machine::name`.
     pub(crate) target: String,
-    /// The CPU features that it uses.
+    /// The CPU features that the code may use.
     pub(crate) cpu: Vec<String>,
 }
 
 impl Header {
-    /// The header at the front of a sealed artifact, which may be wrong: the seal was not looked at.
+    /// The header at the front of a sealed artifact. Not verified: the seal is not checked.
     #[cfg(feature = "compiler")]
     pub(super) fn peek(front: &[u8]) -> Option<Self> {
         let (length, rest) = front.strip_prefix(&MAGIC)?.split_first_chunk()?;
@@ -58,18 +58,18 @@ impl Header {
 }
 
 impl Artifact {
-    /// The code of a module that has just been compiled.
+    /// The artifact of a module that has just been compiled.
     #[cfg(feature = "compiler")]
     pub(super) fn of(code: &ArtifactBuild) -> Result<Self, wasmer::SerializeError> {
         code.serialize().map(|bytes| Self(bytes.into()))
     }
 
-    /// In bytes.
+    /// The length of the code, in bytes.
     pub(super) fn size(&self) -> usize {
         self.0.len()
     }
 
-    /// The artifact with its header and seal, in pieces.
+    /// The sealed artifact, in pieces to be written one after the other.
     #[cfg(feature = "compiler")]
     pub(super) fn seal(&self, header: &Header) -> Result<[Bytes; 3], serde_json::Error> {
         let mut front = MAGIC.to_vec();
@@ -82,7 +82,7 @@ impl Artifact {
         Ok([front.into(), self.0.clone(), Bytes::copy_from_slice(seal.as_bytes())])
     }
 
-    /// Takes a sealed artifact apart. `None` if a single bit of it has changed.
+    /// Splits a sealed artifact into header and code. `None` if a single bit of it has changed.
     pub(super) fn unseal(sealed: Vec<u8>) -> Option<(Header, Self)> {
         let (contents, seal) = sealed.split_at_checked(sealed.len().checked_sub(SEAL)?)?;
         let rest = contents.strip_prefix(&MAGIC)?;
@@ -103,36 +103,36 @@ impl Artifact {
         check_executable(name)?;
         let bytes =
             aligned(self.0).map_err(|error| Error::Load { module: Excerpt::of(name), cause: Message::of(error) })?;
-        // Wasmer has one table of all code, and the system's unwinder another.
+        // Loading changes Wasmer's table of all code and the unwinder's table, whose locks all threads share.
         let _inside = fork::enter();
-        // SAFETY: the bytes are what Wasmer's serialiser wrote: they came from `of`, or from `unseal`, which has found
-        // them as `seal` left them in a file that only this user, or root, can write.
+        // SAFETY: Wasmer's serialiser wrote the bytes. They come from `of`, or from `unseal`, which has verified that
+        // they are as `seal` left them, in a file that only this user, or root, can write.
         let module = unsafe { Module::deserialize(engine, bytes) };
         watch_exit();
         module.map_err(|error| Error::Load { module: Excerpt::of(name), cause: Message::of(error) })
     }
 }
 
-/// The process is ending.
+/// Set when the process is ending.
 static EXITS: AtomicBool = AtomicBool::new(false);
 
 extern "C" fn note_exit() {
     EXITS.store(true, Ordering::SeqCst);
 }
 
-/// From its first module on, the engine has a function called when the process ends (`atexit`), after which it panics when it is
-/// given code. One that is registered after that is called before it.
+/// Registers [`note_exit`] after the first module is loaded. Wasmer registers an `atexit` handler at its first module,
+/// after which loading code panics. Handlers run last in, first out, so `note_exit` runs before Wasmer's.
 fn watch_exit() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
-        // SAFETY: the function is the library's, which is linked to stay, and does only what is always allowed.
+        // SAFETY: the library is linked so that it is never unloaded, and the function only stores to an atomic.
         let result = unsafe { libc::atexit(note_exit) };
-        // There is room for 32 at least; without it, the engine's panics are caught as others are.
+        // POSIX guarantees 32 registrations. Without ours, Wasmer's panic is caught like any other.
         debug_assert_eq!(result, 0);
     });
 }
 
-/// Says that no code can be loaded for the module `name`, if the process is ending.
+/// Fails if the process is ending, since no code for the module `name` can be loaded then.
 pub(super) fn refuse_at_exit(name: &str) -> Result<(), Error> {
     if !EXITS.load(Ordering::SeqCst) {
         return Ok(());
@@ -140,10 +140,10 @@ pub(super) fn refuse_at_exit(name: &str) -> Result<(), Error> {
     Err(Error::Ending { module: Excerpt::of(name) })
 }
 
-/// The bytes where Wasmer can read them in place.
+/// The bytes, copied if they are not aligned so that Wasmer can read them in place.
 ///
 /// # Errors
-/// There is no room for a copy.
+/// There is no memory for a copy.
 fn aligned(bytes: Bytes) -> Result<Bytes, TryReserveError> {
     if bytes.as_ptr().align_offset(16) == 0 {
         return Ok(bytes);
@@ -156,18 +156,18 @@ fn aligned(bytes: Bytes) -> Result<Bytes, TryReserveError> {
     Ok(Bytes::from(copy).slice(start..))
 }
 
-/// Finds out whether the system lets memory become executable, as code of the module `name` must: Wasmer panics where it does
-/// not.
+/// Checks that the system lets memory become executable, which the code of module `name` needs: Wasmer panics if it
+/// does not.
 ///
 /// # Errors
-/// It does not.
+/// The system refuses executable memory.
 pub(super) fn check_executable(name: &str) -> Result<(), Error> {
     const LENGTH: usize = 1 << 16;
     let access = ProtFlags::READ | ProtFlags::WRITE;
-    // SAFETY: a new mapping, which nobody else has.
+    // SAFETY: the mapping is new, so nothing else refers to it.
     let mapped = unsafe { mmap_anonymous(ptr::null_mut(), LENGTH, access, MapFlags::PRIVATE) };
     let checked = mapped.and_then(|start| {
-        // SAFETY: it is that mapping, which nobody uses.
+        // SAFETY: the range is that mapping, which nothing refers to.
         let checked = unsafe { mprotect(start, LENGTH, MprotectFlags::READ | MprotectFlags::EXEC) };
         // SAFETY: as above.
         let unmapped = unsafe { munmap(start, LENGTH) };

@@ -1,5 +1,5 @@
-//! The compilers that threads are in at the moment. A fork does not wait for them, as for the gate of `crate::fork`: the locks that
-//! they hold are lost in the new process.
+//! Records which compilers threads are in. Compiling happens outside the fork gate (`crate::fork`), so a fork does not
+//! wait for it: locks that a compiler holds in another thread at that moment stay locked in the new process.
 
 use std::thread::{self, ThreadId};
 
@@ -9,20 +9,20 @@ use crate::sync::Mutex;
 #[derive(Debug)]
 struct Compilers {
     at_work: Vec<(ThreadId, &'static Backend)>,
-    /// The names of those that have compiled a module in this process: what they make once is made.
+    /// Names of compilers that have compiled a module in this process, so that their one-time initialisation is done.
     ready: Vec<&'static str>,
-    /// The names of those that cannot be used any more.
+    /// Names of compilers that this process cannot use, as their locks may be lost.
     lost: Vec<&'static str>,
 }
 
 static COMPILERS: Mutex<Compilers> = Mutex::new(Compilers { at_work: Vec::new(), ready: Vec::new(), lost: Vec::new() });
 
-/// This thread is in a compiler as long as this lives.
+/// Marks this thread as being in a compiler, until it is dropped.
 #[derive(Debug)]
 pub(super) struct AtWork(&'static Backend);
 
 impl AtWork {
-    /// `None` if a thread was in the compiler when this process was forked, and may have held a lock that the compiler needs.
+    /// `None` if the process was forked while a thread was in the compiler, which may have held a lock that it needs.
     pub(super) fn begin(backend: &'static Backend) -> Option<Self> {
         let mut compilers = COMPILERS.lock();
         if compilers.lost.contains(&backend.name()) {
@@ -32,13 +32,13 @@ impl AtWork {
         Some(Self(backend))
     }
 
-    /// The compiler has done its work.
+    /// Notes that the compiler has compiled a module.
     pub(super) fn succeed(self) {
         let mut compilers = COMPILERS.lock();
         if !compilers.ready.contains(&self.0.name()) {
             compilers.ready.push(self.0.name());
         }
-        // Before `self`, which takes it again.
+        // Unlocked before `self` is dropped, which takes the lock again.
         drop(compilers);
     }
 }
@@ -54,7 +54,7 @@ impl Drop for AtWork {
     }
 }
 
-/// In a process that was forked off: other threads are not there any more.
+/// In a forked process: drops the entries of threads that are gone, and notes the compilers whose locks may be lost.
 pub(super) fn forked() {
     let mut compilers = COMPILERS.lock();
     let here = thread::current().id();

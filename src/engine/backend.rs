@@ -1,5 +1,5 @@
-//! The compilers, and who decides which of them makes a plugin's code: the manifest, else the program
-//! (`extism_compiler_set`), else `EXTISM_COMPILER`, else the order of [`BACKENDS`].
+//! The compilers, and the choice among them for a plugin: by its manifest, else the program (`extism_compiler_set`),
+//! else `EXTISM_COMPILER`, else the order of [`BACKENDS`].
 
 use std::ffi::CStr;
 use std::time::Duration;
@@ -11,35 +11,35 @@ use crate::environment;
 use crate::error::Excerpt;
 use crate::sync::RwLock;
 
-/// A compiler, built in or not: its code may be there where it is not.
+/// A compiler. One that is not built in is listed too: its code may come from the cache.
 #[derive(Debug)]
 pub(crate) struct Backend {
     /// The name by which users choose it.
     pub(super) name: &'static CStr,
-    /// The settings that decide what code comes out.
+    /// The compiler's own settings and version, which determine the code.
     pub(super) options: &'static str,
     #[cfg_attr(not(feature = "compiler"), expect(dead_code, reason = "asked when compiling"))]
     /// Whether it compiles SIMD instructions.
     pub(super) simd: bool,
     #[cfg_attr(not(feature = "compiler"), expect(dead_code, reason = "asked when compiling"))]
-    /// Finds what makes it panic instead of failing.
+    /// Checks a module for what makes this compiler panic instead of returning an error.
     pub(super) refuses: Option<Refuse>,
-    /// Memories of modules that are linked with others must be compiled so that they can move.
+    /// Whether modules that are linked with others must be compiled for memories that can move.
     pub(super) linked_memories_move: bool,
-    /// Its code finds Wasmer's functions in the instance, where they can be replaced (`builtins.rs`).
+    /// Whether its code calls Wasmer's libcalls through a table in the instance, where `builtins.rs` replaces them.
     #[cfg_attr(not(feature = "compiler"), expect(dead_code, reason = "asked when compiling"))]
     pub(super) builtins_are_seen: bool,
-    /// It has locks that all threads share, even when it has compiled before.
+    /// Whether it takes process-wide locks at every compilation, not only at the first.
     #[cfg_attr(not(feature = "compiler"), expect(dead_code, reason = "asked when compiling"))]
     pub(super) has_locks: bool,
-    /// The time in which it compiles a megabyte of any module that is accepted.
+    /// The time in which it compiles a megabyte of any module that the rewrite accepts.
     #[cfg_attr(not(feature = "compiler"), expect(dead_code, reason = "asked when compiling"))]
     pub(super) time_for_megabyte: Duration,
-    /// Makes its configuration, for so many threads, if it is built in.
+    /// Makes its configuration for a number of threads; `None` if it is not built in.
     pub(super) config: Option<MakeConfig>,
 }
 
-/// Says what it is in a module that a compiler cannot compile.
+/// Takes a module's bytes. Returns why the compiler cannot compile it, or `None` if it can.
 pub(super) type Refuse = fn(&[u8]) -> Option<String>;
 
 #[cfg(feature = "compiler")]
@@ -47,13 +47,13 @@ pub(super) type MakeConfig = fn(threads: std::num::NonZero<usize>) -> Box<dyn wa
 #[cfg(not(feature = "compiler"))]
 pub(super) type MakeConfig = std::convert::Infallible;
 
-/// All compilers there are. Of those that are built in the first is the default.
+/// All compilers. The first that is built in is the default.
 static BACKENDS: [Backend; 3] = [cranelift::BACKEND, llvm::BACKEND, singlepass::BACKEND];
 
-/// Changes whenever `compile.rs`, `tunables.rs` or `room.rs` ask the compilers for something else.
+/// Part of the settings: raised when `compile.rs`, `tunables.rs` or `room.rs` change what code comes out.
 const COMPILE_VERSION: u32 = 6;
 
-/// What the program has chosen.
+/// The program's choice, if it has made one.
 static CHOSEN: RwLock<Option<&'static Backend>> = RwLock::new(None);
 
 impl Backend {
@@ -65,8 +65,8 @@ impl Backend {
         self.name
     }
 
-    /// What decides the code that it makes of a module, besides that and the machine: of a module that is `linked` with
-    /// others, has such memories, was prepared in the way of this version, and counts its instructions if there is `fuel`.
+    /// All that determines the code but module and machine: whether the module is `linked` with others, the kind of its
+    /// `memories`, whether it counts instructions (`fuel`), and the `version` of [`Preparation`](super::Preparation).
     pub(super) fn settings(&self, linked: bool, memories: Memories, fuel: bool, version: u32) -> String {
         let fuel = if fuel { ", fuel" } else { "" };
         let linked = if linked { "linked" } else { "alone" };
@@ -83,8 +83,8 @@ impl Backend {
         )
     }
 
-    /// How long it may take to compile modules of so many bytes, however short a plugin's timeout is: what suits calls would not
-    /// let it make the code at all. That is several times what it needs where nothing else runs.
+    /// How long compiling modules of `bytes` bytes may take, however short a plugin's timeout is: timeouts suit calls,
+    /// and code would never be made within them. Several times what the compiler needs on an idle machine.
     #[cfg(feature = "compiler")]
     pub(crate) fn time_for(&self, bytes: u64) -> Duration {
         const FOR_ALL: Duration = Duration::from_secs(5);
@@ -97,25 +97,25 @@ impl Backend {
     }
 }
 
-/// All compilers.
+/// All compilers, built in or not.
 #[cfg(feature = "compiler")]
 pub(crate) fn backends() -> impl Iterator<Item = &'static Backend> {
     BACKENDS.iter()
 }
 
-/// The compiler called `name`, if there is one that can be chosen: one that is built in. In a library without
-/// compilers any can be, for its code may come from elsewhere.
+/// The compiler called `name`, if users can choose it: only built-in ones can be chosen. In a library without compilers
+/// all can, as their code may come from the cache.
 pub(crate) fn find(name: &str) -> Option<&'static Backend> {
     let headless = !BACKENDS.iter().any(Backend::is_built_in);
     BACKENDS.iter().find(|backend| backend.name() == name && (headless || backend.is_built_in()))
 }
 
-/// Makes `backend` the one for plugins whose manifest names none; `None` takes that back.
+/// Makes `backend` the choice for plugins whose manifest names none; `None` removes the choice.
 pub(crate) fn choose(backend: Option<&'static Backend>) {
     *CHOSEN.write() = backend;
 }
 
-/// The compiler for a plugin whose manifest asks for `wanted`; `None` in a library without compilers, if nobody has
+/// The compiler for a plugin whose manifest names `wanted`. `None` in a library without compilers, if none is named or
 /// chosen.
 ///
 /// # Errors
@@ -133,7 +133,7 @@ pub(crate) fn select(wanted: Option<&str>) -> Result<Option<&'static Backend>, E
     }
 }
 
-/// The compiler that `by` calls `name`.
+/// The compiler called `name`; `by` is the setting that names it, for the error.
 ///
 /// # Errors
 /// It cannot be chosen.
@@ -147,7 +147,7 @@ pub(super) fn by_speed() -> Vec<&'static Backend> {
     vec![llvm, cranelift, singlepass]
 }
 
-/// What can be chosen, as a sentence.
+/// The compilers that can be chosen, as text for errors.
 pub(super) fn choices() -> String {
     let names = |of: &mut dyn Iterator<Item = &Backend>| of.map(Backend::name).collect::<Vec<_>>().join(", ");
     match names(&mut BACKENDS.iter().filter(|backend| backend.is_built_in())).as_str() {

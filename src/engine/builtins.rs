@@ -1,6 +1,7 @@
-//! Functions of Wasmer's that a plugin's code calls for some instructions, such as those that fill, copy, and grow. A plugin that
-//! does little else is hardly ever seen in its own code, where it could be stopped; so what its instance has for these functions
-//! is their address in here, and they begin where there is room for them, and end in a look at whether the plugin shall stop.
+//! Wraps Wasmer's libcalls, functions that code calls for instructions such as `memory.copy`. A signal stops a plugin
+//! only in its own code, where one that mostly calls these hardly ever is. So an instance's table of libcalls gets the
+//! addresses of wrappers: each runs the stack probe (`room.rs`), calls the original, then traps if the plugin is to
+//! stop.
 #![expect(unsafe_code, reason = "an instance's table of these functions is reached by its address")]
 
 use std::sync::OnceLock;
@@ -12,8 +13,8 @@ use wasmer_types::{ExportIndex, VMBuiltinFunctionIndex as Index, VMOffsets};
 use super::{limits, room};
 use crate::interrupt;
 
-/// All of them have up to six arguments, integers and pointers, and return one or nothing; so they can be called as if they had
-/// six and returned one: the calling convention passes these in registers (System V ABI for AMD64, 3.2.3).
+/// A libcall. Each takes up to six integers or pointers and returns at most one. All can be called with six arguments
+/// and one result: the calling convention passes these in registers (System V ABI for AMD64, 3.2.3).
 type Function = extern "C" fn(usize, usize, usize, usize, usize, usize) -> usize;
 
 const COUNT: usize = 23;
@@ -46,7 +47,7 @@ fn indices() -> [Index; COUNT] {
     ]
 }
 
-/// Wasmer's functions, the same in all instances.
+/// Wasmer's libcalls, in the order of [`indices`]. All instances have the same.
 static ORIGINALS: OnceLock<[Function; COUNT]> = OnceLock::new();
 
 extern "C" fn stop_after<const N: usize>(a: usize, b: usize, c: usize, d: usize, e: usize, f: usize) -> usize {
@@ -92,8 +93,8 @@ const REPLACEMENTS: [Function; COUNT] = {
     replacements
 };
 
-/// Makes the functions that `instance`, a new instance of `module`, calls end when its plugin shall stop. The module
-/// exports one of its own, if it has any.
+/// Replaces the libcalls of `instance`, a new instance of `module`. The instance's context is found through a function
+/// of the module's own, which the rewrite exports if there is one. Without one, the module has no code to stop.
 pub(super) fn replace(store: &mut impl AsStoreMut, module: &Module, instance: &Instance) {
     let info = module.info();
     let own = info.exports.iter().find_map(|(name, export)| match export {
@@ -104,18 +105,18 @@ pub(super) fn replace(store: &mut impl AsStoreMut, module: &Module, instance: &I
     let handle = Extern::from(function.clone()).to_vm_extern();
     let VMExtern::Function(handle) = handle.unwrap_sys() else { return };
     let function = handle.get(store.objects_mut().as_sys()).anyfunc.as_ptr();
-    // SAFETY: it is a part of the instance, which the store keeps.
+    // SAFETY: it points into the instance, which the store keeps.
     let context = unsafe { function.as_ref().vmctx };
-    // SAFETY: the function is the module's own, so that this is its instance's.
+    // SAFETY: the function is defined by the module, so its context is that of this instance and not a host function's.
     let context: *mut VMContext = unsafe { context.vmctx };
     let offsets = VMOffsets::new(size_of::<usize>() as u8, info);
     let places = indices().map(|index| {
         context.cast::<u8>().wrapping_add(offsets.vmctx_builtin_function(index) as usize).cast::<Function>()
     });
-    // SAFETY: the instance has the functions of these numbers there, all of which can be called in this way, see `Function`.
+    // SAFETY: the instance has the libcalls of these numbers there, and each can be called as a `Function`, see there.
     ORIGINALS.get_or_init(|| places.map(|place| unsafe { place.read() }));
     for (place, replacement) in places.into_iter().zip(REPLACEMENTS) {
-        // SAFETY: as above; no code of the instance runs that could use it, and it is no other thread's.
+        // SAFETY: as above. No code of the instance runs that could read it, and no other thread has it.
         unsafe { place.write(replacement) };
     }
 }

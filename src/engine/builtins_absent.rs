@@ -1,4 +1,4 @@
-//! Stands in the place of `builtins.rs` where plugins are stopped in waiting only.
+//! Replaces `builtins.rs` on targets where a plugin can be stopped only while it waits in a host function.
 
 use wasmer::{AsStoreMut, Instance, Module};
 

@@ -1,5 +1,5 @@
-//! One memory that several instances have, each as its own: to a module's code it is a memory that the module defines, with
-//! an index that no import shifts. What says where it is stands in each instance, and is kept the same in all.
+//! One memory that several instances have, each as its own: a module defines it, so no import shifts indices. Each
+//! instance has a copy of its address and length (`VMMemoryDefinition`); growing the memory updates all copies.
 #![expect(unsafe_code, reason = "Wasmer's LinearMemory trait has unsafe methods, and each instance has a definition")]
 
 use std::ptr::NonNull;
@@ -13,68 +13,68 @@ use wasmer::sys::vm::{
 };
 use wasmer::{MemoryError, MemoryType, Pages};
 
-/// The memory, and all places that say where it is.
+/// The shared memory, and the copies of its address and length in instances.
 #[derive(Debug)]
 struct Common {
     memory: VMMemory,
     definitions: Vec<NonNull<VMMemoryDefinition>>,
 }
 
-// SAFETY: the places are in instances of one store, and only used by the thread that has the store: when the memory grows,
-// and before that when an instance is made.
+// SAFETY: the pointers lead into instances of one store. Only the thread that has the store uses them: when the memory
+// grows, and when an instance is made.
 unsafe impl Send for Common {}
 
 impl Common {
-    /// Tells all instances where the memory is.
+    /// Copies the memory's address and length into all instances.
     fn tell(&mut self) {
-        // SAFETY: it is the memory's own, which lives as long as that, and only this thread uses the store.
+        // SAFETY: the memory's own definition lives as long as the memory; only this thread uses the store.
         let definition = unsafe { self.memory.vmmemory().read() };
         for place in &self.definitions {
-            // SAFETY: it is a part of an instance that has come to be, which is there as long as the store, as this memory is.
+            // SAFETY: it points into a complete instance, which lives as long as the store, and so as this memory.
             unsafe { place.write(definition) };
         }
     }
 }
 
-/// The memory as one of its owners has it.
+/// A handle to the shared memory, for one instance or for the host.
 ///
-/// An instance's place may be gone again before the instance has come to be, if that fails; so it is told of changes only from
-/// when the memory is asked, through the instance, to grow, be it by nothing.
+/// Making an instance can fail after its handle is made, and `definition` dangles then. So `definition` joins the
+/// updated copies when the memory is first grown through this handle, if only by 0 pages (`IoMemory::attach` does so).
 #[derive(Debug)]
 pub(super) struct CommonMemory {
     common: Arc<Mutex<Common>>,
     definition: NonNull<VMMemoryDefinition>,
-    /// Whether the place is told of changes.
+    /// Whether `definition` is in `Common::definitions`. True for the host's, which is the original.
     is_told: bool,
 }
 
 // SAFETY: as for `Common`.
 unsafe impl Send for CommonMemory {}
-// SAFETY: as for `Common`; what can be done with a shared reference has the lock.
+// SAFETY: as for `Common`; methods that take a shared reference lock the mutex, or only copy `definition`.
 unsafe impl Sync for CommonMemory {}
 
 impl CommonMemory {
-    /// Makes `memory`, which is the host's, one that instances can have too.
+    /// Makes `memory`, a memory of the host's, one that instances can share.
     pub(super) fn of(memory: VMMemory) -> Self {
         let definition = memory.vmmemory();
         let common = Arc::new(Mutex::new(Common { memory, definitions: Vec::new() }));
         Self { common, definition, is_told: true }
     }
 
-    /// The same memory, for the host, or whoever keeps it for those to come.
+    /// Another handle for the host, or for `tunables.rs`, which keeps it for instances made later.
     pub(super) fn again(&self) -> Self {
         Self { common: Arc::clone(&self.common), definition: self.definition, is_told: true }
     }
 
-    /// The same memory, for an instance.
+    /// A handle for an instance.
     ///
     /// # Safety
-    /// `definition` must be a place in the instance for it. Once the instance has come to be, and its memory can be asked to
-    /// grow, it must live as long as the store that the memory belongs to.
+    /// `definition` must be the instance's place for this memory. Once the instance is made, and can grow the memory
+    /// through this handle, it must live as long as the store that the memory belongs to.
     pub(super) unsafe fn for_instance(&self, definition: NonNull<VMMemoryDefinition>) -> Self {
-        // SAFETY: it is the memory's own, which lives as long as that, and only this thread uses the store.
+        // SAFETY: the memory's own definition lives as long as the memory; only this thread uses the store.
         let current = unsafe { self.common.lock().memory.vmmemory().read() };
-        // SAFETY: the caller promises that it is a place for it.
+        // SAFETY: the caller promises that it is the instance's place for this memory.
         unsafe { definition.write(current) };
         Self { common: Arc::clone(&self.common), definition, is_told: false }
     }
@@ -113,7 +113,7 @@ impl LinearMemory for CommonMemory {
     }
 
     unsafe fn initialize_with_data(&self, start: usize, data: &[u8]) -> Result<(), Trap> {
-        // SAFETY: the caller promises what this method's contract, the same one, asks for.
+        // SAFETY: the contract of this method is the same, and the caller promises to keep it.
         unsafe { self.common.lock().memory.initialize_with_data(start, data) }
     }
 

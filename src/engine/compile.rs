@@ -1,4 +1,4 @@
-//! One module through one compiler.
+//! Compiles one module with one compiler, which gets its own engine and a deadline.
 
 use std::sync::Arc;
 use std::thread;
@@ -21,19 +21,19 @@ use crate::fork;
 use crate::panics;
 use crate::sync::{AtomicU32, Ordering, PerProcess};
 
-/// How a module is compiled.
+/// The parameters of a compilation, besides module and machine.
 #[derive(Clone, Copy)]
 pub(super) struct How {
     pub(super) backend: &'static Backend,
     pub(super) memories: Memories,
-    /// When it has to be done.
+    /// Compilation fails after this.
     pub(super) deadline: Option<Instant>,
 }
 
-/// Compiles `prepared` with an engine that is thrown away afterwards.
+/// Compiles `prepared` with a temporary engine.
 ///
 /// # Errors
-/// The compiler is not built in, cannot compile it, or is not done by the deadline.
+/// The compiler is not built in, cannot compile the module, or does not finish by the deadline.
 pub(super) fn compile(how: How, name: &str, prepared: &Prepared, machine: &Machine) -> Result<Artifact, Error> {
     artifact::refuse_at_exit(name)?;
     let backend = how.backend;
@@ -53,7 +53,7 @@ pub(super) fn compile(how: How, name: &str, prepared: &Prepared, machine: &Machi
         ))
     };
     let at_work = AtWork::begin(backend).ok_or_else(lost)?;
-    // A compiler that panics is done with, so nothing can be seen of the state it leaves.
+    // After a panic the compiler is dropped, so nobody observes the state that the panic left.
     let compiled = || panics::catch_compiler(|| build(&engine, &prepared.wasm, progress.as_ref()));
     let no_threads = |error| failed(format!("no threads to compile with, as the system does not allow any: {error}"));
     let code = match with_threads(compiled).map_err(no_threads)? {
@@ -68,8 +68,8 @@ pub(super) fn compile(how: How, name: &str, prepared: &Prepared, machine: &Machi
     Artifact::of(&code).map_err(|error| failed(error.to_string()))
 }
 
-/// Makes the code, and does not load it, as `Module::new` would: that takes locks that all threads share, and a compiler is in no
-/// gate.
+/// Compiles without loading the code. `Module::new` would also load it, which takes locks that all threads share; those
+/// must be taken inside the fork gate, and compiling is outside.
 fn build(
     engine: &Engine,
     wasm: &[u8],
@@ -83,21 +83,21 @@ fn build(
     ArtifactBuild::new(&mut engine.inner_mut(), wasm, engine.target(), memories, tables, progress)
 }
 
-/// Does `work`, which shares its parts between rayon's threads. They belong to the process that has compiled first: one that was
-/// forked off after that would wait for them for ever, and has others. So does one with little address space, which gets few.
+/// Runs `work` on rayon's threads. Its global pool belongs to the process that compiled first: a process forked later
+/// would wait for it forever, so it gets its own pool. So does a process with little address space, with few threads.
 fn with_threads<T: Send>(work: impl FnOnce() -> T + Send) -> Result<T, String> {
-    /// The process that rayon's own threads are in, counted from 1; 0 is none yet.
+    /// The process that rayon's global pool is in, as `fork::generation() + 1`; 0 if there is none yet.
     static OWNER: AtomicU32 = AtomicU32::new(0);
     static THREADS: PerProcess<ThreadPool> = PerProcess::new();
-    // Rayon and the compilers panic where there are none, and rayon's own threads are gone for good then.
+    // Test whether threads can be made: rayon and the compilers panic otherwise, and the global pool stays unusable.
     let one = thread::Builder::new().spawn(|| ()).map_err(|error| error.to_string())?;
     let _ = one.join();
-    // Their number is given, as rayon would look for it in the environment.
+    // The number is always given, as rayon would otherwise read it from the environment.
     let threads = || ThreadPoolBuilder::new().num_threads(address_space::compiling_threads().get());
     let process = fork::generation() + 1;
     let is_owner = match OWNER.compare_exchange(0, process, Ordering::Relaxed, Ordering::Relaxed) {
         Ok(_) => {
-            // Fails where a host in Rust has threads of rayon's already: then those are used.
+            // Fails if a host in Rust has already made rayon's global pool; its threads are used then.
             let _ = threads().build_global();
             true
         }
@@ -110,33 +110,33 @@ fn with_threads<T: Send>(work: impl FnOnce() -> T + Send) -> Result<T, String> {
     Ok(pool.install(work))
 }
 
-/// Has the standard library read what it keeps of the environment for all threads, `RUST_MIN_STACK`. It does so when it makes the
-/// first thread without a size of its own for the stack, such as those that compile. No thread is left of it.
+/// Makes the standard library read `RUST_MIN_STACK`, which it caches for all threads. It does so for the first thread
+/// made without a stack size of its own, such as those that compile. The thread made for it here ends at once.
 pub(crate) fn begin() {
     if let Ok(thread) = thread::Builder::new().name("extism-first".to_owned()).spawn(|| ()) {
         let _ = thread.join();
     }
 }
 
-/// What `backend` compiles for this machine, if it is built in.
+/// The proposals that `backend` compiles for `machine`, and how its code calls libcalls; `None` if it is not built in.
 pub(super) fn traits(backend: &Backend, machine: &Machine) -> Option<Traits> {
     let config = backend.config?(address_space::compiling_threads());
     Some(Traits { features: features(backend, &*config, machine), builtins_are_seen: backend.builtins_are_seen })
 }
 
-/// The proposals that are safe to offer.
+/// The proposals that the compiler supports and that are safe to offer to plugins.
 fn features(backend: &Backend, config: &dyn CompilerConfig, machine: &Machine) -> Features {
     let mut features = config.supported_features_for_target(&machine.target());
     features.simd(backend.simd && features.simd);
     features.relaxed_simd(backend.simd && features.relaxed_simd);
-    // Nobody could ever notify a plugin that waits on a shared memory: it has no other threads.
+    // A plugin has no other threads, so a wait on shared memory would never be notified.
     features.threads(false);
-    // Wasmer keeps each exception that was thrown until the store goes: a way to take all memory.
+    // Wasmer keeps every thrown exception until the store is dropped, so a plugin could use up all memory.
     features.exceptions(false);
     features
 }
 
-/// An engine that compiles with the backend.
+/// An engine that compiles with the backend; `None` if it is not built in.
 fn engine(how: How, moving: Option<u32>, machine: &Machine) -> Option<Engine> {
     let How { backend, memories, deadline } = how;
     let mut config = backend.config?(address_space::compiling_threads());

@@ -1,4 +1,4 @@
-//! Cranelift: the default compiler, fast to compile and with good code.
+//! Cranelift: the default compiler. Compiles fast, to good code.
 
 use std::time::Duration;
 

@@ -1,7 +1,7 @@
 //! Ends a compilation at a deadline.
 //!
-//! The clock is looked at while functions are translated, and after each function and trampoline. What a compiler does with a
-//! function once it is translated is not interrupted: how long that may be is bounded by the limits of the rewrite.
+//! The clock is read while functions are translated from WebAssembly, and after each function and trampoline. Later
+//! phases of one function are not interrupted: the limits of the rewrite bound how long they take.
 
 use std::time::Instant;
 
@@ -9,13 +9,13 @@ use wasmer::sys::wasmparser::Operator;
 use wasmer::sys::{FunctionMiddleware, MiddlewareError, MiddlewareReaderState, ModuleMiddleware};
 use wasmer_types::{CompilationProgressCallback, LocalFunctionIndex, UserAbort};
 
-/// The clock is looked at once in so many instructions: some hundred microseconds.
+/// How many WebAssembly instructions are translated between two readings of the clock: some hundred microseconds.
 const PERIOD: u32 = 256;
 
 const TOO_LATE: &str = "the deadline has passed";
 
-/// Makes functions fail from this instant on. Without it, the compilers would begin with many of them before they look whether
-/// they shall go on.
+/// Wasmer middleware that makes the translation of functions fail after this instant. The progress callback alone is
+/// not enough: compilers begin many functions before they call it.
 #[derive(Debug)]
 pub(super) struct Deadline(pub(super) Instant);
 
@@ -24,7 +24,7 @@ impl Deadline {
         Instant::now() >= self.0
     }
 
-    /// What is asked after each function.
+    /// The callback that compilers call after each function; it fails after the deadline.
     pub(super) fn progress(&self) -> CompilationProgressCallback {
         let deadline = Self(self.0);
         CompilationProgressCallback::new(
@@ -41,11 +41,11 @@ impl ModuleMiddleware for Deadline {
     }
 }
 
-/// Looks at the clock while a function is translated.
+/// Reads the clock while one function is translated.
 #[derive(Debug)]
 struct Looks {
     deadline: Deadline,
-    /// How many instructions there are until the next look.
+    /// How many instructions are left until the clock is read again.
     left: u32,
 }
 
