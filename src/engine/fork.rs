@@ -1,5 +1,5 @@
-//! Wasmer's locks that a trap takes, held while the process is forked: a trap does not enter the gate of `crate::fork`. And code that
-//! threads were making, in the new process.
+//! What the engine does around a fork: holds the locks that a trap takes in Wasmer, as a trap does not enter the gate
+//! of `crate::fork`; and, in the new process, gives up code that other threads were making.
 
 use std::any::Any;
 use std::time::Instant;
@@ -10,17 +10,17 @@ use wasmer_compiler::FRAME_INFO;
 use super::trace_lock::TraceLock;
 use crate::fork;
 
-/// Wasmer's locks, from before a fork until after it. A trap takes them in this order, or the second alone.
+/// Two locks, held from before a fork until after it. A trap takes `_frames` and then `_traces`, or only `_traces`.
 pub(crate) struct Held {
-    // The first to go.
+    // Declared first, so released first: the locks are taken in the opposite order.
     #[cfg(all(target_os = "linux", target_arch = "x86_64", target_env = "gnu"))]
     _traces: Option<TraceLock>,
-    /// The guard of the table of all code, whose type has no name here.
+    /// The guard of [`FRAME_INFO`], Wasmer's table of all code; boxed, as its type cannot be named here.
     _frames: Option<Box<dyn Any>>,
 }
 
-/// Takes the locks, which threads have for moments. Gives up when `deadline` has come: the thread that forks has one itself, in a
-/// handler of a signal.
+/// Takes the locks, which other threads hold for moments. Gives up on `_frames` at `deadline`: the forking thread may
+/// hold it itself, if it forks in a signal handler.
 pub(crate) fn hold(deadline: Instant) -> Held {
     let frames = fork::until(deadline, || FRAME_INFO.try_write().ok());
     Held {
@@ -30,7 +30,7 @@ pub(crate) fn hold(deadline: Instant) -> Held {
     }
 }
 
-/// In a process that was forked off, before it has a second thread: what others were making is lost.
+/// In a new process, before it has a second thread: what other threads were making is lost.
 pub(crate) fn forked() {
     super::shared::forked();
     #[cfg(feature = "compiler")]

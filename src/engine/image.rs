@@ -1,8 +1,8 @@
-//! What the memory of a fresh instance has in it, kept as a file in memory: the instances to come map it, copy on write,
-//! instead of copying it. Where there is little data, copying costs less.
+//! The initial contents of an instance's memory as a file in memory (`memfd`). Later instances of the module map it
+//! copy on write instead of copying the data. With little data, copying is cheaper, and no image is made.
 //!
-//! A file has one image, and is sealed: nobody can change it any more, not a process that has come of this one by `fork`
-//! either. It is there until the last who has it closed or mapped it has gone.
+//! Each image has a file of its own. The file is sealed, so that nobody can change it, forked processes included. The
+//! system frees it when nobody has it open or mapped any more.
 #![expect(unsafe_code, reason = "memory is mapped where an instance has it")]
 
 use std::mem::ManuallyDrop;
@@ -19,38 +19,38 @@ use wasmer::sys::vm::VMMemoryDefinition;
 use wasmer::{AsStoreRef, Instance, Module};
 use wasmer_types::ModuleInfo;
 
-/// Less data than this is copied, in bytes.
+/// In bytes. Less data than this is copied.
 const LEAST: u64 = 128 << 10;
 
-/// No image is larger, in bytes: what is in a file in memory is not given back as easily as memory.
+/// In bytes. Larger memories get no image: the system reclaims a file in memory less easily than other memory.
 const MOST: u64 = 64 << 20;
 
-/// How many images a process may have: each takes a descriptor, of which there are 1,024 if nobody says otherwise.
+/// The number of images in the process. Each takes a file descriptor, of which a process has 1,024 by default.
 const MAX_IMAGES: usize = 64;
 
 static IMAGES: AtomicUsize = AtomicUsize::new(0);
 
-/// The data of memory 0 of a module.
+/// The initial data of a module's memory 0, and the image of it once an instance was made.
 #[derive(Debug)]
 pub(super) struct Data {
-    /// Where the module's description is, to recognise it by.
+    /// The address of the module's `ModuleInfo`, which identifies the module.
     module: usize,
-    /// The memory's size in the beginning, in bytes, if an image of it is worth its while.
+    /// The memory's initial size in bytes; `None` if an image is not worthwhile.
     size: Option<u64>,
-    /// In how many segments the data is.
+    /// The number of data segments in the image.
     segments: u64,
     image: OnceLock<Option<Image>>,
 }
 
 impl Data {
-    /// As the custom section `section` says in two numbers of 64 bits: how much data there is, and in how many segments it is.
+    /// Reads the custom section `section`: two 64-bit numbers, the bytes of data and the number of segments.
     pub(super) fn of(module: &Module, section: &str) -> Self {
         let contents = module.custom_sections(section).next().unwrap_or_default();
         let mut numbers = contents.chunks_exact(8).map(|bytes| bytes.try_into().map_or(0, u64::from_le_bytes));
         let [bytes, segments] = std::array::from_fn(|_| numbers.next().unwrap_or(0));
         let memory = module.info().memories.values().next();
         let size = memory.map_or(0, |memory| memory.minimum.bytes().0 as u64);
-        // Most of the image has to be data: the rest is mapped, and read, as zeros that somebody has written.
+        // At least a quarter must be data: pages of zeros in the image cost more than pages that nobody wrote.
         let is_worth_it = bytes >= LEAST && size <= MOST && bytes >= size / 4;
         Self {
             module: ptr::from_ref(module.info()).addr(),
@@ -60,18 +60,18 @@ impl Data {
         }
     }
 
-    /// What the image may take up, in bytes.
+    /// The most memory that the image may take, in bytes; 0 if there is none.
     pub(super) fn size(&self) -> usize {
         self.size.and_then(|size| size.try_into().ok()).unwrap_or(0)
     }
 
-    /// Whether it is that of the module with this description.
+    /// Whether this is the data of the module with this description.
     pub(super) fn is_of(&self, module: &ModuleInfo) -> bool {
         self.module == ptr::from_ref(module).addr()
     }
 
-    /// Makes the image, if there is to be one and is none yet. In `instance`, whose memory 0 has the name `export`, nothing has
-    /// run before.
+    /// Makes the image from `instance`, unless it exists or is not worthwhile. `export` is the name of memory 0. No
+    /// code has run in the instance yet.
     pub(super) fn keep(&self, store: &impl AsStoreRef, instance: &Instance, export: &str) {
         let Some(size) = self.size else { return };
         self.image.get_or_init(|| {
@@ -85,18 +85,18 @@ impl Data {
         });
     }
 
-    /// The image, if it is made, and how many segments are in it.
+    /// The image, if it was made, and the number of segments in it.
     pub(super) fn image(&self) -> Option<(&Image, u64)> {
         Some((self.image.get()?.as_ref()?, self.segments))
     }
 }
 
-/// A file with what a memory begins with, from its start on.
+/// A sealed file with the initial contents of a memory, from address 0 on.
 #[derive(Debug)]
 pub(super) struct Image {
     file: ManuallyDrop<OwnedFd>,
-    /// Device and number of the file. A host that closes descriptors which are not its own may have given ours to another file
-    /// since.
+    /// Device and inode number of the file. A host that closes descriptors which it did not open may have closed this
+    /// one, and the number may name another file.
     identity: (u64, u64),
     length: usize,
 }
@@ -107,17 +107,17 @@ fn identity(file: &OwnedFd) -> Option<(u64, u64)> {
 }
 
 impl Image {
-    /// `None` where the system does not allow it, or there are enough.
+    /// `None` if the system refuses, or there are [`MAX_IMAGES`].
     fn of(bytes: &[u8]) -> Option<Self> {
         let length = bytes.len() as u64;
-        // A file that becomes too long ends the process.
+        // A file above this limit raises SIGXFSZ, which ends the process.
         if getrlimit(Resource::Fsize).current.is_some_and(|limit| limit < length) {
             return None;
         }
         let file = rustix::fs::memfd_create("extism-wasmer", MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING).ok()?;
         let identity = identity(&file)?;
         rustix::fs::ftruncate(&file, length).ok()?;
-        /// What no system's pages are larger than, but those one asks for.
+        /// In bytes. No system's pages are larger, except huge pages, which a program must request.
         const PAGE: usize = 1 << 16;
         for (piece, number) in bytes.chunks(PAGE).zip(0..) {
             // A page that is not written is a hole, which reads as zeros.
@@ -136,17 +136,17 @@ impl Image {
         identity(&self.file) == Some(self.identity)
     }
 
-    /// Puts the image into the memory behind `definition`, which is new. False if nothing has changed.
+    /// Maps the image over the start of the new memory behind `definition`. False if the memory is as before.
     ///
     /// # Errors
-    /// The system has failed in the middle: the memory must not be used.
+    /// The system failed after it may have changed the mapping: the memory must not be used.
     pub(super) fn map(&self, definition: &VMMemoryDefinition) -> Result<bool, Errno> {
         if self.length > definition.current_length || !self.is_ours() {
             return Ok(false);
         }
         let (access, flags) = (ProtFlags::READ | ProtFlags::WRITE, MapFlags::PRIVATE | MapFlags::FIXED);
-        // SAFETY: the place is the start of a memory that has just been made, and nothing refers to its bytes yet; it can be
-        // read and written as before, and goes with the memory, which is unmapped as a whole.
+        // SAFETY: the range is the start of a new memory to whose bytes nothing refers yet. It stays readable and
+        // writable, and the memory, when dropped, unmaps all of its range, this part included.
         unsafe { rustix::mm::mmap(definition.base.cast(), self.length, access, flags, &*self.file, 0) }.map(|_| true)
     }
 }
@@ -155,7 +155,7 @@ impl Drop for Image {
     fn drop(&mut self) {
         IMAGES.fetch_sub(1, Ordering::Relaxed);
         if self.is_ours() {
-            // SAFETY: it is not used after this.
+            // SAFETY: the field is not used after this.
             drop(unsafe { ManuallyDrop::take(&mut self.file) });
         }
     }

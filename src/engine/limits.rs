@@ -1,5 +1,5 @@
-//! What a plugin may take: the pages of its memories, the address space for them, and the elements of its tables, counted
-//! together.
+//! Limits of one plugin, over all its modules together: the pages of its memories, the address space that they reserve,
+//! and the elements of its tables.
 
 use std::hint;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
@@ -7,21 +7,21 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use wasmer::{MemoryError, TableType};
 use wasmer_types::ModuleInfo;
 
-/// What one plugin may have.
+/// The limits that a manifest can set.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Limits {
-    /// Pages of 64 KiB, in all memories together, if that is bounded.
+    /// Pages of 64 KiB in all memories together; `None` for no limit.
     pub(crate) max_pages: Option<u32>,
-    /// Elements, in all tables together. An element takes up 8 bytes.
+    /// Elements in all tables together. An element takes 8 bytes.
     pub(crate) max_table_elements: u32,
 }
 
 impl Limits {
-    /// [`max_table_elements`](Self::max_table_elements) where nobody says another number.
+    /// The default of [`max_table_elements`](Self::max_table_elements).
     pub(crate) const TABLE_ELEMENTS: u32 = 10_000_000;
 }
 
-/// How many pages a plugin's memories have, and how many they may have.
+/// The pages that a plugin's memories have, and may have. Large instances count too (`allowance.rs`).
 #[derive(Debug)]
 pub(super) struct Budget {
     used: AtomicU64,
@@ -33,7 +33,7 @@ impl Budget {
         Self { used: AtomicU64::new(0), max_pages }
     }
 
-    /// Takes `pages`, or says how many there may be.
+    /// Counts `pages` more, or fails with an error that names the limit.
     pub(super) fn take(&self, pages: u32) -> Result<(), MemoryError> {
         let max = u64::from(self.max_pages);
         self.used
@@ -51,25 +51,25 @@ impl Budget {
     }
 }
 
-/// The address space that a plugin's memories take.
+/// The mappings that a plugin may still make for its memories.
 #[derive(Debug)]
 pub(super) struct Reservations {
-    /// How many more there may be.
+    /// How many more reservations the plugin may have.
     left: AtomicU32,
-    /// How many more memories there may be that are not reservations.
+    /// How many more memories of the moving kind the plugin may have.
     moving_left: AtomicU32,
 }
 
 impl Reservations {
-    /// How many of a plugin's memories may be reservations, of 8 GiB of address space each, of which a process can have some
-    /// 16,000; others are [`Spare`].
+    /// How many reservations each plugin may have for itself. Each takes 8 GiB of address space, and a process has room
+    /// for some 16,000. Further ones are [`Spare`].
     const OWN: u32 = 8;
 
-    /// How many of those a plugin may have: as many as a command library has instances.
+    /// How many spare reservations a plugin may have: one for each instance of a command library.
     const SPARE: u32 = 256;
 
-    /// How many memories that move a plugin may have: each takes two of the mappings that the system counts, 65,530 if nobody says
-    /// otherwise.
+    /// How many moving memories a plugin may have. Each takes two of the mappings that the system counts, of which a
+    /// process has 65,530 by default.
     const MOVING: u32 = 1024;
 
     pub(super) fn new() -> Self {
@@ -77,7 +77,7 @@ impl Reservations {
         Self { left, moving_left }
     }
 
-    /// Counts a memory that moves.
+    /// Counts a new moving memory.
     pub(super) fn take_moving(&self) -> Result<(), MemoryError> {
         let most = Self::MOVING;
         take_one(&self.moving_left)
@@ -85,7 +85,7 @@ impl Reservations {
             .ok_or_else(|| MemoryError::Region(format!("a plugin has at most {most} memories")))
     }
 
-    /// Takes one, which may be a spare one.
+    /// Counts a new reservation; returns the spare one that it is, if it is.
     pub(super) fn take(&self) -> Result<Option<Spare>, MemoryError> {
         let left = take_one(&self.left).ok_or_else(|| {
             let most = Self::OWN + Self::SPARE;
@@ -95,8 +95,8 @@ impl Reservations {
     }
 }
 
-/// One of the reservations that all plugins together may have beyond their own: with many empty memories, a plugin could take up the
-/// address space of all.
+/// A reservation beyond the plugin's own, from a pool that all plugins share. The bound keeps a plugin with many empty
+/// memories from using up the process's address space.
 #[derive(Debug)]
 pub(super) struct Spare(());
 
@@ -119,21 +119,21 @@ impl Drop for Spare {
     }
 }
 
-/// What there was before, if there was any.
+/// Takes one from `left`. Returns the number before, or `None` if it was 0.
 fn take_one(left: &AtomicU32) -> Option<u32> {
     left.try_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1)).ok()
 }
 
-/// The tables that an instance of a plugin may come to have.
+/// The tables in all instances that a plugin may make.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Tables {
     pub(crate) count: u32,
-    /// What all of them have in the beginning.
+    /// The initial elements of all instances, with one instance of each module.
     pub(crate) elements: u32,
 }
 
 impl Tables {
-    /// These, and those of `number` instances of another `module`, all but one of which may never be made.
+    /// Adds the tables of `number` instances of `module`. Only the first is sure to be made: only its elements count.
     pub(crate) fn and(self, module: &ModuleInfo, number: u32) -> Self {
         let own = || module.tables.values().skip(module.num_imported_tables);
         let count = u32::try_from(own().count()).unwrap_or(u32::MAX).saturating_mul(number);
@@ -142,32 +142,32 @@ impl Tables {
     }
 }
 
-/// The elements that Wasmer lets a table have, its maximum included.
+/// In elements. Wasmer refuses a table whose initial size or maximum is larger.
 const LARGEST_TABLE: u32 = 128 << 20;
 
-/// The elements of a plugin's tables. None are given back: a table lives as long as its store.
+/// The elements that a plugin's tables may still take. None are given back: a table lives as long as its store.
 #[derive(Debug)]
 pub(super) struct TableElements {
     max: u32,
-    /// What a table may grow by that does not say. Wasmer bounds a table by its declared maximum only.
+    /// How many elements each table may grow by, unless it declares less. Wasmer bounds only tables that declare it.
     share: u32,
     left: AtomicU32,
 }
 
 impl TableElements {
-    /// At most `max`, split over `tables`.
+    /// At most `max` elements in all of `tables` together.
     pub(super) fn new(max: u32, tables: Tables) -> Self {
         let share = max.saturating_sub(tables.elements) / tables.count.max(1);
         Self { max, share, left: AtomicU32::new(max) }
     }
 
-    /// Gives a table a maximum that all tables together can reach, and takes that from what is left. Says no if there is no room
-    /// for what the table begins with: Wasmer would end the process.
+    /// `ty` with a maximum that all tables can reach together, which is subtracted from what is left. Fails if the
+    /// limit or the process's memory does not allow the initial elements: Wasmer would end the process.
     pub(super) fn bounded(&self, ty: &TableType) -> Result<TableType, String> {
         let mut bounded = *ty;
         let taken = self.left.try_update(Ordering::Relaxed, Ordering::Relaxed, |left| {
             let share = ty.minimum.saturating_add(self.share);
-            // The rewrite has made the maximum one higher (`add_tables`).
+            // The rewrite has raised the declared maximum by one (`add_tables`).
             let declared = ty.maximum.map_or(u32::MAX, |maximum| maximum.saturating_sub(1));
             let most = declared.min(share).min(left).min(LARGEST_TABLE).max(ty.minimum);
             bounded.maximum = Some(most);
@@ -184,11 +184,11 @@ impl TableElements {
     }
 }
 
-/// Finds out whether a table of `size` elements can grow by `delta`. Wasmer keeps a table in a `Vec`, which takes twice the room that
-/// it had, or more if need be, before it gives back the old one.
+/// Checks that a table of `size` elements can grow by `delta`. Wasmer keeps it in a `Vec`, which on growth allocates at
+/// least twice its size before it frees the old block; if that fails, the process ends.
 pub(super) fn find_room_to_grow(size: u32, delta: u32) -> Result<(), String> {
-    /// Bytes of a table that are not looked for, to keep the growth of small tables cheap: a process without these has no
-    /// memory for anything.
+    /// In bytes. Smaller allocations are not checked, so that small tables grow cheaply: a process without this much
+    /// has no memory for anything.
     const SMALL: u64 = 1 << 16;
     let elements = u64::from(size) + u64::from(size.max(delta));
     match elements * size_of::<usize>() as u64 {
@@ -197,12 +197,12 @@ pub(super) fn find_room_to_grow(size: u32, delta: u32) -> Result<(), String> {
     }
 }
 
-/// Finds out whether so many bytes can be allocated at once, where Wasmer would end the process if not.
+/// Checks that so many bytes can be allocated at once. If they cannot, Wasmer's own allocation would end the process.
 pub(super) fn find_room(bytes: u64) -> Result<(), String> {
     let mut room: Vec<u8> = Vec::new();
     let bytes = usize::try_from(bytes).map_err(|error| error.to_string())?;
     room.try_reserve_exact(bytes).map_err(|error| error.to_string())?;
-    // An allocation that nobody uses could be left out.
+    // Keeps the compiler from removing an allocation that nothing uses.
     hint::black_box(&room);
     Ok(())
 }

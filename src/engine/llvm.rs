@@ -1,4 +1,4 @@
-//! LLVM: slow to compile, with the fastest code. Its Wasmer crate is licensed under BUSL-1.1.
+//! LLVM: compiles slowly, to the fastest code. Its Wasmer crate is licensed under BUSL-1.1.
 
 use std::time::Duration;
 
@@ -9,11 +9,11 @@ pub(super) const BACKEND: Backend = Backend {
     options: concat!("aggressive, llvm-sys ", env!("LLVM_SYS_VERSION")),
     simd: true,
     refuses: None,
-    // Functions get the address of the memory of whoever calls them, also across modules, unless memories can move.
+    // Unless memories can move, functions get the address of their caller's memory, even across modules.
     linked_memories_move: true,
-    // It calls them by name, but for those that let memories grow.
+    // Its code calls libcalls by name, except those that grow memories.
     builtins_are_seen: false,
-    // The table of passes, for example.
+    // Its table of passes has one, for example.
     has_locks: true,
     time_for_megabyte: Duration::from_secs(60),
     #[cfg(feature = "llvm")]

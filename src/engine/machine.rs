@@ -1,5 +1,5 @@
-//! What code runs on: an architecture, an operating system, and the CPU features that it may use. `machine/named.rs` is
-//! how users name one.
+//! The machine that code is for: architecture, operating system, and the CPU features that code may use.
+//! `machine/named.rs` parses the names by which users choose one.
 
 #[cfg(feature = "compiler")]
 mod named;
@@ -8,12 +8,12 @@ use std::collections::BTreeSet;
 
 use wasmer::sys::{CpuFeature, Target};
 
-/// A kind of machine.
+/// A compilation target with its CPU features.
 #[derive(Debug, Clone)]
 pub(crate) struct Machine(Target);
 
 impl Machine {
-    /// The one that this runs on.
+    /// The machine that this process runs on.
     pub(crate) fn host() -> Self {
         Self(Target::default())
     }
@@ -24,7 +24,7 @@ impl Machine {
         format!("{}-{}", triple.architecture, triple.operating_system)
     }
 
-    /// The target as compilers name it, such as `x86_64-unknown-linux-gnu`.
+    /// The target triple, such as `x86_64-unknown-linux-gnu`.
     pub(super) fn triple(&self) -> String {
         self.0.triple().to_string()
     }

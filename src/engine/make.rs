@@ -1,4 +1,4 @@
-//! Making code, and keeping it. `make_absent.rs` stands in its place where there is no compiler.
+//! Makes code and keeps it in the cache. Without a compiler, `make_absent.rs` takes the place of this file.
 
 use std::time::{Duration, Instant};
 
@@ -12,7 +12,7 @@ use super::{Backend, Error, Input, Preparation, Prepared, Traits};
 use crate::digest::Digest;
 use crate::error::Excerpt;
 
-/// Compiles the module of this index. In the code it has the name of its BLAKE3: manifests call it what they like.
+/// Compiles the module of this index. The code's name for it is its BLAKE3, as each manifest may name it differently.
 pub(super) fn make<E: From<Error>>(
     request: &Request<'_>,
     index: usize,
@@ -20,7 +20,7 @@ pub(super) fn make<E: From<Error>>(
     preparation: &Preparation<'_, E>,
 ) -> Result<Artifact, Failure<E>> {
     let contents = input.contents.ok_or(Failure::Missing(index))?;
-    // The bytes are needed in any case: read before they are hashed, a file is read once.
+    // Compiling needs the bytes anyway. Reading them before hashing reads a file once instead of twice.
     let blake3 = contents.bytes().and_then(|_| contents.blake3());
     let blake3 = blake3.map_err(|error| Failure::Other(Error::from(error).into()))?;
     let traits = compile::traits(request.backend, &request.machine).ok_or(Failure::Missing(index))?;
@@ -29,7 +29,8 @@ pub(super) fn make<E: From<Error>>(
     compile::compile(how, input.name, &prepared, &request.machine).map_err(|error| Failure::Other(error.into()))
 }
 
-/// Puts code into the store, if there is one. The hashes are taken anew: what the store has said of them is not passed on.
+/// Puts code into the cache, if there is one. The hashes are those of the module itself, never those that the cache
+/// gave.
 pub(super) fn keep(request: &Request<'_>, input: &Input<'_>, artifact: &Artifact) -> Result<(), Error> {
     let (Some(store), Some(contents), Some(sha256)) = (request.store, input.contents, input.sha256()?) else {
         return Ok(());
@@ -38,33 +39,33 @@ pub(super) fn keep(request: &Request<'_>, input: &Input<'_>, artifact: &Artifact
     kept.map_err(|cause| Error::NotKept { module: Excerpt::of(input.name), store: store.path.clone(), cause })
 }
 
-/// Compiles a module that is linked with no other, for this machine; returns the size of its code, which is not kept.
+/// Compiles a module that is linked with no other, for this machine. Returns the code's size in bytes; drops the code.
 pub(crate) fn compile_alone(backend: &'static Backend, name: &str, prepared: &Prepared) -> Result<usize, Error> {
     let how = How { backend, memories: Memories::Reserved, deadline: None };
     compile::compile(how, name, prepared, &Machine::host()).map(|artifact| artifact.size())
 }
 
-/// What `backend` compiles for this machine.
+/// The proposals that `backend` compiles for this machine, and how its code calls libcalls.
 pub(crate) fn traits_here(backend: &Backend) -> Result<Traits, Error> {
     compile::traits(backend, &Machine::host()).ok_or(Error::NoCompiler)
 }
 
-/// Code that was made ahead of time, or was there.
+/// Code that was made ahead of time, or was in the cache already.
 #[derive(Debug)]
 pub(crate) struct Made {
-    /// What the manifest calls the module.
+    /// The module's name in the manifest.
     pub(crate) module: String,
     pub(crate) sha256: Digest,
     /// The code's size in bytes.
     pub(crate) size: usize,
-    /// How long compiling took, if it was not there.
+    /// How long compiling took; `None` if the code was in the cache.
     pub(crate) took: Option<Duration>,
 }
 
-/// Puts the code of all modules of a manifest into `store`, as [`load`](super::load) looks for it on `machine`.
+/// Puts the code of all modules of a manifest into `store`, under the key that [`load`](super::load) uses on `machine`.
 ///
 /// # Errors
-/// As there, or the code cannot be kept.
+/// As for `load`, or the code cannot be kept.
 pub(crate) fn precompile<E: From<Error>>(
     backend: &'static Backend,
     memories: Memories,
@@ -78,7 +79,7 @@ pub(crate) fn precompile<E: From<Error>>(
     for (index, input) in inputs.iter().enumerate() {
         let identity = identify(input, store)?;
         let start = Instant::now();
-        // Code that uses less of the machine would run, but is not what was asked for.
+        // Code for fewer CPU features would run too, but the user wants code for exactly this machine.
         let found = store.and_then(|store| store.find_exactly(&identity, &request.wanted, machine));
         let (artifact, took) = match found {
             Some(artifact) => (artifact, None),
@@ -105,7 +106,7 @@ mod tests {
     use crate::engine::backend::backends;
     use std::time::{Duration, Instant};
 
-    /// Two megabytes of functions, none of which takes long.
+    /// Two megabytes of functions, none of which takes long to compile.
     fn large() -> Prepared {
         let body = "(call 0(i32.load(local.get 0)))".repeat(150);
         let functions = format!("(func (param i32) {body})").repeat(1_500);
@@ -113,7 +114,7 @@ mod tests {
         Prepared { wasm, moving: None }
     }
 
-    /// No compiler goes on for long once its time is up.
+    /// Every compiler stops soon after its deadline.
     #[test]
     fn compiling_ends_at_the_deadline() {
         let prepared = large();
@@ -128,12 +129,12 @@ mod tests {
             );
             let taken = start.elapsed();
             assert!(matches!(made, Err(Error::TooLate)), "{}: {made:?}", backend.name());
-            // In full, it is some 100 ms with Singlepass, seconds with Cranelift, and half a minute with LLVM.
+            // To the end, it takes some 100 ms with Singlepass, seconds with Cranelift, and half a minute with LLVM.
             assert!(taken < Duration::from_secs(2), "{}: {taken:?}", backend.name());
         }
     }
 
-    /// Code that is made in time is the same.
+    /// A deadline does not change the code.
     #[test]
     fn a_deadline_changes_nothing_else() {
         let wasm = wat::parse_str("(module (memory 1) (func (param i32) (i32.store (local.get 0) (i32.const 1))))");

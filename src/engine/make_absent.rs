@@ -1,4 +1,4 @@
-//! Stands in the place of `make.rs` where there is no compiler: nothing is made.
+//! Replaces `make.rs` in a library without compilers: no code is made or kept.
 
 use super::artifact::Artifact;
 use super::request::{Failure, Request};

@@ -1,7 +1,7 @@
-//! From the bytes of WebAssembly modules to machine code, and the limits that run with it.
+//! Turns the bytes of WebAssembly modules into machine code, and limits the resources that it uses when it runs.
 //!
-//! [`Backend`] is a compiler; each is one file that hands out one constant, and is built in by a feature of its name.
-//! This floor does not know what modules import, where they came from, or what a plugin is.
+//! Start with [`load`]. Each compiler is one file with one constant, a [`Backend`], built in by the feature of its
+//! name. This layer does not know what modules import, where they came from, or what a plugin is.
 
 mod address_space;
 mod allowance;
@@ -72,42 +72,42 @@ pub(crate) use store::Store;
 pub(crate) use store::Stored;
 pub(crate) use tunables::store;
 
-/// The modules of one manifest as machine code. The code lives in the engine, so both stay together; and whoever has a module
-/// gives it up before the engine, as traps are looked up by addresses, which may be another's as soon as the code is gone.
+/// The modules of one manifest as machine code, with the engine that owns it. Modules must be dropped before the
+/// engine: Wasmer finds traps by code addresses, which the system may give to other code as soon as the engine is gone.
 #[derive(Debug)]
 pub(crate) struct CompiledPlugin {
-    /// Its code goes inside the gate, as it has come.
+    /// Enters the fork gate: code is unloaded inside it, as it was loaded.
     _going: EnterWhenDropped,
-    /// In the order they were given.
+    /// In the order of the manifest.
     pub(crate) modules: Vec<Module>,
     /// Has no compiler; owns the code.
     engine: Engine,
-    /// The memories that the code expects.
+    /// The kind of memories that the code was compiled for.
     pub(crate) memories: Memories,
-    /// What each module's memory begins with.
+    /// The initial data of each module's memory 0.
     data: Arc<[Data]>,
-    /// Where the machine code of the modules' own functions is.
+    /// The address ranges of the modules' own functions.
     pub(crate) code: Arc<Code>,
-    /// What modules export the memory as that they have in common.
+    /// The export name of the memory that linked modules share.
     common: &'static str,
-    /// How much memory the code takes up, in bytes, about.
+    /// An estimate of the memory that the code takes, in bytes.
     size: usize,
-    /// The name of the compiler that has made the code.
+    /// The name of the compiler that made the code.
     pub(crate) compiler: &'static str,
     origin: Origin,
-    /// Somebody has asked for the origin.
+    /// Set when [`origin`](Self::origin) is first called.
     is_known: AtomicBool,
     _gone: LeaveWhenDropped,
 }
 
-/// Where code comes from.
+/// The source of a plugin's code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Origin {
-    /// Another plugin has used it already.
+    /// Another plugin of this process uses or used it.
     Process,
-    /// All of it was on disk.
+    /// All of it was in the cache on disk.
     Store,
-    /// Some of it at least was not.
+    /// At least one module was compiled.
     Compiled,
 }
 
@@ -122,18 +122,18 @@ impl Display for Origin {
 }
 
 impl CompiledPlugin {
-    /// Where a plugin has this code from. Whoever asks first is the one that it was found or made for.
+    /// The source of the code for a new plugin. Only the first plugin gets the true source, any later one `Process`.
     pub(crate) fn origin(&self) -> Origin {
         if self.is_known.swap(true, Ordering::Relaxed) { Origin::Process } else { self.origin }
     }
 
-    /// Sees to it that `instance`, a new instance of `module`, can be stopped.
+    /// Replaces the libcalls of `instance`, a new instance of `module`, so that it can be stopped while it is in them.
     pub(crate) fn make_stoppable(&self, store: &mut impl AsStoreMut, module: &Module, instance: &Instance) {
         builtins::replace(store, module, instance);
     }
 
-    /// Takes note of what memory 0 of `instance`, an instance of `module` in which nothing has run yet, has in it: instances to
-    /// come need not copy it. Its name there is `export`.
+    /// Makes an image of memory 0 of `instance`, if worthwhile, so that later instances need not copy the data. No code
+    /// of `instance`, an instance of `module`, has run yet. `export` is the memory's name.
     pub(crate) fn note_data(&self, store: &impl AsStoreRef, module: &Module, instance: &Instance, export: &str) {
         if let Some(data) = self.data.iter().find(|data| data.is_of(module.info())) {
             data.keep(store, instance, export);
@@ -141,7 +141,7 @@ impl CompiledPlugin {
     }
 }
 
-/// Why a module could not be compiled.
+/// Why a module's code could not be made, kept or loaded.
 #[derive(Debug, Error)]
 pub(crate) enum Error {
     #[error("{by}: `{name}` cannot be used; {choices}", choices = backend::choices())]
@@ -163,7 +163,7 @@ pub(crate) enum Error {
         "module `{module}`: the process is ending, and takes no more code; plugins that are there can still be called"
     )]
     Ending { module: Excerpt },
-    /// The plugin has a deadline, and it has passed.
+    /// The plugin's deadline has passed.
     #[error("the code was not made in time")]
     TooLate,
     #[error("module `{module}`: its code could not be loaded: {cause}")]
@@ -174,7 +174,7 @@ pub(crate) enum Error {
     NoCode(#[from] Box<NoCode>),
 }
 
-/// A module's code is missing where nobody can make it.
+/// A module's code is not in the cache, and there is no compiler.
 #[derive(Debug, Error)]
 #[error(
     "module `{module}`: no compiler is built in, and its code is not in {store}{misfit}\n\
@@ -184,24 +184,24 @@ pub(crate) enum Error {
 pub(crate) struct NoCode {
     module: Excerpt,
     store: String,
-    /// What there is instead, or what is wrong with that, if there is something.
+    /// What the cache has for the module instead, or what is wrong with the cache; may be empty.
     misfit: String,
     sha256: String,
     backends: String,
     options: String,
     machine: String,
-    /// What the command has to be given.
+    /// The placeholder for the command's input.
     input: &'static str,
 }
 
-/// A module whose code is wanted.
+/// A module to get code for.
 #[derive(Debug)]
 pub(crate) struct Input<'a> {
-    /// What the manifest calls it.
+    /// The module's name in the manifest.
     pub(crate) name: &'a str,
-    /// Its SHA-256, if that is known.
+    /// Its SHA-256, if known.
     pub(crate) sha256: Option<Digest>,
-    /// Its bytes: not needed where the SHA-256 is known and there is no compiler.
+    /// Its bytes. Not needed if the SHA-256 is known and there is no compiler.
     pub(crate) contents: Option<&'a Contents>,
 }
 
@@ -215,53 +215,53 @@ impl Input<'_> {
     }
 }
 
-/// How to come from a module's bytes to WebAssembly that can be compiled.
+/// How `plugin/code.rs` wants modules prepared before they are compiled.
 pub(crate) struct Preparation<'a, E> {
-    /// Changes whenever `prepare` makes something else of the same bytes.
+    /// Must change whenever `prepare` makes something else of the same bytes.
     pub(crate) version: u32,
-    /// Whether the code is to count its instructions.
+    /// Whether the code counts its instructions.
     pub(crate) fuel: bool,
-    /// What modules export a memory as that all of them, and the host, are to have in common.
+    /// The export name of the memory that linked modules and the host share.
     pub(crate) common: &'static str,
-    /// The custom section in which `prepare` says how much data memory 0 begins with, and in how many segments it is, in two
-    /// numbers of 64 bits.
+    /// The custom section in which `prepare` puts two 64-bit numbers: how many bytes of data memory 0 begins with, and
+    /// in how many segments.
     pub(crate) data: &'static str,
     #[cfg_attr(not(feature = "compiler"), expect(dead_code, reason = "asked when compiling"))]
     pub(crate) prepare: &'a Prepare<'a, E>,
-    /// Nothing is compiled, and nobody is waited for, after this.
+    /// After this nothing is compiled, and code that another thread makes is not waited for.
     pub(crate) deadline: Option<Instant>,
 }
 
-/// Gets the place of a module among the inputs, the name that it shall have, and what is to compile it.
+/// Called with the module's index among the inputs, its name in the code, and the compiler's traits.
 type Prepare<'a, E> = dyn Fn(usize, &str, &Traits) -> Result<Prepared, E> + 'a;
 
-/// What decides how a module has to be prepared for a compiler.
+/// What the preparation has to know about the compiler.
 #[cfg_attr(not(feature = "compiler"), expect(dead_code, reason = "nothing is compiled"))]
 pub(crate) struct Traits {
-    /// The proposals that it understands, as far as they are safe to offer.
+    /// The proposals that it supports and that are safe to offer.
     pub(crate) features: Features,
-    /// Its code finds Wasmer's functions in the instance, where they can be replaced (`builtins.rs`).
+    /// Whether its code calls libcalls through a table in the instance, where `builtins.rs` replaces them.
     pub(crate) builtins_are_seen: bool,
 }
 
-/// WebAssembly that can be compiled.
+/// A module that is ready to be compiled.
 #[cfg_attr(not(feature = "compiler"), expect(dead_code, reason = "nothing is compiled"))]
 pub(crate) struct Prepared {
     pub(crate) wasm: Vec<u8>,
-    /// The maximum, in pages, of the memory that begins with one page and is not a reservation of 8 GiB but a block that moves
-    /// when it grows; no other memory of the module is like that.
+    /// The maximum, in pages, of the I/O memory, if the module has one. It always moves, and the tunables recognise it
+    /// by this maximum and its minimum of one page, which no other memory of the module has.
     pub(crate) moving: Option<u32>,
 }
 
-/// Gets the code of all modules of a manifest: that which another plugin uses or has used, else from the store, else from
-/// the compiler `backend`; for the first of these `memories`, if there is code or a compiler for them.
+/// Gets the code of all modules of a manifest: from another plugin of this process, else from the cache on disk, else
+/// from the compiler `backend`. The kind of memories is the first of `memories` that there is code or a compiler for.
 ///
-/// The modules' names in the code are not those of the manifest, under which they may be used elsewhere too, but
-/// hashes.
+/// In the code, modules are named by their hashes and not as in the manifest, as other manifests may use them under
+/// other names.
 ///
 /// # Errors
 /// A module cannot be prepared, is not valid WebAssembly, or uses a proposal that the compiler does not support; or
-/// there is no compiler, and nothing in the store.
+/// there is no compiler, and the cache has no code.
 pub(crate) fn load<E: From<Error>>(
     backend: Option<&'static Backend>,
     memories: &'static [Memories],
@@ -274,7 +274,7 @@ pub(crate) fn load<E: From<Error>>(
     shared::get_or_make(&key, inputs, preparation.deadline, make)
 }
 
-/// Gets the code and loads it into one engine.
+/// Gets the code from the cache or a compiler, and loads it into a new engine.
 fn load_unshared<E: From<Error>>(
     backend: Option<&'static Backend>,
     memories: &[Memories],
@@ -285,7 +285,7 @@ fn load_unshared<E: From<Error>>(
     let usable = store.as_ref().ok();
     let identities: Vec<_> = inputs.iter().map(|input| request::identify(input, usable)).collect::<Result<_, _>>()?;
     let mut missing = None;
-    // Without a compiler, the first is taken that all modules have code of; one that is built in always has it.
+    // Without a compiler, the first compiler is used that all modules have code of. A built-in one always makes it.
     let backends = backend.map_or_else(backend::by_speed, |backend| vec![backend]);
     for (memories, backend) in
         memories.iter().flat_map(|memories| backends.iter().map(move |backend| (*memories, *backend)))

@@ -1,8 +1,8 @@
-//! A memory that takes little more address space than it has, and moves when that is not enough.
+//! A linear memory that reserves little more address space than it uses, and moves when it outgrows the reservation.
 //!
-//! Wasmer's own maps no more than it needs and copies all of it for every page that it grows by: a plugin that takes 64 MiB
-//! page by page copies 32 GiB. This one reserves twice what it has, as far as the system and its maximum let it, and moves
-//! pages instead of bytes.
+//! Wasmer's own memory of this kind reserves no more than it needs, and copies all its bytes each time it grows by a
+//! page: growing to 64 MiB page by page copies 32 GiB. This one reserves twice its size, or what the system and its
+//! maximum allow, and moves pages in the page table instead of bytes.
 #![expect(unsafe_code, reason = "memory is mapped, and Wasmer's LinearMemory trait has unsafe methods")]
 
 use std::cell::UnsafeCell;
@@ -15,79 +15,80 @@ use rustix::mm::{MapFlags, MprotectFlags, ProtFlags};
 use wasmer::sys::vm::{LinearMemory, MemoryStyle, VMMemoryDefinition};
 use wasmer::{MemoryError, MemoryType, Pages};
 
-/// Bytes behind a memory that moves, so that an access with a small offset needs one check only.
+/// In bytes: inaccessible guard after the memory, so that accesses with a small constant offset need only one check.
 pub(super) const DYNAMIC_GUARD: u64 = 1 << 16;
 
-/// What a memory reserves at least, in bytes, if it may grow to that.
+/// The least that a memory reserves, in bytes, unless its maximum is lower.
 const LEAST: usize = 256 << 10;
 
-/// The most pages that a memory has: code of LLVM takes the length of a memory that moves for 32 bits, and 65,536 pages for none.
+/// The most pages of a memory: LLVM's code reads the length of a moving memory as 32 bits, in which 65,536 pages are 0.
 const MOST_PAGES: u32 = (1 << 16) - 1;
 
-/// A mapping of its own, unmapped with it: `capacity` bytes and the guard, of which the first so many can be used.
+/// An anonymous mapping of `capacity` bytes and the guard. Only its first bytes, the memory's size, are accessible.
 #[derive(Debug)]
 struct Mapping {
     start: *mut c_void,
-    /// In bytes, without the guard; a multiple of 64 KiB, as all sizes here.
+    /// In bytes, without the guard. A multiple of 64 KiB, as are all sizes here.
     capacity: usize,
 }
 
-// SAFETY: the address has no ties to a thread.
+// SAFETY: the pointer is an address that is valid in all threads.
 unsafe impl Send for Mapping {}
-// SAFETY: what changes the mapping needs it exclusively.
+// SAFETY: all methods that change the mapping take it by `&mut`.
 unsafe impl Sync for Mapping {}
 
 impl Mapping {
-    /// Reserves `wanted` bytes, or at least `needed`, none of which can be used yet.
+    /// Reserves `wanted` bytes or, if the system refuses, `needed`. None of them is accessible yet.
     fn reserve(needed: usize, wanted: usize) -> Result<Self, Errno> {
         Self::exactly(wanted.max(needed)).or_else(|_| Self::exactly(needed))
     }
 
     fn exactly(capacity: usize) -> Result<Self, Errno> {
         let length = capacity.checked_add(DYNAMIC_GUARD as usize).ok_or(Errno::NOMEM)?;
-        // SAFETY: a new mapping, which nobody else has.
+        // SAFETY: the mapping is new, so nothing else refers to it.
         let start =
             unsafe { rustix::mm::mmap_anonymous(ptr::null_mut(), length, ProtFlags::empty(), MapFlags::PRIVATE) }?;
         Ok(Self { start, capacity })
     }
 
-    /// Makes bytes usable that were not.
+    /// Makes the bytes from `from` to `to` accessible, which were not.
     fn open(&mut self, from: usize, to: usize) -> Result<(), Errno> {
         if from == to {
             return Ok(());
         }
         let access = MprotectFlags::READ | MprotectFlags::WRITE;
-        // SAFETY: it is a part of this mapping, `to` being no more than its capacity, and becomes more accessible only.
+        // SAFETY: the range is part of this mapping, as `to` is at most its capacity, and only becomes more accessible.
         unsafe { rustix::mm::mprotect(self.start.wrapping_byte_add(from), to - from, access) }
     }
 
-    /// Moves to where there is room for `needed` bytes, or even `wanted`, with all that is in the first `used` bytes. No others can
-    /// be used then.
+    /// Moves to a mapping with room for `wanted` bytes or, if the system refuses, `needed`, with the contents of the
+    /// first `used` bytes. Only those are accessible afterwards.
     fn move_for(&mut self, used: usize, needed: usize, wanted: usize) -> Result<(), Errno> {
         if used > 0 {
             let moved = self.move_pages(used, wanted.max(needed)).or_else(|_| self.move_pages(used, needed));
             if moved.is_ok() {
                 return self.close(used);
             }
-            // Pages of a file in memory (`image.rs`) are a mapping of their own, and the system moves one at a time.
+            // `move_pages` fails if an image (`image.rs`) is mapped: it is a mapping of its own, and the system moves
+            // only one.
         }
         let mut other = Self::reserve(needed, wanted)?;
         other.open(0, used)?;
-        // SAFETY: both can be used that far, they are different mappings, and nothing in Rust refers to their bytes.
+        // SAFETY: both mappings are accessible that far and distinct, and nothing in Rust refers to their bytes.
         unsafe { ptr::copy_nonoverlapping(self.start.cast::<u8>(), other.start.cast::<u8>(), used) };
         *self = other;
         Ok(())
     }
 
-    /// Moves the pages of the first `used` bytes to a mapping with room for `capacity` bytes, all of which can be used, the guard
-    /// included. Nothing has changed if that fails.
+    /// Moves the pages of the first `used` bytes to a mapping with room for `capacity` bytes. All of it is accessible
+    /// then, even the guard. If that fails, nothing has changed.
     #[cfg(target_os = "linux")]
     fn move_pages(&mut self, used: usize, capacity: usize) -> Result<(), Errno> {
         use rustix::mm::MremapFlags;
         let length = capacity.checked_add(DYNAMIC_GUARD as usize).ok_or(Errno::NOMEM)?;
-        // SAFETY: they are this mapping's, nothing in Rust refers to them, and whoever has their address is told the new one.
+        // SAFETY: the pages are this mapping's, nothing in Rust refers to them, and `grow` publishes the new address.
         let start = unsafe { rustix::mm::mremap(self.start, used, length, MremapFlags::MAYMOVE) }?;
-        // The old place may be another's already, but for what was behind those pages.
+        // The system may have reused the moved range already. Only what was behind it is unmapped here.
         let rest = Self { start: self.start.wrapping_byte_add(used), capacity: self.capacity - used };
         mem::forget(mem::replace(self, Self { start, capacity }));
         drop(rest);
@@ -99,34 +100,34 @@ impl Mapping {
         Err(Errno::NOSYS)
     }
 
-    /// Makes all behind the first `used` bytes unusable.
+    /// Makes everything behind the first `used` bytes inaccessible.
     ///
     /// # Errors
-    /// It can still be used: accesses out of bounds, which this mapping serves, do not trap there.
+    /// It stays accessible: accesses out of bounds do not trap there, but reach nothing beyond this mapping.
     fn close(&mut self, used: usize) -> Result<(), Errno> {
         let length = self.capacity + DYNAMIC_GUARD as usize - used;
-        // SAFETY: it is a part of this mapping that nobody uses yet.
+        // SAFETY: the range is part of this mapping, and nothing uses it yet.
         unsafe { rustix::mm::mprotect(self.start.wrapping_byte_add(used), length, MprotectFlags::empty()) }
     }
 }
 
 impl Drop for Mapping {
     fn drop(&mut self) {
-        // SAFETY: the mapping is this one's alone, and nobody has its address any more.
+        // SAFETY: the mapping belongs to this value alone, and nothing has its address any more.
         let _ = unsafe { rustix::mm::munmap(self.start, self.capacity + DYNAMIC_GUARD as usize) };
     }
 }
 
-/// Where code finds the memory's address and length.
+/// The place from which code reads the memory's address and length.
 #[derive(Debug)]
 enum Place {
-    /// In the instance that the memory belongs to.
+    /// In the context of the instance that the memory belongs to.
     Instance(NonNull<VMMemoryDefinition>),
-    /// The host has made the memory.
+    /// For a memory that the host made.
     Own(Box<UnsafeCell<VMMemoryDefinition>>),
 }
 
-/// The memory.
+/// The linear memory. Invariant: `place` has the address and size of `mapping`.
 #[derive(Debug)]
 pub(super) struct MovingMemory {
     mapping: Mapping,
@@ -135,9 +136,9 @@ pub(super) struct MovingMemory {
     place: Place,
 }
 
-// SAFETY: the place has no ties to a thread, and is only used by the thread that has the store.
+// SAFETY: the pointer is valid in all threads, and only the thread that has the store uses it.
 unsafe impl Send for MovingMemory {}
-// SAFETY: as above; what changes it needs it exclusively.
+// SAFETY: as above; all methods that change anything take `&mut`.
 unsafe impl Sync for MovingMemory {}
 
 impl MovingMemory {
@@ -150,7 +151,7 @@ impl MovingMemory {
     /// A memory of this type, for an instance.
     ///
     /// # Safety
-    /// `definition` must be a place in the instance for it, and live as long as the memory is asked for anything.
+    /// `definition` must be the instance's place for it, and must outlive every use of the memory.
     pub(super) unsafe fn for_instance(
         ty: &MemoryType,
         definition: NonNull<VMMemoryDefinition>,
@@ -171,12 +172,12 @@ impl MovingMemory {
         Ok(memory)
     }
 
-    /// Says where the memory is, and how long.
+    /// Writes the memory's address and length to `place`.
     fn tell(&mut self) {
         let definition = VMMemoryDefinition { base: self.mapping.start.cast(), current_length: self.size.bytes().0 };
         match &mut self.place {
             Place::Own(place) => *place.get_mut() = definition,
-            // SAFETY: whoever made the memory promises that it is a place for it, which only this thread uses now.
+            // SAFETY: the caller of `for_instance` promises that the pointer is valid; no other thread uses it.
             Place::Instance(place) => unsafe { place.write(definition) },
         }
     }
@@ -187,7 +188,7 @@ fn most(ty: &MemoryType) -> Pages {
     ty.maximum.unwrap_or(Pages(MOST_PAGES)).min(Pages(MOST_PAGES))
 }
 
-/// What to reserve for a memory of `size` bytes that may come to have `most` pages.
+/// How many bytes to reserve for a memory of `size` bytes with a maximum of `most` pages.
 fn wanted(size: usize, most: Pages) -> usize {
     size.saturating_mul(2).max(LEAST).min(most.bytes().0)
 }
@@ -217,7 +218,7 @@ impl LinearMemory for MovingMemory {
         let (old, new) = (before.bytes().0, after.bytes().0);
         if new > self.mapping.capacity {
             let moved = self.mapping.move_for(old, new, wanted(new, most));
-            // Whatever has become of it, it may be elsewhere.
+            // Even after an error the memory may have moved.
             self.tell();
             moved.map_err(refused)?;
         }
@@ -230,7 +231,7 @@ impl LinearMemory for MovingMemory {
     fn vmmemory(&self) -> NonNull<VMMemoryDefinition> {
         match &self.place {
             Place::Instance(place) => *place,
-            // SAFETY: the address of what is in a box.
+            // SAFETY: a pointer into a box is never null.
             Place::Own(place) => unsafe { NonNull::new_unchecked(place.get()) },
         }
     }

@@ -1,4 +1,4 @@
-//! A memory as plugins have it.
+//! The linear memory of a plugin: wraps Wasmer's or ours with the plugin's limits, and with data from an image.
 #![expect(unsafe_code, reason = "Wasmer's LinearMemory trait has unsafe methods to forward")]
 
 use std::ptr::NonNull;
@@ -14,22 +14,22 @@ use wasmer::{MemoryError, MemoryType, Pages};
 
 use super::limits::{Budget, Spare};
 
-/// The most pages that a memory has, one less than WebAssembly allows: Wasmer's functions that fill and copy take ranges that end
-/// at 4 GiB for ones that are out of bounds, and LLVM's code takes the length of some memories for 32 bits.
+/// The most pages of a memory, one less than WebAssembly allows: Wasmer's libcalls that fill and copy reject ranges
+/// that end at 4 GiB as out of bounds, and LLVM's code reads the length of some memories as 32 bits.
 pub(super) const MAX_PAGES: Pages = Pages(65_535);
 
-/// A memory that asks the plugin's budget before it grows, stays within [`MAX_PAGES`], and may have its data from the start.
+/// A memory that takes its growth from the plugin's budget, stays within [`MAX_PAGES`], and may begin with its data.
 #[derive(Debug)]
 pub(super) struct PluginMemory {
     memory: VMMemory,
     budget: Option<Arc<Budget>>,
-    /// How many segments of its data it has already. They are the first that are written to it.
+    /// How many data segments the memory contains already, from an image: as many initial writes are skipped.
     filled: AtomicU64,
     _spare: Option<Spare>,
 }
 
 impl PluginMemory {
-    /// `memory`, which has the data of so many segments.
+    /// Wraps `memory`, which contains the data of `filled` segments.
     pub(super) fn new(memory: VMMemory, budget: Option<Arc<Budget>>, spare: Option<Spare>, filled: u64) -> Self {
         Self { memory, budget, filled: AtomicU64::new(filled), _spare: spare }
     }
@@ -75,11 +75,11 @@ impl LinearMemory for PluginMemory {
     }
 
     unsafe fn initialize_with_data(&self, start: usize, data: &[u8]) -> Result<(), Trap> {
-        // Whether it fits has been found out by who calls.
+        // Wasmer has checked that the segment fits.
         if self.filled.try_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1)).is_ok() {
             return Ok(());
         }
-        // SAFETY: the caller promises what this method's contract, the same one, asks for.
+        // SAFETY: the contract of this method is the same, and the caller promises to keep it.
         unsafe { self.memory.initialize_with_data(start, data) }
     }
 
@@ -97,7 +97,7 @@ impl LinearMemory for PluginMemory {
         expected: ExpectedValue,
         timeout: Option<Duration>,
     ) -> Result<u32, WaiterError> {
-        // SAFETY: the caller promises what this method's contract, the same one, asks for.
+        // SAFETY: the contract of this method is the same, and the caller promises to keep it.
         unsafe { self.memory.do_wait(dst, expected, timeout) }
     }
 

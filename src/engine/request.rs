@@ -1,4 +1,4 @@
-//! The code of one compiler for the modules of one manifest: found in the store, else made, then loaded.
+//! Gets the code of one compiler for the modules of one manifest: from the cache, else compiled; then loads it.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -17,7 +17,7 @@ use crate::error::Excerpt;
 use crate::fork::{EnterWhenDropped, LeaveWhenDropped};
 use crate::interrupt::Code;
 
-/// What is known of a module without compiling it. What costs time is found out only where it is needed.
+/// The hashes of a module for the cache. Hashes that take time are calculated only if they are needed.
 ///
 /// # Errors
 /// The module cannot be read.
@@ -45,7 +45,7 @@ pub(super) struct Request<'a> {
 
 /// Why there is no code.
 pub(super) enum Failure<E> {
-    /// For the module of this index there is neither an artifact nor a compiler.
+    /// The module of this index has no code in the cache, and there is no compiler.
     Missing(usize),
     Other(E),
 }
@@ -65,8 +65,9 @@ impl<'a> Request<'a> {
         Self { backend, linked, memories, fuel, wanted: Wanted { backend: backend.name(), settings }, machine, store }
     }
 
-    /// All modules in an engine of their own. Functions that meet in one store must come from one engine, which checks
-    /// their signatures' hashes for collisions; and an engine that compiles keeps its lock, and its garbage.
+    /// Loads all modules into a new engine. Modules in one store must come from one engine, which checks the hashes of
+    /// function signatures for collisions. It is one without a compiler: an engine that compiles keeps its lock, and
+    /// its garbage.
     pub(super) fn plugin<E: From<Error>>(
         &self,
         inputs: &[Input<'_>],
@@ -110,11 +111,11 @@ impl<'a> Request<'a> {
         })
     }
 
-    /// A module from the store, and the size of its code; `None` if it is not there. Code that is whole and still cannot be loaded
-    /// is as good as missing.
+    /// A module from the cache, and the size of its code; `None` if it is not there. Code that is intact but cannot be
+    /// loaded counts as missing.
     ///
     /// # Errors
-    /// No code at all can be loaded.
+    /// No code can be loaded in this process.
     fn found(&self, engine: &Engine, input: &Input<'_>, identity: &Identity) -> Result<Option<(Module, usize)>, Error> {
         let artifact = self.store.and_then(|store| store.find(identity, &self.wanted, &self.machine));
         let Some(artifact) = artifact else { return Ok(None) };
@@ -129,7 +130,7 @@ impl<'a> Request<'a> {
         }
     }
 
-    /// The error where nobody has the code of `input`, neither the `store` nor, for want of one, a compiler.
+    /// The error for `input`, whose code is not in `store`, the cache, and cannot be compiled.
     pub(super) fn no_code(
         &self,
         asked: Option<&Backend>,
@@ -164,7 +165,7 @@ impl<'a> Request<'a> {
     }
 }
 
-/// The addresses of a module's functions.
+/// The address ranges of a module's own functions.
 fn functions(module: &Module) -> Vec<Range<usize>> {
     let extents = module.sys_artifact().and_then(|artifact| artifact.finished_function_extents()).unwrap_or_default();
     extents.iter().map(|(_, extent)| extent.ptr.0.addr()..extent.ptr.0.addr() + extent.length).collect()

@@ -1,11 +1,11 @@
-//! Machines as users name them: a target triple, and a CPU by its level or features.
+//! Machines by the names that users give: a target triple, and a CPU by level or features.
 
 use thiserror::Error;
 use wasmer::sys::{CpuFeature, Target, Triple};
 
 use super::Machine;
 
-/// A machine that there is not.
+/// A target or CPU that does not exist or is not supported.
 #[derive(Debug, Error)]
 pub(crate) enum Error {
     #[error("target `{0}`: not a target such as `x86_64-unknown-linux-gnu` or `aarch64-unknown-linux-gnu`")]
@@ -16,10 +16,10 @@ pub(crate) enum Error {
     Native(String),
 }
 
-/// A named set of CPU features: what it adds to the one before.
+/// A named CPU level, and the features that it adds to the level before it.
 type Level = (&'static str, &'static [&'static str]);
 
-/// The levels of the x86-64 psABI, as far as they matter for code.
+/// The levels of the x86-64 psABI, with those of their features that matter to compilers.
 const X86_64: [Level; 3] = [
     ("x86-64-v2", &["sse2", "sse3", "ssse3", "sse4.1", "sse4.2", "popcnt"]),
     ("x86-64-v3", &["avx", "avx2", "bmi", "bmi2", "fma", "lzcnt"]),
@@ -29,15 +29,15 @@ const X86_64: [Level; 3] = [
 const AARCH64: [Level; 1] = [("armv8", &["neon"])];
 
 impl Machine {
-    /// A machine with `target`, a triple, else that of this one; and with the features of `cpu`: `native`, a level, or a
-    /// list of what the lowest level does not have. The lowest is the default: every server since 2009 has it, and
+    /// The machine with the triple `target`, by default this machine's, and the CPU `cpu`: `native`, a level, or a list
+    /// of features beyond the lowest level. The default is the lowest level: every server since 2009 has it, and
     /// compilers fail with less.
     pub(crate) fn new(target: Option<&str>, cpu: Option<&str>) -> Result<Self, Error> {
         let triple = match target {
             Some(target) => target.parse().map_err(|_| Error::Target(target.to_owned()))?,
             None => Triple::host(),
         };
-        // What there are compilers for here; others make them panic.
+        // The architectures that Wasmer's compilers support; they panic on others.
         let levels: &[Level] = match triple.architecture.to_string().as_str() {
             "x86_64" => &X86_64,
             "aarch64" => &AARCH64,
