@@ -29,8 +29,7 @@ pub(super) fn make<E: From<Error>>(
     compile::compile(how, input.name, &prepared, &request.machine).map_err(|error| Failure::Other(error.into()))
 }
 
-/// Puts code into the cache, if there is one. The hashes are those of the module itself, never those that the cache
-/// gave.
+/// Puts code into the cache, if there is one. The hashes are those of the module itself, not those that the cache has.
 pub(super) fn keep(request: &Request<'_>, input: &Input<'_>, artifact: &Artifact) -> Result<(), Error> {
     let (Some(store), Some(contents), Some(sha256)) = (request.store, input.contents, input.sha256()?) else {
         return Ok(());

@@ -69,7 +69,7 @@ impl Mapping {
             if moved.is_ok() {
                 return self.close(used);
             }
-            // `move_pages` fails if an image (`image.rs`) is mapped: it is a mapping of its own, and the system moves
+            // `move_pages` fails if an image (`image.rs`) is mapped, which is a mapping of its own: the system moves
             // only one.
         }
         let mut other = Self::reserve(needed, wanted)?;

@@ -65,9 +65,8 @@ impl<'a> Request<'a> {
         Self { backend, linked, memories, fuel, wanted: Wanted { backend: backend.name(), settings }, machine, store }
     }
 
-    /// Loads all modules into a new engine. Modules in one store must come from one engine, which checks the hashes of
-    /// function signatures for collisions. It is one without a compiler: an engine that compiles keeps its lock, and
-    /// its garbage.
+    /// Loads all modules into a new engine. Modules in one store must come from one engine, which checks hashes of
+    /// signatures for collisions. The engine has no compiler: one that compiles keeps its lock, and its garbage.
     pub(super) fn plugin<E: From<Error>>(
         &self,
         inputs: &[Input<'_>],
