@@ -69,8 +69,7 @@ impl Mapping {
             if moved.is_ok() {
                 return self.close(used);
             }
-            // `move_pages` fails if an image (`image.rs`) is mapped, which is a mapping of its own: the system moves
-            // only one.
+            // `move_pages` fails if an image (`image.rs`) is mapped, a mapping of its own: the system moves only one.
         }
         let mut other = Self::reserve(needed, wanted)?;
         other.open(0, used)?;

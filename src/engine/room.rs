@@ -1,20 +1,20 @@
-//! Room on a plugin's stack for Wasmer's functions that its code calls, and which run there.
+//! The stack probe for Wasmer's libcalls, which run on the plugin's stack.
 //!
-//! A plugin may call them with next to nothing left of its stack. One that finds the end in its middle is left there, with what it
-//! had taken: Wasmer's locks, the allocator's, those of whoever walks the stack for a trap. So the pages that it may need are
-//! touched before it begins. What finds no page there is the plugin's own stack overflow, and nothing has been taken.
+//! A plugin may call one with almost no stack left. A libcall that overflows the stack in its middle is abandoned
+//! there, with the locks that it holds: Wasmer's, the allocator's, the unwinder's. So the pages that it may need are
+//! touched before it begins. A fault then is an ordinary stack overflow of the plugin, and nothing is locked.
 #![expect(unsafe_code, reason = "the stack is touched below what is in use")]
 
-/// In bytes: what such a function may need, walking the stack for a trap included.
+/// In bytes: the stack that a libcall may need, including the stack walk of a trap.
 const ROOM: usize = 32 << 10;
 
-/// The distance of what is touched, in bytes: no page (4 KiB) is left out, and it is not all in the same set of the cache.
+/// In bytes, between touches: less than a page (4 KiB), so that none is missed; not equal, to vary the cache sets.
 const STEP: usize = (4 << 10) - 64;
 
-/// How many places are touched.
+/// The number of touches.
 const COUNT: usize = ROOM.div_ceil(STEP);
 
-/// Goes on if this thread, which runs a plugin, has the room; else it ends the plugin's call.
+/// The stack probe: returns if the plugin's stack has [`ROOM`] bytes left, else traps. For threads that run a plugin.
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 #[inline(always)]
 pub(super) fn find() {
@@ -22,8 +22,8 @@ pub(super) fn find() {
         ($($number:literal)*) => {
             const { assert!([$($number),*].len() == COUNT) };
             $(
-                // SAFETY: it reads a byte and forgets it. What is there belongs to this stack; or to the page behind its end, and
-                // Wasmer makes a trap of the fault, as nothing else is between the plugin and here.
+                // SAFETY: it only reads a byte, of this thread's stack or of the guard page behind its end. Wasmer
+                // turns that fault into a trap, as only a libcall wrapper's frame is between the plugin's and here.
                 unsafe {
                     std::arch::asm!(
                         "test byte ptr [rsp - {}], 0",
@@ -54,11 +54,11 @@ mod thunks {
     use wasmer_types::target::{Architecture, OperatingSystem, Target};
     use wasmer_types::{CompilationProgressCallback, CompileError, Features, LibCall, LocalFunctionIndex};
 
-    /// A compiler whose code calls Wasmer's functions by name. In what it makes for Linux on x86-64, those calls lead to thunks, which
-    /// find the room and go on where the call would have gone.
+    /// A compiler whose code calls libcalls by name (LLVM), wrapped so that its calls in code for Linux on x86-64 lead
+    /// to thunks. A thunk runs the stack probe and jumps to the libcall.
     ///
-    /// The compiler's own options are set before it is in here: of those that Wasmer sets on any compiler, only what this library
-    /// uses is passed on.
+    /// The compiler must be configured before it is wrapped: of the methods by which Wasmer configures any compiler,
+    /// only those that this library uses are forwarded.
     #[derive(Debug)]
     pub(in super::super) struct WithRoom<T>(pub(in super::super) T);
 
@@ -115,7 +115,7 @@ mod thunks {
         }
     }
 
-    /// Of calls that need more than a word of the stack. The others are of floating point, and too fast for this.
+    /// True for libcalls that need more than a word of stack. The others are float operations, too short for a probe.
     fn needs_room(call: LibCall) -> bool {
         use LibCall as Call;
         matches!(
@@ -179,10 +179,10 @@ mod thunks {
     }
 
     const ADDRESS: usize = 8;
-    /// Of a thunk, in bytes.
+    /// The length of a thunk, in bytes.
     const LENGTH: usize = super::COUNT * 8 + 6 + ADDRESS;
 
-    /// Touches what [`find`](super::find) does, and jumps to the address at its end. No register is changed.
+    /// Touches the same bytes as [`find`](super::find), then jumps to the address at its end. Keeps all registers.
     fn thunk() -> Vec<u8> {
         let mut code = Vec::with_capacity(LENGTH);
         for place in (1..=super::COUNT).map(|number| number * super::STEP) {

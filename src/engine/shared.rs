@@ -1,9 +1,9 @@
-//! Code that this process has: plugins of the same modules share it, whoever makes them, one after the other or at once.
+//! Registry of the process's machine code. Plugins of the same modules share it, and one makes it (single flight).
 //!
-//! An entry holds the modules' bytes, so that who brings the same is recognised without a cryptographic hash. Those of a file
-//! whose code was on disk are only kept when it comes again: to read them would take longer than all else then.
-//! The code lives as long as an entry or a plugin has it. Entries are bounded: those that no plugin uses go first, of these
-//! the one that was not asked for for longest.
+//! An entry keeps its modules' bytes, so that equal bytes are recognised without a cryptographic hash. Bytes of a file
+//! with code on disk are read only at the second request: at the first, reading them would take longer than all else.
+//! Code lives as long as an entry or a plugin holds it. Entries are bounded: those that no plugin uses are evicted
+//! first, of these the least recently requested first.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -16,32 +16,32 @@ use crate::environment;
 use crate::module_bytes::ModuleBytes;
 use crate::sync::{Lazy, Mutex, ReentrantMutex};
 
-/// How many entries there may be.
+/// The most entries in the registry.
 const MAX_ENTRIES: usize = 256;
 
-/// What decides the code of a plugin.
+/// Everything that determines a plugin's code.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) struct Key {
-    /// The compiler's name, if it has to be that one.
+    /// The compiler's name, if a particular one is required.
     pub(super) backend: Option<&'static str>,
-    /// The kinds of memories that it may have, in order of preference.
+    /// The kinds of memories that the code may be for, in order of preference.
     pub(super) memories: &'static [Memories],
     pub(super) fuel: bool,
     /// In the order of the manifest.
     pub(super) modules: Vec<Identity>,
 }
 
-/// Which module it is.
+/// The hash that identifies a module.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum Identity {
-    /// The BLAKE3 of the bytes: taken already, if these are kept.
+    /// BLAKE3 of the module's bytes. Known without hashing if the registry keeps the bytes.
     Blake3([u8; blake3::OUT_LEN]),
-    /// All that is known of it.
+    /// For a module of which only the SHA-256 is known.
     Sha256(Digest),
 }
 
 impl Identity {
-    /// That of a module which comes with its contents, its hash, or both.
+    /// The identity of a module that comes with its contents, its SHA-256, or both.
     ///
     /// # Errors
     /// The module cannot be read.
@@ -54,29 +54,29 @@ impl Identity {
     }
 }
 
-/// Where the code is once somebody has made it; locked by who does. The lock lets its thread in again, such as a logger of
-/// the host that makes a plugin; the cell then tells that the code is not there yet.
+/// A slot for code, locked by the thread that makes it. The lock is reentrant, as the host's logger may make a plugin
+/// meanwhile: the cell is borrowed then, so the inner request finds that the code does not exist yet.
 #[derive(Debug, Default)]
 struct Place(ReentrantMutex<RefCell<Option<Made>>>);
 
-/// What was made.
+/// The contents of a slot.
 #[derive(Debug, Clone)]
 struct Made {
     code: Arc<CompiledPlugin>,
-    /// The bytes of all modules are kept, as far as they are known.
+    /// Whether the entry keeps the bytes of all modules whose contents are known.
     with_bytes: bool,
 }
 
 #[derive(Debug)]
 struct Entry {
     place: Arc<Place>,
-    /// When it was asked for last, counted in questions.
+    /// The number of the last request for it, as counted by `Table::questions`.
     asked: u64,
-    /// Once it is made: what says whether a plugin uses it.
+    /// Empty until the code is made. While a plugin uses the code, its strong count is above 1, which is the slot's.
     code: Weak<CompiledPlugin>,
-    /// The modules' bytes, or none yet.
+    /// The modules' bytes; empty until they are kept.
     _modules: Vec<Arc<ModuleBytes>>,
-    /// How much memory it holds; at least 1 once it is made.
+    /// In bytes, the memory that it holds; 0 until the code is made, at least 1 afterwards.
     size: usize,
 }
 
@@ -84,17 +84,17 @@ struct Entry {
 struct Table {
     entries: HashMap<Key, Entry>,
     questions: u64,
-    /// The sizes of all entries.
+    /// The sum of the entries' sizes, in bytes.
     size: usize,
 }
 
 static TABLE: Lazy<Mutex<Table>> = Lazy::new(Mutex::default);
 
-/// The code for `key`, of the modules `inputs`; `make` makes it if there is none. Who wants what another thread is making
-/// waits for it until the deadline, if there is one.
+/// The code for `key`, whose modules are `inputs`; calls `make` if there is none. If another thread is making it, waits
+/// for that thread, until `deadline` if there is one.
 ///
 /// # Errors
-/// `make` fails, and nothing is kept then; or the deadline passes.
+/// `make` fails, in which case nothing is kept; or the deadline passes.
 pub(super) fn get_or_make<E: From<Error>>(
     key: &Key,
     inputs: &[Input<'_>],
@@ -102,15 +102,15 @@ pub(super) fn get_or_make<E: From<Error>>(
     make: impl FnOnce() -> Result<CompiledPlugin, E>,
 ) -> Result<Arc<CompiledPlugin>, E> {
     let place = TABLE.lock().place(key);
-    // Gives the place up unless something is made.
+    // Frees the slot when dropped, unless the attempt succeeds.
     let mut attempt = Attempt { key, place: &place, is_over: false };
     let Some(lock) = place.0.lock_until(deadline) else {
-        // It stays the place of who is at it.
+        // The slot belongs to the thread that is making the code.
         attempt.is_over = true;
         return Err(Error::TooLate.into());
     };
     let Some(mut made) = lock.as_ref().ok().and_then(|lock| lock.try_borrow_mut().ok()) else {
-        // This very thread is at it already; or another one was that is not in this process, and the place is no more in the table.
+        // This thread is making the code already, or the slot was lost in a fork: the code is for this plugin alone.
         attempt.is_over = true;
         return make().map(Arc::new);
     };
@@ -119,7 +119,7 @@ pub(super) fn get_or_make<E: From<Error>>(
         Some(made) => Arc::clone(&made.code),
         None => Arc::new(make()?),
     };
-    // A file that comes again is read, if it can be; it is not yet where the code was made without.
+    // The second request for a file reads it, if possible. The first keeps only bytes that are in memory anyway.
     let contents = inputs.iter().filter_map(|input| input.contents);
     let comes_again = made.is_some();
     let modules =
@@ -130,13 +130,13 @@ pub(super) fn get_or_make<E: From<Error>>(
     let mut table = TABLE.lock();
     let dropped = table.note(key, &place, &code, modules.unwrap_or_default(), max_bytes());
     drop(table);
-    // Only now: what they hold has locks of its own.
+    // Dropped after the table is unlocked: dropping code takes other locks.
     drop(dropped);
     Ok(attempt.succeed(&code))
 }
 
-/// In a process that was forked off, before it has a second thread: forgets the places of other threads, who were making code there,
-/// or asking for it. Who comes next makes it anew.
+/// In a new process, before it has a second thread: removes the entries whose lock another thread held when this
+/// process was forked. The next request makes their code anew.
 pub(super) fn forked() {
     let mut table = TABLE.lock();
     let lost: Vec<_> =
@@ -146,7 +146,7 @@ pub(super) fn forked() {
     drop(dropped);
 }
 
-/// Somebody's way to the code of a place. If it fails, or panics, the place is given up, and who comes next has another.
+/// A request's use of a slot. If it fails or panics, the entry is removed, and the next request gets a new slot.
 struct Attempt<'a> {
     key: &'a Key,
     place: &'a Arc<Place>,
@@ -170,7 +170,7 @@ impl Drop for Attempt<'_> {
 }
 
 impl Table {
-    /// The place for `key`, which may be empty.
+    /// The slot for `key`, empty if it is new.
     fn place(&mut self, key: &Key) -> Arc<Place> {
         self.questions += 1;
         let asked = self.questions;
@@ -184,8 +184,8 @@ impl Table {
         place
     }
 
-    /// Notes what was made for `key` at `place`, and the bytes of its modules; returns the entries that have to go for it,
-    /// which may include it.
+    /// Records the code made for `key` in the slot `place`, and the bytes of its modules. Returns the entries that are
+    /// evicted for it, which may include the new one.
     fn note(
         &mut self,
         key: &Key,
@@ -203,7 +203,7 @@ impl Table {
         }
         let mut gone = Vec::new();
         while self.entries.len() > MAX_ENTRIES || self.size > max_bytes {
-            // One that is being made has no size yet, and is asked for at this moment.
+            // An entry in the making has no size, and is being requested.
             let made = self.entries.iter().filter(|(_, entry)| entry.size > 0);
             let in_use = |entry: &Entry| entry.code.strong_count() > 1;
             let Some((key, _)) = made.min_by_key(|(_, entry)| (in_use(entry), entry.asked)) else { break };
@@ -213,7 +213,7 @@ impl Table {
         gone
     }
 
-    /// Removes the entry for `key`, if it is that with `place` and nothing was made there.
+    /// Removes the entry for `key` if its slot is `place` and is empty.
     fn give_up(&mut self, key: &Key, place: &Arc<Place>) -> Option<Entry> {
         let entry = self.entries.get(key)?;
         if Arc::ptr_eq(&entry.place, place) && entry.size == 0 { self.remove(key) } else { None }
@@ -226,7 +226,7 @@ impl Table {
     }
 }
 
-/// How much memory the entries may hold, in bytes.
+/// The most memory that the entries may hold, in bytes.
 fn max_bytes() -> usize {
     usize::try_from(environment::CACHE_MEMORY_BYTES.value()).unwrap_or(usize::MAX)
 }
@@ -306,7 +306,7 @@ mod tests {
         assert!(catch_unwind(AssertUnwindSafe(panics)).is_err());
         assert!(!TABLE.lock().entries.contains_key(&key));
         let made = make(&key);
-        // Who failed later, at a place that was given up, leaves it alone.
+        // An attempt on a slot that was removed before leaves the new entry alone.
         let gone = TABLE.lock().give_up(&key, &Arc::default());
         assert!(gone.is_none() && Arc::ptr_eq(&make(&key), &made));
     }
@@ -356,7 +356,7 @@ mod tests {
             (code, gone.len())
         };
         let has = |table: &Table, name: &str| table.entries.contains_key(&key(name));
-        // Their places hold nothing in this test, so one count is that of the plugin that uses it.
+        // Slots are empty in this test, so a strong count above 1 is from a plugin.
         let used = add(&mut table, "used");
         let _uses = Arc::clone(&used.0);
         for number in 0..9 {

@@ -1,5 +1,5 @@
-//! Singlepass: compiles in one pass, fastest, to the slowest code, without SIMD. Its Wasmer crate is licensed under
-//! BUSL-1.1.
+//! Singlepass: compiles in one pass, the fastest, to the slowest code, and without SIMD. Its Wasmer crate is licensed
+//! under BUSL-1.1.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use super::Backend;
 pub(super) const BACKEND: Backend = Backend {
     name: c"singlepass",
     options: env!("SINGLEPASS_VERSION"),
-    // Says that it had it, then fails in the middle.
+    // It claims to support SIMD, then fails in the middle of a module.
     simd: false,
     #[cfg(feature = "singlepass")]
     refuses: Some(refuses),
@@ -31,7 +31,7 @@ fn config(threads: std::num::NonZero<usize>) -> Box<dyn wasmer::sys::CompilerCon
     Box::new(config)
 }
 
-/// Imported functions have one result at most.
+/// Finds imported functions with more than one result, on which this compiler panics.
 #[cfg(feature = "singlepass")]
 fn refuses(wasm: &[u8]) -> Option<String> {
     use crate::error::Excerpt;

@@ -1,6 +1,6 @@
-//! The stacks that plugins run on. Wasmer keeps one for each thread, and puts what is left over, at the end of a thread or of a
-//! plugin that ran in the middle of another, into a queue of all threads. Who takes from the queue waits for a thread that is just
-//! putting something in, and in a process that was forked off at that moment that thread never comes to it. So nothing is left over.
+//! Keeps Wasmer's pool of plugin stacks empty. Wasmer caches one stack per thread; a surplus one, when a thread ends or
+//! a nested plugin returns, goes to a queue of all threads. Taking from it waits for a thread in the middle of a push.
+//! In a process forked at that moment, the thread does not exist, and the wait never ends. So no stack may be surplus.
 #![expect(unsafe_code, reason = "Wasmer runs anything on its stacks")]
 
 use std::panic;
@@ -9,24 +9,24 @@ use wasmer::sys::vm::{VMConfig, catch_traps, drain_stack_pool};
 
 use crate::fork;
 
-/// Gives up this thread's stack when the thread ends.
+/// Frees this thread's cached stack when the thread ends.
 struct LastStack;
 
 thread_local! {
     static LAST: LastStack = LastStack::new();
 }
 
-/// Before this thread runs a plugin for the first time.
+/// Called before this thread runs a plugin for the first time.
 pub(super) fn prepare_thread() {
-    // At the very end of a thread, it does without.
+    // Fails while the thread's thread-local values are being dropped. The thread goes without then.
     let _ = LAST.try_with(|_| ());
 }
 
 impl LastStack {
     fn new() -> Self {
         let config = VMConfig { wasm_stack_size: None };
-        // Thread-local values are dropped in the order opposite to that they came in: Wasmer's own, which comes now, after this one.
-        // SAFETY: what runs has nothing to drop.
+        // Thread-local values are dropped in reverse order: Wasmer's, initialised by this call, is dropped after
+        // `LAST`. SAFETY: the closure owns nothing that would have to be dropped after a trap.
         let _ = unsafe { catch_traps(None, &config, || ()) };
         Self
     }
@@ -34,13 +34,13 @@ impl LastStack {
 
 impl Drop for LastStack {
     fn drop(&mut self) {
-        // A panic here would end the process.
+        // A panic in a destructor of a thread-local value ends the process.
         let _ = panic::catch_unwind(give_up_spare);
     }
 }
 
-/// Gives up the stack that this thread does not use at the moment. To be called where a plugin has come to its end in the middle of
-/// another: the outer one's stack takes the place.
+/// Frees the stack that this thread caches. Must be called after a plugin that was called by another one returns: the
+/// cache is then free for the outer plugin's stack.
 pub(crate) fn give_up_spare() {
     let _inside = fork::enter();
     drain_stack_pool();

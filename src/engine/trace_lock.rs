@@ -1,5 +1,5 @@
-//! The lock of the crate `backtrace`, which each trap takes for a moment, in Wasmer's handler of a signal. Nobody can take it but who
-//! walks a stack; so this does, on a stack of its own, and stops in the middle.
+//! Holds the lock of the crate `backtrace`, which each trap takes briefly in Wasmer's signal handler. Only a stack walk
+//! can take that lock, so a [`TraceLock`] starts one, as a coroutine with its own stack, and suspends it in the middle.
 #![expect(unsafe_code, reason = "a second stack on this thread")]
 
 use std::cell::Cell;
@@ -8,16 +8,16 @@ use std::ptr;
 
 use libc::ucontext_t;
 
-/// The lock, until it is dropped, by the same thread.
+/// The lock, held until it is dropped by the thread that took it.
 pub(super) struct TraceLock {
     walk: *mut Walk,
 }
 
-/// The walk and who waits for it, one of which goes on at a time.
+/// The coroutine that walks the stack, and the code that waits for it. One of the two runs at a time.
 struct Walk {
     walker: MaybeUninit<ucontext_t>,
     waiting: MaybeUninit<ucontext_t>,
-    /// The walk has stopped in its middle.
+    /// Set when the walk is suspended, and so holds the lock.
     has_lock: bool,
     stack: Vec<u8>,
 }
@@ -26,62 +26,62 @@ struct Walk {
 const STACK: usize = 64 << 10;
 
 thread_local! {
-    /// The walk that is to begin.
+    /// Passes the walk to [`begin`], which `makecontext` cannot give a pointer.
     static WALK: Cell<*mut Walk> = const { Cell::new(ptr::null_mut()) };
 }
 
 impl TraceLock {
-    /// Waits for the lock. Threads have it for as long as it takes to walk the stack of a plugin. `None` if the system refuses.
+    /// Waits for the lock. Threads hold it while they walk the stack of a plugin. `None` if the system refuses.
     pub(super) fn take() -> Option<Self> {
         let (walker, waiting) = (MaybeUninit::zeroed(), MaybeUninit::zeroed());
         let walk = Walk { walker, waiting, has_lock: false, stack: vec![0; STACK] };
-        // From here on it stays where it is: contexts have pointers into themselves.
+        // From here on the walk must not move: contexts have pointers into themselves.
         let this = Self { walk: Box::into_raw(Box::new(walk)) };
-        // SAFETY: it is there, and nobody else has it.
+        // SAFETY: the box was just leaked, and nothing else refers to it.
         let walk = unsafe { &mut *this.walk };
-        // SAFETY: there is room for a context.
+        // SAFETY: the pointer is to memory of the size of a context.
         if unsafe { libc::getcontext(walk.walker.as_mut_ptr()) } != 0 {
             return None;
         }
         let after = walk.waiting.as_mut_ptr();
-        // SAFETY: written, and all zeros before that, which are a valid value of it.
+        // SAFETY: `getcontext` has written it; its other bytes are zeros, which are valid values of its fields.
         let walker = unsafe { walk.walker.assume_init_mut() };
         walker.uc_stack.ss_sp = walk.stack.as_mut_ptr().cast();
         walker.uc_stack.ss_size = walk.stack.len();
         walker.uc_link = after;
-        // SAFETY: the context was made, and has a stack and a context that comes after it.
+        // SAFETY: the context is initialised, and has a stack and a successor.
         unsafe { libc::makecontext(walker, begin, 0) };
         WALK.set(this.walk);
         this.go_on();
-        // SAFETY: it is there, and the walk has stopped.
+        // SAFETY: the box is alive, and the coroutine is suspended or has ended.
         let has_lock = unsafe { (*this.walk).has_lock };
         has_lock.then_some(this)
     }
 
-    /// Lets the walk go on, until it stops or ends.
+    /// Resumes the walk until it is suspended or ends.
     fn go_on(&self) {
         let walk = self.walk;
-        // SAFETY: it is there; only its field is named.
+        // SAFETY: the box is alive, and this only takes the address of a field.
         let waiting = unsafe { &raw mut (*walk).waiting };
         // SAFETY: as above.
         let walker = unsafe { &raw const (*walk).walker };
-        // SAFETY: the walk has a context, which was made or in which it has stopped; it comes back to the one that is written here.
+        // SAFETY: `walker` is from `makecontext`, or from the suspended walk, which returns to `waiting`, written here.
         unsafe { libc::swapcontext(waiting.cast(), walker.cast()) };
     }
 }
 
 impl Drop for TraceLock {
     fn drop(&mut self) {
-        // SAFETY: it is there, and the walk does not run.
+        // SAFETY: the box is alive, and the coroutine does not run.
         if unsafe { (*self.walk).has_lock } {
             self.go_on();
         }
-        // SAFETY: it came from a box, and the walk has ended.
+        // SAFETY: the pointer is from `Box::into_raw`, and the walk has ended, or never began.
         drop(unsafe { Box::from_raw(self.walk) });
     }
 }
 
-/// Where the walk begins, and ends.
+/// The function of the coroutine.
 extern "C" fn begin() {
     let walk = WALK.replace(ptr::null_mut());
     backtrace::trace(|_| {
@@ -90,15 +90,15 @@ extern "C" fn begin() {
     });
 }
 
-/// Stops the walk with the lock taken, until who waits lets it go on.
+/// Suspends the walk while it holds the lock, until it is resumed.
 fn stop(walk: *mut Walk) {
-    // SAFETY: it is there as long as the walk has not ended, and who waits does not use it.
+    // SAFETY: the box lives until the walk has ended, and the waiting code does not use it while the walk runs.
     unsafe { (*walk).has_lock = true };
-    // SAFETY: as above; only its field is named.
+    // SAFETY: as above; this only takes the address of a field.
     let walker = unsafe { &raw mut (*walk).walker };
     // SAFETY: as above.
     let waiting = unsafe { &raw const (*walk).waiting };
-    // SAFETY: who waits has written its context.
+    // SAFETY: the waiting code wrote its context when it resumed the walk.
     unsafe { libc::swapcontext(walker.cast(), waiting.cast()) };
 }
 
@@ -118,7 +118,7 @@ mod tests {
                 backtrace::trace(|_| false);
                 has_walked.store(true, Ordering::SeqCst);
             });
-            // This thread may: it has the lock.
+            // This thread holds the lock, so it can walk a stack.
             backtrace::trace(|_| false);
             thread::sleep(Duration::from_millis(5));
             assert!(!has_walked.load(Ordering::SeqCst));

@@ -1,4 +1,4 @@
-//! How a plugin's memories and tables are made, within its limits: what Wasmer calls tunables.
+//! Makes a plugin's memories and tables within its limits. Wasmer calls such policies tunables.
 #![expect(unsafe_code, reason = "Wasmer's Tunables trait has unsafe methods to forward")]
 
 use std::ptr::NonNull;
@@ -29,11 +29,11 @@ use super::plugin_memory::{MAX_PAGES, PluginMemory};
 #[cfg(target_os = "linux")]
 use crate::interrupt;
 
-/// A store for one instance of `plugin`, whose memories and tables stay within `limits`, and which may come to have these
-/// `tables`; and what its instances may take beside these.
+/// A store for one instance of `plugin`, whose memories and tables stay within `limits`; `tables` are those that its
+/// modules may make. The [`Allowance`] limits what else its instances take.
 ///
-/// The memory that the host makes in it is not a reservation of 8 GiB but a block that moves when it grows, unless a
-/// module imports it and its code expects that it stays.
+/// The I/O memory, if the host makes it, is of the moving kind, which needs no 8 GiB of address space; unless a module
+/// imports it, whose code requires the kind that it was compiled for.
 pub(crate) fn store(
     plugin: &CompiledPlugin,
     limits: Limits,
@@ -56,13 +56,13 @@ pub(crate) fn store(
     };
     let mut engine = plugin.engine.clone();
     engine.set_tunables(tunables);
-    // Before the first store, which installs the engine's handlers.
+    // Before the first store, since that installs Wasmer's signal handlers.
     #[cfg(target_os = "linux")]
     interrupt::cover_faults(init_traps);
     (Store::new(engine), allowance)
 }
 
-/// What the compilers are told: how memories are made, and which maximum those have that move in any case.
+/// The tunables for compilers: the kind of `memories`, and the maximum of memories that move in any case (`moving`).
 #[cfg(feature = "compiler")]
 pub(super) fn compile_time(memories: Memories, moving: Option<u32>) -> impl Tunables + Send + Sync {
     PluginTunables {
@@ -82,20 +82,20 @@ struct PluginTunables {
     base: BaseTunables,
     budget: Option<Arc<Budget>>,
     memories: Memories,
-    /// The maximum of memories that move in any case.
+    /// The maximum, in pages, that marks memories of the moving kind whatever `memories` says; only for compilers.
     moving: Option<Pages>,
-    /// What modules that are linked export a memory as that they and the host have in common, and that memory.
+    /// Of linked modules: the export name of the memory that they share, and that memory once the host has made it.
     common: Option<(&'static str, Mutex<Option<CommonMemory>>)>,
-    /// What the modules' memories begin with.
+    /// The initial data of each module's memory 0.
     data: Arc<[Data]>,
     reservations: Reservations,
-    /// There was no address space for a reservation.
+    /// Set if the system refused the address space for a reservation.
     is_refused: Arc<AtomicBool>,
     table_elements: TableElements,
 }
 
 impl PluginTunables {
-    /// Counts a new memory, and its growth from then on; maps what it begins with, if that is in an image.
+    /// Makes a memory and counts it, and later its growth; maps its initial data, if there is an image of it.
     fn make(
         &self,
         ty: &MemoryType,
@@ -134,7 +134,7 @@ impl PluginTunables {
         }
     }
 
-    /// A memory of an instance.
+    /// A memory that an instance defines.
     ///
     /// # Safety
     /// As for [`Tunables::create_vm_memory`]: `definition` must be the instance's place for it.
@@ -146,16 +146,16 @@ impl PluginTunables {
     ) -> Result<VMMemory, MemoryError> {
         match style {
             MemoryStyle::Dynamic { .. } => {
-                // SAFETY: the caller promises it; the memory and the instance go together, with the store.
+                // SAFETY: the caller promises it; the store keeps both the memory and the instance until it is dropped.
                 let memory = unsafe { MovingMemory::for_instance(ty, definition) }?;
                 Ok(VMMemory(Box::new(memory)))
             }
-            // SAFETY: the caller promises what that method's contract asks for.
+            // SAFETY: the contract of that method is the same, and the caller promises to keep it.
             MemoryStyle::Static => unsafe { self.base.create_vm_memory(ty, style, definition) },
         }
     }
 
-    /// A memory that `make` makes, and its part of the reservations, if it is one.
+    /// Counts a memory as a mapping, then makes it; with the spare reservation that it takes, if any.
     fn reserved(
         &self,
         style: &MemoryStyle,
@@ -170,7 +170,7 @@ impl PluginTunables {
         Ok((memory, spare))
     }
 
-    /// The memory that modules have in common, for the module of this description, and where it has it.
+    /// A handle to the shared memory for the module with this description, and the memory's index in the module.
     fn common_for(&self, module: &ModuleInfo) -> Option<(CommonMemory, MemoryIndex)> {
         let (name, memory) = self.common.as_ref()?;
         match module.exports.get(*name) {
@@ -179,23 +179,23 @@ impl PluginTunables {
         }
     }
 
-    /// The image for memory 0 of a module, if that is the module's own, and how many segments are in it.
+    /// The image for memory 0 of a module, if the module defines that memory, and the number of segments in it.
     fn image_for(&self, module: &ModuleInfo) -> Option<(&Image, u64)> {
         let data = self.data.iter().find(|data| data.is_of(module))?;
         data.image().filter(|_| module.num_imported_memories == 0)
     }
 }
 
-/// Puts an image into a new memory; false if nothing has changed.
+/// Maps an image into a new memory; false if the memory is as before.
 fn fill(memory: &VMMemory, image: &Image) -> Result<bool, MemoryError> {
-    // SAFETY: the definition is that of a memory that has just been made, and which nobody else has yet.
+    // SAFETY: the definition is that of a memory that was just made, and that nothing else refers to.
     let definition = unsafe { memory.vmmemory().read() };
     image.map(&definition).map_err(|error| MemoryError::Region(format!("its data could not be mapped: {error}")))
 }
 
 impl Tunables for PluginTunables {
-    /// Modules carry the styles of their own memories from when they were compiled; once they run, this one is asked
-    /// for memories of the host only.
+    /// The kind of a memory. For modules, compilers ask, and the code keeps the answer. At run time, Wasmer asks only
+    /// for memories that the host makes.
     fn memory_style(&self, memory: &MemoryType) -> MemoryStyle {
         let is_marked = self.moving.is_some() && memory.maximum == self.moving && memory.minimum == Pages(1);
         if self.memories == Memories::Moving || is_marked {
@@ -220,12 +220,12 @@ impl Tunables for PluginTunables {
             let image = image.take();
             let memory = match &common {
                 Some((common, place)) if *place == index => {
-                    // SAFETY: the caller promises that it is the instance's place for it, which Wasmer keeps with the store once
-                    // the instance has come to be; before, nobody has the memory.
+                    // SAFETY: the caller promises that it is the instance's place for this memory. Once the instance is
+                    // complete, Wasmer keeps it with the store; before, nobody can grow the memory through this handle.
                     Ok(VMMemory(Box::new(unsafe { common.for_instance(*definition) })))
                 }
                 _ => self.make(ty, &styles[index], image, || {
-                    // SAFETY: the caller promises of each definition what the contract of that function asks for.
+                    // SAFETY: the caller promises that each definition is the instance's place for the memory.
                     unsafe { self.own_memory(ty, &styles[index], *definition) }
                 }),
             };
@@ -257,7 +257,7 @@ impl Tunables for PluginTunables {
         definition: NonNull<VMMemoryDefinition>,
     ) -> Result<VMMemory, MemoryError> {
         self.make(ty, style, None, || {
-            // SAFETY: the caller promises what this method's contract, the same one, asks for.
+            // SAFETY: the contract of this method is the same, and the caller promises to keep it.
             unsafe { self.own_memory(ty, style, definition) }
         })
     }
@@ -273,7 +273,7 @@ impl Tunables for PluginTunables {
         definition: NonNull<VMTableDefinition>,
     ) -> Result<VMTable, String> {
         let ty = self.table_elements.bounded(ty)?;
-        // SAFETY: the caller promises what this method's contract, the same one, asks for.
+        // SAFETY: the contract of this method is the same, and the caller promises to keep it.
         unsafe { self.base.create_vm_table(&ty, style, definition) }
     }
 }

@@ -1,4 +1,4 @@
-//! One call of one function.
+//! One call of one exported function of a plugin.
 
 use std::collections::HashMap;
 use std::ffi::{CStr, CString};
@@ -16,18 +16,18 @@ use crate::guest::{self, Fault};
 use crate::interrupt::{NoTimer, Run, Stopped, Watch};
 use crate::manifest::AfterTrap;
 
-/// What a call came to: what `extism_plugin_call` returns, if nobody complains.
+/// The result of a call: the return value of `extism_plugin_call`, or a [`Complaint`].
 pub(crate) type Outcome = Result<i32, Box<Complaint>>;
 
-/// What the plugin or the host says went wrong.
+/// The error of a call, set by the plugin or found by the host.
 #[derive(Debug)]
 pub(crate) struct Complaint {
-    /// What `extism_plugin_call` returns all the same.
+    /// The return value of `extism_plugin_call` that goes with the error.
     pub(crate) code: i32,
     pub(crate) text: String,
 }
 
-/// A function that can be called from outside: no parameters, a status or nothing as its result.
+/// A function that the host can call: no parameters, and a status (`i32`) or no result.
 #[derive(Clone)]
 pub(super) struct Function {
     entry: Entry,
@@ -40,12 +40,12 @@ enum Entry {
     Status(TypedFunction<(), i32>),
 }
 
-/// What a function's name says of it.
+/// The role that a function's name implies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Role {
-    /// A WASI command, which runs once in an instance.
+    /// The entry of a WASI command, which may run only once in an instance.
     Start,
-    /// It is an initialiser, or runs them itself.
+    /// An initialiser, or a function that runs the initialisers itself.
     Initialiser,
     Other,
 }
@@ -60,10 +60,10 @@ impl Role {
     }
 }
 
-/// What a call came to so far. An error is rare, and large.
+/// A result within a call. Errors are boxed, as they are rare and large.
 type CallResult<T> = Result<T, Box<CallError>>;
 
-/// Why there is no status to return.
+/// Why a call has no status.
 #[derive(Debug, ThisError)]
 enum CallError {
     #[error("the function's name is not UTF-8 from byte {0} on")]
@@ -78,7 +78,7 @@ enum CallError {
         "Call failed\n\nCaused by:\n    expected {parameters} arguments, got 0: a function of a plugin takes none, `{name}` does"
     )]
     Parameters { name: Excerpt, parameters: usize },
-    /// Shown by [`trap::describe`].
+    /// [`trap::describe`] makes the text that the caller gets.
     #[error(transparent)]
     Trap(RuntimeError),
     #[error("Call failed\n\nCaused by:\n    {}", super::stopped(*.0, *.1))]
@@ -95,23 +95,23 @@ enum CallError {
     Renew(#[source] Error),
 }
 
-/// Why there is an instance.
+/// Message of the `expect`s for [`Plugin::live`].
 const NOT_SPENT: &str = "a plugin without an instance is spent, and gets one before it is used";
 
 impl CallError {
-    /// Whether no function was found yet, or is named.
+    /// False for errors that can come from a running function.
     fn is_early(&self) -> bool {
         !matches!(self, Self::Trap(_) | Self::Stopped(..) | Self::OutOfFuel(_))
     }
 }
 
 impl Plugin {
-    /// Calls `name` with `input`. The output of the call before is gone whatever happens.
+    /// Calls `name` with `input`. The output of the previous call is cleared in any case.
     ///
-    /// Name and input may lie in that output: both are read before it is cleared.
+    /// `name` and `input` may point into that output: both are read before it is cleared.
     pub(crate) fn call(&mut self, name: &CStr, input: &[u8]) -> Outcome {
         let since = report::clock();
-        // It may lie in the output that goes.
+        // Copied first, as the name may lie in the output that the call clears.
         let copy = report::copy(name, since);
         let deadline = deadline(self.recipe.timeout);
         let result = match self.stopper.begin(deadline) {
@@ -149,7 +149,7 @@ impl Plugin {
     }
 
     fn call_anew(&mut self, run: &Run, name: &CStr, input: &[u8], deadline: Option<Instant>) -> CallResult<i32> {
-        // Both may lie in what goes now.
+        // Both may lie in the old instance's output.
         let name = copy_of(name, self.stopper.watch()).inspect_err(|_| self.forget_output())?;
         let input = guest::copy(input, self.stopper.watch()).map_err(|cause| {
             self.forget_output();
@@ -159,8 +159,8 @@ impl Plugin {
         self.call_live(run, &name, &input, deadline)
     }
 
-    /// A new instance in the place of the old one, which goes first: there may be no room for both. Configuration and variables
-    /// stay. If it cannot be made, there is none until the next call.
+    /// Replaces the instance. The old one is dropped first, as there may be no memory for both. Configuration and
+    /// variables are kept. If the new one cannot be made, the plugin has none until the next call.
     fn renew(&mut self, run: &Run, deadline: Option<Instant>) -> CallResult<()> {
         self.live = None;
         let live = create(&self.recipe, run, self.stopper.watch(), deadline, &self.state).map_err(CallError::Renew)?;
@@ -177,11 +177,11 @@ impl Plugin {
         self.run(run, function?)
     }
 
-    /// Why the input did not get into the plugin.
+    /// The error when the input could not be copied into the plugin.
     fn input_error(&mut self, run: &Run, input: &[u8], cause: Fault) -> Box<CallError> {
         match run.stopped() {
             Some(reason) => {
-                // Bytes of the previous call may still be there.
+                // The memory may still contain bytes of the previous call.
                 self.spent = true;
                 CallError::Stopped(reason, self.recipe.timeout).into()
             }
@@ -189,14 +189,14 @@ impl Plugin {
         }
     }
 
-    /// Calls the function in this place.
+    /// Calls the function at this index of [`Functions`].
     fn run(&mut self, run: &Run, place: Place) -> CallResult<i32> {
         let live = self.live.as_deref_mut().expect(NOT_SPENT);
         let function = live.functions.all[place].1.clone();
-        // Should the host panic below, the instance is in an unknown state and must not be used again.
+        // If the host panics below, the instance is in an unknown state and stays spent.
         self.spent = true;
         if !self.initialised && function.role == Role::Other {
-            // A failed initialiser leaves the instance spent.
+            // If an initialiser fails, the instance stays spent.
             if let Err(trap) = initialise(&mut live.store, &live.main) {
                 return Err(self.failure(run, trap));
             }
@@ -212,13 +212,13 @@ impl Plugin {
         result.map_err(|trap| self.failure(run, trap))
     }
 
-    /// Why a call has ended before its end.
+    /// The error for a call that ended early. Decides whether the instance is spent.
     fn failure(&mut self, run: &Run, trap: RuntimeError) -> Box<CallError> {
         let live = self.live.as_deref_mut().expect(NOT_SPENT);
         let exhausted = live.with_guest(|guest, store| guest.fuel.as_ref()?.exhausted(store));
         let stopped = run.stopped();
-        // It was in the middle of anything, such as its own allocator: the next call gets a new instance. Only for a trap, or an
-        // exit, can the manifest say otherwise.
+        // The code stopped anywhere, perhaps in its allocator, so the next call gets a new instance. After a trap or an
+        // exit (not a deadline, a cancellation or the end of the fuel) the manifest can keep the old one.
         let is_kept = self.recipe.after_trap == AfterTrap::Keep && !run.is_over() && exhausted.is_none();
         self.spent |= !is_kept;
         if is_kept {
@@ -231,7 +231,7 @@ impl Plugin {
         }
     }
 
-    /// The place of the function `name`, which is looked up once per instance.
+    /// The index of the function `name`, which is looked up once per instance.
     fn find(&mut self, name: &CStr) -> CallResult<Place> {
         let live = self.live.as_deref_mut().expect(NOT_SPENT);
         if let Some(place) = live.functions.place(name) {
@@ -243,14 +243,14 @@ impl Plugin {
     }
 }
 
-/// A copy of a function's name, which is as long as a caller likes.
+/// A copy of a function's name. It can be long, so copying ends when the plugin must stop.
 fn copy_of(name: &CStr, watch: Watch) -> CallResult<CString> {
     let copied = guest::copy(name.to_bytes_with_nul(), watch).map_err(CallError::Name)?;
-    // Cannot fail: it has one NUL, at its end.
+    // Cannot fail: the only NUL is the last byte.
     CString::from_vec_with_nul(copied).map_err(|_| CallError::BadName(0).into())
 }
 
-/// The functions of an instance that have been called. Mostly it is the same one again.
+/// The functions of an instance that have been called. Optimised for calls of the same function.
 #[derive(Default)]
 pub(super) struct Functions {
     all: Vec<(CString, Function)>,
@@ -258,7 +258,7 @@ pub(super) struct Functions {
     last: Place,
 }
 
-/// An index.
+/// An index into [`Functions::all`].
 type Place = usize;
 
 impl Functions {
@@ -270,7 +270,7 @@ impl Functions {
         Some(self.last)
     }
 
-    /// The name of the one that was called last.
+    /// The name of the function that was called last.
     fn last(&self) -> Option<&CStr> {
         self.all.get(self.last).map(|(name, _)| name.as_c_str())
     }
@@ -288,7 +288,7 @@ fn find(store: &Store, main: &Instance, name: &str) -> Result<Entry, CallError> 
     if guest::is_reserved(name) {
         return Err(not_found());
     }
-    // Wasmer's error for a missing one would be a copy of the name, however long.
+    // Not `get_function`: Wasmer's error would contain a copy of the name, however long.
     let Some(Extern::Function(function)) = main.exports.get_extern(name) else { return Err(not_found()) };
     let ty = function.ty(store);
     let cannot_be = |_| not_found();
@@ -305,8 +305,8 @@ fn find(store: &Store, main: &Instance, name: &str) -> Result<Entry, CallError> 
     }
 }
 
-/// Runs the main module's initialisers by the rule of Extism 0.5 and later: Haskell's, else the constructors, else
-/// those of a WASI reactor. A function of another type is not an initialiser.
+/// Runs the main module's initialisers by the rule of Extism 0.5 and later: Haskell's if there is one, else the
+/// constructors, else the WASI reactor's. A function of another type does not count as an initialiser.
 fn initialise(store: &mut Store, main: &Instance) -> Result<(), RuntimeError> {
     let initialize = initialiser(store, main, "_initialize", &[]);
     if let Some(hs_init) = initialiser(store, main, "hs_init", &[Type::I32, Type::I32]) {
@@ -327,7 +327,7 @@ fn initialiser(store: &Store, main: &Instance, name: &str, parameters: &[Type]) 
     (ExternType::Function(function.ty(store)) == wanted).then(|| function.clone())
 }
 
-/// What the caller gets: a plugin's own words come first, what the host has to say follows.
+/// The outcome for the caller: the error that the plugin set comes first, the host's error follows.
 fn outcome(result: CallResult<i32>, guest_error: Option<String>, modules: &[Linked]) -> Outcome {
     let (code, host_error) = match result.map_err(|error| *error) {
         Ok(code) => (code, None),

@@ -1,4 +1,4 @@
-//! The code of a manifest's modules: loaded, and prepared if they have to be compiled.
+//! Gets the machine code of a manifest's modules: loads them, and prepares those that must be compiled.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -16,15 +16,15 @@ use crate::loader::{self, LoadedModule};
 use crate::manifest;
 use crate::manifest::ModuleEntry;
 
-/// The modules of a manifest, loaded.
+/// The loaded modules of a manifest.
 pub(super) struct Modules {
     sources: Vec<Source>,
-    /// Whether their code is to count its instructions.
+    /// Whether their code counts its instructions.
     fuel: bool,
 }
 
 impl Modules {
-    /// Loads them. Nothing is fetched after `deadline`.
+    /// Loads the modules. Nothing is fetched after `deadline`.
     ///
     /// # Errors
     /// A module cannot be read, or is not what the manifest says.
@@ -33,11 +33,11 @@ impl Modules {
         Ok(Self { sources, fuel })
     }
 
-    /// Gets their code of `backend`, for the first of these `memories` that it is there for. Nothing is compiled after `deadline`,
-    /// unless [`Backend::time_for`] gives the compiler longer.
+    /// Gets the modules' code from `backend`, for the first of `memories` for which there is code. Compiling ends at
+    /// `deadline`, or later if [`Backend::time_for`] grants more time.
     ///
     /// # Errors
-    /// A module cannot be compiled, or there is no code for it and no compiler.
+    /// A module cannot be compiled, or there is neither code for it nor a compiler.
     pub(super) fn code(
         &self,
         backend: Option<&'static Backend>,
@@ -48,8 +48,8 @@ impl Modules {
         self.with_inputs(until, |inputs, preparation| engine::load(backend, memories, inputs, preparation))
     }
 
-    /// Hands them to `work`, with the way to prepare them if they are compiled. `compile_until` says until when that may be, for
-    /// their size in bytes.
+    /// Calls `work` with the modules, and with their preparation for compilers. `compile_until` gets the modules' total
+    /// size in bytes and returns the deadline for compiling.
     fn with_inputs<T>(
         &self,
         compile_until: impl FnOnce(u64) -> Option<Instant>,
@@ -75,18 +75,18 @@ impl Modules {
     }
 }
 
-/// The compiler that `input`, a module or a manifest, asks for, else the one in use.
+/// The compiler that `input`, a module or a manifest, names, else the default one.
 ///
 /// # Errors
-/// It is wrong, or asks for one that is not built in.
+/// The input is invalid, or names a compiler that is not built in.
 #[cfg(feature = "compiler")]
 pub(crate) fn backend(input: &[u8]) -> Result<&'static Backend, Error> {
     let selected = engine::select(manifest::parse(input)?.compiler.as_deref())?;
     selected.ok_or_else(|| engine::Error::NoCompiler.into())
 }
 
-/// Puts code of `backend` for the modules of `input`, a module or a manifest, into `store`. It counts its instructions
-/// if there is `fuel`, or the manifest has some.
+/// Puts code of `backend` for the modules of `input`, a module or a manifest, into the cache `store`. The code counts
+/// its instructions if `fuel` is set, or the manifest limits fuel.
 ///
 /// # Errors
 /// A module cannot be loaded or compiled, or the code cannot be kept.
@@ -103,29 +103,29 @@ pub(crate) fn precompile(
     let manifest = manifest::parse(input)?;
     let fuel = fuel || manifest.fuel.is_some();
     let deadline = manifest::deadline(manifest.timeout);
-    // The timeout is for plugins: this code is made once.
+    // No deadline for compiling: the manifest's timeout is for plugins, and this code is made ahead of time.
     Modules::load(manifest.modules, fuel, deadline)?.with_inputs(
         |_| None,
         |inputs, preparation| engine::precompile(backend, memories, machine, store, inputs, preparation),
     )
 }
 
-/// How long the compiler may take in any case.
+/// The time that the compiler gets even if the deadline is earlier.
 #[cfg(feature = "compiler")]
 fn time_to_compile(backend: Option<&Backend>, size: u64) -> Duration {
     backend.map_or(Duration::ZERO, |backend| backend.time_for(size))
 }
 
-/// Nobody compiles.
+/// There is no compiler.
 #[cfg(not(feature = "compiler"))]
 fn time_to_compile(_: Option<&Backend>, _: u64) -> Duration {
     Duration::ZERO
 }
 
-/// What there is of a module.
+/// A module, loaded as far as necessary.
 enum Source {
     Loaded(LoadedModule),
-    /// Nothing but its hash, which is enough where there is no compiler.
+    /// Only the hash, which suffices without a compiler: code is looked up in the cache.
     #[cfg(not(feature = "compiler"))]
     Hash {
         name: String,
@@ -153,7 +153,7 @@ fn source(entry: ModuleEntry<'_>, deadline: Option<Instant>) -> Result<Source, E
     Ok(Source::Loaded(loader::load(entry, deadline)?))
 }
 
-/// The module as it is compiled, with the name that it shall have.
+/// Rewrites the module for the compiler, and names it `name`.
 #[cfg(feature = "compiler")]
 fn prepare(source: &Source, name: &str, inlining: Inlining, traits: &Traits, fuel: bool) -> Result<Prepared, Error> {
     let Source::Loaded(module) = source;
@@ -165,7 +165,7 @@ fn prepare(source: &Source, name: &str, inlining: Inlining, traits: &Traits, fue
     Ok(Prepared { wasm: rewritten.wasm, moving })
 }
 
-/// Nobody compiles.
+/// There is no compiler.
 #[cfg(not(feature = "compiler"))]
 fn prepare(_: &Source, _: &str, _: Inlining, _: &Traits, _: bool) -> Result<Prepared, Error> {
     Err(engine::Error::NoCompiler.into())

@@ -1,7 +1,7 @@
-//! Libraries that are WASI commands: each call of one of their functions runs in an instance of its own.
+//! Libraries that are WASI commands: each call of one of their functions runs in a new instance.
 //!
-//! A store never frees an instance, so the number of those instances is bounded: a plugin that needs more calls is
-//! told to build the library as a reactor.
+//! A store never frees an instance, so their number is bounded. The error beyond the bound says to build the library as
+//! a reactor.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -19,15 +19,15 @@ use crate::fork;
 use crate::guest::wasi::Wasi;
 use crate::guest::{self, Guest};
 
-/// How many calls of one command library's functions an instance of a plugin may make. Each costs the address space of its
-/// memories.
+/// How many calls of one command library an instance of a plugin may make. Each call uses up address space for the
+/// memories of its instance.
 pub(super) const MAX_INSTANCES: u32 = 256;
 
-/// How many command libraries may run at once, each called by the one before: they take the stack of whoever calls the plugin,
-/// of which a thread may have 128 KiB.
+/// How many command libraries may run at once, each called by the one before. They use the stack of the thread that
+/// calls the plugin, which may be as small as 128 KiB.
 const MAX_NESTED: u32 = 16;
 
-/// How many command libraries of a plugin's instance run at the moment. All of its command libraries share it.
+/// How many command libraries are running in an instance of a plugin. Its command libraries share this counter.
 #[derive(Clone, Default)]
 pub(super) struct Nesting(Arc<AtomicU32>);
 
@@ -58,7 +58,7 @@ enum CommandError {
     Instantiate { name: Excerpt, number: u32, cause: Message },
 }
 
-/// What is needed to make a fresh instance.
+/// Everything needed for a new instance of a command library.
 struct Command {
     name: String,
     module: Module,
@@ -72,7 +72,7 @@ struct Command {
     running: bool,
 }
 
-/// Prepares the library `linked`; nothing of it runs before the first call.
+/// Makes host functions for the exports of the library `linked`. No code of it runs before the first call.
 pub(super) fn prepare(
     store: &mut impl AsStoreMut,
     mut imports: Imports<'_>,

@@ -1,4 +1,4 @@
-//! A store, the imports and the modules put together: a live instance of a plugin.
+//! Makes a live instance of a plugin: a store, the imports, and an instance of each module.
 #![expect(unsafe_code, reason = "a store may move between threads, which Wasmer does not say")]
 
 use std::ptr::NonNull;
@@ -23,43 +23,43 @@ use crate::guest::{self, Capacity, Guest, SharedState};
 use crate::interrupt::Watch;
 use crate::manifest::AfterTrap;
 
-/// A plugin that can be called: the main module's instance and what it stands on.
+/// A plugin's current instance: that of the main module, and the store with everything it uses.
 pub(super) struct Live {
     pub(super) store: Store,
-    /// What the host functions see. It is in the store.
+    /// The state of the host functions, which the store owns.
     guest: NonNull<Guest>,
     pub(super) main: Instance,
     pub(super) functions: Functions,
-    /// None where no instance is used on after a trap.
+    /// Empty unless the instance is kept after a trap.
     pub(super) stack_pointers: StackPointers,
 }
 
 // SAFETY: a store has no ties to the thread that made it; Wasmer took `Send` away only for a callback that can be put
-// into a running store (wasmer#7001) and that this library never sets. Everything else here is Send already, and a
-// `Live` is used by one thread at a time: it is only reached through the lock of its plugin.
+// into a running store (wasmer#7001) and that this library never sets. All other fields are Send, and one thread at a
+// time uses a `Live`: it is only reached through the lock of its plugin.
 unsafe impl Send for Live {}
 
 impl Live {
-    /// What the host functions see.
+    /// The state of the host functions.
     pub(super) fn guest_mut(&mut self) -> &mut Guest {
-        // SAFETY: the store has it in a box of its own, and lives as long as `self`; no host function runs that could use it,
-        // as who calls the plugin has borrowed `self` for it.
+        // SAFETY: the store keeps it in a box of its own, and lives as long as `self`. No host function that could use
+        // it runs, as calling the plugin borrows `self` exclusively.
         unsafe { self.guest.as_mut() }
     }
 
-    /// Gives `work` what the host functions see, and the store.
+    /// Calls `work` with the state of the host functions, and the store.
     pub(super) fn with_guest<T>(&mut self, work: impl FnOnce(&mut Guest, &mut StoreMut<'_>) -> T) -> T {
-        // SAFETY: as for `guest_mut`; and nothing that is done to the store below uses it, as in host functions, to which Wasmer
-        // gives both in the same way.
+        // SAFETY: as for `guest_mut`; and nothing that callers do to the store in `work` uses the guest in it. Wasmer
+        // gives host functions both references in the same way.
         let guest = unsafe { self.guest.as_mut() };
         work(guest, &mut self.store.as_store_mut())
     }
 }
 
-/// Instantiates all modules of `recipe` and runs their start functions, which have until `deadline`.
+/// Instantiates all modules of `recipe` and runs their start functions, which must finish by `deadline`.
 ///
 /// # Errors
-/// An import has another type than what serves it, a memory is over a limit, or a start function traps.
+/// An import does not have the type of its provider, a memory exceeds a limit, or a start function traps.
 pub(super) fn create(
     recipe: &Recipe,
     deadline: Option<Instant>,
@@ -67,7 +67,7 @@ pub(super) fn create(
     state: SharedState,
 ) -> Result<Live, Error> {
     let plan = &recipe.plan;
-    // Plugins with the same code share Wasmer's table of its types; and what a store does first is done once in a process.
+    // In the fork gate: plugins of the same code share Wasmer's table of types; a first store initialises the process.
     let inside = fork::enter();
     let (store, allowance) = engine::store(&recipe.compiled, recipe.limits, plan.imports_io_memory, tables(plan));
     drop(inside);
@@ -76,7 +76,7 @@ pub(super) fn create(
     live.map_err(|error| if is_refused { Error::NoReservation(error.into()) } else { error })
 }
 
-/// Puts everything into the empty `store`.
+/// Fills the empty `store` with the state of the host functions and the instances.
 fn populate(
     mut store: Store,
     allowance: &Allowance,
@@ -109,7 +109,7 @@ fn populate(
     Ok(Live { store, guest, main, functions: Functions::default(), stack_pointers })
 }
 
-/// Instantiates the plan's modules in order and returns the last, the main module, and the libraries.
+/// Instantiates the plan's modules in order. Returns the last one, the main module, and the libraries.
 fn instantiate_all(
     store: &mut Store,
     guest: &FunctionEnv<Guest>,
@@ -133,7 +133,7 @@ fn instantiate_all(
     Err(Error::NoMain)
 }
 
-/// What a module that came earlier in the plan offers to later ones.
+/// The exports of a module that later modules in the plan can import.
 pub(super) enum Library {
     Shared(Instance),
     Command(command::Exports),
@@ -147,7 +147,7 @@ impl Library {
         }
     }
 
-    /// The one instance, if there is one.
+    /// The shared instance, if the library has one.
     fn instance(&self) -> Option<&Instance> {
         match self {
             Self::Shared(instance) => Some(instance),
@@ -156,7 +156,7 @@ impl Library {
     }
 }
 
-/// The tables that the plugin's instances may have together.
+/// The tables of all instances that the plugin may make.
 fn tables(plan: &Plan) -> Tables {
     plan.modules.iter().fold(Tables::default(), |tables, linked| {
         let instances = if linked.kind == Kind::Command { command::MAX_INSTANCES } else { 1 };
@@ -164,13 +164,13 @@ fn tables(plan: &Plan) -> Tables {
     })
 }
 
-/// A module importing the I/O memory says how large it must be at least; 1 MiB is what Extism's own has.
+/// The I/O memory's first size in pages. A module that imports it declares a minimum: Extism's own has 16 pages, 1 MiB.
 fn io_memory_pages(plan: &Plan) -> u32 {
     const KERNEL_PAGES: u32 = 16;
     if plan.imports_io_memory { KERNEL_PAGES } else { 1 }
 }
 
-/// Makes one instance of `linked`, runs its start function and, if it is a library, its initialiser.
+/// Makes an instance of `linked`, runs its start function and, if it is a library, its initialiser.
 fn instantiate(
     store: &mut impl AsStoreMut,
     mut imports: Imports<'_>,
@@ -202,7 +202,7 @@ impl<'a> Imports<'a> {
         Self { guest, recipe, wasi: None }
     }
 
-    /// What serves each import of `linked`, in its order.
+    /// The provider of each import of `linked`, in the order of its imports.
     pub(super) fn collect(
         &mut self,
         store: &mut impl AsStoreMut,
@@ -248,7 +248,7 @@ impl<'a> Imports<'a> {
         Ok(self.wasi.insert(wasi).import(store, module, name))
     }
 
-    /// The WASI that was made for the imports, if one was needed.
+    /// The WASI state made for the imports, if any needed it.
     pub(super) fn into_wasi(self) -> Option<Wasi> {
         self.wasi
     }
@@ -271,7 +271,7 @@ impl<'a> Imports<'a> {
         if let Some(wasi) = self.wasi.take() {
             wasi.attach(store, &instance)?;
         }
-        // A plugin's own code runs outside.
+        // Plugin code runs outside the fork gate.
         drop(inside);
         if instance.exports.contains(guest::START_EXPORT) {
             run(store, self.guest, &instance, guest::START_EXPORT, linked, self.recipe)?;
@@ -280,14 +280,14 @@ impl<'a> Imports<'a> {
     }
 }
 
-/// Lets the guest know of a new instance.
+/// Tells the state of the host functions about a new instance.
 pub(super) fn attach(store: &mut impl AsStoreMut, guest: &FunctionEnv<Guest>, instance: &Instance) {
     let mut env = guest.clone().into_mut(store);
     let (guest, mut store) = env.data_and_store_mut();
     guest.attach(&mut store, instance);
 }
 
-/// Calls a function without parameters that runs before the plugin's first call.
+/// Calls `name`, if exported: a function without parameters that runs before the plugin's first call.
 fn run(
     store: &mut impl AsStoreMut,
     guest: &FunctionEnv<Guest>,
@@ -309,8 +309,8 @@ fn run(
     }
 }
 
-/// Whether `found` can serve an import: functions have its type, others its kind. The engine checks the rest, but does not
-/// name the types of functions.
+/// Whether `found` can serve an import: a function needs the same type, others the same kind. Wasmer checks their
+/// types, too, but its error for functions does not show the types.
 fn fits(store: &impl AsStoreRef, info: &ModuleInfo, import: &ImportIndex, found: &Extern) -> bool {
     match (import, found) {
         (ImportIndex::Function(index), Extern::Function(found)) => {
@@ -324,7 +324,7 @@ fn fits(store: &impl AsStoreRef, info: &ModuleInfo, import: &ImportIndex, found:
     }
 }
 
-/// The error for the import of this number, which `found` does not fit.
+/// The error for the import of this index, which `found` does not fit.
 fn incompatible(store: &impl AsStoreRef, linked: &Linked, number: usize, found: &Extern) -> Error {
     let import = linked.module.imports().nth(number);
     let of_import = |text: fn(&ImportType) -> String| import.as_ref().map(text).unwrap_or_default();
@@ -336,7 +336,7 @@ fn incompatible(store: &impl AsStoreRef, linked: &Linked, number: usize, found: 
     }
 }
 
-/// A value type as WebAssembly spells it.
+/// The name of a value type in WebAssembly's text format.
 pub(super) fn type_name(ty: Type) -> String {
     ty.to_string().to_lowercase()
 }

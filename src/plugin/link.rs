@@ -1,4 +1,4 @@
-//! Which module of a manifest gets which import from where, and in which order they are instantiated.
+//! Links the modules of a manifest: finds the provider of each import, and the order of instantiation.
 
 use std::cell::OnceCell;
 use std::collections::HashMap;
@@ -10,59 +10,59 @@ use super::Error;
 use crate::error::Excerpt;
 use crate::guest;
 
-/// Import modules of WASI.
+/// The import modules of WASI.
 const WASI_MODULES: [&str; 2] = ["wasi_snapshot_preview1", "wasi_unstable"];
 
-/// Who serves an import.
+/// The source of an import.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Provider {
     /// A host function of the guest ABIs, or the I/O memory.
     Host,
-    /// WASI.
+    /// The host's WASI.
     Wasi,
-    /// The module of this index exports it.
+    /// An export of the module of this index.
     Module(usize),
 }
 
-/// How a library lives, by the rule of wasmtime's linker, which upstream uses.
+/// The role of a module. For libraries the rule is that of wasmtime's linker, which upstream Extism uses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
-    /// The plugin itself.
+    /// The plugin's main module.
     Main,
-    /// One instance that all its importers share.
+    /// A library with one instance that all its importers share.
     Reactor,
-    /// Exports `_start`: every call of one of its functions gets an instance of its own.
+    /// A library that exports `_start`: each call of one of its functions gets a new instance.
     Command,
 }
 
-/// One module and where its imports come from.
+/// A module and the providers of its imports.
 #[derive(Debug)]
 pub(super) struct Linked {
     pub(super) name: String,
     pub(super) module: Module,
     pub(super) kind: Kind,
-    /// One per import, in the module's order.
+    /// One for each import, in the module's order.
     pub(super) providers: Vec<Provider>,
 }
 
-/// The modules of a plugin, each after those it imports from; the main module is the last.
+/// The modules of a plugin, each after those that it imports from; the main module is the last.
 #[derive(Debug)]
 pub(super) struct Plan {
     pub(super) modules: Vec<Linked>,
-    /// Whether a module imports the I/O memory.
+    /// Whether a module imports the I/O memory by name.
     pub(super) imports_io_memory: bool,
-    /// Whether there is one module only, which has it for its own.
+    /// Whether the plugin is a single module that has the I/O memory for its own.
     pub(super) owns_io_memory: bool,
 }
 
 /// Finds a provider for each import of each module, in time linear in the number of names.
 ///
 /// # Errors
-/// An import that nobody has, libraries that import each other, or a library that is command and reactor at once.
+/// An import has no provider, libraries import each other, or a library is command and reactor at once.
 pub(super) fn plan(names: &[String], modules: &[Module], main: &str, with_wasi: bool) -> Result<Plan, Error> {
     let resolver = Resolver::new(names, modules, main, with_wasi);
     let order = resolver.order()?;
-    // Providers are found by the manifest's numbering first, then renumbered to the order of instantiation.
+    // Providers have indices of the manifest first, and are then renumbered to the order of instantiation.
     let mut places = vec![usize::MAX; modules.len()];
     for (place, (index, _)) in order.iter().enumerate() {
         places[*index] = place;
@@ -85,7 +85,7 @@ pub(super) fn plan(names: &[String], modules: &[Module], main: &str, with_wasi: 
     Ok(plan)
 }
 
-/// A module by its place in the manifest, and who serves each of its imports, in the manifest's numbering.
+/// A module's index in the manifest, and its providers, with indices of the manifest.
 type Resolved = (usize, Vec<Provider>);
 
 struct Resolver<'a> {
@@ -93,14 +93,14 @@ struct Resolver<'a> {
     modules: &'a [Module],
     main: &'a str,
     with_wasi: bool,
-    /// The libraries by their names.
+    /// The libraries by name.
     by_name: HashMap<&'a str, usize>,
-    /// The libraries that export a name, as imports from `env` find them. Made for the first of these.
+    /// For each export name, the libraries that export it. Made for the first import from `env` that needs it.
     by_export: OnceCell<HashMap<&'a str, Exporters>>,
 }
 
-/// The libraries that export the same name: the one with the greatest name of its own, and the one after it, which serves the
-/// first if that imports what it exports.
+/// The last two libraries, in the order of their names, that export the same name. `first` is the last of all; `second`
+/// serves imports of `first` itself.
 struct Exporters {
     first: usize,
     second: Option<usize>,
@@ -113,7 +113,7 @@ impl<'a> Resolver<'a> {
         Self { names, modules, main, with_wasi, by_name, by_export: OnceCell::new() }
     }
 
-    /// All modules, dependencies first; libraries that do not depend on each other by name, the main module last.
+    /// All modules, dependencies first. Independent libraries are in the order of names; the main module is the last.
     fn order(&self) -> Result<Vec<Resolved>, Error> {
         let mut by_name: Vec<usize> = (0..self.names.len()).collect();
         by_name.sort_by_key(|&index| (self.is_main(index), &self.names[index]));
@@ -129,7 +129,7 @@ impl<'a> Resolver<'a> {
         if order.seen[index] {
             return Ok(());
         }
-        // No longer than there are modules.
+        // `path` contains a module at most once, so it is short.
         if let Some(start) = path.iter().position(|other| *other == index) {
             let cycle = path[start..].iter().chain([&index]).map(|&index| Excerpt::of(&self.names[index]).to_string());
             return Err(Error::Cycle(Excerpt::of(cycle.collect::<Vec<_>>().join(" -> "))));
@@ -150,8 +150,8 @@ impl<'a> Resolver<'a> {
         Ok(())
     }
 
-    /// The host's own functions come first, so that no library can stand between a plugin and them; then the library
-    /// of that name, then for `env` any library, as in Extism up to 0.3.
+    /// Host functions come first, so that no library can intercept them; then the library that has the name of the
+    /// import module; then, for `env`, any library, as in Extism up to 0.3.
     fn provider(&self, importer: usize, module: &str, name: &str) -> Result<Provider, Error> {
         if guest::is_known(module, name) {
             return Ok(Provider::Host);
@@ -176,7 +176,7 @@ impl<'a> Resolver<'a> {
         Err(Error::UnknownImport { module, name, hint: hint.unwrap_or_default() })
     }
 
-    /// The library with the greatest name of those that export `name`, other than `importer`.
+    /// The last library in the order of names that exports `name`, other than `importer`.
     fn any_library(&self, importer: usize, name: &str) -> Option<usize> {
         let exporters = self.by_export.get_or_init(|| self.exporters()).get(name)?;
         if exporters.first == importer { exporters.second } else { Some(exporters.first) }
@@ -222,9 +222,9 @@ pub(super) fn exports_function(module: &Module, name: &str) -> bool {
     matches!(module.info().exports.get(name), Some(ExportIndex::Function(_)))
 }
 
-/// The order of instantiation, as far as it is known.
+/// The order of instantiation while it is being computed.
 struct Order {
     done: Vec<Resolved>,
-    /// Whether the module of this index is in it.
+    /// Whether the module of this index is in `done`.
     seen: Vec<bool>,
 }

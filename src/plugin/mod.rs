@@ -1,7 +1,7 @@
 //! A plugin from manifest to running instance: parse, load, rewrite, compile, link, instantiate, call.
 //!
-//! Start with [`Plugin`]. `link.rs` decides who serves which import, `instance.rs` makes a live instance of that,
-//! `call.rs` is one call. This floor knows nothing of ids, contexts or C.
+//! Start with [`Plugin`]. `link.rs` finds the provider of each import, `instance.rs` makes a live instance of the
+//! result, `call.rs` is one call. This layer does not know ids, contexts or C.
 
 mod call;
 mod code;
@@ -36,38 +36,38 @@ pub(crate) use code::{backend, precompile};
 use instance::Live;
 use link::Plan;
 
-/// A plugin and its current instance. Used by one thread at a time, any thread.
+/// A plugin and its current instance. One thread at a time may use it; any thread may.
 pub(crate) struct Plugin {
-    // The first to go: what it stands on is in the recipe. None if the last one was spent and no other could be made.
+    // Dropped first, as it uses what `recipe` owns. `None` if the last one was spent and no new one could be made.
     live: Option<Box<Live>>,
     recipe: Recipe,
     stopper: Stopper,
-    /// Configuration and variables, whichever instance is live.
+    /// Configuration and variables, which all instances share.
     state: SharedState,
-    /// The instance must not serve another call: a `_start` ran in it, a call ended in the middle, or the host failed in one.
+    /// The instance must not serve another call: a `_start` ran in it, a call ended early, or the host panicked in one.
     spent: bool,
     /// The main module's initialisers have run in this instance.
     initialised: bool,
 }
 
-/// All that is needed to make an instance.
+/// Everything needed to make an instance.
 struct Recipe {
-    // Its modules go before the engine that has their code.
+    // Declared before `compiled`: its modules must be dropped before the engine that owns their code.
     plan: Plan,
     compiled: Arc<CompiledPlugin>,
     max_block_pages: Option<u32>,
     limits: Limits,
     bounds: Bounds,
-    /// How long a call may take.
+    /// The limit on the time of a call, if there is one.
     timeout: Option<Timeout>,
-    /// What each module calls itself as a WASI program, by the name that it is linked by.
+    /// The program name that each module gets as a WASI program, by the name that it is linked by.
     programs: BTreeMap<String, String>,
     after_trap: AfterTrap,
     /// Host directory, possibly with the prefix `ro:`, to guest path.
     allowed_paths: BTreeMap<String, String>,
 }
 
-/// Why a plugin could not be made, configured or called.
+/// Why a plugin could not be made, configured or asked for something.
 #[derive(Debug, Error)]
 pub(crate) enum Error {
     #[error(transparent)]
@@ -126,7 +126,7 @@ impl Plugin {
     /// Makes a plugin of a module or a manifest and instantiates it.
     ///
     /// # Errors
-    /// Every way in which the manifest, its modules, their imports or their start functions can be wrong.
+    /// The manifest, a module, an import or a start function is invalid or fails.
     pub(crate) fn new(input: &[u8], with_wasi: bool) -> Result<Self, Error> {
         panics::quietly(|| Self::make(input, with_wasi))
     }
@@ -182,7 +182,7 @@ impl Plugin {
                 let compiled = code(&[Memories::Moving]);
                 let compiled = compiled
                     .map_err(|cause| Error::NoMovingMemories { refused: refused.into(), cause: cause.into() })?;
-                // The modules go before the engine that has their code.
+                // The old modules are dropped before the engine that owns their code.
                 recipe.plan = plan(&compiled)?;
                 recipe.compiled = compiled;
                 start(&recipe, deadline, &state)?
@@ -196,7 +196,7 @@ impl Plugin {
     /// Merges a JSON object of strings into the configuration; null removes a key.
     ///
     /// # Errors
-    /// The text is anything else; nothing has changed then.
+    /// The text is anything else; the configuration is unchanged.
     pub(crate) fn configure(&mut self, json: &[u8]) -> Result<(), Error> {
         manifest::room_for(json)?;
         let changes: BTreeMap<String, Option<String>> =
@@ -227,9 +227,9 @@ impl Plugin {
     /// Address and length of the last call's output, valid until the next call or the end of the plugin.
     ///
     /// # Errors
-    /// There is no room for a copy of output that cannot be read in place.
+    /// The output cannot be read in place, and there is no memory for a copy.
     pub(crate) fn output(&mut self) -> Result<(*const u8, u64), Error> {
-        /// Readable, as the byte after any output is.
+        /// An address for empty output: the byte after any output must be readable.
         static NOTHING: u8 = 0;
         match &mut self.live {
             Some(live) => live.guest_mut().io.output_address().map_err(Error::Output),
@@ -250,19 +250,19 @@ impl Plugin {
         }
     }
 
-    /// How many instructions the last call has executed; 0 where they are not counted.
+    /// How many instructions the last call executed; 0 if they are not counted.
     pub(crate) fn fuel_used(&mut self) -> u64 {
         let Some(live) = &mut self.live else { return 0 };
         live.with_guest(|guest, store| guest.fuel.as_ref().map_or(0, |fuel| fuel.used(store)))
     }
 
-    /// To cancel what it runs.
+    /// A handle with which other threads can cancel a run of the plugin.
     pub(crate) fn handle(&self) -> interrupt::Handle {
         self.stopper.handle()
     }
 }
 
-/// Makes the first instance, and what stops it.
+/// Makes the first instance, and the [`Stopper`] for it and all later ones.
 fn start(recipe: &Recipe, deadline: Option<Instant>, state: &SharedState) -> Result<(Stopper, Live), Error> {
     let stopper = Stopper::new(Arc::clone(&recipe.compiled.code));
     let run = stopper.begin(deadline)?;
@@ -271,7 +271,7 @@ fn start(recipe: &Recipe, deadline: Option<Instant>, state: &SharedState) -> Res
     Ok((stopper, live?))
 }
 
-/// Ends a run.
+/// Ends a run. Frees the stack that a nested run leaves over (`engine/stacks.rs`).
 #[inline]
 fn over(run: Run) {
     if run.is_nested() {
@@ -279,7 +279,7 @@ fn over(run: Run) {
     }
 }
 
-/// Says of which modules the stack pointer cannot be put back after a trap.
+/// Logs a warning for each module whose stack pointer cannot be put back after a trap.
 fn warn_of_untold_stacks(plan: &Plan) {
     for module in stack::untold(plan) {
         let module = Excerpt::of(module);
@@ -290,7 +290,7 @@ fn warn_of_untold_stacks(plan: &Plan) {
     }
 }
 
-/// Makes an instance, unless that is stopped.
+/// Makes an instance, or fails with the reason if it is stopped meanwhile.
 fn create(
     recipe: &Recipe,
     run: &Run,
@@ -302,32 +302,32 @@ fn create(
     live.map_err(|error| run.stopped().map_or(error, |reason| Error::Stopped(reason, recipe.timeout)))
 }
 
-/// How long a call may take.
+/// The limit on the time of a call.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Timeout {
     after: Duration,
-    /// What users know it by.
+    /// The setting that it comes from, for errors.
     set_by: &'static str,
 }
 
 impl Timeout {
-    /// For plugins whose manifest does not say it.
+    /// The timeout for plugins whose manifest sets none.
     fn by_default() -> Option<Self> {
         environment::TIMEOUT.value().map(|after| Self { after, set_by: "EXTISM_TIMEOUT_MS" })
     }
 }
 
-/// When a call that begins now has to be done.
+/// The deadline of a call that begins at this moment.
 fn deadline(timeout: Option<Timeout>) -> Option<Instant> {
     manifest::deadline(timeout.map(|timeout| timeout.after))
 }
 
-/// What is said of a plugin that wanted more instructions than these.
+/// The error text for a call that used up its `limit` of instructions.
 fn out_of_fuel(limit: u64) -> String {
     format!("out of fuel: it has not ended within the {limit} instructions that a call may execute (fuel)")
 }
 
-/// What is said of a plugin that was stopped.
+/// The error text for a call that was stopped.
 fn stopped(reason: Stopped, timeout: Option<Timeout>) -> String {
     match (reason, timeout) {
         (Stopped::Timeout, Some(Timeout { after, set_by })) => {

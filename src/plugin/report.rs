@@ -1,5 +1,5 @@
-//! What the log says of plugins: a line for each that is made and for each call, at level debug, and one for each call that
-//! failed, at level error. As long as no level asks for them, no clock is read, nothing is copied and nothing is formatted.
+//! Logs plugins and calls: a line of level debug for each plugin made and each call, and one of level error for each
+//! failed call. If these levels are off, nothing reads a clock, copies or formats.
 
 use std::ffi::{CStr, CString};
 use std::fmt::{self, Display};
@@ -12,22 +12,22 @@ use super::link::Plan;
 use crate::engine::CompiledPlugin;
 use crate::log as sink;
 
-/// How much of a text from outside stands in a line, in bytes.
+/// In bytes. Longer texts from outside are cut in a log line.
 const MOST: usize = 256;
 
-/// How many modules a line names.
+/// The most modules that a line names.
 const MODULES: usize = 8;
 
-/// When something began that is logged at level debug; `None` if it is not.
+/// The start time for a line of level debug; `None` if that level is off.
 pub(super) fn clock() -> Option<Instant> {
     sink::is_enabled(Level::Debug).then(Instant::now)
 }
 
-/// A plugin was made.
+/// Logs that a plugin was made.
 pub(super) fn created(plan: &Plan, compiled: &CompiledPlugin, since: Option<Instant>) {
     let Some(since) = since else { return };
     let (took, compiler) = (since.elapsed(), compiled.compiler);
-    // Asked for once for each plugin: the next one that shares the code has it from this process.
+    // Read once for each plugin: reading it makes it `Process` for the next plugin of the same code.
     let origin = compiled.origin();
     sink::note(
         Level::Debug,
@@ -35,7 +35,7 @@ pub(super) fn created(plan: &Plan, compiled: &CompiledPlugin, since: Option<Inst
     );
 }
 
-/// A call has ended.
+/// Logs that a call has ended.
 pub(super) fn called(plan: &Plan, function: Option<&CStr>, since: Option<Instant>, outcome: &Outcome) {
     if since.is_none() && !sink::is_enabled(Level::Error) {
         return;
@@ -55,7 +55,7 @@ pub(super) fn called(plan: &Plan, function: Option<&CStr>, since: Option<Instant
     }
 }
 
-/// The first line of an error that says something; most of the host's own begin with a heading.
+/// The first line of an error that states a reason; most of the host's errors begin with a heading.
 fn reason(complaint: &Complaint) -> &str {
     let mut lines = complaint.text.lines().map(str::trim).filter(|line| !line.is_empty() && *line != "Caused by:");
     match (lines.next(), lines.next()) {
@@ -64,7 +64,7 @@ fn reason(complaint: &Complaint) -> &str {
     }
 }
 
-/// The start of a text.
+/// Displays at most [`MOST`] bytes of a text.
 struct Start<'a>(&'a str);
 
 impl Display for Start<'_> {
@@ -75,7 +75,7 @@ impl Display for Start<'_> {
     }
 }
 
-/// A function, if it is known which.
+/// Displays a function's name, if it is known.
 struct Named<'a>(Option<&'a CStr>);
 
 impl Display for Named<'_> {
@@ -87,7 +87,7 @@ impl Display for Named<'_> {
     }
 }
 
-/// The modules of a plugin, the main one first, each with the BLAKE3 of its bytes, which is its name in the code.
+/// Displays the modules of a plugin, the main one first, each with the BLAKE3 of its bytes, its name in the code.
 struct Modules<'a>(&'a Plan);
 
 impl Display for Modules<'_> {
@@ -102,7 +102,7 @@ impl Display for Modules<'_> {
     }
 }
 
-/// A copy of a function's name, for a line of level debug.
+/// A copy of a function's name, if there is to be a line of level debug.
 pub(super) fn copy(name: &CStr, since: Option<Instant>) -> Option<CString> {
     since.map(|_| name.to_owned())
 }

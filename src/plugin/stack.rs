@@ -1,5 +1,5 @@
-//! The pointers of a plugin's instances into their own stacks, in memory. A trap leaves them where it came: where the
-//! instances are used on after that (`"after_trap": "keep"`), they are put back.
+//! The shadow stack pointers of a plugin's instances: globals that point into a stack in linear memory. A trap leaves
+//! them where it happened, so they are reset if the instances are kept after traps (`"after_trap": "keep"`).
 
 use wasmer::{AsStoreMut, Global, Instance, Type, Value};
 use wasmer_types::ExportIndex;
@@ -7,12 +7,12 @@ use wasmer_types::ExportIndex;
 use super::link::{Kind, Plan};
 use crate::guest;
 
-/// The stack pointers of some instances, and what they were when they were noted last. Each instance has a stack of its own.
+/// The stack pointer of each instance, and its value when it was last noted. Each instance has a stack of its own.
 #[derive(Default)]
 pub(super) struct StackPointers(Vec<(Global, Value)>);
 
 impl StackPointers {
-    /// Adds that of `instance`, if it can be told.
+    /// Adds the stack pointer of `instance`, if the rewrite has identified and exported it.
     pub(super) fn add(&mut self, store: &mut impl AsStoreMut, instance: &Instance) {
         if let Ok(pointer) = instance.exports.get_global(guest::STACK_POINTER_EXPORT) {
             let value = pointer.get(store);
@@ -20,24 +20,24 @@ impl StackPointers {
         }
     }
 
-    /// Notes what they are now.
+    /// Notes the current values.
     pub(super) fn note(&mut self, store: &mut impl AsStoreMut) {
         for (pointer, value) in &mut self.0 {
             *value = pointer.get(store);
         }
     }
 
-    /// Puts them back to what was noted.
+    /// Resets all to the noted values.
     pub(super) fn put_back(&self, store: &mut impl AsStoreMut) {
         for (pointer, value) in &self.0 {
-            // Cannot fail: it had this value.
+            // Cannot fail: the value has the global's type, as it came from it.
             let _ = pointer.set(store, value.clone());
         }
     }
 }
 
-/// The names of the modules that may have a stack whose pointer cannot be told: it would be in a global that can change. Of
-/// a command library no instance is used twice.
+/// The names of the modules with a mutable `i32` global, which may be a stack pointer, but no identified one. Command
+/// libraries are left out, as none of their instances is used twice.
 pub(super) fn untold(plan: &Plan) -> impl Iterator<Item = &str> {
     plan.modules.iter().filter(|linked| linked.kind != Kind::Command).filter_map(|linked| {
         let info = linked.module.info();

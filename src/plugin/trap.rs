@@ -1,4 +1,4 @@
-//! What a trap says to the person who reads the plugin's error.
+//! The text of a trap, for the reader of the plugin's error.
 
 use std::fmt::Write;
 
@@ -8,14 +8,14 @@ use super::link::Linked;
 use crate::demangle::{self, Cpp};
 use crate::error::Excerpt;
 
-/// How many of the innermost frames are shown. A stack overflow has tens of thousands.
+/// The most frames that are shown, innermost first. A stack overflow has tens of thousands.
 const MAX_FRAMES: usize = 32;
 
-/// The reason of a trap and the functions it happened in. Code knows its module by a hash; `modules` have the names.
+/// The reason of a trap and its backtrace. Code names a module by its hash; `modules` gives the names.
 pub(super) fn describe(error: &RuntimeError, modules: &[Linked]) -> String {
     let mut text = match error.clone().to_trap() {
         Some(trap) => format!("wasm trap: {}", trap.message()),
-        // An error of the host, such as a host function that refused its arguments.
+        // An error of the host, such as a host function that rejects its arguments.
         None => error.message(),
     };
     let frames = error.trace();
@@ -36,13 +36,13 @@ pub(super) fn describe(error: &RuntimeError, modules: &[Linked]) -> String {
     text
 }
 
-/// The name of a function as it is in the source, if that can be told.
+/// The name of a function as in its source, if it can be demangled.
 fn readable(name: &str, cpp: &mut Cpp) -> Excerpt {
     let source = demangle::rust(name).or_else(|| cpp.name(name));
     Excerpt::of(source.as_deref().unwrap_or(name))
 }
 
-/// What the manifest calls the module with this hash. It may have it under several names.
+/// The manifest's name for the module with this hash. There may be several.
 fn names(hash: &str, modules: &[Linked]) -> Excerpt {
     let named = modules.iter().filter(|linked| linked.module.name() == Some(hash));
     let names: Vec<_> = named.map(|linked| Excerpt::of(&linked.name).to_string()).collect();

@@ -1,14 +1,13 @@
-//! Compiled code on disk, kept from one process to the next.
+//! The cache on disk for compiled code, shared by processes. [`Store`] is an open cache, unrelated to Wasmer's stores.
 //!
 //! ```text
 //! modules/SHA-256/BACKEND-SETTINGS-TARGET-FEATURES    a sealed artifact
 //! by-blake3/BLAKE3                                    a link that holds the SHA-256 of the same module
 //! ```
 //!
-//! A module is looked up by its SHA-256 where that is known, as from a manifest, else by its BLAKE3, which costs a
-//! fraction. SETTINGS stands for all else that decides what code comes out, FEATURES are those of the CPU that the
-//! code uses: an entry is taken if this machine has them all. Whatever is wrong with the store makes a miss and a line
-//! in the log, never an error.
+//! A module is looked up by its SHA-256 if that is known, as from a manifest, else by its BLAKE3, which takes a
+//! fraction of the time. SETTINGS is a hash of all else that determines the code. FEATURES are the CPU features that it
+//! uses: the machine must have them all. Any fault of the cache is a miss and a line in the log, never an error.
 
 #[cfg(feature = "compiler")]
 mod upkeep;
@@ -40,10 +39,10 @@ const MODULES: &str = "modules";
 /// The directory with the links.
 const BY_BLAKE3: &str = "by-blake3";
 
-/// What an artifact must not be larger than.
+/// In bytes. Larger artifacts are not read.
 const MAX_ARTIFACT: u64 = 1 << 30;
 
-/// A module by its hashes, as far as they are known.
+/// The hashes of a module, as far as they are known.
 #[derive(Debug, Clone)]
 pub(crate) struct Identity {
     pub(crate) sha256: Option<Digest>,
@@ -51,22 +50,22 @@ pub(crate) struct Identity {
     pub(crate) blake3: Option<String>,
 }
 
-/// Which code is wanted.
+/// The compiler and settings that the code must be from.
 #[derive(Debug, Clone)]
 pub(crate) struct Wanted {
     pub(crate) backend: &'static str,
-    /// All that decides what code comes out, besides module and machine.
+    /// Everything that determines the code, besides the module and the machine (`Backend::settings`).
     pub(crate) settings: String,
 }
 
 impl Wanted {
-    /// What the names of artifacts with this code begin with.
+    /// The common prefix of the file names of artifacts with this code for `machine`, whatever CPU features they use.
     fn prefix(&self, machine: &Machine) -> String {
         let settings = blake3::hash(self.settings.as_bytes()).to_hex();
         format!("{}-{}-{}-", self.backend, &settings[..16], machine.name())
     }
 
-    /// The name of an artifact with this code that uses all that `machine` has.
+    /// The file name of the artifact with this code that uses all CPU features of `machine`.
     #[cfg(feature = "compiler")]
     fn name(&self, machine: &Machine) -> String {
         let features: Vec<_> = machine.features().into_iter().collect();
@@ -74,25 +73,25 @@ impl Wanted {
     }
 }
 
-/// An open store.
+/// An open cache of compiled code.
 #[derive(Debug)]
 pub(crate) struct Store {
     pub(crate) root: PrivateDir,
     pub(crate) path: PathBuf,
-    /// What was found wrong with it first, for the error of who cannot do without it.
+    /// The first fault found in it, for the error if the code cannot be made either.
     obstacle: Mutex<Option<String>>,
 }
 
 impl Store {
-    /// Opens the store in the directory that the environment names, and makes it if `create`.
+    /// Opens the cache in the directory that the environment names; creates it if `create`.
     ///
     /// # Errors
-    /// There is none, or it cannot be used.
+    /// There is no such directory, or it cannot be used.
     pub(crate) fn of_environment(create: bool) -> Result<Self, Unusable> {
         cache_dir::open(create).map(|(root, path)| Self { root, path, obstacle: Mutex::default() })
     }
 
-    /// Opens the store at `path`, and makes it if `create`. What is put into it is for `readers`.
+    /// Opens the cache at `path`; creates it if `create`. Files written to it are for `readers`.
     ///
     /// # Errors
     /// It is not there, cannot be made, or others can write to it.
@@ -102,26 +101,26 @@ impl Store {
         Ok(Self { root, path: path.to_owned(), obstacle: Mutex::default() })
     }
 
-    /// What was found wrong with it, if anything was.
+    /// The first fault found in it, if any.
     pub(super) fn obstacle(&self) -> Option<String> {
         self.obstacle.lock().clone()
     }
 
-    /// Logs what is wrong with something in the store, and keeps it in mind.
+    /// Logs a fault of something in the cache, and remembers the first.
     fn warn(&self, place: fmt::Arguments<'_>, error: &io::Error) {
         let text = format!("`{}/{MODULES}/{place}`: {error}", self.path.display());
         warn(format_args!("{text}"));
         self.obstacle.lock().get_or_insert(text);
     }
 
-    /// The code of a module for `machine`.
+    /// The code of a module that `machine` can run, preferably that which uses most CPU features.
     pub(super) fn find(&self, identity: &Identity, wanted: &Wanted, machine: &Machine) -> Option<Artifact> {
         self.pick(identity, wanted, machine, |entries| {
             candidates(entries, &wanted.prefix(machine), &machine.features())
         })
     }
 
-    /// The code of a module that uses all that `machine` has.
+    /// The code of a module that uses exactly the CPU features of `machine`.
     #[cfg(feature = "compiler")]
     pub(super) fn find_exactly(&self, identity: &Identity, wanted: &Wanted, machine: &Machine) -> Option<Artifact> {
         let name = wanted.name(machine);
@@ -153,7 +152,7 @@ impl Store {
                     module.touch(name);
                     return Some(artifact);
                 }
-                // It has just been removed to make room.
+                // Another process has just evicted it.
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}
                 Err(error) => self.warn(format_args!("{sha256}/{name}"), &error),
             }
@@ -166,25 +165,25 @@ impl Store {
         None
     }
 
-    /// The name of code for a module that is not what is wanted here.
+    /// The name of any code for the module, for errors about code that does not fit.
     pub(super) fn misfit(&self, sha256: Digest) -> Option<String> {
         let module = self.root.directory(MODULES).and_then(|modules| modules.directory(&sha256.to_string())).ok()?;
         module.entries().ok()?.into_iter().find(|entry| !entry.is_temporary()).map(|entry| entry.name)
     }
 
-    /// What the module with this BLAKE3 is filed under.
+    /// The SHA-256 that the link for this BLAKE3 holds.
     pub(super) fn sha256_of(&self, blake3: &str) -> Option<Digest> {
         let link = self.root.directory(BY_BLAKE3).and_then(|links| links.read_link(blake3)).ok()?;
         Digest::parse(link.to_str().ok()?)
     }
 }
 
-/// Logs what is wrong with the store.
+/// Logs a fault of the cache.
 pub(super) fn warn(line: fmt::Arguments<'_>) {
     sink::record(Level::Warn, sink::TARGET, line);
 }
 
-/// The names that begin with `prefix` and go on with CPU features that `machine` has, those with most of them first.
+/// The names that consist of `prefix` and CPU features that `machine` has, those with the most features first.
 fn candidates<'a>(entries: &'a [Entry], prefix: &str, machine: &BTreeSet<String>) -> Vec<&'a str> {
     let mut found: Vec<(usize, &str)> = Vec::new();
     for entry in entries {
@@ -204,7 +203,7 @@ fn read(module: &PrivateDir, name: &str, is_wanted: impl FnOnce(&Header) -> bool
     if is_wanted(&header) { Ok(artifact) } else { Err(io::Error::other("not what its name says, not used")) }
 }
 
-/// Whether an artifact is what is wanted. Its name says so already, but a name is easily changed.
+/// Whether an artifact is the wanted one. Its file name says the same, but files are easily renamed.
 fn is(header: &Header, sha256: &str, identity: &Identity, wanted: &Wanted, machine: &Machine) -> bool {
     header.module == sha256
         && identity.blake3.as_ref().is_none_or(|blake3| header.blake3 == *blake3)

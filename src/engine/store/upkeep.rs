@@ -1,4 +1,4 @@
-//! What goes into a store, and what has to go.
+//! Writes to the cache on disk, and keeps it within its size.
 
 use std::io;
 use std::path::PathBuf;
@@ -14,13 +14,13 @@ use crate::environment::CACHE_MAX_BYTES;
 use crate::private_dir::PrivateDir;
 use crate::sync::Mutex;
 
-/// The file, in the store, that is locked by who makes room.
+/// The file in the cache that a process locks while it evicts.
 const TRIM_LOCK: &str = ".lock";
 
-/// Enough of an artifact to have its header.
+/// In bytes: enough of an artifact to contain its header.
 const FRONT: u64 = 4096;
 
-/// An artifact in a store.
+/// An artifact in the cache.
 #[derive(Debug)]
 pub(crate) struct Stored {
     /// SHA-256 of its module, in hex.
@@ -28,18 +28,18 @@ pub(crate) struct Stored {
     pub(crate) name: String,
     /// In bytes.
     pub(crate) size: u64,
-    /// When it was made, or used, last.
+    /// When it was last written or used.
     pub(crate) used: SystemTime,
 }
 
-/// What this process has written to which store since it last looked how large that is.
+/// The cache that this process wrote to last, and the bytes that it wrote since it last added up that cache's size.
 static WRITTEN: Mutex<Option<(PathBuf, u64)>> = Mutex::new(None);
 
 impl Store {
-    /// Keeps the code of a module.
+    /// Writes the code of a module.
     ///
     /// # Errors
-    /// It cannot be written, or is larger than the store may be; the store is as it was.
+    /// It cannot be written, or is larger than the cache may be; the cache is unchanged.
     pub(in crate::engine) fn keep(
         &self,
         sha256: Digest,
@@ -64,14 +64,14 @@ impl Store {
         let modules = self.root.create_directory(MODULES)?;
         let parts = parts.each_ref().map(|part| &part[..]);
         let place = || modules.create_directory(&header.module)?.write(&name, &parts);
-        // Another process may remove a directory that is empty for a moment.
+        // Retried: another process may remove the directory while it is empty.
         place().or_else(|_| place())?;
         self.root.create_directory(BY_BLAKE3)?.write_link(blake3, &header.module)?;
         self.grown(size);
         Ok(())
     }
 
-    /// Looks after the bound now and then: at the first write of a process, and whenever it has written a sixteenth.
+    /// Evicts, if needed, at the first write of a process, and after each sixteenth of the cache's size that it writes.
     fn grown(&self, size: u64) {
         let max = CACHE_MAX_BYTES.value();
         let mut written = WRITTEN.lock();
@@ -87,8 +87,8 @@ impl Store {
         }
     }
 
-    /// Removes what was not used for longest until the rest has less than `max` bytes, and what is left of writes
-    /// that were interrupted. One process does so at a time: the others leave it to that.
+    /// Above `max` bytes, evicts the least recently used artifacts until seven eighths of `max` are left. Removes
+    /// leftovers of interrupted writes. Does nothing while another process evicts.
     fn trim(&self, max: u64) -> io::Result<()> {
         let Some(_alone) = self.root.lock_file(TRIM_LOCK)? else { return Ok(()) };
         let mut all = self.list()?;
@@ -109,10 +109,10 @@ impl Store {
         Ok(())
     }
 
-    /// All artifacts there are. Removes what is left of writes that were interrupted.
+    /// All artifacts in the cache. Removes leftovers of interrupted writes.
     ///
     /// # Errors
-    /// The store cannot be read.
+    /// The cache cannot be read.
     pub(crate) fn list(&self) -> io::Result<Vec<Stored>> {
         let mut all = Vec::new();
         for (sha256, module) in self.modules()? {
@@ -128,7 +128,7 @@ impl Store {
         Ok(all)
     }
 
-    /// Whether an artifact is whole and can be used by somebody.
+    /// Checks that an artifact is intact and of the module that it is filed under; returns its header.
     pub(crate) fn verify(&self, module: &str, name: &str) -> io::Result<Header> {
         let directory = self.root.directory(MODULES)?.directory(module)?;
         match Artifact::unseal(directory.read(name, super::MAX_ARTIFACT)?) {
@@ -138,10 +138,10 @@ impl Store {
         }
     }
 
-    /// Removes an artifact, and with the last one of a module all that is known of it.
+    /// Removes an artifact and, with a module's last one, its directory and links.
     ///
     /// # Errors
-    /// It cannot be removed.
+    /// The artifact cannot be removed.
     pub(crate) fn remove(&self, sha256: &str, name: &str) -> io::Result<()> {
         let modules = self.root.directory(MODULES)?;
         let module = modules.directory(sha256)?;
@@ -150,7 +150,7 @@ impl Store {
         if modules.remove_directory(sha256).is_ok()
             && let Ok(links) = self.root.directory(BY_BLAKE3)
         {
-            // What is damaged does not say what it is linked by.
+            // A damaged artifact does not tell its BLAKE3, so all links are read.
             let of_module = |link: &str| links.read_link(link).is_ok_and(|text| text.as_bytes() == sha256.as_bytes());
             let linked: Vec<String> = match blake3 {
                 Some(blake3) if of_module(&blake3) => vec![blake3],
