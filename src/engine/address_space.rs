@@ -2,7 +2,7 @@
 
 use rustix::process::{Resource, getrlimit};
 
-/// How the linear memories of a plugin are allocated. Machine code is compiled for one of these kinds.
+/// The way in which a plugin's linear memories are allocated. Machine code is compiled for one of these kinds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Memories {
     /// A reservation of 8 GiB of address space each, which never moves. The fastest kind: code needs no bounds checks.

@@ -83,8 +83,8 @@ impl Backend {
         )
     }
 
-    /// How long compiling modules of `bytes` bytes may take, however short a plugin's timeout is: timeouts suit calls,
-    /// and code would never be made within them. Several times what the compiler needs on an idle machine.
+    /// The time that compiling `bytes` bytes may take, however short a plugin's timeout is: timeouts suit calls, and
+    /// code would never be made within them. Several times what the compiler needs on an idle machine.
     #[cfg(feature = "compiler")]
     pub(crate) fn time_for(&self, bytes: u64) -> Duration {
         const FOR_ALL: Duration = Duration::from_secs(5);

@@ -1,6 +1,6 @@
 //! Wraps Wasmer's libcalls, functions that code calls for instructions such as `memory.copy`. A signal stops a plugin
-//! only in its own code, where one that mostly calls these hardly ever is. So an instance's table of libcalls gets
-//! wrappers: each runs the stack probe (`room.rs`), calls the original, then traps if the plugin must stop.
+//! only in its own code, where one that mostly calls these hardly ever is. Therefore an instance's table of libcalls
+//! gets wrappers: each runs the stack probe (`room.rs`), calls the original, then traps if the plugin must stop.
 #![expect(unsafe_code, reason = "an instance's table of these functions is reached by its address")]
 
 use std::sync::OnceLock;

@@ -38,8 +38,8 @@ impl Common {
 
 /// A handle to the shared memory, for one instance or for the host.
 ///
-/// Making an instance can fail after its handle is made, and `definition` dangles then. So `definition` joins the
-/// updated copies when the memory is first grown through this handle, if only by 0 pages (`IoMemory::attach` does so).
+/// Making an instance can fail after its handle is made, and `definition` dangles then. It therefore joins the updated
+/// copies only when the memory is first grown through this handle, if only by 0 pages (`IoMemory::attach`).
 #[derive(Debug)]
 pub(super) struct CommonMemory {
     common: Arc<Mutex<Common>>,

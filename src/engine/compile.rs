@@ -53,7 +53,7 @@ pub(super) fn compile(how: How, name: &str, prepared: &Prepared, machine: &Machi
         ))
     };
     let at_work = AtWork::begin(backend).ok_or_else(lost)?;
-    // After a panic the compiler is dropped, so nobody observes the state that the panic left.
+    // After a panic the compiler is dropped, and nothing reads the state that the panic left.
     let compiled = || panics::catch_compiler(|| build(&engine, &prepared.wasm, progress.as_ref()));
     let no_threads = |error| failed(format!("no threads to compile with, as the system does not allow any: {error}"));
     let code = match with_threads(compiled).map_err(no_threads)? {
@@ -83,8 +83,8 @@ fn build(
     ArtifactBuild::new(&mut engine.inner_mut(), wasm, engine.target(), memories, tables, progress)
 }
 
-/// Runs `work` on rayon's threads. Its global pool belongs to the process that compiled first: a process forked later
-/// would wait for it forever, so it gets its own pool. So does a process with little address space, with few threads.
+/// Runs `work` on rayon's threads. Its global pool belongs to the process that compiled first: one forked later would
+/// wait for it forever and gets its own pool. A process with little address space does as well, with few threads.
 fn with_threads<T: Send>(work: impl FnOnce() -> T + Send) -> Result<T, String> {
     /// The process that rayon's global pool is in, as `fork::generation() + 1`; 0 if there is none yet.
     static OWNER: AtomicU32 = AtomicU32::new(0);

@@ -1,5 +1,5 @@
-//! What the engine does around a fork: holds the locks that a trap takes in Wasmer, as a trap does not enter the gate
-//! of `crate::fork`; and, in the new process, gives up code that other threads were making.
+//! The engine's steps around a fork: holding the locks that a trap takes in Wasmer, as a trap does not enter the gate
+//! of `crate::fork`; and, in the new process, giving up code that other threads were making.
 
 use std::any::Any;
 use std::time::Instant;

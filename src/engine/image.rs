@@ -1,8 +1,8 @@
 //! The initial contents of an instance's memory as a file in memory (`memfd`). Later instances of the module map it
-//! copy on write instead of copying the data. With little data, copying is cheaper, and no image is made.
+//! copy on write instead of copying the data. If there is little data, copying is cheaper, and no image is made.
 //!
-//! Each image has a file of its own. The file is sealed, so that nobody can change it, forked processes included. The
-//! system frees it when nobody has it open or mapped any more.
+//! Each image has a file of its own. The file is sealed: no process can change it, forked ones included. The system
+//! frees it when no process has it open or mapped any more.
 #![expect(unsafe_code, reason = "memory is mapped where an instance has it")]
 
 use std::mem::ManuallyDrop;

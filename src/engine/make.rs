@@ -57,7 +57,7 @@ pub(crate) struct Made {
     pub(crate) sha256: Digest,
     /// The code's size in bytes.
     pub(crate) size: usize,
-    /// How long compiling took; `None` if the code was in the cache.
+    /// The time that compiling took; `None` if the code was in the cache.
     pub(crate) took: Option<Duration>,
 }
 

@@ -184,7 +184,7 @@ pub(crate) enum Error {
 pub(crate) struct NoCode {
     module: Excerpt,
     store: String,
-    /// What the cache has for the module instead, or what is wrong with the cache; may be empty.
+    /// The cache's other code for the module, or the fault of the cache; may be empty.
     misfit: String,
     sha256: String,
     backends: String,
@@ -215,7 +215,7 @@ impl Input<'_> {
     }
 }
 
-/// How `plugin/code.rs` wants modules prepared before they are compiled.
+/// The preparation of modules for compilers, as the caller of [`load`] defines it.
 pub(crate) struct Preparation<'a, E> {
     /// Must change whenever `prepare` makes something else of the same bytes.
     pub(crate) version: u32,
@@ -235,7 +235,7 @@ pub(crate) struct Preparation<'a, E> {
 /// Called with the module's index among the inputs, its name in the code, and the compiler's traits.
 type Prepare<'a, E> = dyn Fn(usize, &str, &Traits) -> Result<Prepared, E> + 'a;
 
-/// What the preparation has to know about the compiler.
+/// The properties of a compiler that decide how modules are prepared for it.
 #[cfg_attr(not(feature = "compiler"), expect(dead_code, reason = "nothing is compiled"))]
 pub(crate) struct Traits {
     /// The proposals that it supports and that are safe to offer.

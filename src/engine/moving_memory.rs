@@ -1,8 +1,8 @@
 //! A linear memory that reserves little more address space than it uses, and moves when it outgrows the reservation.
 //!
 //! Wasmer's own memory of this kind reserves no more than it needs, and copies all its bytes each time it grows by a
-//! page: growing to 64 MiB page by page copies 32 GiB. This one reserves twice its size, or what the system and its
-//! maximum allow, and moves pages in the page table instead of bytes.
+//! page: growing to 64 MiB page by page copies 32 GiB. `MovingMemory` reserves twice its size, or what the system and
+//! its maximum allow, and moves pages in the page table instead of bytes.
 #![expect(unsafe_code, reason = "memory is mapped, and Wasmer's LinearMemory trait has unsafe methods")]
 
 use std::cell::UnsafeCell;

@@ -1,8 +1,8 @@
 //! The stack probe for Wasmer's libcalls, which run on the plugin's stack.
 //!
 //! A plugin may call one with almost no stack left. A libcall that overflows the stack in its middle is abandoned
-//! there, with the locks that it holds: Wasmer's, the allocator's, the unwinder's. So the pages that it may need are
-//! touched before it begins. A fault then is an ordinary stack overflow of the plugin, and nothing is locked.
+//! there, with the locks that it holds: Wasmer's, the allocator's, the unwinder's. Therefore the pages that it may need
+//! are touched before it begins. A fault then is an ordinary stack overflow of the plugin, and nothing is locked.
 #![expect(unsafe_code, reason = "the stack is touched below what is in use")]
 
 /// In bytes: the stack that a libcall may need, including the stack walk of a trap.

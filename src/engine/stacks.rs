@@ -1,6 +1,6 @@
 //! Keeps Wasmer's pool of plugin stacks empty. Wasmer caches one stack per thread; a surplus one, when a thread ends or
 //! a nested plugin returns, goes to a queue of all threads. Taking from it waits for a thread in the middle of a push.
-//! In a process forked at that moment, the thread does not exist, and the wait never ends. So no stack may be surplus.
+//! In a process forked at that moment, the thread does not exist, and the wait never ends. Hence surplus is freed.
 #![expect(unsafe_code, reason = "Wasmer runs anything on its stacks")]
 
 use std::panic;
