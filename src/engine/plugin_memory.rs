@@ -1,4 +1,4 @@
-//! The linear memory of a plugin: wraps Wasmer's or ours with the plugin's limits, and with data from an image.
+//! The linear memory of a plugin: Wasmer's memory or a `MovingMemory`, with the plugin's limits and data from an image.
 #![expect(unsafe_code, reason = "Wasmer's LinearMemory trait has unsafe methods to forward")]
 
 use std::ptr::NonNull;

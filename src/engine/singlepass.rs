@@ -8,7 +8,7 @@ use super::Backend;
 pub(super) const BACKEND: Backend = Backend {
     name: c"singlepass",
     options: env!("SINGLEPASS_VERSION"),
-    // It claims to support SIMD, then fails in the middle of a module.
+    // Singlepass claims to support SIMD, then fails in the middle of a module.
     simd: false,
     #[cfg(feature = "singlepass")]
     refuses: Some(refuses),

@@ -25,8 +25,8 @@ pub(super) fn prepare_thread() {
 impl LastStack {
     fn new() -> Self {
         let config = VMConfig { wasm_stack_size: None };
-        // Thread-local values are dropped in reverse order: Wasmer's, initialised by this call, is dropped after
-        // `LAST`. SAFETY: the closure owns nothing that would have to be dropped after a trap.
+        // Thread-local values are dropped in reverse order: Wasmer's, initialised by this call, goes after `LAST`.
+        // SAFETY: the closure owns nothing that would have to be dropped after a trap.
         let _ = unsafe { catch_traps(None, &config, || ()) };
         Self
     }

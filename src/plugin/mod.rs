@@ -67,7 +67,7 @@ struct Recipe {
     allowed_paths: BTreeMap<String, String>,
 }
 
-/// Why a plugin could not be made, configured or asked for something.
+/// Why a plugin could not be made, configured or queried.
 #[derive(Debug, Error)]
 pub(crate) enum Error {
     #[error(transparent)]
