@@ -128,8 +128,7 @@ mod tests {
             );
             let taken = start.elapsed();
             assert!(matches!(made, Err(Error::TooLate)), "{}: {made:?}", backend.name());
-            // Without a deadline it takes some 100 ms with Singlepass, seconds with Cranelift, and half a minute with
-            // LLVM.
+            // Without a deadline: some 100 ms with Singlepass, seconds with Cranelift, and half a minute with LLVM.
             assert!(taken < Duration::from_secs(2), "{}: {taken:?}", backend.name());
         }
     }

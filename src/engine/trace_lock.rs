@@ -26,7 +26,7 @@ struct Walk {
 const STACK: usize = 64 << 10;
 
 thread_local! {
-    /// Passes the walk to [`begin`], which `makecontext` cannot give a pointer.
+    /// Hands the walk to [`begin`], as `makecontext` passes no pointers.
     static WALK: Cell<*mut Walk> = const { Cell::new(ptr::null_mut()) };
 }
 

@@ -32,8 +32,8 @@ use crate::interrupt;
 /// A store for one instance of `plugin`, whose memories and tables stay within `limits`; `tables` are those that its
 /// modules may make. The [`Allowance`] limits what else its instances take.
 ///
-/// The I/O memory, if the host makes it, is of the moving kind, which needs no 8 GiB of address space; unless a module
-/// imports it, whose code requires the kind that it was compiled for.
+/// The I/O memory, if the host makes it, is of the moving kind, which needs no 8 GiB of address space. If a module
+/// imports it, it is of the kind that the module was compiled for.
 pub(crate) fn store(
     plugin: &CompiledPlugin,
     limits: Limits,

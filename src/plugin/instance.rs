@@ -67,8 +67,7 @@ pub(super) fn create(
     state: SharedState,
 ) -> Result<Live, Error> {
     let plan = &recipe.plan;
-    // In the fork gate: plugins of the same code share Wasmer's table of types, and the first store sets up global
-    // state.
+    // In the fork gate: plugins of the same code share Wasmer's table of types; the first store sets up global state.
     let inside = fork::enter();
     let (store, allowance) = engine::store(&recipe.compiled, recipe.limits, plan.imports_io_memory, tables(plan));
     drop(inside);
