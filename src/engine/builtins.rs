@@ -57,8 +57,8 @@ extern "C" fn stop_after<const N: usize>(a: usize, b: usize, c: usize, d: usize,
     result
 }
 
-/// Grows a table if there is memory for it: Wasmer ends the process where there is none. `GROW` and `SIZE` are the numbers of
-/// the functions that grow a table and that tell its size.
+/// The wrapper of the libcalls that grow a table. Fails without memory for it, where Wasmer ends the process.
+/// `GROW` and `SIZE` are the indices of the libcalls that grow the table and return its size.
 extern "C" fn grow_table<const GROW: usize, const SIZE: usize>(
     context: usize,
     value: usize,
@@ -67,11 +67,11 @@ extern "C" fn grow_table<const GROW: usize, const SIZE: usize>(
     e: usize,
     f: usize,
 ) -> usize {
-    /// What `table.grow` returns where it fails: -1.
+    /// The result of a `table.grow` that fails: -1.
     const REFUSED: usize = u32::MAX as usize;
     room::find();
     let Some(originals) = ORIGINALS.get() else { return REFUSED };
-    // Both are `u32`: the upper halves of their registers mean nothing.
+    // Both are `u32`: the upper halves of their registers are undefined.
     let (size, delta) = (originals[SIZE](context, index, 0, 0, 0, 0) as u32, delta as u32);
     if limits::find_room_to_grow(size, delta).is_err() {
         return REFUSED;
