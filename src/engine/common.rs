@@ -1,4 +1,4 @@
-//! One memory that several instances have, each as its own: a module defines it, so no import shifts indices. Each
+//! One memory that several instances share. Each module defines it as its own, so no import shifts its index. Each
 //! instance has a copy of its address and length (`VMMemoryDefinition`); growing the memory updates all copies.
 #![expect(unsafe_code, reason = "Wasmer's LinearMemory trait has unsafe methods, and each instance has a definition")]
 

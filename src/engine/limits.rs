@@ -85,7 +85,7 @@ impl Reservations {
             .ok_or_else(|| MemoryError::Region(format!("a plugin has at most {most} memories")))
     }
 
-    /// Counts a new reservation; returns the spare one that it is, if it is.
+    /// Counts a new reservation; returns its [`Spare`] if it is beyond the plugin's own.
     pub(super) fn take(&self) -> Result<Option<Spare>, MemoryError> {
         let left = take_one(&self.left).ok_or_else(|| {
             let most = Self::OWN + Self::SPARE;

@@ -51,7 +51,7 @@ impl Mapping {
         Ok(Self { start, capacity })
     }
 
-    /// Makes the bytes from `from` to `to` accessible, which were not.
+    /// Makes the inaccessible bytes from `from` to `to` accessible.
     fn open(&mut self, from: usize, to: usize) -> Result<(), Errno> {
         if from == to {
             return Ok(());

@@ -155,7 +155,7 @@ impl PluginTunables {
         }
     }
 
-    /// Counts a memory as a mapping, then makes it; with the spare reservation that it takes, if any.
+    /// Counts a memory, then makes it. Returns it with the [`Spare`] that it uses, if any.
     fn reserved(
         &self,
         style: &MemoryStyle,

@@ -1,7 +1,7 @@
 //! Libraries that are WASI commands: each call of one of their functions runs in a new instance.
 //!
-//! A store never frees an instance, so their number is bounded. The error beyond the bound says to build the library as
-//! a reactor.
+//! A store never frees an instance, so the number of these instances is bounded. The error beyond the bound says to
+//! build the library as a reactor.
 
 use std::collections::HashMap;
 use std::sync::Arc;
