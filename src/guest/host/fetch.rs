@@ -23,8 +23,7 @@ const DEFAULT_MAX_BYTES: u64 = 50 << 20;
 /// The longest JSON of a request, in bytes: several times the limit of its address and headers.
 const MAX_QUERY: usize = 1 << 20;
 
-/// How many abandoned threads there may be, of requests that the plugin does not wait for any more. All that such a
-/// thread can still do is to look up a host or to connect to it.
+/// How many threads of abandoned requests there may be. All they can still do is to look up a host or to connect to it.
 const MAX_LEFT: usize = 8;
 
 /// How many bytes the bodies of abandoned requests and of the next request may have together.

@@ -103,8 +103,7 @@ impl HostPattern {
 
     /// Converts labels that are not ASCII one by one, as in a URL. Labels with wildcards cannot be converted.
     fn glob(text: &str) -> Option<Self> {
-        // Brackets with a colon hold an IPv6 address, in which wildcards are not supported; others are a character
-        // class.
+        // Brackets with a colon hold an IPv6 address, in which wildcards have no meaning.
         let is_address = text.starts_with('[') && text.contains(':');
         if is_address || text.contains(['/', '@', '#', '\\', '%']) || text.contains(char::is_whitespace) {
             return None;
