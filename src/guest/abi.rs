@@ -1,8 +1,9 @@
 //! The two guest ABIs as one table: every function that a plugin may import from the host, and the Rust function behind
 //! it.
 //!
-//! `env::extism_*` is the ABI of Extism 0.x plugins, `extism:host/env` that of 1.x. A plugin may use both, on one memory.
-//! Each import keeps its ABI's rules (0.x traps out of bounds, 1.x reads 0), so `host/` has most functions twice.
+//! `env::extism_*` is the ABI of Extism 0.x plugins, `extism:host/env` that of 1.x. A plugin may use both; they share
+//! one memory. Each import keeps its ABI's rules (0.x traps out of bounds, 1.x reads 0), hence two versions of most in
+//! `host/`.
 
 use wasmer::{AsStoreMut, Extern, Function, FunctionEnv, Global, StoreMut, Value};
 

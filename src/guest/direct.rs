@@ -54,7 +54,7 @@ impl DirectMemory {
         self.definition().current_length as u64
     }
 
-    /// Where the memory begins. Growing may move it.
+    /// The address of the memory's first byte. Growing may move it.
     pub(super) fn base(&self) -> *const u8 {
         self.definition().base
     }

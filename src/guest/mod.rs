@@ -49,7 +49,7 @@ pub(crate) use reserved::{
 pub(crate) use rewrite::{Builtins, Error as RewriteError, Wanted, rewrite};
 pub(crate) use slices::copy;
 
-/// Which calls of host functions the rewrite replaces by inline code.
+/// The calls of host functions that the rewrite replaces by inline code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Inlining {
     /// All that can be inlined: the module is the plugin's only one and owns the I/O memory.

@@ -1,8 +1,8 @@
 //! Work on many bytes or entries for a plugin. At yield points, it asks whether the plugin shall stop.
 //!
 //! A plugin chooses how much a host function has to do, up to 4 GiB a call, and no signal stops it there
-//! (`interrupt.rs`). So all work that no small constant bounds is done here. Work of up to one slice has no yield
-//! point: each host function has one before and one after its work (`watched.rs`).
+//! (`interrupt.rs`). All work that no small constant bounds is therefore done here. Work of up to one slice has no
+//! yield point: each host function has one before and one after its work (`watched.rs`).
 
 use std::ops::Range;
 

@@ -38,7 +38,7 @@ impl Meter {
     }
 }
 
-/// What the count at the end of a stretch includes.
+/// The end of a stretch: is the counter checked there?
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum End {
     /// No check: a later stretch on every path has one.

@@ -106,7 +106,7 @@ fn growths(wasm: &[u8]) -> usize {
     operators.filter(|operator| matches!(operator, Operator::MemoryGrow { .. })).count()
 }
 
-/// When instructions are counted, all names of the module's own globals still refer to the same globals.
+/// If instructions are counted, all names of the module's own globals still refer to the same globals.
 #[test]
 fn what_names_a_global_still_does() {
     let wat = r#"(module $m

@@ -17,7 +17,7 @@ pub(super) struct Ticks {
     pub(super) globals: u32,
 }
 
-/// How much an instruction does.
+/// The amount of an instruction's work.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Work {
     Little,

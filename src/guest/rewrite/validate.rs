@@ -15,8 +15,8 @@ use super::Error;
 use super::effort::Effort;
 use crate::error::Message;
 
-/// Checks that `wasm` is a valid module that uses only `features` and stays within the limits of `effort.rs`. With
-/// `fuel`, the code that counts instructions is part of the estimate.
+/// Checks that `wasm` is a valid module that uses only `features` and stays within the limits of `effort.rs`. If
+/// `fuel`, the estimate includes the code that counts instructions.
 pub(super) fn validate(wasm: &[u8], features: &Features, fuel: bool) -> Result<(), Error> {
     let proposals = proposals(features);
     let mut validator = Validator::new_with_features(proposals);

@@ -4,8 +4,8 @@
 //! Wasmer's LLVM backend passes every function of a module the address of the module's memory as a hidden argument. By
 //! a function's place in a table it guesses if the function expects that, as the module's functions do and the host's
 //! do not. The guess ignores the offset of segments in the table, `table.set` and passive segments. After a wrong
-//! guess, a plugin can read and write any memory of the host. With wrappers, a module refers to its own functions only,
-//! so the guess does not matter.
+//! guess, a plugin can read and write any memory of the host. Wrappers make the guess irrelevant: a module refers to
+//! its own functions only.
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;

@@ -16,7 +16,7 @@ use super::stdio::Output;
 use crate::error::{Excerpt, Message};
 use crate::guest::host::log::Logs;
 
-/// With so many descriptors, an instance can open no more. Each is one of the host's, which has 1,024 by default.
+/// An instance that has so many descriptors can open no more. Each is one of the host's, which has 1,024 by default.
 const MAX_DESCRIPTORS: usize = 128;
 
 /// An open descriptor.

@@ -11,7 +11,7 @@ use super::yield_point::yield_point;
 use super::{Frame, Result0};
 use crate::interrupt::Watch;
 
-/// The most entries of a directory, as others may fill it. So many take up some 10 MB of the host's memory.
+/// The most entries of a listing, as others may fill the directory. At most some 10 MB of the host's memory.
 const MAX_ENTRIES: usize = 1 << 17;
 
 /// The entries of the directory that was last read from its start. An instance has only one listing, to save the host's

@@ -173,8 +173,7 @@ impl Access {
         Self { readable: rights & READ != 0, writable: rights & (WRITE | ALLOCATE) != 0, flags: known_flags(flags) }
     }
 
-    /// The host's flags for `fdflags`. `O_NONBLOCK` does not affect regular files; opening a FIFO would wait without
-    /// it.
+    /// The host's flags for `fdflags`. `O_NONBLOCK` keeps the opening of a FIFO from waiting; regular files ignore it.
     fn host_flags(self) -> i32 {
         let mut host = libc::O_NONBLOCK | libc::O_NOCTTY;
         if self.flags & APPEND != 0 {

@@ -1,8 +1,8 @@
 //! Yield points: places where a function with work of any size asks whether the plugin shall stop.
 //!
-//! A signal stops a plugin in its own code only; a host function runs on until it returns. So each loop of WASI's
-//! functions has a yield point, unless a small constant bounds it. Plugins never see the error of a yield point:
-//! `enter` stops them instead.
+//! A signal stops a plugin in its own code only; a host function runs on until it returns. Each loop of WASI's
+//! functions therefore has a yield point, unless a small constant bounds it. Plugins never see the error of a yield
+//! point: `enter` stops them instead.
 
 use super::errno::Errno;
 use crate::interrupt::Watch;
