@@ -1,9 +1,8 @@
-//! The two guest ABIs as one table: every function that a plugin may import from the host, and the Rust function behind
-//! it.
+//! The two guest ABIs as one table: every host function that a plugin may import, and the Rust function that serves it.
 //!
 //! `env::extism_*` is the ABI of Extism 0.x plugins, `extism:host/env` that of 1.x. A plugin may use both; they share
-//! one memory. Each import keeps its ABI's rules (0.x traps out of bounds, 1.x reads 0), hence two versions of most in
-//! `host/`.
+//! one memory. Each import keeps the rules of its own ABI (an access out of bounds traps in 0.x and reads 0 in 1.x, for
+//! example), so `host/` has two versions of most functions.
 
 use wasmer::{AsStoreMut, Extern, Function, FunctionEnv, Global, StoreMut, Value};
 

@@ -1,6 +1,7 @@
 //! Names of what the rewrite (`rewrite/`) adds to modules. Plugins may not use these names.
 
-/// The rewrite's version. Cached code is for one version: raise this whenever any module is rewritten differently.
+/// The rewrite's version. Cached code is for one version: raise the number whenever any module is rewritten
+/// differently.
 pub(crate) const REWRITE_VERSION: u32 = 10;
 
 /// The export of the start function, in a module that has one.
@@ -15,8 +16,8 @@ pub(crate) const MEMORY_EXPORT: &str = "extism-wasmer:memory";
 /// The export of the global that points into the module's own stack, if it can be found (`rewrite/stack_pointer.rs`).
 pub(crate) const STACK_POINTER_EXPORT: &str = "extism-wasmer:stack-pointer";
 
-/// The export of the I/O memory in a module that owns it, and the memory's maximum in pages. The odd number identifies
-/// it: a plugin's other memories have this maximum only by chance.
+/// The export of the I/O memory in a module that owns it, and the memory's maximum in pages. The unusual maximum
+/// identifies it: a plugin's other memories have it only by chance.
 pub(crate) const IO_MEMORY_EXPORT: &str = "extism-wasmer:io";
 pub(crate) const IO_MEMORY_MAX_PAGES: u32 = 65_521;
 

@@ -48,7 +48,7 @@ impl<'de, T: Deserialize<'de> + Default> Visitor<'de> for Object<T> {
     }
 }
 
-/// A list of such maps. Returns the first `MAX` of them, and how many there are.
+/// A list of such maps, not null; `{}` is an empty list. Returns the first `MAX` maps, and how many there are.
 pub(super) fn objects<'de, D: Deserializer<'de>, T: Deserialize<'de> + Default, const MAX: usize>(
     from: D,
 ) -> Result<(Vec<T>, usize), D::Error> {

@@ -48,7 +48,7 @@ fn look(document: &[u8], copies: usize) -> Result<(), NoRoom> {
     let size = document.len().saturating_mul(copies).saturating_add(values.saturating_mul(VALUE));
     let mut room: Vec<u8> = Vec::new();
     let reserved = room.try_reserve_exact(size).map_err(|_| NoRoom(document.len()));
-    // Without this, the compiler may leave out the allocation, as nothing reads it.
+    // Keeps the compiler from leaving out the allocation, which nothing else uses.
     black_box(&room);
     reserved
 }

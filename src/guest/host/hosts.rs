@@ -27,7 +27,7 @@ enum HostPattern {
     Address(IpAddr),
     /// In lower case and Punycode, as in URLs, and without a final dot.
     Domain(String),
-    /// A pattern of digits, which matches IPv4 addresses only: `10.*` does not match `10.example.com`.
+    /// Digits, dots and wildcards. Matches IPv4 addresses only: `10.*` does not match `10.example.com`.
     Numbers(Pattern),
     Glob(Pattern),
 }

@@ -81,7 +81,7 @@ pub(super) struct Effort {
     functions: Vec<u32>,
     imported_functions: u32,
     spent: u64,
-    /// The cost and the index of the dearest function.
+    /// The cost and the index of the most expensive function.
     most: (u64, u32),
 }
 

@@ -102,12 +102,12 @@ const ORDER: [SectionId; 12] = [
     SectionId::Data,
 ];
 
-/// Libcalls are the calls of Wasmer's functions that compiled code makes, to fill or copy memories or tables and for
-/// much else. If the host can intercept them, it can stop the plugin there.
+/// Says if the host can intercept libcalls and stop the plugin there. Libcalls are functions of Wasmer's that compiled
+/// code calls, to fill or copy memories or tables and for much else.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Builtins {
     Seen,
-    /// The compiler's code makes libcalls in a fixed way: the host can intercept only those that grow a memory.
+    /// The compiler's code makes libcalls in a fixed way, and the host can intercept only the growing of a memory.
     Unseen,
 }
 

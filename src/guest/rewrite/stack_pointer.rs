@@ -1,5 +1,5 @@
 //! Finds the global that points into a module's own stack: the part of memory 0 where compilers keep variables whose
-//! address is taken. A trap leaves it at any value, so a host that goes on using the instance has to restore it.
+//! address is taken. A trap leaves it at any value, so a host that keeps using the instance has to restore it.
 //!
 //! It is recognised by its name, `__stack_pointer`, in the name section or as an export; otherwise by its use, as the
 //! only mutable i32 global that functions lower at their beginning and set again later.

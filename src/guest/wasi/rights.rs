@@ -82,7 +82,8 @@ impl Rights {
             return Self { base: DIRECTORY, inheriting: DIRECTORY | FILE };
         }
         // libc's `access` needs `WRITE`; `open` requests those of `WRITE`, `ALLOCATE` and `SET_SIZE` that are here. If
-        // it found none, opening for writing would yield a file that cannot be written; with the last two, it fails.
+        // none were, opening for writing would yield a file without write access; with the last two, it fails and says
+        // why.
         let base = DIRECTORY & !DIRECTORY_CHANGES;
         Self { base, inheriting: base | FILE & !(WRITE | SET_TIMES) }
     }
