@@ -1,7 +1,6 @@
 //! Names of what the rewrite (`rewrite/`) adds to modules. Plugins may not use these names.
 
-/// The rewrite's version. Cached code is for one version: raise the number whenever any module is rewritten
-/// differently.
+/// The rewrite's version, which cached code depends on: raise the number when any module is rewritten differently.
 pub(crate) const REWRITE_VERSION: u32 = 10;
 
 /// The export of the start function, in a module that has one.

@@ -81,9 +81,9 @@ impl Rights {
         if !read_only {
             return Self { base: DIRECTORY, inheriting: DIRECTORY | FILE };
         }
-        // libc's `access` needs `WRITE`; `open` requests those of `WRITE`, `ALLOCATE` and `SET_SIZE` that are here. If
-        // none were, opening for writing would yield a file without write access; with the last two, it fails and says
-        // why.
+        // libc's `access` needs `WRITE`; `open` requests those of `WRITE`, `ALLOCATE` and `SET_SIZE` that are here:
+        // with the last two, opening for writing fails and says why; with none, it would yield a file that cannot be
+        // written.
         let base = DIRECTORY & !DIRECTORY_CHANGES;
         Self { base, inheriting: base | FILE & !(WRITE | SET_TIMES) }
     }
