@@ -81,9 +81,8 @@ impl Rights {
         if !read_only {
             return Self { base: DIRECTORY, inheriting: DIRECTORY | FILE };
         }
-        // libc's `access` needs `WRITE`; `open` requests those of `WRITE`, `ALLOCATE` and `SET_SIZE` that are here:
-        // with the last two, opening for writing fails and says why; with none, it would yield a file that cannot be
-        // written.
+        // libc's `access` needs `WRITE`; `open` requests those of `WRITE`, `ALLOCATE` and `SET_SIZE` that are here: the
+        // last two make opening for writing fail with a reason; with none, the file would open without write access.
         let base = DIRECTORY & !DIRECTORY_CHANGES;
         Self { base, inheriting: base | FILE & !(WRITE | SET_TIMES) }
     }
