@@ -1,8 +1,8 @@
-//! The two guest ABIs as one table: every function that a plugin may import from the host, and what serves it.
+//! The two guest ABIs as one table: every host function that a plugin may import, and the Rust function that serves it.
 //!
-//! `env::extism_*` is the ABI of Extism 0.x plugins, `extism:host/env` that of 1.x. One plugin may use both; they
-//! work on the same memory, but each import keeps the rules of its own ABI (out of bounds traps in 0.x and reads 0
-//! in 1.x, and so on), which is why most functions stand in `host/` twice.
+//! `env::extism_*` is the ABI of Extism 0.x plugins, `extism:host/env` that of 1.x. A plugin may use both; they share
+//! one memory. Each import keeps the rules of its own ABI (an access out of bounds traps in 0.x and reads 0 in 1.x, for
+//! example), so `host/` has two versions of most functions.
 
 use wasmer::{AsStoreMut, Extern, Function, FunctionEnv, Global, StoreMut, Value};
 
@@ -12,16 +12,16 @@ use super::host::{config, http, log, memory, vars};
 use super::reserved::FUEL_IMPORT;
 use super::watched::Watched;
 
-/// The import module of 0.x plugins. Libraries of the manifest may add names of their own to it.
+/// The import module of 0.x plugins. Modules of the manifest may provide further names of it.
 pub(super) const ENV: &str = "env";
 
-/// The import module of 1.x plugins, which belongs to the host alone.
+/// The import module of 1.x plugins. Only the host provides its names.
 pub(crate) const HOST_MODULE: &str = "extism:host/env";
 
-/// The I/O memory, in [`HOST_MODULE`].
+/// The name of the I/O memory in [`HOST_MODULE`].
 pub(super) const MEMORY: &str = "memory";
 
-/// What stands beside the functions in [`HOST_MODULE`].
+/// The memory and globals of [`HOST_MODULE`]; all other names of it are functions.
 const HOST_OBJECTS: [&str; 4] = [MEMORY, "__data_end", "__heap_base", "extism_context"];
 
 /// One function that a plugin may import.
@@ -102,14 +102,14 @@ fn find(module: &str, name: &str) -> Option<&'static HostFunction> {
     HOST_FUNCTIONS.iter().find(|function| function.module == module && function.name == name)
 }
 
-/// True if `module::name` is the host's.
+/// True if the host provides the import `module::name`.
 pub(crate) fn is_known(module: &str, name: &str) -> bool {
     (module == HOST_MODULE && HOST_OBJECTS.contains(&name))
         || (module, name) == FUEL_IMPORT
         || find(module, name).is_some()
 }
 
-/// Makes the import `module::name` for the plugin behind `guest`, if it is the host's.
+/// Makes the import `module::name` for the plugin of `guest`; `None` if the host does not provide it.
 pub(crate) fn import(
     store: &mut impl AsStoreMut,
     guest: &FunctionEnv<Guest>,
@@ -127,8 +127,8 @@ pub(crate) fn import(
     Some((find(module, name)?.make)(&mut store.as_store_mut(), guest).into())
 }
 
-/// The I/O memory, and the globals of Extism's own implementation in WebAssembly: where its data ends and its heap
-/// begins, which is where blocks begin here, and a place for a reference of the host, which is null here.
+/// The I/O memory, or a global of Extism's kernel (its own host side, in WebAssembly). `__data_end` and `__heap_base`
+/// are where blocks begin, [`START`] here; `extism_context` is a slot for a reference of the host, null here.
 fn host_object(store: &mut impl AsStoreMut, guest: &FunctionEnv<Guest>, name: &str) -> Option<Extern> {
     match name {
         MEMORY => Some(guest.as_ref(store).io.memory()?.clone().into()),

@@ -1,26 +1,26 @@
-//! The allocator of the I/O memory: which ranges of it are blocks. The table stands outside the plugin's reach; no
-//! byte of the memory is touched here.
+//! The allocator of the I/O memory: decides which ranges of it are blocks. Its table lies outside the plugin's reach,
+//! and it touches no byte of the memory.
 //!
-//! Blocks lie side by side from [`START`] up to a top. New ones come from above the top while the memory has room
-//! there, then from freed ranges, then the memory must grow. That order matters: a plugin of Extism 1.x before 1.7
-//! frees handles that the host has freed already, and must not hit a block that took the place in between.
+//! Blocks lie side by side from [`START`] up to a top. A new block goes above the top while the memory has space there,
+//! then into a freed range; then the memory has to grow. The order matters: plugins of Extism 1.x before 1.7 free
+//! handles that the host has already freed, and must not hit a block that has taken the place meanwhile.
 
-/// Where the first block begins; offset 0 means "none" in both guest ABIs.
+/// The offset of the first block. Offset 0 means "none" in both guest ABIs.
 pub(super) const START: u64 = 64;
 
-/// Every block begins at a multiple of this.
+/// Every block's offset and size are multiples of this, in bytes.
 const ALIGN: u64 = 8;
 
-/// How many blocks there may be at once; bounds what the table costs the host.
+/// How many blocks and gaps there may be at once: bounds the host's memory for the table.
 const MAX_BLOCKS: usize = 1 << 20;
 
-/// A block or the gap that one left.
+/// A block, or the gap that a freed block has left.
 #[derive(Debug, Clone, Copy)]
 struct Block {
     offset: u64,
-    /// What it takes up, a multiple of [`ALIGN`].
+    /// The bytes that it occupies, a multiple of [`ALIGN`].
     size: u64,
-    /// What was asked for.
+    /// The bytes that the plugin asked for.
     length: u64,
     state: State,
 }
@@ -28,7 +28,7 @@ struct Block {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
     Live,
-    /// The host has freed it for the plugin, which may do so once more.
+    /// The host has taken the block over and freed it; the plugin may free it once more.
     Released,
     Free,
 }
@@ -36,12 +36,12 @@ enum State {
 /// All blocks of one call.
 #[derive(Debug, Default)]
 pub(super) struct Blocks {
-    /// Sorted by offset and without holes: each block ends where the next begins.
+    /// Sorted by offset, without holes: each entry ends where the next begins.
     table: Vec<Block>,
-    /// No free range is larger; an upper bound that saves searches. Holds only when `merged`.
+    /// An upper bound of the free ranges' sizes, which saves searches. Valid only if `merged`.
     largest_free: u64,
-    /// No two free ranges are neighbours. Freeing leaves that to the next search: it is the rarer one, and moving the
-    /// table at each would be slow.
+    /// True if no two free ranges are neighbours. Freeing does not merge them, as that moves the table; the next search
+    /// does, and searches are rarer than frees.
     merged: bool,
     released: usize,
 }
@@ -55,39 +55,39 @@ impl Blocks {
         self.released = 0;
     }
 
-    /// The end of the last block.
+    /// The offset where the last block ends.
     pub(super) fn top(&self) -> u64 {
         self.table.last().map_or(START, |block| block.offset + block.size)
     }
 
-    /// Allocates `length` bytes below `end`, or says `None` if that needs a larger memory. A block of length 0 has
-    /// an offset of its own.
+    /// Allocates `length` bytes that end at or below `end`; `None` if the memory would have to grow. A block of length
+    /// 0 has an offset of its own, too.
     pub(super) fn alloc(&mut self, length: u64, end: u64) -> Option<u64> {
         let size = length.max(1).checked_next_multiple_of(ALIGN)?;
         self.alloc_at_top(length, size, end)
             .or_else(|| self.alloc_in_gap(length, size))
             .or_else(|| self.collect_released().then(|| self.alloc_in_gap(length, size)).flatten())
-            // Merging may have made the table shorter, or the top lower.
+            // Merging may have shortened the table or lowered the top.
             .or_else(|| self.alloc_at_top(length, size, end))
     }
 
-    /// Where the memory must at least end for a block of `length` bytes to fit at the top.
+    /// The least size of the memory at which a block of `length` bytes fits above the top.
     pub(super) fn end_needed(&self, length: u64) -> Option<u64> {
         length.max(1).checked_next_multiple_of(ALIGN)?.checked_add(self.top())
     }
 
-    /// True if no further block may be made.
+    /// True if there can be no further block.
     pub(super) fn is_full(&self) -> bool {
         self.table.len() >= MAX_BLOCKS
     }
 
-    /// The length of the block that begins at `offset`.
+    /// The length of the live block that begins at `offset`.
     pub(super) fn length(&self, offset: u64) -> Option<u64> {
         let block = &self.table[self.find(offset)?];
         (block.state == State::Live).then_some(block.length)
     }
 
-    /// Frees the block that begins at `offset`; anything else is ignored.
+    /// Frees the block that begins at `offset`. An offset where none begins is ignored.
     pub(super) fn free(&mut self, offset: u64) {
         let Some(index) = self.find(offset) else { return };
         match self.table[index].state {
@@ -98,8 +98,8 @@ impl Blocks {
         self.make_free(index);
     }
 
-    /// Takes the block that begins at `offset` from the plugin. Its place stays empty until the plugin frees it
-    /// too, or memory runs short.
+    /// Takes over the block that begins at `offset`: it is no longer live. Its place stays unused until the plugin
+    /// frees it too, or space runs short.
     pub(super) fn release(&mut self, offset: u64) {
         if let Some(index) = self.find(offset)
             && self.table[index].state == State::Live
@@ -109,7 +109,7 @@ impl Blocks {
         }
     }
 
-    /// Whether the host has room for another entry of the table.
+    /// True if the table has, or the host can allocate, space for another entry.
     fn has_room(&mut self) -> bool {
         self.table.try_reserve(1).is_ok()
     }
@@ -148,7 +148,7 @@ impl Blocks {
         None
     }
 
-    /// Puts a block at the start of the gap at `index`; the rest of the gap stays one, unless the table is full or has no room.
+    /// Makes a block at the start of the gap at `index`. The block takes all of the gap if the table cannot grow.
     fn fill(&mut self, index: usize, length: u64, size: u64) {
         let gap = self.table[index];
         let split = gap.size > size && !self.is_full() && self.has_room();
@@ -160,7 +160,7 @@ impl Blocks {
         }
     }
 
-    /// Frees what the host has taken over; says whether there was any.
+    /// Frees all blocks that the host has taken over; false if there were none.
     fn collect_released(&mut self) -> bool {
         if self.released == 0 {
             return false;
@@ -173,7 +173,7 @@ impl Blocks {
         true
     }
 
-    /// Frees the block at `index`. A gap at the top is no gap: the top comes down.
+    /// Frees the block at `index`. A free range at the top is removed, which lowers the top.
     fn make_free(&mut self, index: usize) {
         self.table[index].state = State::Free;
         self.merged = false;
@@ -186,7 +186,7 @@ impl Blocks {
         }
     }
 
-    /// Makes one range of free neighbours, everywhere at once.
+    /// Merges all neighbouring free ranges.
     fn merge(&mut self) {
         if self.merged {
             return;

@@ -1,6 +1,6 @@
-//! A memory and globals of an instance where they are: what Wasmer's interface makes of an access, a handle to look up, types
-//! to compare, a view to make, costs several times the access, and each call has a dozen of them.
-#![expect(unsafe_code, reason = "what an instance has is reached by its address")]
+//! Direct access to an instance's memory and globals, by address. Wasmer's interface looks up a handle, compares types
+//! and makes a view, which takes several times as long as the access itself, and each call makes a dozen accesses.
+#![expect(unsafe_code, reason = "memories and globals are reached by address")]
 
 use std::ops::Range;
 use std::ptr::NonNull;
@@ -9,29 +9,29 @@ use std::slice;
 use wasmer::sys::vm::{LinearMemory as _, VMExtern, VMGlobalDefinition, VMMemoryDefinition};
 use wasmer::{AsStoreMut, Extern, Global, Memory, Pages};
 
-/// WebAssembly's page, in bytes. No system's own are larger.
+/// WebAssembly's page size in bytes. No operating system has larger pages.
 pub(super) const PAGE: u64 = 1 << 16;
 
-/// A memory. It must not be used longer than its store: its owner is kept in that.
+/// A memory of an instance. It must not be used longer than its store, which owns the memory.
 #[derive(Debug)]
 pub(super) struct DirectMemory {
     memory: Memory,
-    /// Stays where it is; what it says changes when the memory grows.
+    /// Wasmer's description of the memory: base and length. It stays where it is; growing changes what it says.
     definition: NonNull<VMMemoryDefinition>,
 }
 
-// SAFETY: the address has no ties to a thread, and is only used by who has the store that the memory belongs to.
+// SAFETY: the address is not tied to a thread, and only the thread that has the memory's store uses it.
 unsafe impl Send for DirectMemory {}
 
-/// A global that holds a 64-bit integer. As for the memory, it must not be used longer than its store.
+/// A global of an instance, a mutable 64-bit integer. Like a memory, it must not be used longer than its store.
 #[derive(Debug)]
 pub(super) struct DirectGlobal(NonNull<VMGlobalDefinition>);
 
-// SAFETY: as for the memory.
+// SAFETY: as for `DirectMemory`.
 unsafe impl Send for DirectGlobal {}
 
 impl DirectMemory {
-    /// `None` if it is no memory of this store.
+    /// `memory` has to belong to `store`: Wasmer panics otherwise. `None` does not occur for a memory.
     pub(super) fn of(store: &mut impl AsStoreMut, memory: Memory) -> Option<Self> {
         let handle = Extern::from(memory.clone()).to_vm_extern();
         let VMExtern::Memory(handle) = handle.unwrap_sys() else { return None };
@@ -44,8 +44,8 @@ impl DirectMemory {
     }
 
     fn definition(&self) -> VMMemoryDefinition {
-        // SAFETY: it is a part of the instance, or of the memory, that the store keeps as long as it lives; and nothing
-        // changes it now, as only this thread uses the store.
+        // SAFETY: the definition is a part of the instance, or of the memory, and the store keeps both as long as it
+        // lives. Nothing changes it meanwhile, as only this thread uses the store.
         unsafe { self.definition.read() }
     }
 
@@ -54,7 +54,7 @@ impl DirectMemory {
         self.definition().current_length as u64
     }
 
-    /// Where it begins, until it grows.
+    /// The address of the memory's first byte. Growing may move it.
     pub(super) fn base(&self) -> *const u8 {
         self.definition().base
     }
@@ -70,38 +70,38 @@ impl DirectMemory {
     /// The bytes of a range, if it is inside the memory.
     pub(super) fn get(&self, range: Range<u64>) -> Option<&[u8]> {
         let (start, length) = self.checked(&range)?;
-        // SAFETY: the range is inside the memory, all of which can be read; and no code of the plugin runs meanwhile, as
-        // who has the plugin's guest is a host function that it waits for, or the host between calls.
+        // SAFETY: the range is inside the memory, all of which can be read. No code of the plugin runs meanwhile: its
+        // `Guest` is used by the host between calls, and by host functions, which the plugin waits for.
         Some(unsafe { slice::from_raw_parts(start, length) })
     }
 
-    /// As [`get`](Self::get), to be changed.
+    /// Like [`get`](Self::get), writable.
     pub(super) fn get_mut(&mut self, range: Range<u64>) -> Option<&mut [u8]> {
         let (start, length) = self.checked(&range)?;
-        // SAFETY: as for `get`, and all of it can be written; nothing else in Rust refers to its bytes, as `self` is
-        // borrowed alone.
+        // SAFETY: as for `get`; all of the range can be written, and nothing else in Rust refers to its bytes, as
+        // `self` is borrowed exclusively.
         Some(unsafe { slice::from_raw_parts_mut(start, length) })
     }
 
-    /// Makes it larger by so many pages, if that is allowed.
+    /// Grows the memory by `pages`; `None` if its maximum or a limit forbids it.
     pub(super) fn grow(&mut self, store: &mut impl AsStoreMut, pages: u32) -> Option<()> {
         self.memory.grow(store, Pages(pages)).ok().map(drop)
     }
 
-    /// Copies a range to `offset`, if both places are inside the memory. They may overlap.
+    /// Copies a range to `offset`; `None` if either place is not inside the memory. The two may overlap.
     pub(super) fn copy_within(&mut self, from: Range<u64>, offset: u64) -> Option<()> {
         let end = offset.checked_add(from.end.checked_sub(from.start)?)?;
         let (source, length) = self.checked(&from)?;
         let (target, _) = self.checked(&(offset..end))?;
-        // SAFETY: both are inside the memory, all of which can be read and written; nothing in Rust refers to its bytes, as
-        // `self` is borrowed alone.
+        // SAFETY: both places are inside the memory, all of which can be read and written. Nothing in Rust refers to
+        // its bytes, as `self` is borrowed exclusively.
         unsafe { source.copy_to(target, length) };
         Some(())
     }
 
-    /// Zeroes a range, as far as there is memory.
+    /// Zeroes a range, as far as it is inside the memory.
     pub(super) fn clear(&mut self, range: Range<u64>) {
-        // A fill of nothing is not for nothing: with some processors, the library's way to do it takes as long as a call.
+        // An empty range is left out: on some processors, the library's fill of no bytes takes as long as a call.
         let end = range.end.min(self.size());
         if range.start < end
             && let Some(bytes) = self.get_mut(range.start..end)
@@ -110,21 +110,21 @@ impl DirectMemory {
         }
     }
 
-    /// As [`clear`](Self::clear) for whole pages, by giving them back to the system, which has them zero again when they are
-    /// used.
+    /// Like [`clear`](Self::clear), for whole pages: gives them back to the operating system, which supplies zeroed
+    /// pages when they are used again.
     pub(super) fn discard(&mut self, pages: Range<u64>) {
         if !self.drop_pages(&pages) {
             self.clear(pages);
         }
     }
 
-    /// Makes the system drop a range of whole pages, if there is one in the memory, and it can.
+    /// Has the system drop a range of whole pages; `false` if the range is empty or outside, or the system cannot.
     #[cfg(target_os = "linux")]
     fn drop_pages(&mut self, pages: &Range<u64>) -> bool {
         use rustix::mm::{Advice, madvise};
         let Some((start, bytes)) = self.checked(pages).filter(|(_, bytes)| *bytes > 0) else { return false };
-        // SAFETY: the range is a part of a WebAssembly memory, which Wasmer maps privately and anonymously at a page's
-        // boundary, so that dropped pages read as zeros; it is inside the memory, and nothing in Rust refers to its bytes.
+        // SAFETY: the range is inside a WebAssembly memory, which Wasmer maps privately and anonymously from a page
+        // boundary on, so dropped pages read as zeros. Nothing in Rust refers to its bytes.
         unsafe { madvise(start.cast(), bytes, Advice::LinuxDontNeed) }.is_ok()
     }
 
@@ -135,7 +135,7 @@ impl DirectMemory {
 }
 
 impl DirectGlobal {
-    /// `None` if it is none of this store, or no variable 64-bit integer.
+    /// `global` has to belong to `store`: Wasmer panics otherwise. `None` if it is not a mutable 64-bit integer.
     pub(super) fn of(store: &mut impl AsStoreMut, global: &Global) -> Option<Self> {
         let ty = global.ty(store);
         if ty.ty != wasmer::Type::I64 || !ty.mutability.is_mutable() {
@@ -147,14 +147,14 @@ impl DirectGlobal {
     }
 
     pub(super) fn get(&self) -> u64 {
-        // SAFETY: it is a part of the instance, which the store keeps as long as it lives, and no code of the plugin runs.
+        // SAFETY: the global is a part of the instance, which lives as long as the store; no code of the plugin runs.
         let definition = unsafe { self.0.as_ref() };
-        // SAFETY: a global of this type has been written as a whole: when it was made, by code, or by `set`.
+        // SAFETY: the host, the plugin or `set` has written all 64 bits of a global of this type.
         unsafe { definition.val.u64 }
     }
 
     pub(super) fn set(&mut self, value: u64) {
-        // SAFETY: as for `get`; and nothing else in Rust refers to it.
+        // SAFETY: as for `get`; nothing else in Rust refers to the global.
         let definition = unsafe { self.0.as_mut() };
         definition.val.u64 = value;
     }

@@ -1,18 +1,18 @@
-//! How many instructions a call may execute. Code that is compiled for it counts them itself, in a global that all modules of a
-//! plugin have in common; here it is set and read.
+//! Fuel: how many instructions a call may execute. Code that is compiled for it counts them itself (`rewrite/meter.rs`)
+//! in one global that all modules of a plugin import. This file sets and reads the global.
 
 use wasmer::{AsStoreMut, Global, Value};
 
-/// A plugin's.
+/// The fuel of one plugin.
 #[derive(Debug, Clone)]
 pub(crate) struct Fuel {
-    /// How many instructions are left; below 0, more were wanted than there were.
+    /// How many instructions are left. Below 0, the call has asked for more than it may execute.
     left: Global,
     limit: u64,
 }
 
 impl Fuel {
-    /// That of a plugin whose calls may execute `limit` instructions.
+    /// Full fuel for a plugin whose calls may execute `limit` instructions each.
     pub(super) fn new(store: &mut impl AsStoreMut, limit: u64) -> Self {
         let left = Global::new_mut(store, Value::I64(0));
         let fuel = Self { left, limit };
@@ -20,28 +20,28 @@ impl Fuel {
         fuel
     }
 
-    /// What the plugin's modules import.
+    /// The global that the plugin's modules import.
     pub(super) fn global(&self) -> &Global {
         &self.left
     }
 
-    /// Gives the next call all that it may execute.
+    /// Refills to the limit, for the next call.
     pub(crate) fn fill(&self, store: &mut impl AsStoreMut) {
-        // Cannot fail: it is mutable, of this type, and of this store.
+        // Cannot fail: the global is mutable, of this type, and of this store.
         let _ = self.left.set(store, Value::I64(self.most()));
     }
 
-    /// What there was, if more was wanted.
+    /// The limit, if the call has asked for more instructions.
     pub(crate) fn exhausted(&self, store: &mut impl AsStoreMut) -> Option<u64> {
         (self.left(store) < 0).then_some(self.limit)
     }
 
-    /// How many instructions were executed since it was filled.
+    /// How many instructions were executed since the last refill.
     pub(crate) fn used(&self, store: &mut impl AsStoreMut) -> u64 {
         self.most().abs_diff(self.left(store).max(0))
     }
 
-    /// More than that take centuries.
+    /// The limit as the global holds it, at most `i64::MAX`: executing so many instructions takes centuries.
     fn most(&self) -> i64 {
         i64::try_from(self.limit).unwrap_or(i64::MAX)
     }

@@ -1,7 +1,7 @@
-//! The I/O memory: a WebAssembly memory that the plugin does not name, with the input and the blocks in it.
+//! The I/O memory: a WebAssembly memory, separate from the plugin's own, that holds the input and the blocks.
 //!
-//! A plugin may load and store anywhere in it and nowhere else, and finds zeros wherever this call has not written. It is
-//! the module's own, where calls are inlined in that (`rewrite/inline.rs`), else one that the host has made.
+//! A plugin may load and store anywhere in it and nowhere else, and reads zeros wherever the current call has not
+//! written. The module owns it if calls are inlined in that module (`rewrite/inline.rs`); otherwise the host makes it.
 
 use std::ops::Range;
 
@@ -17,34 +17,34 @@ use super::slices;
 use super::usage::Usage;
 use crate::interrupt::Watch;
 
-/// The memory and who has which part of it.
+/// The I/O memory, and which ranges of it are input, output and blocks.
 #[derive(Debug)]
 pub(crate) struct IoMemory {
-    /// None before the module is there that owns it.
+    /// `None` until the module that owns the memory is instantiated.
     memory: Option<DirectMemory>,
-    /// What inlined code goes by, of each instance with such code.
+    /// The globals that inlined code reads, of each instance with such code.
     registers: Vec<Registers>,
-    /// The memory is that of one instance, whose registers say where the output is.
+    /// True if one instance owns the memory. Its registers then hold the output's range.
     is_owned: bool,
     capacity: Capacity,
     blocks: Blocks,
-    /// What the plugin takes for its input; it may choose another.
+    /// The input as the plugin sees it. The plugin may set another.
     input: Range<u64>,
-    /// Where the host has put the input, until that block is freed. Blocks may be so much further up.
+    /// The range where the host put the input; empty once that block is freed. Its end raises the limit of the blocks.
     given: Range<u64>,
-    /// Where no registers say it.
+    /// The output, unless registers hold it.
     output: Range<u64>,
-    /// See `copy_output`; mostly empty.
+    /// See `copy_output`; usually empty.
     output_copy: Vec<u8>,
-    /// Inlined code moves bytes below this, and so up to a word behind it.
+    /// Inlined code may access what begins below this offset, so it may write up to a word beyond.
     bound: u64,
-    /// Bytes from here on are zero, but for that.
+    /// Bytes from this offset on are zero, except those that inlined code has written.
     dirty_end: u64,
     usage: Usage,
 }
 
 impl IoMemory {
-    /// Without a memory, which nothing can be done with before it has one.
+    /// An I/O memory without its WebAssembly memory: useless until `make` or `attach` has supplied that.
     pub(super) fn new(capacity: Capacity) -> Self {
         Self {
             memory: None,
@@ -62,9 +62,9 @@ impl IoMemory {
         }
     }
 
-    /// Makes a memory for a module that has none of its own for it, or for several modules.
+    /// Makes the memory, for a module that does not own it, or for several modules.
     pub(super) fn make(&mut self, store: &mut impl AsStoreMut) -> Result<(), MemoryError> {
-        // Who imports it may expect that it has no maximum.
+        // A module that imports the memory may expect it without a maximum.
         let maximum = (!self.capacity.imported).then_some(Pages(IO_MEMORY_MAX_PAGES));
         let ty = MemoryType::new(Pages(self.capacity.initial_pages.max(1)), maximum, false);
         let memory = Memory::new(store, ty)?;
@@ -72,10 +72,10 @@ impl IoMemory {
         Ok(())
     }
 
-    /// Takes the registers of `instance`, if it has some, and its memory, if there is none yet.
+    /// Takes the registers of `instance`, if it has them, and its memory, if there is none yet.
     pub(super) fn attach(&mut self, store: &mut impl AsStoreMut, instance: &Instance) {
         if let Ok(memory) = instance.exports.get_memory(IO_MEMORY_EXPORT) {
-            // To grow by nothing makes it known to a memory that instances have in common (`engine/common.rs`).
+            // Growing by 0 pages registers the instance with a memory that several instances have (`engine/common.rs`).
             let _ = memory.grow(store, Pages(0));
             if self.memory.is_none() {
                 self.memory = DirectMemory::of(store, memory.clone());
@@ -89,18 +89,18 @@ impl IoMemory {
         }
     }
 
-    /// The memory itself, for a module that imports it.
+    /// The WebAssembly memory, for a module that imports it.
     pub(crate) fn memory(&self) -> Option<&Memory> {
         self.memory.as_ref().map(DirectMemory::memory)
     }
 
-    /// Copies `input` in as the first block, and clears everything else that the previous call left. No block for an empty
-    /// input: its offset is 0.
+    /// Copies `input` in as the first block, and clears everything else that the previous call left. An empty input has
+    /// no block; its offset is 0.
     ///
     /// # Errors
-    /// There is no room for the input; or the plugin shall stop, and bytes of the previous call may be left.
+    /// The input does not fit, or the plugin shall stop. In the latter case, bytes of the previous call may be left.
     pub(super) fn begin(&mut self, store: &mut impl AsStoreMut, input: &[u8], watch: Watch) -> Result<(), Fault> {
-        // What the previous call has put out may be the input of this one.
+        // `input` may be the previous call's output and so lie in this memory.
         let inside = self.place_of(input);
         let copy = std::mem::take(&mut self.output_copy);
         let written = self.forget();
@@ -113,7 +113,7 @@ impl IoMemory {
         placed.and(cleared)
     }
 
-    /// Makes the first block of `input`, which lies `inside` the memory or outside of it.
+    /// Makes `input` the first block. `inside` is its range if it lies in this memory.
     fn place(
         &mut self,
         store: &mut impl AsStoreMut,
@@ -133,7 +133,7 @@ impl IoMemory {
         Ok(offset..offset + length)
     }
 
-    /// Where in this memory `bytes` are; `None` if they do not begin in it.
+    /// The range of `bytes` in this memory; `None` if they do not begin in it.
     fn place_of(&self, bytes: &[u8]) -> Option<Range<u64>> {
         let memory = self.memory.as_ref()?;
         let offset = bytes.as_ptr().addr().wrapping_sub(memory.base().addr()) as u64;
@@ -143,13 +143,13 @@ impl IoMemory {
     /// Forgets input, output and blocks, and clears every byte that was written.
     ///
     /// # Errors
-    /// The plugin shall stop; some bytes are left.
+    /// The plugin shall stop; some bytes are not cleared.
     pub(super) fn reset(&mut self, watch: Watch) -> Result<(), Fault> {
         let written = self.forget();
         self.clear(written, &(0..0), watch)
     }
 
-    /// Forgets input, output and blocks. Returns from where on the bytes are zero.
+    /// Forgets input, output and blocks. Returns the offset from which on all bytes are zero.
     fn forget(&mut self) -> u64 {
         self.place_input(0..0);
         self.given = 0..0;
@@ -162,7 +162,7 @@ impl IoMemory {
         written
     }
 
-    /// Clears the bytes before `written` that are not `kept`.
+    /// Clears the bytes below `written`, except the range `kept`.
     fn clear(&mut self, written: u64, kept: &Range<u64>, watch: Watch) -> Result<(), Fault> {
         self.dirty_end = kept.end;
         let Some(memory) = &mut self.memory else { return Ok(()) };
@@ -180,7 +180,7 @@ impl IoMemory {
         }
     }
 
-    /// The input's place; `0..0` if it is empty.
+    /// The input's range; `0..0` if it is empty.
     pub(super) fn input(&self) -> Range<u64> {
         self.input.clone()
     }
@@ -198,15 +198,15 @@ impl IoMemory {
         }
     }
 
-    /// The output's place; `0..0` if there is none.
+    /// The output's range; `0..0` if there is none.
     pub(super) fn output(&self) -> Range<u64> {
         let Some(registers) = self.owner() else { return self.output.clone() };
         let (offset, length) = registers.output();
-        // They are the module's: what they say is checked like what any plugin says.
+        // The module can write its registers, so they are checked like any argument of a plugin.
         self.checked_range(offset, length).unwrap_or(0..0)
     }
 
-    /// Makes `length` bytes from `offset` on the output, if they are in the memory.
+    /// Sets the output to `length` bytes at `offset`; `None` if they are not all in the memory.
     pub(super) fn set_output(&mut self, offset: u64, length: u64) -> Option<()> {
         let output = self.checked_range(offset, length)?;
         self.place_output(output);
@@ -220,21 +220,21 @@ impl IoMemory {
         }
     }
 
-    /// The registers that say where the output is.
+    /// The registers that hold the output's range, if one instance owns the memory.
     fn owner(&self) -> Option<&Registers> {
         self.registers.first().filter(|_| self.is_owned)
     }
 
-    /// Empties the output.
+    /// Makes the output empty.
     pub(crate) fn forget_output(&mut self) {
         self.place_output(0..0);
         self.output_copy = Vec::new();
     }
 
-    /// The address of the output, which the C caller reads in place, and its length. The byte after it is readable.
+    /// The address and length of the output, which the C caller reads in place. The byte after it is readable.
     ///
     /// # Errors
-    /// The output ends where the memory does, and there is no room for a copy with another byte.
+    /// The output ends at the memory's end, and the host cannot allocate a copy with one more byte.
     pub(crate) fn output_address(&mut self) -> Result<(*const u8, u64), Fault> {
         let output = self.output();
         let length = output.end - output.start;
@@ -247,14 +247,14 @@ impl IoMemory {
         }
     }
 
-    /// A copy of the output.
+    /// A copy of the output's bytes.
     #[cfg(feature = "compiler")]
     pub(crate) fn output_bytes(&self) -> Vec<u8> {
         self.get(self.output()).unwrap_or_default().to_vec()
     }
 
-    /// The output with a byte after it, outside the memory: for output that ends where the memory does, which no block
-    /// does.
+    /// A copy of the output with one byte after it, outside the memory. It serves output that ends at the memory's end;
+    /// output in a block never does.
     fn copy_output(&mut self) -> Result<*const u8, Fault> {
         if self.output_copy.is_empty() {
             let output = self.get(self.output()).unwrap_or_default();
@@ -267,16 +267,16 @@ impl IoMemory {
         Ok(self.output_copy.as_ptr())
     }
 
-    /// A new block of `length` bytes; `None` if there is no room for it.
+    /// Allocates a block of `length` bytes; `None` if it does not fit.
     pub(super) fn alloc(&mut self, store: &mut impl AsStoreMut, length: u64) -> Option<u64> {
         let limit = self.capacity.end_of_blocks(self.given.end);
         self.alloc_below(store, length, limit)
     }
 
-    /// A new block that holds `bytes`.
+    /// Allocates a block that holds `bytes`.
     ///
     /// # Errors
-    /// There is no room for it, or the plugin shall stop.
+    /// The block does not fit, or the plugin shall stop.
     pub(super) fn alloc_with(&mut self, store: &mut impl AsStoreMut, bytes: &[u8], watch: Watch) -> Result<u64, Fault> {
         let length = bytes.len() as u64;
         let offset = self.alloc(store, length).ok_or(Fault::OutOfMemory(length))?;
@@ -284,7 +284,7 @@ impl IoMemory {
         Ok(offset)
     }
 
-    /// Frees the block at `offset`. The input is gone with its block; the output's block stays.
+    /// Frees the block at `offset`. Freeing the input's block empties the input; the output's block is not freed.
     pub(super) fn free(&mut self, offset: u64) {
         if self.is_output(offset) {
             return;
@@ -298,14 +298,14 @@ impl IoMemory {
         self.blocks.free(offset);
     }
 
-    /// Takes over a handle that the plugin has passed on, as Extism does since 1.7.
+    /// Takes over the block at `offset`, whose handle the plugin has passed to the host, as Extism does since 1.7.
     pub(super) fn release(&mut self, offset: u64) {
         if offset != self.input.start && !self.is_output(offset) {
             self.blocks.release(offset);
         }
     }
 
-    /// True if the output lies in the block at `offset`.
+    /// True if the output overlaps the block at `offset`.
     fn is_output(&self, offset: u64) -> bool {
         let output = self.output();
         let end = offset.saturating_add(self.blocks.length(offset).unwrap_or(0));
@@ -323,7 +323,7 @@ impl IoMemory {
         self.get(offset..end)
     }
 
-    /// Up to `most` bytes of the block that begins at `offset`, and how many it has besides.
+    /// The first bytes of the block that begins at `offset`, at most `most`, and the number of its remaining bytes.
     pub(super) fn block_start(&self, offset: u64, most: u64) -> Option<(&[u8], u64)> {
         let length = self.blocks.length(offset)?;
         let taken = length.min(most);
@@ -335,18 +335,18 @@ impl IoMemory {
         self.get(offset..offset.checked_add(N as u64)?)?.try_into().ok()
     }
 
-    /// Stores a few `bytes` at `offset`, anywhere in the memory.
+    /// Stores `bytes`, which are few, at `offset`, anywhere in the memory.
     pub(super) fn write(&mut self, offset: u64, bytes: &[u8]) -> Result<(), Fault> {
         self.written(offset, bytes.len())?.copy_from_slice(bytes);
         Ok(())
     }
 
-    /// The same with any number of bytes.
+    /// The same for any number of bytes; asks in between whether the plugin shall stop.
     fn write_long(&mut self, offset: u64, bytes: &[u8], watch: Watch) -> Result<(), Fault> {
         slices::copy_to(self.written(offset, bytes.len())?, bytes, watch)
     }
 
-    /// So many bytes from `offset` on, which are written from now on.
+    /// The `length` bytes at `offset`, to be written: they count as dirty from this call on.
     fn written(&mut self, offset: u64, length: usize) -> Result<&mut [u8], Fault> {
         let end = offset.checked_add(length as u64).ok_or(Fault::OutOfBounds)?;
         let memory = self.memory.as_mut().ok_or(Fault::OutOfBounds)?;
@@ -369,8 +369,8 @@ impl IoMemory {
         (end <= self.size()).then_some(offset..end)
     }
 
-    /// Allocates below `limit`, growing the memory if it must. The memory's last word is never part of a block: there is
-    /// always a readable byte after the output, and inlined code moves a word that begins in the last block.
+    /// Allocates below `limit` and grows the memory if necessary. No block includes the memory's last word: there is
+    /// always a readable byte after the output, and inlined code may move a word that begins in the last block.
     fn alloc_below(&mut self, store: &mut impl AsStoreMut, length: u64, limit: u64) -> Option<u64> {
         let end = limit.min(self.size().saturating_sub(WORD));
         let offset = self.blocks.alloc(length, end).or_else(|| {
@@ -385,7 +385,7 @@ impl IoMemory {
         Some(offset)
     }
 
-    /// Grows to at least `needed` bytes, to the size that the capacity says where that is allowed.
+    /// Grows to at least `needed` bytes: to the size that the capacity proposes, or to `needed` if that is refused.
     fn grow(&mut self, store: &mut impl AsStoreMut, needed: u64, limit: u64) -> Option<()> {
         let size = self.size();
         let missing = |target: u64| u32::try_from(target.saturating_sub(size).div_ceil(PAGE)).ok();

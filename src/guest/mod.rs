@@ -1,8 +1,8 @@
-//! What a plugin may import, and what stands behind it: the two guest ABIs over one I/O memory, configuration,
-//! variables, logs, HTTP, WASI.
+//! The host's side of a running plugin: the functions that a plugin may import (two guest ABIs over one I/O memory, and
+//! WASI) and their state: configuration, variables, logs, HTTP.
 //!
-//! Start with `abi.rs`, the one table of imports. This floor does not know how modules are loaded, compiled or
-//! linked; it makes functions for a store that somebody else owns.
+//! Start with `abi.rs`, the one table of imports. This layer does not know how modules are loaded, compiled or linked;
+//! it makes functions for a store that its caller owns.
 
 mod abi;
 mod blocks;
@@ -49,67 +49,67 @@ pub(crate) use reserved::{
 pub(crate) use rewrite::{Builtins, Error as RewriteError, Wanted, rewrite};
 pub(crate) use slices::copy;
 
-/// Which calls of a module become what they stand for.
+/// The calls of host functions that the rewrite replaces by inline code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Inlining {
-    /// All that can, in a module that has the I/O memory for its own.
+    /// All that can be inlined: the module is the plugin's only one and owns the I/O memory.
     Alone,
-    /// Those that move bytes, in one of several modules that have the I/O memory in common. Who has set the output last is
-    /// known to the host.
+    /// All but those about the output: several modules share the I/O memory, and only the host knows which of them has
+    /// set the output last.
     Linked,
 }
 
-/// What the host functions of one plugin work on. One lives in each store.
+/// State that the host functions of one plugin work on. Each store has one.
 #[derive(Debug)]
 pub(crate) struct Guest {
     pub(crate) io: IoMemory,
-    /// What the plugin said went wrong, if it did so during this call.
+    /// The error that the plugin has set during this call.
     error: Option<GuestError>,
-    /// When what runs now has to be done.
+    /// The current run's deadline, if it has one.
     deadline: Option<Instant>,
-    /// Whether it shall be stopped before.
+    /// Tells host functions whether the plugin shall stop, at its deadline or because it is cancelled.
     watch: Watch,
     logs: Arc<Logs>,
-    /// Where instructions are counted.
+    /// The instruction counter; `None` if instructions are not counted.
     pub(crate) fuel: Option<Fuel>,
     pub(crate) state: SharedState,
 }
 
-/// What a call may use, where it is not as usual.
+/// Limits of one call. `None` is the default: 16 MiB of log, and instructions that are neither counted nor limited.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Bounds {
-    /// How much it may log, in bytes.
+    /// How many bytes a call may log.
     pub(crate) max_log_bytes: Option<u64>,
-    /// How many instructions it may execute.
+    /// How many instructions a call may execute.
     pub(crate) fuel: Option<u64>,
 }
 
-/// A plugin's [`State`], which its instances share, one after the other.
+/// A plugin's [`State`]. Its instances share it, one after the other.
 pub(crate) type SharedState = Arc<Mutex<State>>;
 
-/// What outlives an instance: a plugin that is instantiated anew keeps it, whatever has become of the old one.
+/// State that outlives an instance: the plugin's next instance has the same configuration, variables and HTTP answer.
 #[derive(Debug)]
 pub(crate) struct State {
     pub(crate) config: BTreeMap<String, String>,
     vars: Vars,
     network: Arc<Network>,
-    /// The status of the last answer, or 0.
+    /// The status of the last HTTP answer, or 0.
     http_status: u16,
-    /// Its headers, with names in lower case.
+    /// The headers of the last HTTP answer, with names in lower case.
     http_headers: BTreeMap<String, String>,
 }
 
-/// An error text that the plugin set, and the handle it gave.
+/// An error text that the plugin has set, and the handle of the block that it was in.
 #[derive(Debug)]
 struct GuestError {
     handle: u64,
     text: String,
 }
 
-/// Why a host function stops the plugin. The plugin cannot catch it; its caller sees it as the cause of a trap.
+/// Why a host function stops the plugin. The plugin cannot catch a fault; its caller sees it as the cause of a trap.
 #[derive(Debug, Error)]
 pub(crate) enum Fault {
-    /// What is said of it is said elsewhere.
+    /// The plugin has passed its deadline or is cancelled. The caller reports which, so this text is not shown.
     #[error("stopped")]
     Stopped,
     #[error("out of bounds memory access")]
@@ -150,11 +150,11 @@ impl State {
 }
 
 impl Guest {
-    /// A guest in `store`. If `own_memory`, its I/O memory will be that of the one module, which has to be
-    /// [attached](Self::attach).
+    /// Makes a guest in `store`. If `own_memory`, the I/O memory will be that of the plugin's only module, whose
+    /// instance has to be [attached](Self::attach).
     ///
     /// # Errors
-    /// The memory does not fit into the plugin's limits or the process's address space.
+    /// The memory exceeds the plugin's limits or the process's address space.
     pub(crate) fn new(
         store: &mut impl AsStoreMut,
         capacity: Capacity,
@@ -173,17 +173,17 @@ impl Guest {
         Ok(FunctionEnv::new(store, Self { io, error: None, deadline, watch, logs, fuel, state }))
     }
 
-    /// Takes note of `instance`, which is in `store` and may have the I/O memory.
+    /// Registers `instance`, which is in `store` and may own the I/O memory or have inlined code.
     pub(crate) fn attach(&mut self, store: &mut impl AsStoreMut, instance: &Instance) {
         self.io.attach(store, instance);
     }
 
-    /// Makes ready for a call with `input`, which has until `deadline`: no block, output or error of the previous call is left,
-    /// and all of the fuel.
+    /// Prepares a call with `input` that has to end by `deadline`: clears the previous call's blocks, output and error,
+    /// and refills the fuel.
     ///
     /// # Errors
-    /// The input does not fit into the memory, or the plugin shall stop: bytes of the previous call may be left then, and the
-    /// instance must not serve another.
+    /// The input does not fit into the memory, or the plugin shall stop. Bytes of the previous call may be left then,
+    /// so the instance must not serve another call.
     pub(crate) fn begin(
         &mut self,
         store: &mut impl AsStoreMut,
@@ -199,7 +199,7 @@ impl Guest {
         self.io.begin(store, input, self.watch)
     }
 
-    /// Takes the error text that the plugin has set.
+    /// Takes the text of the error that the plugin has set.
     pub(crate) fn take_error(&mut self) -> Option<String> {
         self.error.take().map(|error| error.text)
     }

@@ -1,5 +1,5 @@
-//! The globals that a module with inlined calls shares with the host: where input and output are, and below which bound
-//! bytes may be moved. They are the module's, so what they say is to be checked.
+//! The globals that a module with inlined calls shares with the host: the ranges of input and output, and the bound of
+//! inlined accesses. The module can write them, so the host checks what it reads.
 
 use std::ops::Range;
 
@@ -11,12 +11,12 @@ use super::reserved::REGISTER_EXPORTS;
 /// The most bytes that inlined code moves at once.
 pub(super) const WORD: u64 = 8;
 
-/// In the order of their exports.
+/// The globals of one instance, in the order of [`REGISTER_EXPORTS`].
 #[derive(Debug)]
 pub(super) struct Registers {
     input_offset: DirectGlobal,
     input_length: DirectGlobal,
-    /// At how many offsets a word of the input begins.
+    /// How many offsets in the input have a whole word from there on.
     input_words: DirectGlobal,
     bound: DirectGlobal,
     output_offset: DirectGlobal,
@@ -24,7 +24,7 @@ pub(super) struct Registers {
 }
 
 impl Registers {
-    /// Those of `instance`, if it has them.
+    /// The registers of `instance`, if it has all of them.
     pub(super) fn of(store: &mut impl AsStoreMut, instance: &Instance) -> Option<Self> {
         let globals = REGISTER_EXPORTS.map(|name| DirectGlobal::of(store, instance.exports.get_global(name).ok()?));
         let [input_offset, input_length, input_words, bound, output_offset, output_length] = globals;
@@ -54,7 +54,7 @@ impl Registers {
         self.output_length.set(output.end - output.start);
     }
 
-    /// Offset and length.
+    /// The offset and the length of the output.
     pub(super) fn output(&self) -> (u64, u64) {
         (self.output_offset.get(), self.output_length.get())
     }

@@ -1,29 +1,29 @@
-//! What the rewrite adds to modules. It is not the plugin's.
+//! Names of what the rewrite (`rewrite/`) adds to modules. Plugins may not use these names.
 
-/// Changes whenever a module comes out differently than before: compiled code that was kept is for one version.
+/// The rewrite's version, which cached code depends on: raise the number when any module is rewritten differently.
 pub(crate) const REWRITE_VERSION: u32 = 10;
 
-/// The start function, where the module has one.
+/// The export of the start function, in a module that has one.
 pub(crate) const START_EXPORT: &str = "extism-wasmer:start";
 
-/// A function, where the module exports none of its own.
+/// The export of one function, in a module that exports none of its own: through it the host finds the instance.
 pub(crate) const FUNCTION_EXPORT: &str = "extism-wasmer:function";
 
-/// Memory 0, where the module has one.
+/// The export of memory 0, in a module that has one.
 pub(crate) const MEMORY_EXPORT: &str = "extism-wasmer:memory";
 
-/// The global that is the pointer into the module's own stack, where it can be told.
+/// The export of the global that points into the module's own stack, if it can be found (`rewrite/stack_pointer.rs`).
 pub(crate) const STACK_POINTER_EXPORT: &str = "extism-wasmer:stack-pointer";
 
-/// The I/O memory, where it is the module's own, and what that may grow to in pages: no memory of a plugin's has that
-/// maximum but by chance.
+/// The export of the I/O memory in a module that owns it, and the memory's maximum in pages. The unusual maximum
+/// identifies it: a plugin's other memories have it only by chance.
 pub(crate) const IO_MEMORY_EXPORT: &str = "extism-wasmer:io";
 pub(crate) const IO_MEMORY_MAX_PAGES: u32 = 65_521;
 
-// Wasmer's LLVM backend takes the length of a memory that moves for 32 bits: at 4 GiB, it would be 0.
+// Wasmer's LLVM backend reads the length of a memory that can move as 32 bits: at 4 GiB it would read 0.
 const _: () = assert!(IO_MEMORY_MAX_PAGES < 1 << 16);
 
-/// The globals that go with it, in their order.
+/// The exports of the globals that go with the I/O memory (`registers.rs`), in the order of their indices.
 pub(in crate::guest) const REGISTER_EXPORTS: [&str; 6] = [
     "extism-wasmer:input-offset",
     "extism-wasmer:input-length",
@@ -33,14 +33,14 @@ pub(in crate::guest) const REGISTER_EXPORTS: [&str; 6] = [
     "extism-wasmer:output-length",
 ];
 
-/// The custom section that says how much data memory 0 begins with, in bytes, and in how many segments it is, if that is the
-/// module's own memory and all instances begin with the same: two numbers of 64 bits, the lowest byte first.
+/// The custom section about memory 0's initial data: its size in bytes and its number of segments, as two little-endian
+/// 64-bit numbers. Absent unless the memory is the module's own and begins with the same data in all instances.
 pub(crate) const DATA_SECTION: &str = "extism-wasmer:data";
 
-/// The global that code counts its instructions in, where it does, as an import: module and name.
+/// The import (module and name) of the global that instructions are counted in, in code that counts them.
 pub(crate) const FUEL_IMPORT: (&str, &str) = ("extism-wasmer", "fuel");
 
-/// True for the names of exports above.
+/// True if `export` is one of the export names above.
 pub(crate) fn is_reserved(export: &str) -> bool {
     const OTHERS: [&str; 5] = [START_EXPORT, FUNCTION_EXPORT, MEMORY_EXPORT, IO_MEMORY_EXPORT, STACK_POINTER_EXPORT];
     OTHERS.contains(&export) || REGISTER_EXPORTS.contains(&export)

@@ -1,8 +1,8 @@
-//! Work on many bytes or entries for a plugin, which looks every now and then whether the plugin shall stop.
+//! Work on many bytes or entries for a plugin. At yield points, it asks whether the plugin shall stop.
 //!
-//! A plugin chooses how much a host function has to do, up to 4 GiB in one call, and no signal stops it there
-//! (`interrupt.rs`). So everything whose size is not bounded by a small constant goes through here. Work on no more than one slice
-//! never looks: host functions look before they begin and when they are done (`watched.rs`).
+//! A plugin chooses how much a host function has to do, up to 4 GiB a call, and no signal stops it there
+//! (`interrupt.rs`). All work that no small constant bounds is therefore done here. Work of up to one slice has no
+//! yield point: each host function has one before and one after its work (`watched.rs`).
 
 use std::ops::Range;
 
@@ -10,14 +10,14 @@ use super::Fault;
 use super::direct::{DirectMemory, PAGE};
 use crate::interrupt::Watch;
 
-/// How many bytes are read, written or given back between two looks. Takes about a millisecond where the system has to find
-/// pages for all of them.
+/// How many bytes are read, written or given back between two yield points. Takes about a millisecond if the operating
+/// system has to supply all pages.
 pub(super) const SLICE: usize = 1 << 20;
 
-/// How many entries of a table are looked at between two looks.
+/// How many entries of a table are compared between two yield points.
 const ENTRIES: usize = 1 << 12;
 
-/// An error if the plugin shall stop.
+/// A yield point: fails if the plugin shall stop.
 pub(super) fn look(watch: Watch) -> Result<(), Fault> {
     #[cfg(test)]
     tests::count_look();
@@ -27,7 +27,7 @@ pub(super) fn look(watch: Watch) -> Result<(), Fault> {
     }
 }
 
-/// Does `work` on all of `range`, from its start on, a slice at a time.
+/// Does `work` on all of `range`, slice by slice from its start.
 fn of(range: Range<u64>, watch: Watch, mut work: impl FnMut(Range<u64>) -> Result<(), Fault>) -> Result<(), Fault> {
     let mut start = range.start;
     while range.end.saturating_sub(start) > SLICE as u64 {
@@ -38,7 +38,7 @@ fn of(range: Range<u64>, watch: Watch, mut work: impl FnMut(Range<u64>) -> Resul
     work(start..range.end)
 }
 
-/// The same from its end on, for what overlaps.
+/// Like `of`, from the end of `range` to its start, for overlapping copies.
 fn backwards(
     range: Range<u64>,
     watch: Watch,
@@ -53,7 +53,7 @@ fn backwards(
     work(range.start..end)
 }
 
-/// Zeroes a range of a memory, as far as there is memory.
+/// Zeroes a range of a memory, as far as it is inside.
 pub(super) fn clear(memory: &mut DirectMemory, range: Range<u64>, watch: Watch) -> Result<(), Fault> {
     of(range, watch, |slice| {
         memory.clear(slice);
@@ -61,7 +61,7 @@ pub(super) fn clear(memory: &mut DirectMemory, range: Range<u64>, watch: Watch) 
     })
 }
 
-/// The same, and gives whole pages back to the system.
+/// Zeroes a range like `clear`, and gives the whole pages in it back to the operating system.
 pub(super) fn discard(memory: &mut DirectMemory, range: Range<u64>, watch: Watch) -> Result<(), Fault> {
     let pages = range.start.next_multiple_of(PAGE)..range.end / PAGE * PAGE;
     if pages.is_empty() {
@@ -75,7 +75,7 @@ pub(super) fn discard(memory: &mut DirectMemory, range: Range<u64>, watch: Watch
     clear(memory, pages.end..range.end, watch)
 }
 
-/// Copies a range of a memory to where `offset` is, which may overlap with it.
+/// Copies a range of a memory to `offset`, where it may overlap itself.
 pub(super) fn move_within(memory: &mut DirectMemory, from: Range<u64>, offset: u64, watch: Watch) -> Result<(), Fault> {
     let start = from.start;
     let step = |slice: Range<u64>| {
@@ -85,7 +85,7 @@ pub(super) fn move_within(memory: &mut DirectMemory, from: Range<u64>, offset: u
     if offset <= start { of(from, watch, step) } else { backwards(from, watch, step) }
 }
 
-/// Copies `source` over `target`, which is as long.
+/// Copies `source` to `target`, which has the same length.
 pub(super) fn copy_to(target: &mut [u8], source: &[u8], watch: Watch) -> Result<(), Fault> {
     if source.len() <= SLICE {
         target.copy_from_slice(source);
@@ -98,7 +98,7 @@ pub(super) fn copy_to(target: &mut [u8], source: &[u8], watch: Watch) -> Result<
     Ok(())
 }
 
-/// A copy, of any length that a plugin likes: if there is no room for one, that is an error.
+/// A copy of `bytes`. Fails if the host cannot allocate it, as a plugin chooses the length.
 pub(crate) fn copy(bytes: &[u8], watch: Watch) -> Result<Vec<u8>, Fault> {
     let mut copy = Vec::new();
     copy.try_reserve_exact(bytes.len()).map_err(|_| Fault::NoRoom(bytes.len()))?;
@@ -113,7 +113,7 @@ pub(crate) fn copy(bytes: &[u8], watch: Watch) -> Result<Vec<u8>, Fault> {
     Ok(copy)
 }
 
-/// Whether the two are equal.
+/// True if both are equal.
 fn equal(left: &[u8], right: &[u8], watch: Watch) -> Result<bool, Fault> {
     if left.len() != right.len() {
         return Ok(false);
@@ -127,8 +127,8 @@ fn equal(left: &[u8], right: &[u8], watch: Watch) -> Result<bool, Fault> {
     Ok(true)
 }
 
-/// The one of `entries` whose name is `name`, which need not be UTF-8: no byte of a name is read that is as long as none of
-/// theirs.
+/// The value in `entries` under `name`, which need not be UTF-8. Only names of the same length are compared, so a very
+/// long `name` is usually not read at all.
 pub(super) fn find<'a, T>(
     entries: impl Iterator<Item = (&'a String, T)>,
     name: &[u8],

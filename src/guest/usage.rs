@@ -1,21 +1,21 @@
-//! How much of a memory is used, and when what is not is given back.
+//! Decides when pages of a memory that calls have used are given back to the operating system.
 
-/// How much of the memory the calls of late have used. Bytes that are used again soon are zeroed, which is cheaper than to
-/// have the system find new pages; those that are not are given back.
+/// How much of a memory recent calls have used. Bytes that the next calls will probably use are zeroed, which is
+/// cheaper than fresh pages from the system; pages that they will not use are given back.
 #[derive(Debug, Default)]
 pub(super) struct Usage {
-    /// What a call uses, in bytes; one that uses less lowers it slowly.
+    /// Bytes that a call usually uses. A larger call raises it at once, a smaller one lowers it by an eighth at most.
     usual: u64,
-    /// Bytes up to here may be in memory.
+    /// High-water mark since pages were last given back: bytes below it may be in physical memory.
     resident: u64,
 }
 
 impl Usage {
-    /// Whether the memory is to be given back, after a call that has used the first `used` bytes; then, how much of it.
+    /// Records a call that used the first `used` bytes; returns how many bytes, from 0 on, to give back, if any.
     pub(super) fn note(&mut self, used: u64) -> Option<u64> {
-        /// Below this, there is nothing to gain.
+        /// Giving back less gains nothing.
         const LARGE: u64 = 1 << 20;
-        /// From this on, to zero it takes longer than new pages do.
+        /// From this size on, zeroing takes longer than fresh pages do.
         const HUGE: u64 = 64 << 20;
         let is_unusual = used / 4 > self.usual;
         self.usual = used.max(self.usual - self.usual / 8);

@@ -1,4 +1,4 @@
-//! Stands in the place of `wasi/` in a build without it, with the same interface: a plugin that imports WASI is told so.
+//! Replaces `wasi/` in builds without WASI, with the same interface: a plugin that imports WASI gets an error.
 
 use std::collections::BTreeMap;
 
@@ -7,7 +7,7 @@ use wasmer::{AsStoreMut, Extern, FunctionEnv, Instance, RuntimeError};
 
 use super::Guest;
 
-/// There is none.
+/// Has no values: there is no WASI.
 pub(crate) enum Wasi {}
 
 /// Why a plugin cannot have WASI.
@@ -17,7 +17,7 @@ pub(crate) enum Error {
     NotBuiltIn,
 }
 
-/// Nothing exits by `proc_exit`.
+/// Always `None`: no plugin can call `proc_exit`.
 pub(crate) fn exit_code(_: &RuntimeError) -> Option<i32> {
     None
 }

@@ -1,17 +1,17 @@
-//! Host functions that look whether the plugin shall stop, before they begin and when they are done: a plugin that calls them in
-//! a loop is in them most of the time, and is not stopped there by a signal. What may take long looks in between (`slices.rs`).
+//! Wraps host functions in two yield points, before and after their work. No signal stops a plugin inside a host
+//! function, and a plugin that calls them in a loop is there most of the time. Longer work has more (`slices.rs`).
 
 use wasmer::{FromToNativeWasmType, Function, FunctionEnv, FunctionEnvMut, RuntimeError, StoreMut, WasmTypeList};
 
 use super::Guest;
 use super::slices::look;
 
-/// A Rust function with these `Arguments` as one of the host's.
+/// A Rust function with these `Arguments` that can be made a host function.
 pub(super) trait Watched<Arguments> {
     fn make(self, store: &mut StoreMut<'_>, guest: &FunctionEnv<Guest>) -> Function;
 }
 
-/// What such functions return: a value, or that or an error.
+/// The return type of such a Rust function: a value, or a `Result` with one.
 pub(super) trait Outcome {
     type Value: WasmTypeList;
 

@@ -1,4 +1,4 @@
-//! The document as it is written: every key that any Extism version knew, under all of its names.
+//! The shape of a manifest document: every key that any Extism version has known, under all of its names.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -11,11 +11,11 @@ use serde::de::{Deserializer, Error, MapAccess, Visitor};
 use super::lenient::{object, objects, scalar, string_map, strings};
 use super::parse::MAX_MODULES;
 
-/// The top level.
+/// The top level of the document.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub(super) struct Document {
-    /// No more than may be, and how many there are.
+    /// The first [`MAX_MODULES`] entries, and how many there are in the document.
     #[serde(deserialize_with = "objects::<_, _, MAX_MODULES>")]
     pub(super) wasm: (Vec<Entry>, usize),
     #[serde(deserialize_with = "object")]
@@ -32,13 +32,13 @@ pub(super) struct Document {
     #[serde(deserialize_with = "scalar")]
     pub(super) fuel: Option<u64>,
     pub(super) after_trap: Option<String>,
-    /// Keys that nothing reads are errors.
+    /// If true, unknown keys are errors.
     #[serde(deserialize_with = "scalar")]
     pub(super) strict: Option<bool>,
 }
 
-/// `max` is Extism 0.1.0's limit of the blocks alone; `max_pages` came later and means the whole plugin. They are
-/// two limits here, not two names of one.
+/// The document's `memory`. `max` is Extism 0.1.0's limit of the blocks alone; the later `max_pages` is a limit of the
+/// whole plugin. Both apply: they are not two names of one limit.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub(super) struct Memory {
@@ -56,7 +56,7 @@ pub(super) struct Memory {
     pub(super) max_log_bytes: Option<u64>,
 }
 
-/// One module. Which of `path`, `data` and `url` is there decides what it is, in this order.
+/// One module. Its source is the first of `path`, `data` and `url` that is present.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub(super) struct Entry {
@@ -70,7 +70,7 @@ pub(super) struct Entry {
     pub(super) hash: Option<String>,
 }
 
-/// Bytes written as standard base64 with padding.
+/// Bytes, written as standard base64 with padding.
 #[derive(Debug)]
 pub(super) struct Base64(pub(super) Vec<u8>);
 
@@ -94,7 +94,7 @@ impl<'de> Deserialize<'de> for Base64 {
                 decoded.map(|()| Base64(bytes)).map_err(|error| E::custom(format_args!("invalid base64: {error}")))
             }
 
-            // `{"ptr", "len"}` of Extism 1.x names memory of this process, which no document may.
+            // In Extism 1.x, `{"ptr", "len"}` refers to memory of this process. No document may do that.
             fn visit_map<A: MapAccess<'de>>(self, _: A) -> Result<Base64, A::Error> {
                 Err(A::Error::custom("a pointer into this process is refused, give the bytes as base64"))
             }
@@ -105,7 +105,7 @@ impl<'de> Deserialize<'de> for Base64 {
 }
 
 impl Entry {
-    /// The keys of sources that lose to an earlier one.
+    /// The keys of sources that are ignored, as an earlier one is present.
     pub(super) fn ignored_sources(&self) -> impl Iterator<Item = &'static str> + use<> {
         let named = [("path", self.path.is_some()), ("data", self.data.is_some()), ("url", self.url.is_some())];
         named.into_iter().filter(|(_, there)| *there).skip(1).map(|(key, _)| key)

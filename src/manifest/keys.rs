@@ -1,4 +1,4 @@
-//! Keys that nothing reads: most are misspelt, so the key that was meant is named.
+//! Unknown keys of a manifest. As most of them are misspelt, the message names the known key that is most similar.
 
 use std::fmt;
 
@@ -9,22 +9,22 @@ use serde::de::{self, Deserializer, Visitor};
 use super::fields::{Document, Entry, Memory};
 use crate::error::Excerpt;
 
-/// How many of them are named.
+/// How many unknown keys are named; the others are counted.
 const MAX_NAMED: usize = 16;
 
-/// How long a key may be to be compared with others, in bytes.
+/// The longest key that is compared with known keys, in bytes.
 const MAX_COMPARED: usize = 64;
 
-/// The keys of a document that nothing reads.
+/// The unknown keys of one document.
 #[derive(Debug, Default)]
 pub(super) struct Unknown {
-    /// As sentences begin: "unknown key `a.b`".
+    /// Beginnings of sentences, such as "unknown key `a.b`".
     named: Vec<String>,
     more: usize,
 }
 
 impl Unknown {
-    /// Adds the key at `path`, as `wasm.0.name`, with `?` for optional values.
+    /// Adds the key at `path`, in the form `wasm.0.name` with a segment `?` for each optional value.
     pub(super) fn add(&mut self, path: impl fmt::Display) {
         if self.named.len() == MAX_NAMED {
             self.more += 1;
@@ -35,24 +35,24 @@ impl Unknown {
         self.named.push(format!("unknown key `{}`{hint}", shown(path.as_str())));
     }
 
-    /// None of them, as the document is read in another way.
+    /// Forgets all keys, before the document is read in another format.
     pub(super) fn clear(&mut self) {
         *self = Self::default();
     }
 
-    /// The first of them, if there is one.
+    /// The first unknown key, if there is one.
     pub(super) fn first(&self) -> Option<&str> {
         self.named.first().map(String::as_str)
     }
 
-    /// A warning for each.
+    /// One warning for each key.
     pub(super) fn warnings(self) -> Vec<String> {
         let more = (self.more > 0).then(|| format!("manifest: {} more unknown keys ignored", self.more));
         self.named.into_iter().map(|key| format!("manifest: {key} ignored")).chain(more).collect()
     }
 }
 
-/// `wasm.0.name` as `wasm[0].name`, without the `?` that stand for optional values.
+/// Turns `wasm.0.name` into `wasm[0].name`, without the segments `?`.
 fn shown(dotted: &str) -> String {
     let mut path = String::new();
     for segment in segments(dotted) {
@@ -69,7 +69,7 @@ fn segments(dotted: &str) -> impl Iterator<Item = &str> {
     dotted.split('.').filter(|segment| *segment != "?")
 }
 
-/// The key that somebody has meant who wrote another at this path.
+/// The known key that the author of this path probably meant.
 fn meant(dotted: &str) -> Option<&'static str> {
     let path: Vec<_> = segments(dotted).collect();
     let (key, known) = match *path.as_slice() {
@@ -83,11 +83,11 @@ fn meant(dotted: &str) -> Option<&'static str> {
     }
     let key = key.to_ascii_lowercase();
     let nearest = known.iter().map(|known| (distance(&key, known), *known)).min()?;
-    // Of a short key, not all of it.
+    // No suggestion if more than half of a short key differs.
     (nearest.0 <= 2 && nearest.0 * 2 <= nearest.1.len()).then_some(nearest.1)
 }
 
-/// How many characters have to be put in, left out or exchanged to make one text the other.
+/// The edit distance: how many characters have to be inserted, deleted or replaced to turn one text into the other.
 fn distance(one: &str, other: &str) -> usize {
     let mut row: Vec<usize> = (0..=other.len()).collect();
     for (above, byte) in one.bytes().enumerate() {
@@ -107,7 +107,7 @@ fn known<'de, T: Deserialize<'de>>() -> &'static [&'static str] {
     T::deserialize(AskForKeys).map_or_else(|Keys(keys)| keys, |_| &[])
 }
 
-/// What derived code asks for `T`'s keys, gets nothing else than them back, as an error.
+/// A deserializer that returns, as an error, the list of keys that derived code asks for.
 struct AskForKeys;
 
 #[derive(Debug)]

@@ -1,6 +1,6 @@
-//! How values are read, whoever has written them. A language in which an empty map is an empty list (PHP, Lua) writes `[]`
-//! for one, some SDKs of Extism 0.1.0 write maps as lists of pairs, and null is as good as nothing. A text where something
-//! else is expected is quoted in part only: serde would quote all of it.
+//! Reads the variants of values that other programs write. Languages whose empty map is an empty list (PHP, Lua) write
+//! it as `[]`; some SDKs of Extism 0.1.0 write maps as lists of pairs; null counts as absent. An error quotes only the
+//! beginning of a text where another type is expected; serde would quote all of it.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -14,7 +14,7 @@ use serde::de::{
 
 use crate::error::Excerpt;
 
-/// A map with certain keys.
+/// A map with the keys of `T`; null and `[]` are an empty one.
 pub(super) fn object<'de, D: Deserializer<'de>, T: Deserialize<'de> + Default>(from: D) -> Result<T, D::Error> {
     from.deserialize_any(Object(PhantomData))
 }
@@ -48,7 +48,7 @@ impl<'de, T: Deserialize<'de> + Default> Visitor<'de> for Object<T> {
     }
 }
 
-/// A list of maps with certain keys, of which at most `MAX` are kept; and how many there are.
+/// A list of such maps, not null; `{}` is an empty list. Returns the first `MAX` maps, and how many there are.
 pub(super) fn objects<'de, D: Deserializer<'de>, T: Deserialize<'de> + Default, const MAX: usize>(
     from: D,
 ) -> Result<(Vec<T>, usize), D::Error> {
@@ -57,7 +57,7 @@ pub(super) fn objects<'de, D: Deserializer<'de>, T: Deserialize<'de> + Default, 
 
 struct Objects<T, const MAX: usize>(PhantomData<T>);
 
-/// One of them.
+/// One element of the list.
 #[derive(Deserialize)]
 #[serde(transparent, bound = "T: Deserialize<'de> + Default")]
 struct One<T> {
@@ -95,7 +95,7 @@ impl<'de, T: Deserialize<'de> + Default, const MAX: usize> Visitor<'de> for Obje
     }
 }
 
-/// A map of strings.
+/// A map of strings. Null is an empty one, and a list of pairs is a map.
 pub(super) fn string_map<'de, D: Deserializer<'de>>(from: D) -> Result<BTreeMap<String, String>, D::Error> {
     from.deserialize_any(StringMap)
 }
@@ -134,7 +134,7 @@ impl<'de> Visitor<'de> for StringMap {
     }
 }
 
-/// Two strings in a list.
+/// A key and its value, as a list of two strings.
 struct Pair(String, String);
 
 impl<'de> Deserialize<'de> for Pair {
@@ -166,7 +166,7 @@ impl<'de> Deserialize<'de> for Pair {
     }
 }
 
-/// A list of strings.
+/// A list of strings; null and `{}` are an empty one.
 pub(super) fn strings<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<String>, D::Error> {
     from.deserialize_any(Strings)
 }
@@ -201,12 +201,12 @@ impl<'de> Visitor<'de> for Strings {
     }
 }
 
-/// A number or a truth value, if there is one.
+/// A number or a boolean; `None` for null.
 pub(super) fn scalar<'de, D: Deserializer<'de>, T: Scalar<'de>>(from: D) -> Result<Option<T>, D::Error> {
     from.deserialize_any(ScalarVisitor(PhantomData))
 }
 
-/// What [`scalar`] reads.
+/// A type that [`scalar`] reads.
 pub(super) trait Scalar<'de>: Deserialize<'de> {
     const NAME: &'static str;
 }
@@ -253,7 +253,7 @@ impl<'de, T: Scalar<'de>> Visitor<'de> for ScalarVisitor<T> {
     }
 }
 
-/// Of a map where a list is expected: it may be empty.
+/// Accepts an empty map where a list is expected.
 fn no_entry<'de, A: MapAccess<'de>>(mut map: A, expected: &dyn Expected) -> Result<(), A::Error> {
     match map.next_key::<IgnoredAny>()? {
         None => Ok(()),
@@ -261,7 +261,7 @@ fn no_entry<'de, A: MapAccess<'de>>(mut map: A, expected: &dyn Expected) -> Resu
     }
 }
 
-/// Of a text where something else is expected.
+/// The error for a text where another type is expected.
 fn unexpected<E: Error>(text: &str, expected: &dyn Expected) -> E {
     E::invalid_type(Unexpected::Other(&format!("string `{}`", Excerpt::of(text))), expected)
 }

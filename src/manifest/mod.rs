@@ -1,7 +1,7 @@
-//! What a plugin is made of: the union of the manifest fields of every Extism version, read from TOML or JSON, or
-//! made up around a bare module. No file is opened and no address is contacted here.
+//! The manifest of a plugin: the union of the fields of every Extism version, read from TOML or JSON, or made up for a
+//! bare module. This code opens no file and contacts no address.
 //!
-//! Start with [`parse`]; `fields.rs` has the document's shape, `names.rs` the rule that picks the main module.
+//! Start with [`parse`]; `fields.rs` has the document's shape, `names.rs` the rule that selects the main module.
 
 mod fields;
 mod keys;
@@ -21,42 +21,42 @@ use crate::error::{Excerpt, Message};
 pub(crate) use parse::parse;
 pub(crate) use room::{NoRoom, for_json as room_for};
 
-/// A checked manifest. `'a` is the caller's buffer, which a bare module is borrowed from.
+/// A checked manifest. A bare module is borrowed from the caller's buffer, which lives for `'a`.
 #[derive(Debug)]
 pub(crate) struct Manifest<'a> {
-    /// The modules in manifest order; names are unique and exactly one is [`MAIN`].
+    /// The modules in manifest order. Names are unique, and exactly one is [`MAIN`].
     pub(crate) modules: Vec<ModuleEntry<'a>>,
-    /// Memory limits.
+    /// Limits of memory and of related amounts.
     pub(crate) memory: MemoryLimits,
     /// The configuration that the plugin reads.
     pub(crate) config: BTreeMap<String, String>,
-    /// Host directory, possibly with the prefix `ro:`, to guest path.
+    /// Host directory (`ro:` in front: read-only) to guest path.
     pub(crate) allowed_paths: BTreeMap<String, String>,
     /// The name of the compiler to use.
     pub(crate) compiler: Option<String>,
-    /// How many instructions a call may execute in each module.
+    /// How many instructions a call may execute, in all modules together.
     pub(crate) fuel: Option<u64>,
-    /// What becomes of an instance in which a call has trapped, or exited.
+    /// The treatment of an instance after a trap or an exit.
     pub(crate) after_trap: AfterTrap,
-    /// How long making the plugin, and each call, may take.
+    /// The timeout of making the plugin, and of each call.
     pub(crate) timeout: Option<Duration>,
-    /// The hosts that the plugin may send requests to, as patterns.
+    /// Patterns of the hosts that the plugin may send requests to.
     pub(crate) allowed_hosts: Vec<String>,
-    /// What the document says that has no effect, one sentence each, for the log.
+    /// Sentences for the log, one for each thing in the document that has no effect.
     pub(crate) warnings: Vec<String>,
 }
 
-/// What becomes of an instance in which a call has trapped, or exited.
+/// The treatment of an instance in which a call has trapped or exited.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum AfterTrap {
-    /// The next call gets a new one: whatever the plugin was in the middle of, its stack, a lock, a flag, is gone with it.
+    /// The next call gets a new instance. Everything that the call left unfinished is gone: its stack, a lock, a flag.
     #[default]
     Renew,
-    /// It is used on, as Extism does; stack pointers are put back.
+    /// Later calls use the same instance, as in Extism, but with its stack pointers restored.
     Keep,
 }
 
-/// When what begins now has to be done; `None` also where that is too far away to say.
+/// The deadline of work that begins now; `None` without a timeout, or if it is too far in the future to represent.
 pub(crate) fn deadline(timeout: Option<Duration>) -> Option<Instant> {
     timeout.and_then(|timeout| Instant::now().checked_add(timeout))
 }
@@ -66,22 +66,22 @@ pub(crate) fn deadline(timeout: Option<Duration>) -> Option<Instant> {
 pub(crate) struct ModuleEntry<'a> {
     /// The name that other modules import it by.
     pub(crate) name: String,
-    /// What it is called as a program: the same, or what its name was before it became that of the main module.
+    /// The module's name as a program, WASI's only argument: `name`, or its name before it became the main module.
     pub(crate) program: String,
     /// SHA-256 of the module's bytes in hex, as the manifest gives it.
     pub(crate) hash: Option<String>,
-    /// Where the bytes are.
+    /// The source of the bytes.
     pub(crate) source: Source<'a>,
 }
 
-/// Where a module's bytes come from.
+/// The source of a module's bytes.
 #[derive(Debug)]
 pub(crate) enum Source<'a> {
-    /// A file, relative to the process's working directory.
+    /// A file. A relative path starts at the process's working directory.
     Path(PathBuf),
     /// The bytes themselves.
     Data(Cow<'a, [u8]>),
-    /// An address to fetch from.
+    /// An address to download from.
     Url(Remote),
 }
 
@@ -89,34 +89,34 @@ pub(crate) enum Source<'a> {
 #[derive(Debug)]
 #[cfg_attr(not(feature = "http"), expect(dead_code, reason = "nothing is fetched"))]
 pub(crate) struct Remote {
-    /// As the manifest gives it.
+    /// The address as the manifest gives it.
     pub(crate) url: String,
-    /// The method of HTTP.
+    /// The HTTP method.
     pub(crate) method: String,
     pub(crate) headers: BTreeMap<String, String>,
 }
 
-/// The manifest's `memory` object. Pages have 64 KiB.
+/// The manifest's `memory` object. A page is 64 KiB.
 #[derive(Debug, Default, Clone, Copy)]
 pub(crate) struct MemoryLimits {
-    /// Cap on the blocks that the plugin allocates for input and output, in pages (Extism 0.1.0's `max`).
+    /// Limit of the blocks that the plugin allocates, without the input, in pages (Extism 0.1.0's `max`).
     pub(crate) max_block_pages: Option<u32>,
-    /// Cap on all memories of the plugin together, in pages.
+    /// Limit of all memories of the plugin together, in pages.
     pub(crate) max_pages: Option<u32>,
-    /// Cap on the plugin's variables, in bytes; 0 disables them.
+    /// Limit of the plugin's variables together, in bytes; 0 disables them.
     pub(crate) max_var_bytes: Option<u64>,
-    /// Cap on the elements of all tables of the plugin together.
+    /// Limit of the elements of all tables of the plugin together.
     pub(crate) max_table_elements: Option<u32>,
-    /// Cap on what a call may log, in bytes.
+    /// Limit of what one call may log, in bytes.
     pub(crate) max_log_bytes: Option<u64>,
-    /// Cap on the answer to one HTTP request, in bytes.
+    /// Limit of the answer to one HTTP request, in bytes.
     pub(crate) max_http_response_bytes: Option<u64>,
 }
 
-/// The name under which the plugin's own functions are looked up.
+/// The name of the main module, whose functions the host calls.
 pub(crate) const MAIN: &str = "main";
 
-/// Why a document is not a manifest.
+/// Why a document is not a valid manifest.
 #[derive(Debug, Error)]
 pub(crate) enum Error {
     #[error("No wasm files specified")]

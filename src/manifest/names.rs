@@ -1,5 +1,5 @@
-//! Module names by the rule of Extism 0.x: an entry's own name, else what its source suggests; the main module is
-//! the one named `main`, else the one whose name sorts last.
+//! Module names by the rule of Extism 0.x. A module has the name of its entry, or one derived from its source. The main
+//! module is the only one, or the one with the name `main`, or the one whose name sorts last.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -7,7 +7,7 @@ use std::path::Path;
 use super::{Error, MAIN, ModuleEntry, Source};
 use crate::error::Excerpt;
 
-/// The name a module gets when the manifest gives none.
+/// The name of a module whose entry has none.
 pub(super) fn default_name(source: &Source<'_>) -> String {
     let name = match source {
         Source::Path(path) => path.file_stem().map(|stem| stem.to_string_lossy().into_owned()),
@@ -22,12 +22,12 @@ fn url_stem(segment: &str) -> Option<String> {
     (!stem.is_empty()).then(|| stem.to_owned())
 }
 
-/// True if `path` ends in a file name at all.
+/// True if `path` ends in a file name, unlike `/` or `..`.
 pub(super) fn has_file_name(path: &str) -> bool {
     Path::new(path).file_name().is_some()
 }
 
-/// Checks the names and gives the main module the name [`MAIN`].
+/// Checks the names, and renames the main module to [`MAIN`].
 pub(super) fn settle(modules: &mut [ModuleEntry<'_>]) -> Result<(), Error> {
     if let [only] = modules {
         only.name = MAIN.to_owned();

@@ -1,4 +1,4 @@
-//! Tells a module from WAT text from a manifest by the first bytes, and reads the manifest.
+//! Distinguishes binary modules, WAT text and manifests by their first bytes, and parses manifests.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -14,14 +14,14 @@ use super::{AfterTrap, Error, MAIN, Manifest, MemoryLimits, ModuleEntry, Remote,
 use crate::contents::kind;
 use crate::error::{Excerpt, Message};
 
-/// How many modules a manifest may link.
+/// How many modules a manifest may have.
 pub(super) const MAX_MODULES: usize = 256;
 
-/// Reads what a C caller gives as a plugin: a WebAssembly binary, WAT text, or a manifest in TOML or JSON. Texts may begin
-/// with a byte order mark.
+/// Parses a plugin as a C caller gives it: a WebAssembly binary, WAT text, or a manifest in TOML or JSON. Texts may
+/// begin with a byte order mark.
 ///
 /// # Errors
-/// The text is none of these, or the manifest lacks a module or names a source that cannot be.
+/// The bytes are none of these, or the manifest has no module, an invalid value, or (if strict) an unknown key.
 pub(crate) fn parse(bytes: &[u8]) -> Result<Manifest<'_>, Error> {
     if kind::is_binary(bytes) || kind::is_wat(bytes) {
         return Ok(bare(bytes));
@@ -39,7 +39,7 @@ pub(crate) fn parse(bytes: &[u8]) -> Result<Manifest<'_>, Error> {
     check(document, unknown.warnings())
 }
 
-/// The manifest of a module that came without one: everything as by default.
+/// The manifest of a bare module: the defaults.
 fn bare(module: &[u8]) -> Manifest<'_> {
     let [name, program] = [MAIN; 2].map(str::to_owned);
     let entry = ModuleEntry { name, program, hash: None, source: Source::Data(Cow::Borrowed(module)) };
@@ -57,10 +57,10 @@ fn bare(module: &[u8]) -> Manifest<'_> {
     }
 }
 
-/// TOML first, as Extism always did: whatever is TOML is a TOML manifest, so is the empty text. Of two failures, the
-/// one is reported that belongs to what the author seems to have meant.
+/// Tries TOML first, as Extism always has: any TOML document is a TOML manifest, even the empty text. If both formats
+/// fail, reports the error of the format that the author seems to have meant.
 fn read(text: &str, unknown: &mut Unknown) -> Result<Document, Error> {
-    // No TOML begins like that, and there may be modules of megabytes in it.
+    // TOML cannot begin like JSON, and parsing it for nothing would be slow: modules of megabytes may be inside.
     if !is_json(text) {
         room::for_toml(text.as_bytes())?;
         let toml_error = match toml::Deserializer::parse(text) {
@@ -85,7 +85,7 @@ fn read(text: &str, unknown: &mut Unknown) -> Result<Document, Error> {
     Ok(document)
 }
 
-/// True for what is an object in JSON, or a list, which no TOML begins like: `[` there has a name behind it, or another `[`.
+/// True for a JSON object or list. No TOML begins like these: in TOML, a name or another `[` follows `[`.
 fn is_json(text: &str) -> bool {
     let text = text.trim_start();
     let is_list = || text.strip_prefix('[').is_some_and(|rest| rest.trim_start().starts_with(['{', ']']));
@@ -97,13 +97,13 @@ fn looks_like_toml(text: &str) -> bool {
     first.is_some_and(|line| line.starts_with('[') || (!line.starts_with('{') && line.contains('=')))
 }
 
-/// What was given instead of a manifest, if that can be told.
+/// An error that says what the text is instead of a manifest, if that can be recognised.
 fn mistaken(text: &str) -> Option<Error> {
     let trimmed = text.trim();
     if trimmed.starts_with('"') {
         return Some(Error::JsonString);
     }
-    // A name as files have it, on one line, and nothing else.
+    // A file name of a usual kind, on one line, and nothing else.
     let is_path = [".wasm", ".wat", ".json", ".toml"].iter().any(|end| trimmed.ends_with(end));
     if is_path && !trimmed.contains(['\n', '\r', '{', '=', '"']) {
         return Some(Error::PathOfAFile(Excerpt::of(trimmed)));
@@ -112,7 +112,7 @@ fn mistaken(text: &str) -> Option<Error> {
     kind::is_known(kind).then_some(Error::NoManifest(kind))
 }
 
-/// Deserialises with the key path in front of an error; keys that nothing reads are added to `unknown`.
+/// Deserialises a document. Errors begin with the key's path; unknown keys are added to `unknown`.
 fn with_key_path<'de, D>(deserializer: D, unknown: &mut Unknown) -> Result<Document, Message>
 where
     D: Deserializer<'de, Error: Display>,
@@ -127,7 +127,7 @@ where
     })
 }
 
-/// From what is written to what it means.
+/// Checks a document and turns it into a manifest.
 fn check(document: Document, mut warnings: Vec<String>) -> Result<Manifest<'static>, Error> {
     let (entries, count) = document.wasm;
     if count == 0 {

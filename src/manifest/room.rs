@@ -1,40 +1,40 @@
-//! Whether there is memory for what a document becomes. Reading one allocates, text by text, in libraries whose allocations
-//! cannot fail: where memory is short, the process would end.
+//! Checks that the host has the memory for parsing a document. The parsers allocate text by text and cannot report a
+//! failed allocation: the process would abort.
 
 use std::hint::black_box;
 
 use thiserror::Error;
 
-/// Documents below this are read without a question, in bytes.
+/// Smaller documents, in bytes, are parsed without a check.
 const SMALL: usize = 64 << 10;
 
-/// How often the bytes of a document may be there once more: in a key, which each layer of reading has a copy of.
+/// How many copies of a document's bytes exist at most: each layer of the parser copies a key.
 const COPIES: usize = 4;
 
-/// How much more reading TOML takes, in lengths of the document: its lexer reserves seven for what it might find.
+/// The additional memory for TOML, in lengths of the document: its lexer reserves seven for tokens.
 const TOML: usize = 8;
 
-/// What a value takes up beside its text at most, in bytes: a node of a map, a string in a list that grows.
+/// The most bytes that a value takes in addition to its text: a node of a map, or a string in a growing list.
 const VALUE: usize = 192;
 
-/// There is no memory for it.
+/// The host lacks the memory.
 #[derive(Debug, Error)]
 #[error("the host has no room to read {0} bytes")]
 pub(crate) struct NoRoom(usize);
 
-/// Looks whether there is room to read `document`, in JSON. Others may take it meanwhile; who chooses a document's
-/// size cannot make that likely.
+/// Checks that there is memory to parse the JSON `document`. Other threads may use the memory before the parser does,
+/// but the author of a document cannot make that likely.
 ///
 /// # Errors
-/// There is none.
+/// There is not enough memory.
 pub(crate) fn for_json(document: &[u8]) -> Result<(), NoRoom> {
     look(document, COPIES)
 }
 
-/// The same for one in TOML.
+/// The same for TOML.
 ///
 /// # Errors
-/// There is none.
+/// There is not enough memory.
 pub(super) fn for_toml(document: &[u8]) -> Result<(), NoRoom> {
     look(document, COPIES + TOML)
 }
@@ -43,12 +43,12 @@ fn look(document: &[u8], copies: usize) -> Result<(), NoRoom> {
     if document.len() < SMALL {
         return Ok(());
     }
-    // No value comes without one.
+    // Each value comes with one of these characters.
     let values = document.iter().filter(|byte| matches!(byte, b',' | b'\n')).count();
     let size = document.len().saturating_mul(copies).saturating_add(values.saturating_mul(VALUE));
     let mut room: Vec<u8> = Vec::new();
     let reserved = room.try_reserve_exact(size).map_err(|_| NoRoom(document.len()));
-    // An allocation that nobody looks at need not be made.
+    // Keeps the compiler from leaving out the allocation, which nothing else uses.
     black_box(&room);
     reserved
 }

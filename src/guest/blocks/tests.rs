@@ -32,7 +32,7 @@ fn what_does_not_fit_is_refused_without_overflow() {
     assert_eq!(blocks.end_needed(u64::MAX), None);
 }
 
-/// The allocator of Extism 0.1.0 handed out overlapping blocks after this.
+/// After this sequence, the allocator of Extism 0.1.0 handed out overlapping blocks.
 #[test]
 fn neighbours_that_were_freed_become_one_gap() {
     let mut blocks = Blocks::default();
@@ -70,11 +70,11 @@ fn a_released_block_is_gone_but_its_place_is_kept() {
     let [a, b, _last] = [16, 16, 16].map(|length| blocks.alloc(length, END).expect("room"));
     blocks.release(a);
     assert_eq!(blocks.length(a), None);
-    // The plugin's own, late, free is what makes the place available at once.
+    // The plugin's own free of a block that the host has taken over makes its place available at once.
     blocks.release(b);
     blocks.free(b);
     assert_eq!(blocks.alloc(16, blocks.top()), Some(b));
-    // Without it, the place is taken only when nothing else is left.
+    // Without such a free, a search takes the place only when nothing else is left.
     assert_eq!(blocks.alloc(16, blocks.top()), Some(a));
     blocks.free(a);
     blocks.free(a);
@@ -93,8 +93,8 @@ fn the_table_is_bounded() {
     assert_eq!(blocks.alloc(1, u64::MAX), Some(START));
 }
 
-/// A long random history against the plainest model: no two live blocks overlap, each keeps its length, the table has
-/// no holes and no two free neighbours.
+/// Random sequences of calls, compared with a list of live blocks: no two of them overlap, each keeps its length, and
+/// the table has neither holes nor, once merged, two free neighbours.
 #[test]
 fn random_histories_keep_the_table_sound() {
     let mut random = 0x9e37_79b9_7f4a_7c15_u64;

@@ -1,8 +1,8 @@
-//! The configuration, read-only for plugins. Changes by `extism_plugin_config` show at once.
+//! The configuration, read-only for plugins. Changes by `extism_plugin_config` take effect at once.
 
 use super::{Env, Fault, Guest, HostResult, live_block, named};
 
-/// The value as a new block, 0 if there is none.
+/// The value in a new block; 0 if there is none.
 fn get(env: &mut Env<'_>, key: impl FnOnce(&Guest) -> Result<&[u8], Fault>) -> Result<u64, Fault> {
     let (guest, mut store) = env.data_and_store_mut();
     let state = guest.state.lock();

@@ -1,4 +1,4 @@
-//! What a plugin may ask of the network, and the asking.
+//! Sends plugins' HTTP requests, within the manifest's limits. The imports are in `http.rs`.
 
 use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, SyncSender, TryRecvError};
@@ -17,29 +17,28 @@ use crate::http::{self, Client, Request, Rules, Waiting};
 use crate::interrupt::{Stopped, Watch};
 use crate::manifest;
 
-/// How long an answer may be if the manifest does not say: the limit of every Extism.
+/// The longest answer if the manifest has no limit, in bytes: the limit of every Extism version.
 const DEFAULT_MAX_BYTES: u64 = 50 << 20;
 
-/// How long the JSON of a request may be, in bytes: several times what its address and headers may have.
+/// The longest JSON of a request, in bytes: several times the limit of its address and headers.
 const MAX_QUERY: usize = 1 << 20;
 
-/// How many threads may be left of requests that a plugin does not wait for any more. All that they can still do is to look up a
-/// host, or to connect to it.
+/// How many threads of abandoned requests there may be. All they can still do is to look up a host or to connect to it.
 const MAX_LEFT: usize = 8;
 
-/// What their bodies may have, and that of the next request, in bytes.
+/// How many bytes the bodies of abandoned requests and of the next request may have together.
 const MAX_LEFT_BYTES: usize = 64 << 20;
 
-/// Where a plugin's requests may go, and how much may come back.
+/// One plugin's access to the network: the servers that it may reach, and limits.
 #[derive(Debug)]
 pub(crate) struct Network {
     hosts: Hosts,
-    /// In bytes.
+    /// The longest answer in bytes.
     max_bytes: u64,
     waiting: Waiting,
 }
 
-/// A request as plugins write it. Extism 0.1.0 called the headers `header`; keys that are not known are ignored.
+/// A request in a plugin's JSON. Extism 0.1.0 called the headers `header`. Unknown keys are ignored.
 #[derive(Deserialize)]
 struct Query {
     url: String,
@@ -59,7 +58,7 @@ fn headers<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<(String, St
 }
 
 impl Network {
-    /// A plugin that reaches the hosts matched by `allowed`, and no other.
+    /// Access to the hosts that match `allowed`, and to no others.
     pub(crate) fn new(allowed: &[String], max_bytes: Option<u64>) -> Self {
         Self {
             hosts: Hosts::new(allowed),
@@ -68,11 +67,12 @@ impl Network {
         }
     }
 
-    /// Sends the request that `query` describes in JSON, for `guest`. A thread of its own does it: what may make it wait, such as
-    /// the system's look-up of names, cannot always be told to stop, and is left to itself when the plugin shall stop.
+    /// Sends the request that `query` describes in JSON, on a thread of its own. Blocking calls such as the system's
+    /// name look-up cannot always be interrupted: the thread is abandoned if the plugin shall stop.
     ///
     /// # Errors
-    /// It is none, may not be sent, or is not answered, at all, before the deadline, or before the plugin shall stop.
+    /// The query is malformed or not permitted, or there is no answer before the deadline or before the plugin shall
+    /// stop.
     pub(super) fn ask(self: Arc<Self>, guest: &Guest, query: &[u8], body: Option<&[u8]>) -> Result<Answer, Fault> {
         let mut request = self.request(query, &guest.logs)?;
         http::check(&request, |url| self.hosts.permit(url))?;
@@ -139,9 +139,9 @@ impl Network {
 
 type Outcome = Result<Answer, Fault>;
 
-/// What the asking thread has; when it goes, whatever it has come to, the waiting thread is woken.
+/// The sending thread's end of a request. Dropping it wakes the waiting thread, whatever the outcome, even a panic.
 struct Notice {
-    // The first to go.
+    // Dropped first, so that the woken thread finds the channel closed.
     sender: SyncSender<Outcome>,
     _wake: Wake,
 }
@@ -154,10 +154,10 @@ impl Drop for Wake {
     }
 }
 
-/// How long a request may take to notice that its time is over.
+/// How long a request may take to notice its deadline.
 const GRACE: Duration = Duration::from_millis(20);
 
-/// What the waiting thread has.
+/// The waiting thread's end of a request.
 struct Answering {
     receiver: Receiver<Outcome>,
     client: Client,
@@ -186,7 +186,7 @@ impl Answering {
             outcome.is_some()
         });
         if outcome.is_none() && watch.reason() == Some(Stopped::Timeout) {
-            // The request has the same deadline, and knows better what it was waiting for.
+            // The request has the same deadline, and its error says what it was waiting for.
             outcome = self.receiver.recv_timeout(GRACE).ok();
         }
         if outcome.is_none() {

@@ -1,4 +1,4 @@
-//! Stands in the place of `fetch.rs` where there is no HTTP: no request is sent.
+//! Replaces `fetch.rs` in builds without HTTP, with the same interface: every request fails.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! The manifest's `allowed_hosts`: which servers a plugin's requests may go to.
+//! The manifest's `allowed_hosts`: the servers that a plugin's requests may go to.
 
 use std::net::{IpAddr, Ipv6Addr};
 
@@ -9,31 +9,31 @@ use crate::error::Excerpt;
 use crate::http::{Host, Permission, Url};
 use crate::log as sink;
 
-/// Patterns of hosts; none of them allows nothing.
+/// Patterns of hosts; without any, no request is allowed.
 #[derive(Debug)]
 pub(super) struct Hosts(Vec<Allowed>);
 
-/// One pattern: `host` or `host:port`, both with `*`, `?` and `[...]` as file names have them. In `*`, dots are
-/// characters as any.
+/// One pattern: `host` or `host:port`. Both may have the wildcards `*`, `?` and `[...]` of file names, but `*` matches
+/// dots too.
 #[derive(Debug)]
 struct Allowed {
     host: HostPattern,
-    /// Any port if there is none.
+    /// Any port if `None`.
     port: Option<Pattern>,
 }
 
 #[derive(Debug)]
 enum HostPattern {
     Address(IpAddr),
-    /// Without the dot that may end it, as URLs have it: in lower case, in Punycode.
+    /// In lower case and Punycode, as in URLs, and without a final dot.
     Domain(String),
-    /// Of IPv4 addresses alone: `10.*` is not `10.example.com`.
+    /// Digits, dots and wildcards. Matches IPv4 addresses only: `10.*` does not match `10.example.com`.
     Numbers(Pattern),
     Glob(Pattern),
 }
 
 impl Hosts {
-    /// Reads patterns. One that can match no host is a line in the log.
+    /// Parses patterns. One that can match no host is ignored, with a line in the log.
     pub(super) fn new(patterns: &[String]) -> Self {
         let parse = |text: &String| {
             let allowed = Allowed::parse(text);
@@ -48,8 +48,8 @@ impl Hosts {
         Self(patterns.iter().filter_map(parse).collect())
     }
 
-    /// Whether a request may go to `url`. A link-local address has to be named: a pattern that it merely matches does
-    /// not mean it, and a name that leads there is not its.
+    /// Decides if a request may go to `url`. A link-local address is allowed only if a pattern is that very address: a
+    /// wildcard that matches it does not suffice, nor does a host name that resolves to it.
     pub(super) fn permit(&self, url: &Url) -> Permission {
         let permissions = self.0.iter().filter(|allowed| allowed.matches(url)).map(|allowed| match allowed.host {
             HostPattern::Address(_) => Permission::Anywhere,
@@ -77,7 +77,7 @@ impl Allowed {
     }
 }
 
-/// Host and port of a pattern. The colons of an IPv6 address that stands without brackets are its own.
+/// Splits a pattern into host and port. Without brackets, all colons of an IPv6 address belong to the host.
 fn split_port(text: &str) -> (&str, Option<&str>) {
     match text.rsplit_once(':') {
         Some((host, port)) if host.ends_with(']') || !host.contains(':') => (host, Some(port)),
@@ -101,9 +101,9 @@ impl HostPattern {
         }
     }
 
-    /// Labels that are not ASCII are converted as in a URL, one by one: those with wildcards are nothing to convert.
+    /// Converts labels that are not ASCII one by one, as in a URL. Labels with wildcards cannot be converted.
     fn glob(text: &str) -> Option<Self> {
-        // Brackets of a class, not of an address: in those, no wildcards are read.
+        // Brackets with a colon hold an IPv6 address, in which wildcards have no meaning.
         let is_address = text.starts_with('[') && text.contains(':');
         if is_address || text.contains(['/', '@', '#', '\\', '%']) || text.contains(char::is_whitespace) {
             return None;
@@ -145,7 +145,7 @@ impl HostPattern {
     }
 }
 
-/// A domain without the dot that says it is whole.
+/// The domain without the final dot of a fully qualified name.
 fn without_dot(domain: &str) -> &str {
     domain.strip_suffix('.').unwrap_or(domain)
 }
@@ -160,7 +160,7 @@ mod tests {
         Hosts::new(&patterns).permit(&Url::parse(url).expect(url))
     }
 
-    /// Pattern, address, whether it is matched.
+    /// Pattern, address, and if the pattern matches.
     const CASES: [(&str, &str, bool); 61] = [
         ("*", "http://example.com/", true),
         ("*", "http://127.0.0.1/", true),

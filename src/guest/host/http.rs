@@ -1,15 +1,15 @@
-//! HTTP requests by plugins.
+//! The imports for HTTP requests. `fetch.rs` sends the requests.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::{Env, Fault, Guest, HostResult};
 
-/// What a server answered.
+/// A server's answer.
 #[derive(Debug)]
 pub(super) struct Answer {
     pub(super) status: u16,
-    /// Names in lower case.
+    /// Names are in lower case.
     pub(super) headers: BTreeMap<String, String>,
     pub(super) body: Vec<u8>,
 }
@@ -19,13 +19,13 @@ pub(in crate::guest) fn http_status_code(env: Env<'_>) -> u32 {
     u32::from(env.data().state.lock().http_status)
 }
 
-/// Sends a request.
+/// Sends the request that `query` describes.
 fn ask(guest: &Guest, query: &[u8], body: Option<&[u8]>) -> Result<Answer, Fault> {
     let network = Arc::clone(&guest.state.lock().network);
     network.ask(guest, query, body)
 }
 
-/// The answer's body becomes a block.
+/// Records the answer, and puts its body into a new block.
 fn take(env: &mut Env<'_>, answer: Answer) -> Result<u64, Fault> {
     let (guest, mut store) = env.data_and_store_mut();
     let mut state = guest.state.lock();
@@ -38,7 +38,7 @@ fn take(env: &mut Env<'_>, answer: Answer) -> Result<u64, Fault> {
 pub(in crate::guest) mod v0 {
     use super::{Env, Fault, HostResult};
 
-    /// A body of 0 is none.
+    /// A body of 0 is no body.
     pub(in crate::guest) fn http_request(mut env: Env<'_>, query: u64, body: u64) -> HostResult<u64> {
         let guest = env.data();
         let block = |offset| guest.io.block(offset).ok_or(Fault::InvalidOffset(offset));
@@ -49,12 +49,12 @@ pub(in crate::guest) mod v0 {
     }
 }
 
-/// Handles become the host's.
+/// Takes over the blocks of the handles.
 pub(in crate::guest) mod v1 {
     use super::{Env, Fault, HostResult};
     use crate::error::Message;
 
-    /// A body of 0 is none.
+    /// A body of 0 is no body.
     pub(in crate::guest) fn http_request(mut env: Env<'_>, query: u64, body: u64) -> HostResult<u64> {
         let guest = env.data_mut();
         let mut state = guest.state.lock();
@@ -71,7 +71,7 @@ pub(in crate::guest) mod v1 {
         Ok(super::take(&mut env, answer)?)
     }
 
-    /// The headers of the last answer as a JSON object; 0 before the first.
+    /// The headers of the last answer as a JSON object in a new block; 0 before the first answer.
     pub(in crate::guest) fn http_headers(mut env: Env<'_>) -> HostResult<u64> {
         let (guest, mut store) = env.data_and_store_mut();
         let state = guest.state.lock();

@@ -1,4 +1,4 @@
-//! Log lines of plugins.
+//! Log messages of plugins.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -7,33 +7,33 @@ use log::Level;
 use super::{Env, Fault, Guest, HostResult, bounded_text};
 use crate::log as sink;
 
-/// More of a message is not logged.
+/// How many bytes of a message are logged; the rest is left out.
 const MOST: u64 = 64 << 10;
 
-/// How much a plugin may log in one call. Its instance and what writes for that have the same.
+/// How many bytes a plugin may log in one call. Its guest and its WASI streams share one value.
 #[derive(Debug)]
 pub(in crate::guest) struct Logs {
     max: u64,
-    /// How much of that is left.
+    /// How many bytes the current call may still log.
     left: AtomicU64,
 }
 
 impl Logs {
     pub(in crate::guest) fn new(max: Option<u64>) -> Self {
-        /// If the manifest does not say, in bytes.
+        /// The limit in bytes if the manifest has none.
         const MAX: u64 = 16 << 20;
         let max = max.unwrap_or(MAX);
         Self { max, left: AtomicU64::new(max) }
     }
 
-    /// A call begins.
+    /// Begins a call: resets what may be logged.
     pub(in crate::guest) fn begin(&self) {
         self.left.store(self.max, Ordering::Relaxed);
     }
 
-    /// Logs a message, unless this call has logged too much.
+    /// Logs a message, unless this call has reached its limit.
     pub(in crate::guest) fn record(&self, level: Level, message: &str) {
-        /// What a line has besides, about.
+        /// About how many bytes a line has in addition to the message.
         const AROUND: u64 = 64;
         let left = self.left.load(Ordering::Relaxed);
         if level > sink::max_level() || left == 0 {
@@ -55,7 +55,7 @@ impl Logs {
     }
 }
 
-/// Logs the message behind `handle`; `None` if there is no such block, whether the level is logged or not.
+/// Logs the message in the block `handle`; `None` if there is no such block, even if the level is not logged.
 fn log(guest: &Guest, level: Level, handle: u64) -> Option<()> {
     guest.io.length(handle)?;
     if level <= sink::max_level() {
@@ -92,7 +92,7 @@ pub(in crate::guest) mod v0 {
 pub(in crate::guest) mod v1 {
     use super::{Env, Fault, HostResult, Level, sink};
 
-    /// The handle becomes the host's; 0 is the empty message.
+    /// Takes over the block of the handle; 0 is the empty message.
     fn log(mut env: Env<'_>, level: Level, handle: u64) -> HostResult<()> {
         if handle == 0 {
             env.data().logs.record(level, "");
@@ -123,7 +123,7 @@ pub(in crate::guest) mod v1 {
         log(env, Level::Trace, handle)
     }
 
-    /// The lowest level that is logged: trace 0, debug 1, info 2, warn 3, error 4, nothing `i32::MAX`.
+    /// The lowest level that is logged: trace 0, debug 1, info 2, warn 3, error 4; `i32::MAX` if none is.
     pub(in crate::guest) fn get_log_level(_env: Env<'_>) -> i32 {
         match sink::max_level().to_level() {
             Some(Level::Trace) => 0,

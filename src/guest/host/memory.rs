@@ -1,4 +1,4 @@
-//! Blocks, loads and stores, input, output and error.
+//! The imports for blocks, loads and stores, input, output and error.
 
 use super::{BoundedText, Env, Fault, HostResult, bounded_text};
 use crate::guest::GuestError;
@@ -13,7 +13,7 @@ pub(in crate::guest) fn input_offset(env: Env<'_>) -> u64 {
     env.data().io.input().start
 }
 
-/// Frees the block that begins at `offset`. What is no such block, or was freed before, is ignored.
+/// Frees the block that begins at `offset`. Other offsets are ignored, also those of blocks that were freed before.
 pub(in crate::guest) fn free(mut env: Env<'_>, offset: u64) {
     env.data_mut().io.free(offset);
 }
@@ -47,14 +47,14 @@ fn set_output(env: &mut Env<'_>, offset: u64, length: u64) -> Option<()> {
     env.data_mut().io.set_output(offset, length)
 }
 
-/// The text of an error that the plugin sets.
+/// The text in the block `handle`, which the plugin sets as its error.
 fn error_text(env: &Env<'_>, handle: u64) -> Option<BoundedText> {
-    /// More is not kept.
+    /// How many bytes of the text are kept.
     const MOST: u64 = 1 << 20;
     bounded_text(env.data(), handle, MOST)
 }
 
-/// 0.x: what cannot be done stops the plugin.
+/// The functions of 0.x: an access out of bounds, a bad handle or a lack of memory stops the plugin.
 pub(in crate::guest) mod v0 {
     use super::{Env, Fault, GuestError, HostResult};
 
@@ -113,7 +113,7 @@ pub(in crate::guest) mod v0 {
     }
 }
 
-/// 1.x: what is out of bounds reads as 0 and is not written.
+/// The functions of 1.x: loads out of bounds return 0, stores out of bounds do nothing.
 pub(in crate::guest) mod v1 {
     use super::{Env, GuestError, HostResult};
 
@@ -173,7 +173,7 @@ pub(in crate::guest) mod v1 {
         output.end - output.start
     }
 
-    /// Takes over the handle. Text that is not UTF-8 is shown as well as it can be.
+    /// Keeps the handle for `error_get`. The text gets replacement characters where it is not UTF-8.
     pub(in crate::guest) fn error_set(mut env: Env<'_>, handle: u64) {
         if handle == 0 {
             env.data_mut().error = None;

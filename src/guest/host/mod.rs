@@ -1,5 +1,5 @@
-//! The host's side of every import, one file a subject. Inside a file, `v0` and `v1` hold what the two guest ABIs do
-//! differently; what they share stands beside them.
+//! The host's side of every import, one file for each subject. Inside a file, `v0` and `v1` hold the functions that
+//! differ between the two guest ABIs; common functions stand outside of both.
 
 pub(super) mod config;
 #[cfg_attr(not(feature = "http"), path = "fetch_absent.rs")]
@@ -18,26 +18,26 @@ use wasmer::{FunctionEnvMut, RuntimeError};
 use super::{Fault, Guest, slices};
 use crate::interrupt::Watch;
 
-/// What a host function is called with.
+/// The environment of a host function: the guest and its store.
 type Env<'a> = FunctionEnvMut<'a, Guest>;
 
-/// What it returns: an error stops the plugin, and knows where the plugin was.
+/// The result of a host function. An error stops the plugin and carries the plugin's backtrace.
 type HostResult<T> = Result<T, RuntimeError>;
 
 impl From<Fault> for RuntimeError {
     fn from(fault: Fault) -> Self {
-        // The plugin's frames are still there now; once the fault has left the host function they are not.
+        // `user` takes the backtrace. The plugin's frames are on the stack only inside the host function.
         Self::user(Box::new(fault))
     }
 }
 
-/// The bytes of the live block at `offset`, by the rule of 0.x: anything else stops the plugin.
+/// The bytes of the live block at `offset`. By the rule of 0.x, any other offset stops the plugin.
 fn live_block(guest: &Guest, offset: u64) -> Result<&[u8], Fault> {
     guest.io.block(offset).ok_or(Fault::InvalidOffset(offset))
 }
 
-/// The start of the text in the block at `offset`, with a note of how much is left out. What the host keeps of a
-/// plugin's words is bounded.
+/// The first `most` bytes of the text in the block at `offset`, and how many are left out: the host keeps a bounded
+/// part of a plugin's texts.
 fn bounded_text(guest: &Guest, offset: u64, most: u64) -> Option<BoundedText> {
     let (bytes, left_out) = guest.io.block_start(offset, most)?;
     Some(BoundedText { bytes: bytes.to_vec(), left_out })
@@ -50,13 +50,13 @@ struct BoundedText {
 }
 
 impl BoundedText {
-    /// Where the text stops being UTF-8, if it does. A character that was cut does not count.
+    /// The index of the first byte that is not UTF-8, if there is one. A character that the bound has cut is no error.
     fn invalid_from(&self) -> Option<usize> {
         let error = std::str::from_utf8(&self.bytes).err()?;
         (error.error_len().is_some() || self.left_out == 0).then(|| error.valid_up_to())
     }
 
-    /// The text, as well as it can be shown.
+    /// The text, with replacement characters where it is not UTF-8.
     fn show(&self) -> String {
         let mut text = String::from_utf8_lossy(&self.bytes).into_owned();
         if self.left_out > 0 {
@@ -66,13 +66,13 @@ impl BoundedText {
     }
 }
 
-/// Bytes as text; what is not UTF-8 stops the plugin.
+/// `bytes` as text; stops the plugin if they are not UTF-8.
 fn utf8(bytes: &[u8]) -> Result<&str, Fault> {
     std::str::from_utf8(bytes).map_err(|error| Fault::InvalidUtf8(error.valid_up_to()))
 }
 
-/// What `map` has under `name`, by the rule that a name is UTF-8. A name longer than a slice is merely compared with those of
-/// its length: mostly there is none, and nobody has to read gigabytes to find that out.
+/// The value in `map` under `name`, which has to be UTF-8. A name longer than a slice is only compared with keys of the
+/// same length: usually there are none, so gigabytes need not be read.
 fn named<'a, T>(map: &'a BTreeMap<String, T>, name: &[u8], watch: Watch) -> Result<Option<&'a T>, Fault> {
     if name.len() <= slices::SLICE {
         return Ok(map.get(utf8(name)?));
@@ -80,7 +80,7 @@ fn named<'a, T>(map: &'a BTreeMap<String, T>, name: &[u8], watch: Watch) -> Resu
     slices::find(map.iter(), name, watch)
 }
 
-/// The bytes behind a handle by the rule of 1.x: 0 is the empty text, what is no live block stops the plugin.
+/// The bytes of the live block `handle`. By the rule of 1.x, 0 is the empty text; other handles stop the plugin.
 fn handle_bytes<'a>(guest: &'a Guest, handle: u64, what: &'static str) -> Result<&'a [u8], Fault> {
     if handle == 0 {
         return Ok(&[]);

@@ -1,4 +1,4 @@
-//! Variables: what a plugin keeps from one call to the next, bounded.
+//! Variables: values that a plugin keeps from one call to the next, up to a limit.
 
 use std::collections::BTreeMap;
 
@@ -6,26 +6,26 @@ use super::{Env, Fault, Guest, HostResult, live_block, utf8};
 use crate::guest::slices;
 use crate::interrupt::Watch;
 
-/// Bytes that each variable counts besides its key and value, as in Extism 1.x.
+/// Bytes that each variable counts in addition to its key and value, as in Extism 1.x.
 const OVERHEAD: u64 = 48;
 
-/// How long a variable's name may be, in bytes: the map compares names as a whole, which nothing can stop.
+/// The longest name of a variable, in bytes: comparing names in the map has no yield point.
 pub(in crate::guest) const MAX_NAME: usize = slices::SLICE;
 
-/// What the variables may take up together when the manifest does not say: the limit of Extism 0.x.
+/// Limit of all variables together, in bytes, if the manifest has none: that of Extism 0.x.
 const DEFAULT_MAX_BYTES: u64 = 100 << 20;
 
 /// The variables of one plugin.
 #[derive(Debug)]
 pub(crate) struct Vars {
     values: BTreeMap<String, Vec<u8>>,
-    /// What they count, [`OVERHEAD`] included.
+    /// The sum of their costs in bytes, [`OVERHEAD`] included.
     bytes: u64,
     max_bytes: u64,
 }
 
 impl Vars {
-    /// No variables yet, and at most `max_bytes` of them: 100 MiB if not given, 0 disables them.
+    /// No variables. The limit is `max_bytes`: 100 MiB if `None`; 0 disables variables.
     pub(crate) fn new(max_bytes: Option<u64>) -> Self {
         Self { values: BTreeMap::new(), bytes: 0, max_bytes: max_bytes.unwrap_or(DEFAULT_MAX_BYTES) }
     }
@@ -40,8 +40,8 @@ impl Vars {
         }
     }
 
-    /// Sets `key`, unless all variables together would then be over the limit, there is no room for a copy, or the plugin shall
-    /// stop; what was there stays in that case.
+    /// Sets `key`. Fails, and keeps the old value, if all variables together would exceed the limit, the host cannot
+    /// allocate a copy, or the plugin shall stop.
     fn set(&mut self, key: &str, value: &[u8], watch: Watch) -> Result<(), Fault> {
         if self.max_bytes == 0 {
             return Err(Fault::VarsDisabled);
@@ -69,10 +69,10 @@ impl Vars {
     }
 }
 
-/// A variable's name.
+/// A variable's name, as a plugin gives it.
 enum Name<'a> {
     Text(&'a str),
-    /// Of so many bytes: no variable has it, whatever they are.
+    /// A name of so many bytes, more than any variable has.
     TooLong(usize),
 }
 
@@ -80,7 +80,7 @@ fn name(bytes: &[u8]) -> Result<Name<'_>, Fault> {
     if bytes.len() > MAX_NAME { Ok(Name::TooLong(bytes.len())) } else { utf8(bytes).map(Name::Text) }
 }
 
-/// Sets a variable, or removes it where there is no value.
+/// Sets a variable; removes it if `value` is `None`.
 fn set(guest: &Guest, name: Name<'_>, value: Option<&[u8]>) -> Result<(), Fault> {
     let vars = &mut guest.state.lock().vars;
     match (name, value) {
@@ -94,7 +94,7 @@ fn set(guest: &Guest, name: Name<'_>, value: Option<&[u8]>) -> Result<(), Fault>
     }
 }
 
-/// The value as a new block, 0 if there is none.
+/// The variable's value in a new block; 0 if there is none.
 fn get(env: &mut Env<'_>, key: impl FnOnce(&Guest) -> Result<&[u8], Fault>) -> Result<u64, Fault> {
     let (guest, mut store) = env.data_and_store_mut();
     let state = guest.state.lock();
@@ -119,7 +119,7 @@ pub(in crate::guest) mod v0 {
     }
 }
 
-/// Handles become the host's; the key's is freed before anything else can take its place.
+/// Takes over the blocks of the handles. `var_get` allocates first, so that the value does not take the key's place.
 pub(in crate::guest) mod v1 {
     use super::{Env, HostResult};
     use crate::guest::host::handle_bytes;

@@ -1,4 +1,4 @@
-//! The code section: bodies are copied as they are, but for the instructions that come out otherwise.
+//! Writes the code section: copies function bodies, and replaces the instructions that change.
 
 use wasm_encoder::{CodeSection, Encode, Function, Instruction as I};
 use wasmparser::{BinaryReaderError, FunctionBody, Operator};
@@ -10,19 +10,19 @@ use super::meter::Stretches;
 use super::survey::Survey;
 use super::ticks::{self, Ticks};
 
-/// How many calls are inlined in one function: each takes several times the room, and a compiler's patience is not
-/// without end. The others stay calls.
+/// How many calls are inlined in one function, as each becomes several times as large and takes longer to compile.
+/// Later calls stay calls.
 pub(super) const MAX_INLINED: u32 = 2000;
 
-/// What a function may have of locals, parameters included, by what WebAssembly engines agreed on, and of bytes, with
-/// what is left for the additions: <https://webassembly.github.io/spec/js-api/#limits>.
+/// The most locals (parameters included) and bytes of a function in which calls are inlined. Engines agreed on the
+/// limits (<https://webassembly.github.io/spec/js-api/#limits>); that of bytes is lower, for the additions.
 const MAX_LOCALS: u32 = 50_000;
 const MAX_BODY: usize = 7_000_000;
 
-/// By the same agreement, what a function may have of bytes.
+/// The most bytes that a function may have by the same agreement.
 const MOST_BYTES: usize = 7_654_321;
 
-/// What becomes of references to functions and globals, and of calls.
+/// The changes to make: new indices of functions and globals, inlined calls, yield points.
 #[derive(Clone, Copy)]
 pub(super) struct Code<'a> {
     pub(super) indices: Indices<'a>,
@@ -60,7 +60,7 @@ impl Code<'_> {
         Ok(code)
     }
 
-    /// The body of a function with so many parameters; `None` if it stays as it is.
+    /// The changed body of a function with so many parameters; `None` if nothing changes.
     fn spliced(self, body: &FunctionBody<'_>, parameters: u32) -> Result<Option<Vec<u8>>, Error> {
         let bytes = body.as_bytes();
         let place = |position: u64| usize::try_from(position - body.range().start).unwrap_or(usize::MAX);
@@ -117,7 +117,7 @@ impl Code<'_> {
         Ok(Some(whole))
     }
 
-    /// An instruction whose index is another than before.
+    /// The instruction with its new index; `None` if the index is the same as before.
     fn redirected(self, operator: &Operator<'_>) -> Option<Vec<u8>> {
         let (before, after, instruction) = match *operator {
             Operator::RefFunc { function_index } => {
@@ -149,7 +149,7 @@ impl Code<'_> {
         self.inliner.is_some_and(|inliner| inliner.inlines(function))
     }
 
-    /// What stands for a call of an imported function; `scratch` is the first of the locals for it.
+    /// Writes the code for a call of an imported function. `scratch` is the index of the first of the scratch locals.
     fn call(self, function: u32, scratch: u32, sink: &mut Vec<u8>) {
         match self.inliner {
             Some(inliner) => inliner.emit(function, scratch, sink),

@@ -1,87 +1,87 @@
-//! Limits of what compiling a module may take.
+//! Limits the cost of compiling a module.
 //!
-//! Compilers need more than linear time and memory for some shapes of code: a few kilobytes of locals, loops in loops or jump
-//! tables can take minutes and gigabytes. So each module gets an estimate of the time that Cranelift takes for it on one
-//! core, and one is refused whose estimate is above [`PER_BYTE`] for each of its bytes. The estimate has to be no less than
-//! what the worst code takes; for usual code it is two to five times as much as it really takes. It depends on nothing but the
-//! module, so that the same module is accepted everywhere.
+//! For some shapes of code, compilers need more than linear time and memory: a few kilobytes of locals, nested loops or
+//! jump tables can take minutes and gigabytes. Each module therefore gets an estimate of the time that Cranelift needs
+//! for it on one core. A module is refused if its estimate exceeds [`PER_BYTE`] for each of its bytes, plus
+//! [`FOR_ALL`]. The estimate must not be below the time of the worst code; for usual code it is two to five times the
+//! actual time. It depends on the module alone, so the same module is accepted everywhere.
 //!
-//! The prices were measured on x86-64, as the CPU time of modules that have little else than what is priced.
+//! The prices were measured on x86-64, as the CPU time of modules that consist mostly of the item priced.
 
 use wasmparser::{BlockType, BrTable, FrameKind, FuncValidator, Operator, Payload, TypeRef, ValidatorResources};
 
 use super::Error;
 use super::code::MAX_INLINED;
 
-/// How many blocks may be in one another in a function. Go's compiler nests one for each place where a function can be resumed:
-/// esbuild has 3,290.
+/// How deep blocks may be nested in a function. Go's compiler nests one for each place where a function can be resumed:
+/// esbuild reaches 3,290.
 const MAX_BLOCKS: u32 = 20_000;
 
-/// How many loops may be in one another. Each costs the more the more it is in; usual programs have up to 10.
+/// How deep loops may be nested. A loop costs more the deeper it is; usual programs nest up to 10.
 const MAX_LOOPS: u32 = 500;
 
 /// How many targets a jump table may have. esbuild has one with 5,491.
 const MAX_TARGETS: u32 = 200_000;
 
-/// What a module may take for each of its bytes, in nanoseconds: 5 s for a megabyte.
+/// The time that a module may take for each of its bytes, in nanoseconds: 5 s for a megabyte.
 const PER_BYTE: u64 = 5_000;
 
-/// What every module may take beyond that, in nanoseconds.
+/// The time that every module may take in addition, in nanoseconds.
 const FOR_ALL: u64 = 250_000_000;
 
-/// In bytes: each part of a function that has so many takes twice as much as in a small one.
+/// In a function of so many bytes, each part costs twice as much as in a small one.
 const LARGE_BODY: u64 = 1 << 20;
 
 /// Prices, in nanoseconds.
 mod price {
-    /// A type: a function to call functions of it.
+    /// A type, which gets a trampoline for calling functions of it.
     pub(super) const TYPE: u64 = 20_000;
-    /// A function, imported or not. An imported one gets a function that calls the host.
+    /// A function, imported or not. An imported one gets a trampoline that calls the host.
     pub(super) const FUNCTION: u64 = 25_000;
-    /// A parameter or result, of a function or in a call of it, beyond the first [`IN_REGISTERS`].
+    /// A parameter or result beyond the first [`IN_REGISTERS`], for a function and again for each call of it.
     pub(super) const ARGUMENT: u64 = 4_000;
-    /// Those cost next to nothing.
+    /// How many parameters and results are passed in registers, and cost next to nothing.
     pub(super) const IN_REGISTERS: u64 = 6;
-    /// A value that a block takes or gives, or that a branch passes on.
+    /// A parameter or result of a block, or a value that a branch passes on.
     pub(super) const VALUE: u64 = 600;
     /// A local variable.
     pub(super) const LOCAL: u64 = 200;
     pub(super) const INSTRUCTION: u64 = 3_000;
-    /// An instruction that can trap, or calls the engine.
+    /// An instruction that can trap or makes a libcall.
     pub(super) const DEAR_INSTRUCTION: u64 = 14_000;
     pub(super) const CALL: u64 = 6_000;
     pub(super) const INDIRECT_CALL: u64 = 35_000;
-    /// A call of an imported function, which may be inlined (`inline.rs`) if it is one of the first [`MAX_INLINED`].
+    /// A call of an imported function that may be inlined (`inline.rs`): the first [`MAX_INLINED`] of its function.
     pub(super) const CALL_OF_IMPORT: u64 = 40_000;
-    /// A target of a jump table. That is for its memory, some hundred bytes: the time is a hundredth.
+    /// A target of a jump table. This price is for its memory, some hundred bytes: its time is a hundredth of it.
     pub(super) const TARGET: u64 = 10_000;
-    /// What is added where a basic block ends, if instructions are counted.
+    /// The code that is added at the end of a basic block if instructions are counted.
     pub(super) const COUNTED: u64 = 6_000;
-    /// A value that is kept on the operand stack from one basic block to the next.
+    /// A value that stays on the operand stack from one basic block to the next.
     pub(super) const KEPT_VALUE: u64 = 20;
-    /// A local that is read in a basic block which has not written it: for each basic block of the function, as it may have to be
-    /// looked for in all of them.
+    /// A kept local: one that a basic block reads but does not write before. The price is for each basic block of the
+    /// function, as the compiler may look for the local in all of them.
     pub(super) const KEPT_LOCAL: u64 = 100;
-    /// The same, for each loop of the function.
+    /// A kept local, for each loop of the function.
     pub(super) const KEPT_LOCAL_IN_LOOP: u64 = 3_000;
-    /// A pair of two of these, for each loop: they are taken out of a list one by one. One divided by this.
+    /// Each loop costs the square of the number of kept locals, divided by this: they leave a list one by one.
     pub(super) const PAIRS_IN_LOOP: u64 = 2;
 }
 
 /// How many parameters and results.
 type Arity = (u64, u64);
 
-/// What compiling a module takes.
+/// The estimated cost of compiling a module.
 pub(super) struct Effort {
-    /// The module's, in bytes.
+    /// The module's size in bytes.
     size: usize,
     fuel: bool,
     types: Vec<Arity>,
-    /// The type of each function, imported ones first.
+    /// The index of each function's type, imported functions first.
     functions: Vec<u32>,
     imported_functions: u32,
     spent: u64,
-    /// The function that takes most, and how much.
+    /// The cost and the index of the most expensive function.
     most: (u64, u32),
 }
 
@@ -91,7 +91,7 @@ impl Effort {
         Self { size, fuel, types, functions, imported_functions: 0, spent: 0, most: (0, 0) }
     }
 
-    /// Counts what a section has, which is valid.
+    /// Adds the cost of a section, which has to be valid.
     pub(super) fn section(&mut self, payload: &Payload<'_>) -> Result<(), Error> {
         match payload {
             Payload::TypeSection(types) => {
@@ -115,14 +115,14 @@ impl Effort {
                     self.declare(ty?);
                 }
             }
-            // Before any function is looked at.
+            // Before any function is read.
             Payload::CodeSectionStart { .. } => self.check()?,
             _ => {}
         }
         Ok(())
     }
 
-    /// Begins with a function that has so many locals, parameters included.
+    /// Begins a function with so many locals, parameters included.
     pub(super) fn function(&self, index: u32, locals: u32) -> FunctionEffort<'_> {
         FunctionEffort {
             module: self,
@@ -137,14 +137,14 @@ impl Effort {
         }
     }
 
-    /// Adds what the function `index` takes.
+    /// Adds the cost of the function `index`.
     pub(super) fn add(&mut self, index: u32, spent: u64) -> Result<(), Error> {
         self.most = self.most.max((spent, index));
         self.spent = self.spent.saturating_add(spent);
         self.check()
     }
 
-    /// Whether it is within the limit.
+    /// Fails if the cost exceeds the limit.
     pub(super) fn check(&self) -> Result<(), Error> {
         let max = (self.size as u64).saturating_mul(PER_BYTE).saturating_add(FOR_ALL);
         if self.spent <= max {
@@ -170,7 +170,7 @@ impl Effort {
         self.types.get(ty as usize).copied().unwrap_or_default()
     }
 
-    /// What a block of this type takes, and what it gives.
+    /// How many parameters and results a block of this type has.
     fn block_arity(&self, ty: BlockType) -> Arity {
         match ty {
             BlockType::Empty => (0, 0),
@@ -180,31 +180,31 @@ impl Effort {
     }
 }
 
-/// What compiling one function takes.
+/// The estimated cost of compiling one function.
 pub(super) struct FunctionEffort<'a> {
     module: &'a Effort,
     index: u32,
     spent: u64,
     locals: Vec<Local>,
-    /// How many locals are kept from one basic block to another.
+    /// How many kept locals there are (see [`price::KEPT_LOCAL`]).
     kept_locals: u64,
-    /// The number of the basic block that comes next, from 0.
+    /// The number of the current basic block, from 0.
     basic_block: u32,
     loops: u64,
     loop_depth: u32,
-    /// How many calls of imported functions there are.
+    /// How many calls of imported functions there are so far.
     calls_of_imports: u32,
 }
 
 #[derive(Clone, Copy)]
 struct Local {
-    /// The basic block that has written it last. All are written in the first.
+    /// The basic block that has written it last. Block 0 counts as having written all.
     written_in: u32,
     is_kept: bool,
 }
 
 impl FunctionEffort<'_> {
-    /// Counts an instruction, which need not be valid, and is the next for `validator`.
+    /// Adds the cost of an instruction, before `validator` has checked it.
     pub(super) fn before(
         &mut self,
         operator: &Operator<'_>,
@@ -226,7 +226,7 @@ impl FunctionEffort<'_> {
         Ok(())
     }
 
-    /// Takes note of where an instruction leads, once `validator` has it.
+    /// Follows the instruction's nesting and basic blocks, after `validator` has checked it.
     pub(super) fn after(
         &mut self,
         operator: &Operator<'_>,
@@ -250,14 +250,14 @@ impl FunctionEffort<'_> {
         Ok(())
     }
 
-    /// The price of the whole function, which has a body of so many bytes.
+    /// The price of the whole function, whose body has `size` bytes.
     pub(super) fn finish(self, size: usize) -> u64 {
         let kept = self.kept_locals;
         let in_blocks = u64::from(self.basic_block).saturating_mul(kept).saturating_mul(price::KEPT_LOCAL);
         let in_loop = kept.saturating_mul(price::KEPT_LOCAL_IN_LOOP + kept / price::PAIRS_IN_LOOP);
         let in_loops = self.loops.saturating_mul(in_loop);
         let sum = self.spent.saturating_add(in_blocks).saturating_add(in_loops);
-        // Where a function is large, each part of it takes more.
+        // In a large function, each part costs more.
         sum.saturating_add(sum.saturating_mul(size as u64) / LARGE_BODY)
     }
 
@@ -290,13 +290,13 @@ impl FunctionEffort<'_> {
         }
     }
 
-    /// The price of a jump table's targets, and of what is passed on to each of them.
+    /// The price of a jump table's targets, and of the values passed on to each of them.
     fn jump_table(&self, targets: &BrTable<'_>, validator: &FuncValidator<ValidatorResources>) -> Result<u64, Error> {
         let count = targets.len().saturating_add(1);
         if count > MAX_TARGETS {
             return Err(Error::JumpTable { index: self.index, count, max: MAX_TARGETS });
         }
-        // Valid ones are passed as many values each.
+        // In valid code, all targets are passed the same number of values.
         let passed = self.passed_to(targets.default(), validator);
         Ok(u64::from(count) * (price::TARGET + passed * price::VALUE))
     }
@@ -327,7 +327,7 @@ impl FunctionEffort<'_> {
     }
 }
 
-/// The price of what a function takes and gives.
+/// The price of a function's parameters and results.
 fn arguments((parameters, results): Arity) -> u64 {
     (parameters + results).saturating_sub(price::IN_REGISTERS) * price::ARGUMENT
 }
@@ -348,7 +348,7 @@ fn ends_basic_block(operator: &Operator<'_>) -> bool {
     )
 }
 
-/// Whether it can trap, or calls the engine.
+/// True if the instruction can trap or makes a libcall.
 fn is_dear(operator: &Operator<'_>) -> bool {
     matches!(
         operator,

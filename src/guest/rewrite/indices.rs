@@ -1,4 +1,4 @@
-//! Where references to functions and globals lead in the rewritten module.
+//! The indices of functions and globals in the rewritten module.
 
 use std::convert::Infallible;
 
@@ -7,12 +7,12 @@ use wasm_encoder::reencode::{Error, Reencode};
 use super::meter::Meter;
 use super::wrappers::Wrappers;
 
-/// Copies what refers to functions and globals, with the indices that they have then.
+/// Maps old indices to new ones, and copies sections that contain them.
 #[derive(Clone, Copy)]
 pub(super) struct Indices<'a> {
-    /// Imported functions are referred to by these.
+    /// Wrappers of imported functions, which references lead to.
     pub(super) wrappers: &'a Wrappers,
-    /// The module counts in another global, before its own.
+    /// The counter of instructions, a global that shifts the module's own.
     pub(super) meter: Option<Meter>,
 }
 

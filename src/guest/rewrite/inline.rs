@@ -1,10 +1,10 @@
-//! Calls of the host functions that move bytes become the loads and stores that they stand for: a plugin moves its data a
-//! byte or a word a call, and each call of a host function costs some twenty times what the move does.
+//! Replaces calls of the host functions that move bytes by the loads and stores themselves: a plugin moves its data in
+//! a byte or a word per call, and calling the host costs some twenty times what the move does.
 //!
-//! The module gets the I/O memory as one of its own, and globals that say where input and output are; both are appended,
-//! so that nothing of the plugin's has another index than before. What is inlined is the path within a bound that the
-//! host keeps in a global: the end of the blocks, with a word of the memory behind it. Whatever is not within it is left
-//! to the host function, which knows what its ABI says of it, and that there is more to clear afterwards.
+//! The module gets the I/O memory as one of its own, and globals (registers) with the ranges of input and output. Both
+//! are appended, so that the plugin's memories and globals keep their indices. Only accesses below a bound are inlined.
+//! The host keeps the bound in a global: the end of the blocks, after which the memory has at least one more word. The
+//! host function serves all other accesses: it has its ABI's rules, and records what it writes, to be cleared.
 
 use std::collections::BTreeMap;
 
@@ -15,12 +15,12 @@ use crate::guest::Inlining;
 use crate::guest::abi::{ENV, HOST_MODULE, MEMORY};
 use crate::guest::reserved::REGISTER_EXPORTS;
 
-/// A module with more is left as it is: with the additions it would have more than WebAssembly engines agreed to take
-/// (<https://webassembly.github.io/spec/js-api/#limits>).
+/// A module with more is not changed, as the additions would take it above the limits that WebAssembly engines agreed
+/// on (<https://webassembly.github.io/spec/js-api/#limits>).
 const MAX_MEMORIES: u32 = 100;
 const MAX_GLOBALS: u32 = 1_000_000 - REGISTER_EXPORTS.len() as u32;
 
-/// What a call becomes.
+/// The operations that calls are replaced by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Op {
     LoadByte,
@@ -78,38 +78,38 @@ impl Op {
     }
 }
 
-/// The globals that the host and the inlined code share, in the order of their indices. All are 64-bit integers, zero in
-/// the beginning.
+/// The globals that the host and the inlined code share, in the order of their indices. All are 64-bit integers that
+/// begin as 0.
 #[derive(Debug, Clone, Copy)]
 enum Register {
-    /// Where the input is.
+    /// The offset of the input.
     InputOffset,
-    /// How many bytes it has.
+    /// The length of the input in bytes.
     InputLength,
-    /// At how many offsets a word of it begins.
+    /// How many offsets in the input have a whole word from there on.
     InputWords,
-    /// Below this, bytes and words may be moved.
+    /// Bytes and words that begin below this offset may be moved.
     Bound,
     OutputOffset,
     OutputLength,
 }
 
-/// The locals that inlined code uses. They are declared behind a function's own.
+/// The types of the locals that inlined code uses. They follow a function's own.
 pub(super) const SCRATCH: [ValType; 3] = [ValType::I64, ValType::I64, ValType::I32];
 
-/// What to inline in one module, and what it refers to.
+/// The functions to inline in one module, and the indices that inlined code refers to.
 #[derive(Debug)]
 pub(super) struct Inliner {
     by_import: BTreeMap<u32, Op>,
     /// The index of the I/O memory.
     pub(super) memory: u32,
-    /// The index of the first of the globals.
+    /// The index of the first register.
     pub(super) globals: u32,
 }
 
 impl Inliner {
-    /// `None` if there is nothing to inline, the module imports the I/O memory itself, or it cannot have another memory.
-    /// `globals` is how many it has.
+    /// `None` if there is nothing to inline, the module imports the I/O memory itself, or it cannot have another
+    /// memory. `globals` is the number of globals that come before the registers.
     pub(super) fn of(survey: &Survey<'_>, inlining: Inlining, globals: u32) -> Option<Self> {
         let is_inlined = |op: Op| match inlining {
             Inlining::Alone => true,
@@ -118,17 +118,17 @@ impl Inliner {
         let op = |import: &ImportedFunction<'_>| {
             let (_, _, op) =
                 INLINED.iter().find(|(module, name, _)| (*module, *name) == (import.module, import.name))?;
-            // With another type it is an error, which is said when the module is linked.
+            // An import of another type is an error, which is reported when the module is linked.
             let ty = survey.types.get(import.ty as usize)?;
             ((ty.params(), ty.results()) == op.signature() && is_inlined(*op)).then_some(*op)
         };
         let ops = survey.imported_functions.iter().zip(0..).filter_map(|(import, index)| Some((index, op(import)?)));
         let by_import: BTreeMap<_, _> = ops.collect();
-        // What cannot be is for the linker to say.
+        // An import of the memory as a function is an error, too, which the linker reports.
         let imports_memory = |import: &ImportedFunction<'_>| (import.module, import.name) == (HOST_MODULE, MEMORY);
         if by_import.is_empty()
             || survey.imports_io_memory
-            // Those two would be told apart by nothing.
+            // The host could not tell that memory from the I/O memory.
             || survey.has_memory_like_io
             || survey.memory_count() >= MAX_MEMORIES
             || globals >= MAX_GLOBALS
@@ -139,12 +139,12 @@ impl Inliner {
         Some(Self { by_import, memory: survey.memory_count(), globals })
     }
 
-    /// Whether calls of `function` are inlined.
+    /// True if calls of `function` are inlined.
     pub(super) fn inlines(&self, function: u32) -> bool {
         self.by_import.contains_key(&function)
     }
 
-    /// Writes what stands for a call of `function`; `scratch` is the first of the locals for it.
+    /// Writes the code for a call of `function`. `scratch` is the index of the first of the scratch locals.
     pub(super) fn emit(&self, function: u32, scratch: u32, sink: &mut Vec<u8>) {
         let Some(op) = self.by_import.get(&function) else { return I::Call(function).encode(sink) };
         let (offset, word, byte) = (scratch, scratch + 1, scratch + 2);

@@ -1,32 +1,32 @@
-//! Modules that count their instructions do so in a global that all modules of a plugin import, so that a call has a number of
-//! them whatever it calls. The global comes behind what the module imports, and moves the module's own up by one.
+//! Makes modules count their instructions, in a global that all modules of a plugin import: a call has one limit,
+//! whatever modules it runs. The global follows the module's imports, which shifts its own globals by one.
 //!
-//! Each stretch of instructions without a way in or out of its middle is counted at its end. Whether there were so many left is
-//! looked up only where a call could otherwise go on without end, or come to its end. What is added to a module for other
-//! purposes is not counted, so that a call executes as many on every compiler.
+//! Each stretch of instructions that is entered only at its start and left only at its end is counted at its end. The
+//! counter is compared with 0 only where a call could otherwise run for ever, or ends. Instructions that the rewrite
+//! adds for other purposes are not counted, so a call has the same count with every compiler.
 
 use std::mem;
 
 use wasm_encoder::{BlockType, Encode, GlobalType, Instruction as I, ValType};
 use wasmparser::Operator;
 
-/// Counts down in a global.
+/// Writes the code that counts, down from the limit.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Meter {
-    /// Its index.
+    /// The index of the global.
     pub(super) global: u32,
 }
 
 impl Meter {
-    /// The type of the global: how many instructions are left, less than 0 once there were too few.
+    /// The global's type. Its value is how many instructions are left: below 0 once there were too few.
     pub(super) const TYPE: GlobalType = GlobalType { val_type: ValType::I64, mutable: true, shared: false };
 
-    /// The index of what was the global `index` before.
+    /// The new index of the global that had the index `index` before.
     pub(super) fn shifted(self, index: u32) -> u32 {
         if index < self.global { index } else { index.saturating_add(1) }
     }
 
-    /// Writes what takes `count` instructions away and, if wanted, traps if so many were not left.
+    /// Writes code that subtracts `count` from the counter and, if `end` is checked, traps if it is below 0 then.
     pub(super) fn count(self, count: u32, end: End, sink: &mut Vec<u8>) {
         let take = [I::GlobalGet(self.global), I::I64Const(i64::from(count)), I::I64Sub, I::GlobalSet(self.global)];
         take.iter().for_each(|instruction| instruction.encode(sink));
@@ -38,26 +38,26 @@ impl Meter {
     }
 }
 
-/// How a stretch of instructions ends.
+/// The end of a stretch: is the counter checked there?
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum End {
-    /// What follows has an end, and is checked there.
+    /// No check: a later stretch on every path has one.
     Unchecked,
     Checked,
 }
 
-/// Follows the instructions of a function.
+/// Divides a function's instructions into stretches.
 #[derive(Debug, Default)]
 pub(super) struct Stretches {
-    /// For each label, whether a branch to it goes back.
+    /// For each label but the function's, innermost last: true if it is a loop's, so that a branch to it goes back.
     labels: Vec<bool>,
     /// How many instructions have not been counted yet.
     count: u32,
 }
 
 impl Stretches {
-    /// Goes on with the next instruction. Returns how many have to be counted before it, itself among them, if something else
-    /// than the next one may follow it, or something else come before that.
+    /// Takes the next instruction. If a stretch ends with it, returns how many instructions the stretch has: control
+    /// may go elsewhere after it, or come from elsewhere to the instruction after it.
     pub(super) fn next(&mut self, operator: &Operator<'_>) -> Option<(u32, End)> {
         self.count += 1;
         let end = match operator {
@@ -96,7 +96,7 @@ impl Stretches {
         Some((mem::take(&mut self.count), end))
     }
 
-    /// A branch that goes back, or out of the function, which has a label that is not here.
+    /// Checked if the branch goes back, or leaves the function: the function's label is not among `labels`.
     fn branch(&self, depth: u32) -> End {
         let label = self.labels.iter().nth_back(usize::try_from(depth).unwrap_or(usize::MAX));
         if label == Some(&false) { End::Unchecked } else { End::Checked }

@@ -1,18 +1,18 @@
-//! What is changed in a module before it is compiled, once it is known to be valid (`validate.rs`) and within the limits
+//! Changes a module before it is compiled, after checking that it is valid (`validate.rs`) and within limits
 //! (`effort.rs`):
 //!
-//! - The start function is no longer run by the engine but exported under a reserved name, and called once the host
-//!   functions can serve it: WASI, for one, needs the instance's memory first.
-//! - Memory 0 is exported under a reserved name, for WASI, whatever the module exports itself.
-//! - Calls of host functions that move bytes become loads and stores of a memory that the module gets; `inline.rs`.
-//! - The pointer into its own stack is exported under a reserved name, where it can be told; `stack_pointer.rs`.
-//! - Where the compiler's code calls Wasmer unseen, the module counts what it does so; `ticks.rs`.
-//! - Where instructions are to be counted, the module counts them; `meter.rs`.
-//! - Tables may grow by one element more than they say, of which `engine/limits.rs` lets none be used; `add_tables` says why.
-//! - References to imported functions lead to functions of the module; `wrappers.rs` says why.
-//! - A section says how much data memory 0 begins with: where it is much, instances need not copy it.
-//! - The module gets the name it is asked to have; backtraces show that and the functions' names.
-//! - Custom sections are dropped otherwise: debug data is most of many plugins and nobody reads it here.
+//! - The start function is exported under a reserved name instead, so that the host can call it once the host functions
+//!   can serve it: WASI, for one, needs the instance's memory first.
+//! - Memory 0 is exported under a reserved name, for WASI, whatever name the module exports it by.
+//! - Calls of host functions that move bytes become loads and stores of a memory that the module gets: `inline.rs`.
+//! - The global that points into the module's own stack, if it can be found, is exported: `stack_pointer.rs`.
+//! - If the host cannot intercept libcalls, the module gets yield points instead: `ticks.rs`.
+//! - If fuel is wanted, the module counts its instructions: `meter.rs`.
+//! - Tables get a maximum that is one higher (see `add_tables`); `engine/limits.rs` keeps that element from being used.
+//! - References to imported functions become references to wrappers in the module: `wrappers.rs`.
+//! - A custom section says how much data memory 0 begins with, so that instances need not copy large data.
+//! - The module gets the name that the caller chooses; backtraces show it, and the names of functions.
+//! - Custom sections other than `producers` are dropped: most of many plugins is debug data, which nothing here reads.
 
 mod code;
 mod effort;
@@ -86,7 +86,7 @@ pub(crate) enum Error {
     TooLargeToCount { index: u32, size: usize, max: usize },
 }
 
-/// The sections in the order in which they stand, but for those of other floors.
+/// The order of sections in a module. The start section is dropped, custom sections come last.
 const ORDER: [SectionId; 12] = [
     SectionId::Type,
     SectionId::Import,
@@ -102,47 +102,47 @@ const ORDER: [SectionId; 12] = [
     SectionId::Data,
 ];
 
-/// Whether the host sees it when a plugin's code calls Wasmer, as it does for filling and copying memory or tables and much
-/// else, and can stop the plugin then.
+/// Says if the host can intercept libcalls and stop the plugin there. Libcalls are functions of Wasmer's that compiled
+/// code calls, to fill or copy memories or tables and for much else.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Builtins {
     Seen,
-    /// The compiler's code calls Wasmer in a way that nobody can change. It can be seen to let memory grow.
+    /// The compiler's code makes libcalls in a fixed way, and the host can intercept only the growing of a memory.
     Unseen,
 }
 
-/// What is wanted of a module, beside what is done to each.
+/// Options of the rewrite.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Wanted<'a> {
-    /// What its compiler understands: it may use no more.
+    /// The proposals that the compiler supports; the module may use no others.
     pub(crate) features: &'a Features,
     pub(crate) inlining: Inlining,
     pub(crate) builtins: Builtins,
-    /// It counts its instructions, in the global [`FUEL_IMPORT`](super::FUEL_IMPORT).
+    /// The module shall count its instructions, in the global [`FUEL_IMPORT`](super::FUEL_IMPORT).
     pub(crate) fuel: bool,
 }
 
-/// A module as it is compiled.
+/// A rewritten module, ready to be compiled.
 #[derive(Debug)]
 pub(crate) struct Rewritten {
     pub(crate) wasm: Vec<u8>,
-    /// It has the I/O memory for its own. No other memory of it has the type of that.
+    /// The module owns the I/O memory. No other memory of it has the same type.
     pub(crate) has_io_memory: bool,
 }
 
 /// Validates `wasm`, rewrites it and names it `name`.
 ///
-/// If calls are inlined, it gets the I/O memory for its own, and globals. If builtins are [`Unseen`](Builtins::Unseen), what
-/// calls them is followed by something that can be seen, now and then.
+/// If calls are inlined, the module gets the I/O memory as its own, and globals. If libcalls are
+/// [`Unseen`](Builtins::Unseen), instructions that make them are followed by a yield point now and then.
 ///
 /// # Errors
-/// It is not valid, uses a proposal that is not among the features, or is above a limit.
+/// The module is invalid, uses a proposal that is not among the features, or exceeds a limit.
 pub(crate) fn rewrite(name: &str, wasm: &[u8], wanted: Wanted<'_>) -> Result<Rewritten, Error> {
     validate::validate(wasm, wanted.features, wanted.fuel)?;
     let survey = Survey::of(wasm)?;
     let wrappers = Wrappers::of(&survey);
     let meter = wanted.fuel.then_some(Meter { global: survey.imported_globals });
-    // Behind the module's own.
+    // New globals follow the module's own.
     let globals = survey.global_count().saturating_add(u32::from(wanted.fuel));
     let inliner = Inliner::of(&survey, wanted.inlining, globals);
     let inlines = inliner.is_some();
@@ -156,7 +156,7 @@ pub(crate) fn rewrite(name: &str, wasm: &[u8], wanted: Wanted<'_>) -> Result<Rew
     };
     let more_globals = [registers, if ticks.is_some() { &Ticks::GLOBALS } else { &[] }].concat();
     let has_wrappers = !wrappers.is_empty();
-    // Whether what refers to functions or globals does so by other indices.
+    // True if functions or globals are referred to by other indices than before.
     let changes_indices = has_wrappers || meter.is_some();
     let changes_code = changes_indices || inlines || ticks.is_some();
     let indices = Indices { wrappers: &wrappers, meter };
@@ -195,7 +195,7 @@ pub(crate) fn rewrite(name: &str, wasm: &[u8], wanted: Wanted<'_>) -> Result<Rew
     Ok(Rewritten { wasm: module.finish(), has_io_memory: inlines })
 }
 
-/// The module's imports, and the global to count in.
+/// Writes the module's imports and the global that counts instructions.
 fn add_imports(module: &mut Module, survey: &Survey<'_>, mut indices: Indices<'_>) -> Result<(), Error> {
     let mut imports = ImportSection::new();
     if let Some(section) = survey.imports.clone() {
@@ -221,7 +221,7 @@ fn add_exports(module: &mut Module, survey: &Survey<'_>, indices: Indices<'_>, i
     if let Some(pointer) = stack_pointer::find(survey) {
         exports.export(STACK_POINTER_EXPORT, ExportKind::Global, indices.global(pointer));
     }
-    // Who has one of its functions finds the instance that it belongs to.
+    // Through one of an instance's own functions, the host finds the instance.
     let own = survey.imported_functions.len() as u32..survey.function_count();
     let is_own = |export: &Export<'_>| export.kind == ExternalKind::Func && own.contains(&export.index);
     let is_exported = survey.exports.iter().any(is_own) || survey.start.is_some_and(|start| own.contains(&start));
@@ -248,11 +248,11 @@ const IO_MEMORY_TYPE: MemoryType = MemoryType {
     page_size_log2: None,
 };
 
-/// That of a memory that is there only to be asked whether it grows.
+/// The type of an empty memory that serves only as a yield point: it is asked to grow.
 const NO_MEMORY: MemoryType =
     MemoryType { minimum: 0, maximum: Some(0), memory64: false, shared: false, page_size_log2: None };
 
-/// The module's memories, and more.
+/// Writes the module's memories, and `more`.
 fn add_memories(
     module: &mut Module,
     survey: &Survey<'_>,
@@ -270,9 +270,9 @@ fn add_memories(
     Ok(())
 }
 
-/// The module's tables, with a maximum that is one higher. Of a table that cannot grow, Wasmer's code reads a copy of its elements
-/// in the instance: 32 bytes more for each, and what another instance changes in the table is not in there. The highest maximum
-/// is no bound at all, and becomes none.
+/// Writes the module's tables, with a maximum that is one higher. If a table cannot grow, Wasmer's code reads a copy of
+/// its elements in the instance, which takes 32 bytes more for each and misses changes by other instances. The highest
+/// maximum limits nothing, so it is left out.
 fn add_tables(module: &mut Module, survey: &Survey<'_>, mut indices: Indices<'_>) -> Result<(), Error> {
     if let Some(section) = survey.tables.clone() {
         let mut tables = TableSection::new();
@@ -287,7 +287,7 @@ fn add_tables(module: &mut Module, survey: &Survey<'_>, mut indices: Indices<'_>
     Ok(())
 }
 
-/// The module's globals, and more, which are 0.
+/// Writes the module's globals, and `more`, which begin as 0.
 fn add_globals(
     module: &mut Module,
     survey: &Survey<'_>,
@@ -327,7 +327,7 @@ fn kind(kind: ExternalKind) -> ExportKind {
     }
 }
 
-/// The module's name, and the functions' as far as they can be read: what is malformed there does no harm.
+/// The module's name, and names of functions up to the first malformed one: a malformed name section is no error.
 fn names(module: &str, survey: &Survey<'_>, wrappers: &Wrappers) -> NameSection {
     let mut functions = NameMap::new();
     for subsection in survey.names.clone().into_iter().flatten() {
@@ -349,8 +349,8 @@ fn names(module: &str, survey: &Survey<'_>, wrappers: &Wrappers) -> NameSection 
     section
 }
 
-/// A backtrace repeats names for every frame, and is made before anyone can cut it. A mangled name that is cut would say
-/// nothing any more: it becomes what it stands for.
+/// Cuts a name that is too long: a backtrace repeats names for every frame before it can be cut itself. A mangled name
+/// would mean nothing when cut, so it is demangled instead.
 fn shortened(name: &str) -> Cow<'_, str> {
     if name.len() <= demangle::MAX_NAME {
         return Cow::Borrowed(name);

@@ -1,8 +1,8 @@
-//! Which global of a module points into its own stack, the one that compilers keep in memory 0 for variables whose address
-//! is taken. A trap leaves it wherever it was: a host that goes on using the instance has to put it back.
+//! Finds the global that points into a module's own stack: the part of memory 0 where compilers keep variables whose
+//! address is taken. A trap leaves it at any value, so a host that keeps using the instance has to restore it.
 //!
-//! It is told by its name, `__stack_pointer`, in the name section or as an export; else by what functions do with it: the
-//! only mutable i32 global that functions lower where they begin and set again later.
+//! It is recognised by its name, `__stack_pointer`, in the name section or as an export; otherwise by its use, as the
+//! only mutable i32 global that functions lower at their beginning and set again later.
 
 use std::collections::BTreeSet;
 
@@ -10,13 +10,13 @@ use wasmparser::{ExternalKind, FunctionBody, GlobalType, Name, Operator, TypeRef
 
 use super::survey::Survey;
 
-/// What linkers call it.
+/// The name that linkers give it.
 const NAME: &str = "__stack_pointer";
 
-/// How many instructions of a function are looked at for its beginning: code that is not optimised takes ten.
+/// How many instructions of a function count as its beginning. Code that is not optimised takes ten.
 const PROLOGUE: usize = 16;
 
-/// The global that points into the stack, if it can be told.
+/// The index of the stack pointer, if it can be found.
 pub(super) fn find(survey: &Survey<'_>) -> Option<u32> {
     let candidates = candidates(survey);
     if candidates.is_empty() {
@@ -41,7 +41,7 @@ fn candidates(survey: &Survey<'_>) -> BTreeSet<u32> {
     (0..).zip(imported.chain(own)).filter(|(_, ty)| can_be(ty)).map(|(index, _)| index).collect()
 }
 
-/// The one that the name section calls so.
+/// The global with that name in the name section.
 fn named(survey: &Survey<'_>) -> Option<u32> {
     let subsections = survey.names.clone().into_iter().flatten().map_while(Result::ok);
     let globals = subsections.filter_map(|subsection| match subsection {
@@ -56,7 +56,7 @@ fn exported(survey: &Survey<'_>) -> Option<u32> {
     survey.exports.iter().find(|export| is_it(export.kind, export.name)).map(|export| export.index)
 }
 
-/// The one of `candidates` that functions lower where they begin, if it is the only one.
+/// The candidate that functions lower at their beginning, if there is exactly one.
 fn lowered(survey: &Survey<'_>, candidates: &BTreeSet<u32>) -> Option<u32> {
     let mut found = None;
     for body in survey.code.clone().into_iter().flatten().map_while(Result::ok) {
@@ -68,8 +68,8 @@ fn lowered(survey: &Survey<'_>, candidates: &BTreeSet<u32>) -> Option<u32> {
     found
 }
 
-/// The one of `candidates` that a function lowers by a number of words where it begins, and sets again later, as a counter
-/// would not be.
+/// The candidate that a function lowers by a multiple of 4 at its beginning and sets again later. A counter would not
+/// be set again.
 fn lowered_by(body: &FunctionBody<'_>, candidates: &BTreeSet<u32>) -> Option<u32> {
     let mut operators = body.get_operators_reader().ok()?;
     let (mut read, mut amount, mut is_lowered) = (None, 0, false);
@@ -86,7 +86,7 @@ fn lowered_by(body: &FunctionBody<'_>, candidates: &BTreeSet<u32>) -> Option<u32
                     |operator| matches!(operator, Operator::GlobalSet { global_index: other } if other == global_index);
                 return operators.into_iter().map_while(Result::ok).any(is_it).then_some(global_index);
             }
-            // An alignment, between the two.
+            // Code that aligns the pointer, between lowering and setting it.
             Operator::I32And | Operator::LocalGet { .. } | Operator::LocalSet { .. } | Operator::LocalTee { .. } => {}
             _ => return None,
         }

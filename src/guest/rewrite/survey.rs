@@ -1,4 +1,4 @@
-//! One reading of a module: its sections, and what the additions depend on.
+//! Reads a module once: its sections, and the facts that the additions depend on.
 
 use std::collections::BTreeSet;
 
@@ -14,10 +14,10 @@ use super::{Error, FUEL_IMPORT, is_reserved};
 use crate::error::Excerpt;
 use crate::guest::abi::{HOST_MODULE, MEMORY};
 
-/// What a module has.
+/// The contents of one module.
 #[derive(Default)]
 pub(super) struct Survey<'a> {
-    /// The sections' contents, as far as they are kept.
+    /// The contents of all sections but custom ones, by section number.
     sections: Vec<(u8, &'a [u8])>,
     pub(super) types: Vec<FuncType>,
     pub(super) imports: Option<ImportSectionReader<'a>>,
@@ -30,16 +30,16 @@ pub(super) struct Survey<'a> {
     pub(super) exports: Vec<Export<'a>>,
     pub(super) start: Option<u32>,
     pub(super) imported_memories: u32,
-    /// Whether one of them is the I/O memory.
+    /// True if one of the imported memories is the I/O memory.
     pub(super) imports_io_memory: bool,
-    /// Whether there is a memory of the type that the I/O memory would have.
+    /// True if a memory has the type that the I/O memory would have.
     pub(super) has_memory_like_io: bool,
     pub(super) imported_globals: u32,
     pub(super) producers: Option<&'a [u8]>,
     pub(super) names: Option<NameSectionReader<'a>>,
     pub(super) imported_functions: Vec<ImportedFunction<'a>>,
-    /// Imported functions that the module may have references to: WebAssembly allows `ref.func` in code only for
-    /// functions that stand in an element segment, an initialiser or an export.
+    /// Imported functions that the module may refer to: WebAssembly allows `ref.func` in code only for functions that
+    /// an element segment, an initialiser or an export names.
     pub(super) referable_imports: BTreeSet<u32>,
     pub(super) data_section: Option<DataSectionReader<'a>>,
 }
@@ -52,7 +52,7 @@ pub(super) struct ImportedFunction<'a> {
 }
 
 impl<'a> Survey<'a> {
-    /// Takes `wasm`, which is valid, apart.
+    /// Reads `wasm`, which has to be valid.
     pub(super) fn of(wasm: &'a [u8]) -> Result<Self, Error> {
         let mut survey = Self::default();
         for payload in Parser::new(0).parse_all(wasm) {
@@ -74,24 +74,24 @@ impl<'a> Survey<'a> {
         self.sections.iter().find(|(other, _)| *other == id as u8).map(|(_, contents)| *contents)
     }
 
-    /// How many functions there are, imported ones first.
+    /// How many functions there are, imported ones included.
     pub(super) fn function_count(&self) -> u32 {
         let own = self.functions.as_ref().map_or(0, wasmparser::SectionLimited::count);
         own.saturating_add(u32::try_from(self.imported_functions.len()).unwrap_or(u32::MAX))
     }
 
-    /// How many memories there are, imported ones first.
+    /// How many memories there are, imported ones included.
     pub(super) fn memory_count(&self) -> u32 {
         self.imported_memories.saturating_add(self.memories.as_ref().map_or(0, wasmparser::SectionLimited::count))
     }
 
-    /// How many globals there are, imported ones first.
+    /// How many globals there are, imported ones included.
     pub(super) fn global_count(&self) -> u32 {
         self.imported_globals.saturating_add(self.globals.as_ref().map_or(0, wasmparser::SectionLimited::count))
     }
 
-    /// How much data memory 0 begins with, in bytes, and in how many segments, if it is the module's own and begins with the same
-    /// in each instance: not if a segment's place depends on a global, which may be imported.
+    /// The size of memory 0's initial data in bytes, and its number of segments. `None` if there is no data, the memory
+    /// is imported, or instances may differ: a segment's offset depends on a global, which may be imported.
     pub(super) fn data(&self) -> Result<Option<[u64; 2]>, Error> {
         let (mut bytes, mut segments) = (0, 0);
         for segment in self.data_section.clone().into_iter().flatten() {
@@ -236,7 +236,7 @@ impl<'a> Survey<'a> {
     }
 }
 
-/// Checks that an active data segment does not begin where Wasmer takes its offset for a negative number, if that is constant.
+/// Fails if an active data segment has a constant offset that Wasmer takes for a negative number.
 fn has_place(index: u32, offset: &ConstExpr<'_>) -> Result<(), Error> {
     const MAX: u32 = 1 << 31;
     match offset.get_operators_reader().read()? {

@@ -80,7 +80,7 @@ fn only_name_and_producers_survive_of_the_custom_sections() {
     assert_eq!(customs, ["producers", "name"]);
 }
 
-/// What calls the engine is counted, in modules with memories of any kind and with none.
+/// Instructions that make libcalls are counted, whatever memories the module has, or none.
 #[test]
 fn what_is_not_seen_is_counted() {
     let body = r#"(table 1 funcref) (elem $e func $f) (data $d "x")
@@ -96,7 +96,7 @@ fn what_is_not_seen_is_counted() {
     assert_eq!(growths(&rewritten_for(r#"(module (memory 1) (func (export "f")))"#, UNSEEN)), 0);
 }
 
-/// How often a module asks a memory to grow.
+/// How many instructions of a module ask a memory to grow.
 fn growths(wasm: &[u8]) -> usize {
     let bodies = Parser::new(0).parse_all(wasm).filter_map(|payload| match payload.expect("valid") {
         Payload::CodeSectionEntry(body) => Some(body.get_operators_reader().expect("valid")),
@@ -106,7 +106,7 @@ fn growths(wasm: &[u8]) -> usize {
     operators.filter(|operator| matches!(operator, Operator::MemoryGrow { .. })).count()
 }
 
-/// Where instructions are counted, everything that names a global of the module's own still does, and nothing else.
+/// If instructions are counted, all names of the module's own globals still refer to the same globals.
 #[test]
 fn what_names_a_global_still_does() {
     let wat = r#"(module $m
@@ -151,13 +151,13 @@ fn what_names_a_global_still_does() {
     assert_eq!(before.len(), 9);
     for wanted in [COUNTED, Wanted { builtins: Builtins::Unseen, ..COUNTED }] {
         let mut after = shape(&rewritten_for(wat, wanted));
-        // Those of the counter.
+        // Without the accesses to the counter.
         after.retain(|(what, index)| !(matches!(what.as_str(), "get" | "set") && *index == 2));
         assert_eq!(after, before.iter().cloned().map(expected).collect::<Vec<_>>());
     }
 }
 
-/// Instructions that are counted: what is taken from the counter, in order, and whether it is looked up then.
+/// Each subtraction from the counter, in order: its amount, and if the counter is checked then.
 fn stretches(wat: &str) -> Vec<(i64, bool)> {
     let wasm = rewritten_for(wat, COUNTED);
     let mut stretches = Vec::new();
@@ -185,7 +185,7 @@ fn counts(wat: &str) -> Vec<i64> {
     stretches(wat).into_iter().map(|(count, _)| count).collect()
 }
 
-/// Wherever a call may go on without end, and where it comes to its end.
+/// The counter is checked wherever a call could run for ever, and where it ends.
 #[test]
 fn what_has_no_end_is_checked() {
     let checked = |body: &str| {
@@ -218,7 +218,7 @@ fn each_instruction_is_counted_once() {
     // `block`, `loop` | `local.get`, `br_if` | `br` | `end` of the loop | of the block | of the function
     let wat = "(module (func (param i32) (block (loop (br_if 1 (local.get 0)) (br 0)))))";
     assert_eq!(counts(wat), [2, 2, 1, 1, 1, 1]);
-    // Calls that are inlined count as calls, and what stands for them does not.
+    // An inlined call counts as one instruction, the code that replaces it not at all.
     let inlined: i64 = counts(INLINED).iter().sum();
     let body = Parser::new(0).parse_all(&wat::parse_str(INLINED).expect("WAT")).find_map(|payload| match payload {
         Ok(Payload::CodeSectionEntry(body)) => Some(body.get_operators_reader().expect("valid").into_iter().count()),
@@ -231,7 +231,7 @@ fn each_instruction_is_counted_once() {
 fn what_grows_too_large_by_counting_is_an_error() {
     let wat = format!("(module (func {}))", "(block)".repeat(800_000));
     let mut module = wat::parse_str(wat).expect("WAT");
-    // A custom section of 12 MiB gives it time to be compiled in: id, size, name.
+    // A custom section (id, size, name) of 12 MiB raises the module's limit of compile time.
     module.extend([0, 0x81, 0x80, 0x80, 6, 0]);
     module.resize(module.len() + (12 << 20), 0);
     rewrite("main", &module, USUAL).expect("not too large");
@@ -240,7 +240,7 @@ fn what_grows_too_large_by_counting_is_an_error() {
     assert!(error.starts_with("function 0 is too large to be stopped or to have fuel"), "{error}");
 }
 
-/// Compiled code that is kept is that of rewritten modules.
+/// Cached code was compiled from rewritten modules, so its version has to change with them.
 #[test]
 fn what_comes_out_differently_has_another_version() {
     let wrapped = r#"(module $m (import "a" "b" (func $host (param i32))) (memory 1) (table 2 funcref) (start $own)
@@ -257,7 +257,7 @@ fn what_comes_out_differently_has_another_version() {
     );
 }
 
-/// Every function that is inlined, called.
+/// Calls every function that is inlined.
 const INLINED: &str = r#"(module
     (import "env" "extism_load_u8" (func $load_u8 (param i64) (result i32)))
     (import "env" "extism_load_u64" (func $load_u64 (param i64) (result i64)))
@@ -319,7 +319,7 @@ fn a_function_of_another_type_or_beside_such_memories_is_not_inlined() {
     }
 }
 
-/// The limits are those that engines agreed on: a module within them stays so.
+/// Engines agreed on these limits: a rewritten module must not exceed them if the original does not.
 #[test]
 fn modules_at_the_limits_stay_within_them() {
     let import = r#"(import "env" "extism_load_u8" (func $f (param i64) (result i32)))"#;

@@ -1,23 +1,23 @@
-//! On some compilers, the code calls Wasmer for an instruction in a way that nobody can change. So the module counts what it does
-//! by such instructions, and after some of that asks a memory to grow by nothing, which the host sees: see
-//! [`Builtins`](super::Builtins).
+//! Adds yield points to code that makes libcalls which the host cannot intercept (see [`Builtins`](super::Builtins)).
+//! The module counts the work of instructions that make such libcalls, and every now and then asks a memory to grow by
+//! 0 pages: the host intercepts that, and can stop the plugin.
 
 use wasm_encoder::{BlockType, Encode, Instruction as I, ValType};
 use wasmparser::Operator;
 
-/// So many instructions, or sixteen times as many bytes: some microseconds.
+/// The work between two yield points: one per instruction and one per 16 bytes or elements. Takes some microseconds.
 const PERIOD: i32 = 1000;
 
-/// What is appended to a module to count.
+/// Indices of what is added to the module for counting.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Ticks {
-    /// One that can be asked to grow.
+    /// A memory that is asked to grow.
     pub(super) memory: u32,
-    /// The first of two: a length, and how much is left until the memory is asked.
+    /// The first of two globals: the current instruction's length, and the work left until the yield point.
     pub(super) globals: u32,
 }
 
-/// How much an instruction does.
+/// The amount of an instruction's work.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Work {
     Little,
@@ -25,7 +25,7 @@ pub(super) enum Work {
     Much,
 }
 
-/// Of what is counted.
+/// The work of an instruction, if it makes a libcall and so is counted.
 pub(super) fn work(operator: &Operator<'_>) -> Option<Work> {
     match operator {
         Operator::MemoryFill { .. }
@@ -47,10 +47,10 @@ pub(super) fn work(operator: &Operator<'_>) -> Option<Work> {
 }
 
 impl Ticks {
-    /// The types of the globals.
+    /// The types of the two globals.
     pub(super) const GLOBALS: [ValType; 2] = [ValType::I32, ValType::I32];
 
-    /// Writes an instruction, and what counts it.
+    /// Writes `instruction`, then code that counts it.
     pub(super) fn count(self, work: Work, instruction: &[u8], sink: &mut Vec<u8>) {
         let (length, left) = (self.globals, self.globals + 1);
         let (before, more): (&[_], &[_]) = match work {

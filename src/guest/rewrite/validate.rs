@@ -1,7 +1,7 @@
-//! Validation of a module as it came, before anything is added to it: whatever it refers to has to be its own.
+//! Validates a module as it came, before anything is added to it: all that it refers to has to be its own.
 //!
-//! The compiler's engine validates once more what the rewrite made, which would accept references to the additions. The
-//! proposals are those that the engine offers. In the same pass, `effort.rs` estimates what compiling takes.
+//! Wasmer's engine validates the rewritten module again, but would accept references to the additions. The proposals
+//! allowed here are those of the engine. In the same pass, `effort.rs` estimates the cost of compiling.
 
 use std::mem;
 
@@ -15,8 +15,8 @@ use super::Error;
 use super::effort::Effort;
 use crate::error::Message;
 
-/// Checks that `wasm` is a valid module with no more than these `features`, and within the limits of `effort.rs`. It is going to
-/// be compiled with `fuel`, or without.
+/// Checks that `wasm` is a valid module that uses only `features` and stays within the limits of `effort.rs`. If
+/// `fuel`, the estimate includes the code that counts instructions.
 pub(super) fn validate(wasm: &[u8], features: &Features, fuel: bool) -> Result<(), Error> {
     let proposals = proposals(features);
     let mut validator = Validator::new_with_features(proposals);
@@ -63,12 +63,12 @@ fn validate_function(
     effort.add(validator.index(), spent)
 }
 
-/// The validator quotes names of the module.
+/// Keeps a bounded part of the validator's message, which quotes names of the module.
 fn invalid(error: BinaryReaderError) -> Error {
     Error::Invalid(Message::of(error))
 }
 
-/// What Wasmer's engine has its validator accept for these features.
+/// The proposals that Wasmer's engine has its validator accept for these features.
 fn proposals(features: &Features) -> WasmFeatures {
     let always = WasmFeatures::MUTABLE_GLOBAL
         | WasmFeatures::SATURATING_FLOAT_TO_INT

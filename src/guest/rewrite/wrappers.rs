@@ -1,11 +1,11 @@
-//! Imported functions that a module has references to get a function of its own around them, and the references lead
-//! there.
+//! Gives each imported function that a module may refer to a wrapper, a function of the module that calls it.
+//! References then lead to the wrapper.
 //!
-//! Wasmer's LLVM backend hands every function of a module the address of the module's memory as a hidden argument, and
-//! guesses by a function's place in a table whether it is such a function or one of the host's, which has no such
-//! parameter. The guess ignores where in the table a segment goes, `table.set`, and passive segments; guessed wrong, a
-//! plugin reads and writes wherever in the host it likes. With wrappers every reference of a module is to a function
-//! of its own, and there is nothing to guess.
+//! Wasmer's LLVM backend passes every function of a module the address of the module's memory as a hidden argument. By
+//! a function's place in a table it guesses if the function expects that, as the module's functions do and the host's
+//! do not. The guess ignores the offset of segments in the table, `table.set` and passive segments. After a wrong
+//! guess, a plugin can read and write any memory of the host. Wrappers make the guess irrelevant: a module refers to
+//! its own functions only.
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
@@ -19,7 +19,7 @@ use super::survey::Survey;
 /// The wrappers of one module.
 #[derive(Default)]
 pub(super) struct Wrappers {
-    /// Imported function to wrapper.
+    /// The wrapper's index for each imported function.
     by_import: BTreeMap<u32, u32>,
     /// In the order of their indices.
     wrappers: Vec<Wrapper>,
@@ -27,7 +27,7 @@ pub(super) struct Wrappers {
 
 pub(super) struct Wrapper {
     pub(super) import: u32,
-    /// The index of the type that both have.
+    /// The index of the type of both functions.
     pub(super) ty: u32,
     pub(super) parameters: u32,
 }
@@ -35,7 +35,7 @@ pub(super) struct Wrapper {
 type Result<T> = std::result::Result<T, reencode::Error<Infallible>>;
 
 impl Wrappers {
-    /// Wrappers for what `survey` found.
+    /// One wrapper for each imported function that `survey` found to be referred to.
     pub(super) fn of(survey: &Survey<'_>) -> Self {
         let mut wrappers = Vec::with_capacity(survey.referable_imports.len());
         for &import in &survey.referable_imports {
@@ -58,12 +58,12 @@ impl Wrappers {
         self.wrappers.iter().map(|wrapper| (self.function(wrapper.import), wrapper))
     }
 
-    /// The function that stands for `function` where it is referred to.
+    /// The index by which references to `function` refer to it: its wrapper's, if it has one.
     pub(super) fn function(&self, function: u32) -> u32 {
         self.by_import.get(&function).copied().unwrap_or(function)
     }
 
-    /// The module's functions, and the wrappers.
+    /// Writes the types of the module's functions, and of the wrappers.
     pub(super) fn add_functions(
         &self,
         module: &mut Module,
@@ -81,7 +81,7 @@ impl Wrappers {
         Ok(())
     }
 
-    /// The module's elements. Code may refer to a function that is exported; to the wrapper around it only if that is declared.
+    /// Writes the module's elements, and declares the wrappers, which code may refer to only then.
     pub(super) fn add_elements(
         &self,
         module: &mut Module,

@@ -8,17 +8,17 @@ thread_local! {
     static LOOKS: Cell<usize> = const { Cell::new(0) };
 }
 
-/// Somebody has looked whether the plugin shall stop.
+/// Counts the yield points that this thread passes.
 pub(super) fn count_look() {
     LOOKS.set(LOOKS.get() + 1);
 }
 
-/// Slices that are done, and a little more.
+/// How many whole slices the test data has; a few bytes follow them.
 const COUNT: usize = 5;
 const LENGTH: usize = COUNT * SLICE + 7;
 
-/// Does `work` for a plugin that runs, and for one that has been cancelled. Returns how often it looked in the first case;
-/// in the second, it looks once and fails.
+/// Does `work` for a running plugin, then for a cancelled one. Returns how many yield points it passed in the first
+/// case; in the second, it has to fail at the first one.
 fn looks<T>(mut work: impl FnMut(Watch) -> Result<T, Fault>) -> usize {
     let stopper = Stopper::new(Arc::new(Code::new(Vec::new())));
     let _run = stopper.begin(None).expect("no deadline");
@@ -33,7 +33,7 @@ fn looks<T>(mut work: impl FnMut(Watch) -> Result<T, Fault>) -> usize {
 
 type Work<'a> = &'a mut dyn FnMut(Range<u64>) -> Result<(), Fault>;
 
-/// How often `way` looks, and which slice is all that it does of `range` for a plugin that shall stop.
+/// How many yield points `way` passes, and the only slice of `range` that it works on for a plugin that shall stop.
 fn ranges(range: &Range<u64>, way: fn(Range<u64>, Watch, Work<'_>) -> Result<(), Fault>) -> (usize, Range<u64>) {
     let mut ranges = Vec::new();
     let looks = looks(|watch| {
@@ -74,7 +74,7 @@ fn no_more_than_a_slice_is_between_two_looks() {
     assert_eq!(looks(|watch| found(watch).inspect(|value| assert_eq!(*value, None::<i32>))), COUNT);
 }
 
-/// The way of most calls.
+/// Most calls move no more than one slice.
 #[test]
 fn a_slice_or_less_is_done_without_a_look() {
     let stopper = Stopper::new(Arc::new(Code::new(Vec::new())));

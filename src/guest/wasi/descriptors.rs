@@ -1,5 +1,5 @@
-//! What a plugin's file descriptors stand for: its three streams, the directories of `allowed_paths` from 3 on, and what
-//! it has opened in them.
+//! The table of a plugin's file descriptors: the three standard streams, the directories of `allowed_paths` from number
+//! 3 on, and what the plugin has opened in them.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -16,10 +16,10 @@ use super::stdio::Output;
 use crate::error::{Excerpt, Message};
 use crate::guest::host::log::Logs;
 
-/// How many descriptors an instance may have at once. Each is one of the host's, which has 1,024 by default.
+/// An instance that has so many descriptors can open no more. Each is one of the host's, which has 1,024 by default.
 const MAX_DESCRIPTORS: usize = 128;
 
-/// One open thing.
+/// An open descriptor.
 pub(super) enum Descriptor {
     /// Standard input, always at its end.
     Input,
@@ -33,22 +33,22 @@ pub(super) struct OpenFile {
     pub(super) file: fs::File,
     pub(super) readable: bool,
     pub(super) writable: bool,
-    /// `fdflags` that it was opened with or that were set since.
+    /// The file's `fdflags`, as opened or as set since.
     pub(super) flags: u16,
-    /// It lies in a directory that is read-only.
+    /// The file lies in a read-only directory.
     pub(super) read_only: bool,
 }
 
-/// A directory, and all below it.
+/// A directory, which gives access to all below it.
 pub(super) struct Directory {
     pub(super) dir: Dir,
-    /// The guest path, if the directory was given and not opened.
+    /// The guest path of a directory of `allowed_paths`; `None` for one that the plugin has opened.
     pub(super) preopened: Option<String>,
     pub(super) read_only: bool,
 }
 
 impl Directory {
-    /// Refuses changes in a read-only directory.
+    /// The directory, to be changed; fails if it is read-only.
     pub(super) fn writable(&self) -> Result<&Dir, Errno> {
         if self.read_only { Err(Errno::ROFS) } else { Ok(&self.dir) }
     }
@@ -56,13 +56,13 @@ impl Directory {
 
 /// All descriptors of one instance.
 pub(super) struct Descriptors {
-    /// By number.
+    /// The index is the descriptor's number; `None` is a free number.
     open: Vec<Option<Descriptor>>,
     pub(super) listing: Option<Listing>,
 }
 
 impl Descriptors {
-    /// The streams and the directories of `allowed_paths`, host path (with `ro:` in front read-only) to guest path.
+    /// The streams and the directories of `allowed_paths`: host path (`ro:` in front: read-only) to guest path.
     pub(super) fn new(allowed_paths: &BTreeMap<String, String>, logs: &Arc<Logs>) -> Result<Self, Error> {
         let (stdout, stderr) = (Output::stdout(logs), Output::stderr(logs));
         let streams = [Descriptor::Input, Descriptor::Output(stdout), Descriptor::Output(stderr)];
@@ -113,7 +113,7 @@ impl Descriptors {
         if number < MAX_DESCRIPTORS { Ok(number) } else { Err(Errno::MFILE) }
     }
 
-    /// Opens `descriptor` under a number that is free.
+    /// Opens `descriptor` as `number`, which has to be free.
     pub(super) fn put(&mut self, number: usize, descriptor: Descriptor) {
         if number == self.open.len() {
             self.open.push(None);
@@ -126,7 +126,7 @@ impl Descriptors {
         self.open.get_mut(fd as usize).and_then(Option::take).ok_or(Errno::BADF)
     }
 
-    /// Moves `from` to the number `onto`, which must be open.
+    /// Moves descriptor `from` to the number `onto`, which has to be open.
     pub(super) fn renumber(&mut self, from: u32, onto: u32) -> Result<(), Errno> {
         self.get(onto)?;
         if from == onto {
@@ -139,7 +139,7 @@ impl Descriptors {
     }
 }
 
-/// `path` as an absolute path without `.` and `..`.
+/// `path` as an absolute path without `.` components; `None` if it is empty or contains `..`.
 fn guest_path(path: &str) -> Option<PathBuf> {
     let mut absolute = PathBuf::from("/");
     for component in Path::new(path).components() {

@@ -1,8 +1,8 @@
-//! WASI's error numbers, and those of the host as such.
+//! WASI's error numbers, and the conversion from the host's.
 
 use std::io;
 
-/// An error number of preview 1; preview 0 has the same.
+/// An error number of preview 1. Preview 0 has the same numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Errno(u16);
 
@@ -26,7 +26,7 @@ impl Errno {
     pub(super) const ROFS: Self = Self(69);
     pub(super) const SPIPE: Self = Self(70);
 
-    /// The number itself.
+    /// The number as a plugin sees it.
     pub(super) fn number(self) -> u16 {
         self.0
     }
@@ -38,7 +38,7 @@ impl From<Errno> for i32 {
     }
 }
 
-/// The host's numbers and WASI's for the same, from preview 1's `errno` in witx and errno(3).
+/// Pairs of the host's and WASI's number for the same error, from preview 1's `errno` in witx and from errno(3).
 const TABLE: [(i32, u16); 45] = [
     (libc::E2BIG, 1),
     (libc::EACCES, 2),
@@ -93,7 +93,7 @@ impl From<io::Error> for Errno {
             return TABLE.iter().find(|(host, _)| *host == code).map_or(Self::IO, |(_, wasi)| Self(*wasi));
         }
         match error.kind() {
-            // So cap-std says that a path leads out of its directory.
+            // The error of cap-std for a path that leads out of its directory.
             io::ErrorKind::PermissionDenied => Self::PERM,
             io::ErrorKind::InvalidInput => Self::INVAL,
             io::ErrorKind::Unsupported => Self::NOTSUP,

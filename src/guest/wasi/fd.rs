@@ -29,7 +29,7 @@ const NONBLOCK: u16 = 1 << 2;
 const RSYNC: u16 = 1 << 3;
 const SYNC: u16 = 1 << 4;
 
-/// Those that a file can only be opened with, and all that there are.
+/// The flags that can be chosen only when a file is opened, and all flags.
 pub(super) const SYNCHRONISED: u16 = DSYNC | RSYNC | SYNC;
 const ALL_FLAGS: u16 = APPEND | NONBLOCK | SYNCHRONISED;
 
@@ -47,7 +47,7 @@ pub(super) fn file_type(file_type: FileType) -> u8 {
     }
 }
 
-/// Hints are taken as read.
+/// Accepts any hint and ignores it.
 pub(super) fn advise(frame: Frame<'_>, fd: u32, _offset: u64, _length: u64, _advice: u32) -> Result0 {
     frame.descriptors.file(fd).map(drop)
 }
@@ -96,12 +96,12 @@ pub(super) fn fdstat_get(frame: Frame<'_>, fd: u32, to: u32) -> Result0 {
     frame.memory.write(to, &stat)
 }
 
-/// A character device that cannot seek is what programs take for a terminal, and talk to as to a person.
+/// Programs take a character device that cannot seek for a terminal, and behave interactively.
 fn stream_type(is_terminal: bool) -> u8 {
     if is_terminal { CHARACTER_DEVICE } else { UNKNOWN }
 }
 
-/// Flags that ask for synchronised writing stay as they were when the file was opened, as in Linux; others can be changed.
+/// Flags for synchronised writing cannot be changed after opening, as in Linux; others can.
 pub(super) fn fdstat_set_flags(frame: Frame<'_>, fd: u32, flags: u32) -> Result0 {
     let Descriptor::File(file) = frame.descriptors.get_mut(fd)? else { return Ok(()) };
     let flags = known_flags(flags);
@@ -130,7 +130,7 @@ pub(super) fn filestat_get(frame: Frame<'_>, fd: u32, to: u32) -> Result0 {
     write_filestat(&frame, &metadata, to)
 }
 
-/// Writes what is known of a stream: its type.
+/// Writes the status of a stream, of which only the type is known.
 fn write_stream_stat(frame: &Frame<'_>, is_terminal: bool, to: u32) -> Result0 {
     let mut stat = [0; 64];
     stat[16] = stream_type(is_terminal);
@@ -173,7 +173,7 @@ pub(super) fn filestat_set_size(frame: Frame<'_>, fd: u32, size: u64) -> Result0
     Ok(write_signals::held(|| file.file.set_len(size))?)
 }
 
-/// A time to set, from a value and the two bits of `fstflags` that belong to it.
+/// The time to set, from a value and its two bits of `fstflags`.
 pub(super) fn time_to_set(value: u64, set: bool, now: bool) -> Result<Option<SystemTime>, Errno> {
     match (set, now) {
         (true, true) => Err(Errno::INVAL),
@@ -254,7 +254,7 @@ pub(super) fn pwrite(frame: Frame<'_>, fd: u32, vectors: u32, count: u32, offset
 
 pub(super) fn seek(frame: Frame<'_>, fd: u32, offset: i64, whence: u32, to: u32) -> Result0 {
     let mut file = &frame.descriptors.file(fd)?.file;
-    // Preview 0 counts current, end, start; preview 1 start, current, end.
+    // The values of `whence` are current, end, start in preview 0, and start, current, end in preview 1.
     let position = match (frame.version, whence) {
         (Version::Preview0, 2) | (Version::Preview1, 0) => {
             SeekFrom::Start(u64::try_from(offset).map_err(|_| Errno::INVAL)?)
@@ -271,7 +271,7 @@ pub(super) fn tell(frame: Frame<'_>, fd: u32, to: u32) -> Result0 {
     frame.memory.write_u64(to, file.stream_position()?)
 }
 
-/// The directories that the plugin was given answer; this is how it finds them.
+/// The guest path of a directory of `allowed_paths`. Plugins find these directories by it; other descriptors fail.
 fn preopened<'a>(frame: &'a Frame<'_>, fd: u32) -> Result<&'a str, Errno> {
     match frame.descriptors.get(fd)? {
         Descriptor::Directory(Directory { preopened: Some(name), .. }) => Ok(name),

@@ -1,4 +1,4 @@
-//! Listing a directory.
+//! Lists directories.
 
 use std::os::unix::ffi::OsStrExt;
 
@@ -11,21 +11,21 @@ use super::yield_point::yield_point;
 use super::{Frame, Result0};
 use crate::interrupt::Watch;
 
-/// More entries are refused. A plugin may be given a directory that others fill; this many take up some 10 MB.
+/// The most entries of a listing, as others may fill the directory. At most some 10 MB of the host's memory.
 const MAX_ENTRIES: usize = 1 << 17;
 
-/// What the last reading of a directory from its start has found. There is one, for the directory that was read last: it
-/// takes up memory of the host.
+/// The entries of the directory that was last read from its start. An instance has only one listing, to save the host's
+/// memory.
 pub(super) struct Listing {
     pub(super) fd: u32,
     entries: Vec<Entry>,
-    /// All names, one after the other.
+    /// All names, concatenated.
     names: Vec<u8>,
 }
 
 struct Entry {
     inode: u64,
-    /// Where its name ends in the names; it begins where that of the entry before ends.
+    /// The end of its name in `names`. The name begins where the previous entry's ends.
     name_end: usize,
     file_type: u8,
 }
@@ -58,7 +58,7 @@ impl Listing {
         Ok(())
     }
 
-    /// The entry of this number as the plugin reads it: what comes before its name, and the name.
+    /// The entry at `index` in the plugin's layout: a header, then the name.
     fn entry(&self, index: usize) -> Option<([u8; 24], &[u8])> {
         let entry = self.entries.get(index)?;
         let start = index.checked_sub(1).map_or(0, |before| self.entries[before].name_end);
@@ -72,7 +72,7 @@ impl Listing {
     }
 }
 
-/// Fills the buffer with entries from the one numbered `cookie` on; the last one may be cut.
+/// Fills the buffer with entries from number `cookie` on. The last entry may be cut.
 pub(super) fn readdir(frame: Frame<'_>, fd: u32, to: u32, length: u32, cookie: u64, used: u32) -> Result0 {
     frame.memory.range(to, length)?;
     let listing = match frame.descriptors.listing.take() {
@@ -94,7 +94,7 @@ pub(super) fn readdir(frame: Frame<'_>, fd: u32, to: u32, length: u32, cookie: u
         }
         index += 1;
     }
-    // What is not filled is the end, after which nobody asks for more.
+    // A buffer that is not full marks the end of the directory, after which plugins do not read on.
     if filled == length {
         frame.descriptors.listing = Some(listing);
     }

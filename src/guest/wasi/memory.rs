@@ -1,4 +1,4 @@
-//! The plugin's memory as the functions read and write it: little-endian, every access checked.
+//! Access to the plugin's memory for WASI's functions: little-endian, with a bounds check for every access.
 
 use std::ops::Range;
 
@@ -8,23 +8,23 @@ use super::errno::Errno;
 use super::yield_point::in_pieces;
 use crate::interrupt::Watch;
 
-/// A path longer than this is refused, as by Linux.
+/// The longest path in bytes, as in Linux.
 const MAX_PATH: u32 = 4096;
 
-/// More buffers than this in one call are refused, as by Linux.
+/// The most buffers in one call, as in Linux.
 const MAX_VECTORS: u32 = 1024;
 
-/// No more than this is copied at once; a longer transfer is cut short, which callers must expect anyway.
+/// The most bytes that one call transfers. A longer transfer is cut short, which callers have to expect anyway.
 pub(super) const MAX_TRANSFER: usize = 1 << 20;
 
-/// The memory of the instance that calls.
+/// The memory of the calling instance.
 pub(super) struct GuestMemory<'a> {
     view: MemoryView<'a>,
     /// Asked between the pieces of a long copy.
     watch: Watch,
 }
 
-/// An empty vector with room for `length` items. The plugin chose the length, so that there is no room is its error.
+/// An empty vector with capacity for `length` items. The plugin chooses the length, so a lack of memory is an error.
 pub(super) fn room<T>(length: usize) -> Result<Vec<T>, Errno> {
     let mut items = Vec::new();
     items.try_reserve_exact(length).map_err(|_| Errno::NOMEM)?;
@@ -42,7 +42,7 @@ impl<'a> GuestMemory<'a> {
         Ok(bytes)
     }
 
-    /// Writes bytes of any number: all of them, or none if they do not fit, or the first of them if the plugin shall stop.
+    /// Writes any number of bytes: all of them, none if they do not fit, or the first ones if the plugin shall stop.
     pub(super) fn write(&self, at: u32, bytes: &[u8]) -> Result<(), Errno> {
         let length = u32::try_from(bytes.len()).map_err(|_| Errno::FAULT)?;
         let mut at = self.range(at, length)?.start;
@@ -61,19 +61,19 @@ impl<'a> GuestMemory<'a> {
         self.write(at, &value.to_le_bytes())
     }
 
-    /// A length that the host counted, which fits because everything in a plugin's memory does.
+    /// Writes a length that the host has counted. It fits into 32 bits, as everything in a plugin's memory does.
     pub(super) fn write_length(&self, at: u32, length: usize) -> Result<(), Errno> {
         self.write_u32(at, u32::try_from(length).map_err(|_| Errno::OVERFLOW)?)
     }
 
-    /// The place of `length` bytes at `at`, if they are all inside.
+    /// The range of `length` bytes at `at`; fails if they are not all inside.
     pub(super) fn range(&self, at: u32, length: u32) -> Result<Range<u64>, Errno> {
         let start = u64::from(at);
         let end = start + u64::from(length);
         if end <= self.view.data_size() { Ok(start..end) } else { Err(Errno::FAULT) }
     }
 
-    /// Puts `length` bytes behind those in `bytes`, which has room for them.
+    /// Appends `length` bytes of the plugin to `bytes`, which has the capacity for them.
     fn append(&self, bytes: &mut Vec<u8>, at: u32, length: u32) -> Result<(), Errno> {
         let range = self.range(at, length)?;
         let filled = bytes.len();
@@ -92,7 +92,7 @@ impl<'a> GuestMemory<'a> {
         if path.contains('\0') { Err(Errno::INVAL) } else { Ok(path) }
     }
 
-    /// The places of `count` buffers, all of which are inside, and how much is transferred between them and a file.
+    /// The offset and length of `count` buffers, all inside the memory, and how many bytes to transfer in all.
     fn vectors(&self, at: u32, count: u32) -> Result<(Vec<(u32, u32)>, usize), Errno> {
         if count > MAX_VECTORS {
             return Err(Errno::INVAL);
@@ -110,7 +110,7 @@ impl<'a> GuestMemory<'a> {
         Ok((vectors, usize::try_from(total).unwrap_or(MAX_TRANSFER).min(MAX_TRANSFER)))
     }
 
-    /// The bytes of `count` buffers, one after the other, up to [`MAX_TRANSFER`] of them.
+    /// The bytes of `count` buffers, concatenated, up to [`MAX_TRANSFER`].
     pub(super) fn gather(&self, vectors: u32, count: u32) -> Result<Vec<u8>, Errno> {
         let (vectors, total) = self.vectors(vectors, count)?;
         let mut bytes = room(total)?;
@@ -121,8 +121,8 @@ impl<'a> GuestMemory<'a> {
         Ok(bytes)
     }
 
-    /// Lets `fill` put bytes into a buffer as large as `count` buffers of the plugin, up to [`MAX_TRANSFER`], and copies
-    /// them there.
+    /// Has `fill` write into a buffer as large as `count` buffers of the plugin, up to [`MAX_TRANSFER`], and copies
+    /// what it wrote to those.
     pub(super) fn scatter(
         &self,
         vectors: u32,

@@ -1,10 +1,10 @@
-//! WASI preview 1 and its predecessor for the plugins that import it, without sockets and threads.
+//! WASI preview 1 and preview 0 for the plugins that import it, without sockets and threads.
 //!
-//! It is our own, on cap-std: each function is small, nothing waits for a runtime, and directories are confined by the
-//! kernel where it can (`openat2`), not by looking at paths. Only the functions that a module imports are made.
-//! `descriptors.rs` has what a file descriptor can be, `rights.rs` what it says of itself; `fd.rs`, `listing.rs`, `path.rs`,
-//! `poll.rs` and `process.rs` are the functions by family. Whatever a plugin sizes passes a yield point
-//! (`yield_point.rs`) in each step.
+//! The library has its own implementation, on cap-std: functions are small, none needs an async runtime, and where
+//! possible the kernel confines paths to their directory (`openat2`), not a check of the path. Only the functions that
+//! a module imports are made. `descriptors.rs` has the kinds of descriptors, `rights.rs` the rights they report;
+//! `fd.rs`, `listing.rs`, `path.rs`, `poll.rs` and `process.rs` have the functions by family. All work whose size a
+//! plugin chooses has yield points (`yield_point.rs`).
 
 mod descriptors;
 mod errno;
@@ -37,12 +37,12 @@ use memory::GuestMemory;
 /// WASI for one instance of one module.
 pub(crate) struct Wasi(FunctionEnv<State>);
 
-/// What the functions work on.
+/// State that the functions work on.
 struct State {
     guest: FunctionEnv<Guest>,
-    /// What the module is called, without NUL.
+    /// The module's name, without NUL: the program's only argument.
     program: String,
-    /// The instance's; none before the instance is there.
+    /// The instance's memory; `None` until the instance exists.
     memory: Option<wasmer::Memory>,
     descriptors: Descriptors,
 }
@@ -58,17 +58,17 @@ pub(crate) enum Error {
     NoMemory,
 }
 
-/// `proc_exit` was called with this status; ends the call like a trap.
+/// The plugin has called `proc_exit` with this status, which ends its call like a trap.
 #[derive(Debug, Error)]
 #[error("Exited with i32 exit status {0}")]
 struct Exit(i32);
 
-/// The status that the plugin has exited with, if that is what stopped it.
+/// The plugin's exit status, if `proc_exit` has stopped it.
 pub(crate) fn exit_code(error: &RuntimeError) -> Option<i32> {
     error.downcast_ref::<Exit>().map(|exit| exit.0)
 }
 
-/// Which of the two interfaces a function was imported from. They differ in the layout of a few structures.
+/// The interface that a function was imported from. The two differ in the layout of a few structures.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Version {
     /// `wasi_unstable`
@@ -78,11 +78,11 @@ enum Version {
 }
 
 impl Wasi {
-    /// WASI for a module that is called `program`, with the directories of `allowed_paths`, host path (with `ro:` in front
-    /// read-only) to guest path.
+    /// WASI for a module with the name `program` and the directories of `allowed_paths`, which maps host path (`ro:` in
+    /// front: read-only) to guest path.
     ///
     /// # Errors
-    /// A directory is not there or is none.
+    /// A directory does not exist or is not a directory, or a guest path is malformed or used twice.
     pub(crate) fn new(
         store: &mut impl AsStoreMut,
         guest: &FunctionEnv<Guest>,
@@ -91,7 +91,7 @@ impl Wasi {
     ) -> Result<Self, Error> {
         let logs = Arc::clone(&guest.as_ref(store).logs);
         let descriptors = Descriptors::new(allowed_paths, &logs)?;
-        // Whoever reads it takes a NUL for its end.
+        // Readers of the argument take a NUL for its end.
         let program = program.split('\0').next().unwrap_or_default().to_owned();
         let state = State { guest: guest.clone(), program, memory: None, descriptors };
         Ok(Self(FunctionEnv::new(store, state)))
@@ -107,7 +107,7 @@ impl Wasi {
         make(&mut store.as_store_mut(), &self.0, version, name).map(Extern::from)
     }
 
-    /// Ties WASI to the instance that uses it. Until then its functions fail.
+    /// Connects WASI with the instance that uses it. Until then, its functions fail.
     ///
     /// # Errors
     /// The module has no memory to exchange data in.
@@ -118,12 +118,12 @@ impl Wasi {
     }
 }
 
-/// What a function gets besides its arguments.
+/// The context of one call of a function.
 struct Frame<'a> {
     descriptors: &'a mut Descriptors,
     memory: GuestMemory<'a>,
     plugin: &'a SharedState,
-    /// The program's name, which is its only argument.
+    /// The program's name, its only argument.
     program: &'a str,
     watch: Watch,
     version: Version,
@@ -131,7 +131,7 @@ struct Frame<'a> {
 
 type Result0 = Result<(), Errno>;
 
-/// Runs one function and returns its error number; or stops the plugin, if that shall be stopped meanwhile.
+/// Runs one function and returns its error number. Stops the plugin instead if it shall stop by then.
 fn enter(
     mut env: FunctionEnvMut<'_, State>,
     version: Version,
@@ -155,7 +155,7 @@ fn enter(
 
 macro_rules! functions {
     ($($name:literal => $function:path, ($($argument:ident: $type:ty),*);)*) => {
-        /// Makes the function `name`. All but `proc_exit` return an error number.
+        /// Makes the function `name`. All functions but `proc_exit` return an error number.
         fn make(
             store: &mut StoreMut<'_>,
             env: &FunctionEnv<State>,

@@ -1,5 +1,5 @@
-//! The functions on paths. Every path starts at a directory that the plugin has, and cannot leave it: not by `..`, not by
-//! a link, not by a race; cap-std sees to that.
+//! The functions on paths. Every path starts at a directory of the plugin's. cap-std ensures that it cannot leave that
+//! directory, neither by `..` nor by a link nor by a race.
 #![expect(clippy::too_many_arguments, reason = "WASI says which parameters its functions have")]
 
 use cap_fs_ext::{DirExt, FollowSymlinks, OpenOptionsFollowExt, SystemTimeSpec};
@@ -28,7 +28,7 @@ pub(super) fn create_directory(frame: Frame<'_>, fd: u32, path: u32, length: u32
 
 pub(super) fn remove_directory(frame: Frame<'_>, fd: u32, path: u32, length: u32) -> Result0 {
     let path = frame.memory.path(path, length)?;
-    // A slash at the end says what is meant anyway, but cap-std takes it for a `.`.
+    // A final slash changes nothing here, but cap-std would take it for a `.`.
     let name = path.trim_end_matches('/');
     let path = if name.is_empty() { path.as_str() } else { name };
     Ok(frame.descriptors.directory(fd)?.writable()?.remove_dir(path)?)
@@ -37,7 +37,7 @@ pub(super) fn remove_directory(frame: Frame<'_>, fd: u32, path: u32, length: u32
 pub(super) fn unlink_file(frame: Frame<'_>, fd: u32, path: u32, length: u32) -> Result0 {
     let path = frame.memory.path(path, length)?;
     let dir = frame.descriptors.directory(fd)?.writable()?;
-    // A slash at the end asks for a directory; a link to one is none.
+    // A final slash asks for a directory, and a link to a directory is none.
     if path.ends_with('/') && dir.symlink_metadata(path.trim_end_matches('/')).is_ok_and(|found| found.is_symlink()) {
         return Err(Errno::NOTDIR);
     }
@@ -47,7 +47,7 @@ pub(super) fn unlink_file(frame: Frame<'_>, fd: u32, path: u32, length: u32) -> 
 pub(super) fn filestat_get(frame: Frame<'_>, fd: u32, lookup: u32, path: u32, length: u32, to: u32) -> Result0 {
     let path = frame.memory.path(path, length)?;
     let dir = &frame.descriptors.directory(fd)?.dir;
-    // A slash at the end asks for a directory, to which it follows links.
+    // A final slash asks for a directory, and follows links to it.
     let follow = lookup & FOLLOW != 0 || path.ends_with('/');
     let metadata = if follow { dir.metadata(path)? } else { dir.symlink_metadata(path)? };
     write_filestat(&frame, &metadata, to)
@@ -76,7 +76,7 @@ pub(super) fn filestat_set_times(
     }
 }
 
-/// A link to a file of a read-only directory would be a way to change it.
+/// Requires the source directory to be writable: a new link could be used to change a file of a read-only one.
 pub(super) fn link(
     frame: Frame<'_>,
     fd: u32,
@@ -107,7 +107,7 @@ pub(super) fn rename(
     let (path, new_path) = (frame.memory.path(path, length)?, frame.memory.path(new_path, new_length)?);
     let from = frame.descriptors.directory(fd)?.writable()?;
     let onto = frame.descriptors.directory(new_fd)?.writable()?;
-    // A slash at the end is for directories only.
+    // A final slash is valid for directories only.
     if new_path.ends_with('/') && !from.symlink_metadata(&path)?.is_dir() {
         return Err(Errno::NOTDIR);
     }
@@ -142,7 +142,7 @@ pub(super) fn open(
     to: u32,
 ) -> Result0 {
     let path = frame.memory.path(path, length)?;
-    // What cannot be told the plugin must not happen: opening makes and empties files.
+    // Opening creates or empties files, so it must not happen if the number cannot be written to the plugin's memory.
     frame.memory.range(to, 4)?;
     let number = frame.descriptors.free_number()?;
     let follow = lookup & FOLLOW != 0;
@@ -157,7 +157,7 @@ pub(super) fn open(
     frame.memory.write_length(to, number)
 }
 
-/// What a file is opened for.
+/// The access that a file is opened for.
 #[derive(Clone, Copy)]
 struct Access {
     readable: bool,
@@ -167,13 +167,13 @@ struct Access {
 }
 
 impl Access {
-    /// By the rights that are asked for. That to set sizes is not enough for a writer: Go asks for it with files that it only
-    /// reads.
+    /// The access that `rights` ask for. The right to set sizes does not ask for writing: Go requests it for files that
+    /// it only reads.
     fn new(rights: u64, flags: u32) -> Self {
         Self { readable: rights & READ != 0, writable: rights & (WRITE | ALLOCATE) != 0, flags: known_flags(flags) }
     }
 
-    /// The host's flags for what `fdflags` ask for. Regular files are never waited for.
+    /// The host's flags for `fdflags`. `O_NONBLOCK` keeps the opening of a FIFO from waiting; regular files ignore it.
     fn host_flags(self) -> i32 {
         let mut host = libc::O_NONBLOCK | libc::O_NOCTTY;
         if self.flags & APPEND != 0 {
@@ -192,7 +192,7 @@ fn open_directory(parent: &Directory, path: &str, follow: bool, how: u32, access
         return Err(Errno::INVAL);
     }
     let dir = if follow { parent.dir.open_dir(path)? } else { parent.dir.open_dir_nofollow(path)? };
-    // No directory can be written to. What is missing, or no directory, is an error of its own.
+    // No directory can be written to. If it is missing or not a directory, the error above says so.
     if access.writable { Err(Errno::ISDIR) } else { Ok(below(parent, dir)) }
 }
 
@@ -206,7 +206,7 @@ fn open_file(parent: &Directory, path: &str, follow: bool, how: u32, access: Acc
     let there = if follow { parent.dir.metadata(path) } else { parent.dir.symlink_metadata(path) };
     if let Ok(metadata) = &there {
         refuse_special(metadata)?;
-        // To make what is there is no change.
+        // Creating a file that exists changes nothing.
         if how & EXCLUSIVE == 0 {
             how &= !CREATE;
         }
@@ -230,12 +230,12 @@ fn open_file(parent: &Directory, path: &str, follow: bool, how: u32, access: Acc
     if metadata.is_dir() {
         return Ok(below(parent, Dir::from_std_file(file)));
     }
-    // Looked at again: it may have become another since.
+    // Checked again, as another file may have taken its place.
     refuse_special(&metadata)?;
     Ok(Descriptor::File(OpenFile { file, readable, writable, flags, read_only: parent.read_only }))
 }
 
-/// Devices, FIFOs and sockets are not files that a plugin was given, and opening one may have an effect already.
+/// Plugins are not given devices, FIFOs and sockets, and opening one may already have an effect.
 fn refuse_special(metadata: &Metadata) -> Result<(), Errno> {
     let kind = metadata.file_type();
     if kind.is_file() || kind.is_dir() || kind.is_symlink() { Ok(()) } else { Err(Errno::ACCES) }

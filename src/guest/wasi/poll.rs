@@ -1,4 +1,4 @@
-//! Waiting: for a time, or for descriptors, which are always ready here.
+//! Waits for a clock, or for descriptors, which are always ready.
 
 use std::time::{Duration, Instant};
 
@@ -8,7 +8,7 @@ use super::memory::room;
 use super::process::{MONOTONIC, REALTIME, now};
 use super::{Frame, Result0, Version};
 
-/// More than this at once is refused.
+/// The most subscriptions of one call.
 const MAX_SUBSCRIPTIONS: u32 = 1024;
 
 /// `eventtype` of preview 1.
@@ -16,11 +16,11 @@ const CLOCK: u8 = 0;
 const READ: u8 = 1;
 const WRITE: u8 = 2;
 
-/// What a plugin waits for.
+/// One condition that a plugin waits for.
 struct Subscription {
     user_data: u64,
     event_type: u8,
-    /// How long it has to wait, or why it cannot.
+    /// The time until it is met, or the error of a condition that cannot be.
     wait: Result<Duration, Errno>,
     /// The other end is gone: standard input is always at its end.
     hang_up: bool,
@@ -34,7 +34,7 @@ pub(super) fn poll_oneoff(frame: Frame<'_>, subscriptions: u32, events: u32, cou
     for index in 0..count {
         all.push(subscription(&frame, subscriptions, index)?);
     }
-    // What cannot be waited for is an event at once.
+    // A subscription with an error is an event at once.
     let wait = |subscription: &Subscription| *subscription.wait.as_ref().unwrap_or(&Duration::ZERO);
     let shortest = all.iter().map(wait).min().unwrap_or_default();
     if !shortest.is_zero() {
@@ -56,7 +56,7 @@ pub(super) fn poll_oneoff(frame: Frame<'_>, subscriptions: u32, events: u32, cou
 }
 
 fn subscription(frame: &Frame<'_>, at: u32, index: u32) -> Result<Subscription, Errno> {
-    // A clock of preview 0 has an identifier of its own before the rest.
+    // In preview 0, the clock's data begin with another identifier.
     let (size, identifier) = if frame.version == Version::Preview0 { (56, 8) } else { (48, 0) };
     let at = at.checked_add(index * size).ok_or(Errno::FAULT)?;
     frame.memory.range(at, size)?;

@@ -1,4 +1,4 @@
-//! What is about the program as a whole: arguments, environment, clocks, random numbers. And the sockets there are not.
+//! The functions on the program: arguments, environment, clocks, random numbers. Sockets, too, which do not exist here.
 
 use std::sync::LazyLock;
 use std::thread;
@@ -12,7 +12,7 @@ use super::{Frame, Result0};
 pub(super) const REALTIME: u32 = 0;
 pub(super) const MONOTONIC: u32 = 1;
 
-/// There is one argument: what the program is called.
+/// The only argument is the program's name.
 pub(super) fn args_sizes_get(frame: Frame<'_>, count: u32, bytes: u32) -> Result0 {
     frame.memory.write_u32(count, 1)?;
     frame.memory.write_length(bytes, frame.program.len() + 1)
@@ -23,7 +23,7 @@ pub(super) fn args_get(frame: Frame<'_>, pointers: u32, text: u32) -> Result0 {
     to.add(&[frame.program.as_bytes()])
 }
 
-/// Where strings are written to, and the pointers to them.
+/// Writes strings to one place in the plugin's memory, and pointers to them to another.
 struct Texts<'a> {
     frame: &'a Frame<'a>,
     pointer: u32,
@@ -31,7 +31,7 @@ struct Texts<'a> {
 }
 
 impl Texts<'_> {
-    /// Adds a string that is put together from `parts`, with a NUL behind it.
+    /// Adds the string of all `parts`, with a final NUL.
     fn add(&mut self, parts: &[&[u8]]) -> Result0 {
         self.frame.memory.write_u32(self.pointer, self.text)?;
         for part in parts.iter().copied().chain([b"\0".as_slice()]) {
@@ -44,8 +44,8 @@ impl Texts<'_> {
     }
 }
 
-/// Gives `work` each variable of the environment, which is the configuration, in the order of the keys. What cannot be spelled
-/// as `key=value` is left out.
+/// Calls `work` with each variable of the environment, in the order of the keys. The environment is the configuration,
+/// without entries that cannot be written as `key=value`.
 fn each_variable(frame: &Frame<'_>, mut work: impl FnMut(&[u8], &[u8]) -> Result0) -> Result0 {
     let plugin = frame.plugin.lock();
     for (key, value) in &plugin.config {
@@ -60,7 +60,7 @@ fn each_variable(frame: &Frame<'_>, mut work: impl FnMut(&[u8], &[u8]) -> Result
     Ok(())
 }
 
-/// Whether `text`, which may be long, has this byte.
+/// True if `text`, which may be long, contains `byte`.
 fn has(frame: &Frame<'_>, text: &[u8], byte: u8) -> Result<bool, Errno> {
     let mut found = false;
     in_pieces(frame.watch, text, |piece| {
@@ -86,9 +86,9 @@ pub(super) fn environ_get(frame: Frame<'_>, pointers: u32, text: u32) -> Result0
     each_variable(&frame, |key, value| to.add(&[key, b"=", value]))
 }
 
-/// Now, on one of the two clocks, in nanoseconds.
+/// The current time of one of the two clocks, in nanoseconds.
 pub(super) fn now(clock: u32) -> Result<u64, Errno> {
-    // The moment from which the monotonic clock counts; any will do.
+    // The origin of the monotonic clock, which may be any moment.
     static START: LazyLock<Instant> = LazyLock::new(Instant::now);
     let elapsed = match clock {
         REALTIME => SystemTime::now().duration_since(UNIX_EPOCH).map_err(|_| Errno::OVERFLOW)?,

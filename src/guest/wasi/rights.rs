@@ -1,7 +1,7 @@
-//! Rights of preview 1: what can be asked of a descriptor, and (inheriting) of what is opened by way of it.
+//! Rights of preview 1: what a descriptor allows and, as inheriting rights, what descriptors opened through it allow.
 //!
-//! Programs go by them: libc's `access` and `open` look at those of the directory, and `isatty` at those of the stream.
-//! They are information only. What is refused is decided by the functions, from what a descriptor stands for.
+//! Programs rely on them: libc's `access` and `open` read a directory's, and `isatty` a stream's. They are information
+//! only: the functions decide what to refuse by what a descriptor stands for.
 
 use super::descriptors::{Descriptor, Directory, OpenFile};
 
@@ -33,11 +33,11 @@ const REMOVE_DIRECTORY: u64 = 1 << 25;
 const UNLINK: u64 = 1 << 26;
 const POLL: u64 = 1 << 27;
 
-/// On a directory and on the paths in it. Reading, writing, seeking and sizes are not among them: those who open a directory
-/// again with what it reports must be able to.
+/// Rights of a directory and on paths in it. Reading, writing, seeking and sizes are left out, as a program may open a
+/// directory again with the rights it reports, and that has to succeed.
 const DIRECTORY: u64 = OPEN | READ_DIRECTORY | READ_LINK | PATH_STAT | STAT | DIRECTORY_CHANGES;
 
-/// Those of a directory that change what is in it.
+/// Rights of a directory that change its contents.
 const DIRECTORY_CHANGES: u64 = CREATE_DIRECTORY
     | CREATE_FILE
     | LINK_SOURCE
@@ -50,16 +50,16 @@ const DIRECTORY_CHANGES: u64 = CREATE_DIRECTORY
     | PATH_SET_TIMES
     | SET_TIMES;
 
-/// On a file that was opened for reading and writing.
+/// Rights of a file that was opened for reading and writing.
 const FILE: u64 = READ | SEEK | SET_FLAGS | SYNC | TELL | ADVISE | STAT | SET_TIMES | POLL | FILE_CHANGES;
 
-/// Those of a file that only one opened for writing has.
+/// Rights of a file that require opening for writing.
 const FILE_CHANGES: u64 = DATASYNC | WRITE | ALLOCATE | SET_SIZE;
 
-/// On a stream, besides reading or writing. It cannot seek.
+/// Rights of a stream, besides reading or writing. A stream cannot seek.
 const STREAM: u64 = SET_FLAGS | STAT | POLL;
 
-/// What a descriptor reports.
+/// The rights that a descriptor reports.
 pub(super) struct Rights {
     pub(super) base: u64,
     pub(super) inheriting: u64,
@@ -81,8 +81,8 @@ impl Rights {
         if !read_only {
             return Self { base: DIRECTORY, inheriting: DIRECTORY | FILE };
         }
-        // libc's `access` asks for `WRITE`, its `open` for those of `WRITE`, `ALLOCATE` and `SET_SIZE` that it finds here.
-        // Without any, opening for writing would give a file that cannot be written to; with the last two, it says why not.
+        // libc's `access` needs `WRITE`; `open` requests those of `WRITE`, `ALLOCATE` and `SET_SIZE` that are here: the
+        // last two make opening for writing fail with a reason; with none, the file would open without write access.
         let base = DIRECTORY & !DIRECTORY_CHANGES;
         Self { base, inheriting: base | FILE & !(WRITE | SET_TIMES) }
     }

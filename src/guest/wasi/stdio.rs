@@ -1,4 +1,4 @@
-//! Where a plugin's standard output and error go: line by line to the log, or to the host's own when the variable
+//! Targets of a plugin's standard output and error: the log, line by line, or the host's own streams if the variable
 //! `EXTISM_ENABLE_WASI_OUTPUT` is set.
 
 use std::io::{self, ErrorKind, IsTerminal as _};
@@ -15,12 +15,12 @@ use crate::guest::host::log::Logs;
 use crate::interrupt::Watch;
 use crate::outlet::Outlet;
 
-/// A line longer than this is logged in pieces.
+/// The longest line in bytes. A longer one is logged in pieces.
 const MAX_LINE: usize = 8 << 10;
 
-/// One of the two streams.
+/// Standard output or standard error.
 pub(super) enum Output {
-    /// The host's own.
+    /// The host's own stream.
     Inherited {
         outlet: Outlet,
         is_terminal: bool,
@@ -29,7 +29,7 @@ pub(super) enum Output {
 }
 
 impl Output {
-    /// Standard output: inherited, or logged as information.
+    /// Standard output: inherited, or logged at level info.
     pub(super) fn stdout(logs: &Arc<Logs>) -> Self {
         if inherits() {
             Self::Inherited { outlet: Outlet::Stdout, is_terminal: io::stdout().is_terminal() }
@@ -38,7 +38,7 @@ impl Output {
         }
     }
 
-    /// Standard error: inherited, or logged as warnings.
+    /// Standard error: inherited, or logged at level warn.
     pub(super) fn stderr(logs: &Arc<Logs>) -> Self {
         if inherits() {
             Self::Inherited { outlet: Outlet::Stderr, is_terminal: io::stderr().is_terminal() }
@@ -54,7 +54,7 @@ impl Output {
         }
     }
 
-    /// Writes, and returns how many bytes were written: some at least, if there are any.
+    /// Writes `bytes` and returns how many were written: at least one, unless `bytes` is empty.
     pub(super) fn write(&mut self, bytes: &[u8], watch: Watch) -> Result<usize, Errno> {
         match self {
             Self::Inherited { outlet, .. } => write_inherited(outlet, bytes, watch),
@@ -63,10 +63,10 @@ impl Output {
     }
 }
 
-/// Writes to the host's own stream. Where its reader takes nothing, it is waited for as long as the plugin may run, without a lock
-/// that another plugin or the host could wait for.
+/// Writes to the host's own stream. If its reader takes nothing, this waits for the reader as long as the plugin may
+/// run. It holds no lock meanwhile that another plugin or the host could wait for.
 fn write_inherited(outlet: &Outlet, bytes: &[u8], watch: Watch) -> Result<usize, Errno> {
-    /// How long to wait without looking whether the plugin shall stop. The signal that says so ends the wait before.
+    /// The longest wait without a yield point. The signal that stops the plugin ends the wait earlier.
     const WAIT: Duration = Duration::from_millis(10);
     let mut written = 0;
     while written < bytes.len() {
@@ -74,7 +74,7 @@ fn write_inherited(outlet: &Outlet, bytes: &[u8], watch: Watch) -> Result<usize,
             Ok(count @ 1..) => written += count,
             Err(error) if error.kind() == ErrorKind::WouldBlock => outlet.wait(WAIT),
             Err(error) if error.kind() == ErrorKind::Interrupted => {}
-            // What was written counts. The next call has the error.
+            // Bytes were written, so this call succeeds; the next one gets the error.
             _ if written > 0 => break,
             Ok(0) => return Err(Errno::IO),
             Err(error) => return Err(error.into()),
@@ -88,7 +88,7 @@ fn inherits() -> bool {
     environment::INHERIT_OUTPUT.value()
 }
 
-/// Whole lines to the log. What is not ended by a newline waits for the rest, or for the end of the instance.
+/// Collects bytes and logs whole lines. Text without a newline waits for more, or for the end of the instance.
 pub(super) struct Lines {
     level: Level,
     line: Vec<u8>,
@@ -119,7 +119,7 @@ impl Lines {
     }
 
     fn end_line(&mut self) {
-        // Taken first: should the host's logger panic, the line is not logged again.
+        // Taken before logging: if the host's logger panics, the line is not logged again.
         let line = std::mem::take(&mut self.line);
         self.logs.record(self.level, &String::from_utf8_lossy(&line));
     }

@@ -1,5 +1,5 @@
-//! How much a function does from one yield point to the next, and after the plugin shall stop. The suite's
-//! `wasi/deadlines.rs` has the time that takes, for every function.
+//! Measures how much work a function does between two yield points, and after the plugin shall stop. The suite's
+//! `wasi/deadlines.rs` measures the time, for every function.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -17,18 +17,18 @@ use crate::guest::host::log::Logs;
 use crate::guest::{Network, State, Vars};
 use crate::interrupt::{Code, Stopper};
 
-/// Pages of the plugin's memory, and where it has its input and its results.
+/// Pages of the plugin's memory, and the offsets of its input, its result and its output.
 const PAGES: u32 = 512;
 const INPUT: u32 = 0;
 const RESULT: u32 = 1 << 16;
 const OUTPUT: u32 = 1 << 20;
 
-/// How many bytes, entries, lines there are to do.
+/// How many bytes, or entries or lines, a function has to work on.
 const BYTES: usize = 4 << 20;
 const ITEMS: usize = 1000;
 
-/// What a function is called with. The descriptors 3 and 4 are a directory, with a name of `BYTES` bytes, and a file in it, of
-/// `MAX_TRANSFER`.
+/// The arguments of functions. Descriptor 3 is a directory with a name of `BYTES` bytes, descriptor 4 a file in it of
+/// `2 * MAX_TRANSFER` bytes.
 struct Plugin {
     store: Store,
     memory: Memory,
@@ -63,7 +63,7 @@ impl Plugin {
         u32::from_le_bytes(word)
     }
 
-    /// Calls a function. How many yield points it has passed, and its result.
+    /// Calls a function; returns how many yield points it has passed, and its result.
     fn call(&mut self, function: impl FnOnce(Frame<'_>) -> Result0) -> (usize, Result0) {
         let watch = self.stopper.watch();
         let frame = Frame {
@@ -80,11 +80,11 @@ impl Plugin {
     }
 }
 
-/// A function with much to do.
+/// A function with much work.
 struct Row {
     name: &'static str,
     function: fn(Frame<'_>) -> Result0,
-    /// How much there is to do, and the most of it between two yield points.
+    /// The amount of work, and the most of it between two yield points.
     work: usize,
     most: usize,
 }
@@ -93,7 +93,7 @@ const fn row(name: &'static str, function: fn(Frame<'_>) -> Result0, work: usize
     Row { name, function, work, most }
 }
 
-/// The length of `OUTPUT`.
+/// How many bytes there are from `OUTPUT` to the end of the memory.
 const REST: u32 = (PAGES << 16) - OUTPUT;
 
 const ROWS: [Row; 13] = [
@@ -106,7 +106,7 @@ const ROWS: [Row; 13] = [
     row("fd_prestat_dir_name", |frame| fd::prestat_dir_name(frame, 3, OUTPUT, BYTES as u32), BYTES, MAX_BYTES),
     row("fd_readdir", |frame| listing::readdir(frame, 3, OUTPUT, REST, 0, RESULT), ITEMS, 1),
     row("fd_write to the log, lines", |frame| fd::write(frame, 1, INPUT, 1, RESULT), MAX_TRANSFER, 1),
-    // A transfer is cut short at once.
+    // Transfers end after `MAX_TRANSFER` bytes.
     row("fd_read", |frame| fd::read(frame, 4, INPUT + 8, 1, RESULT), MAX_TRANSFER, MAX_TRANSFER),
     row("fd_pread", |frame| fd::pread(frame, 4, INPUT + 8, 1, 0, RESULT), MAX_TRANSFER, MAX_TRANSFER),
     row("fd_write", |frame| fd::write(frame, 4, INPUT + 8, 1, RESULT), MAX_TRANSFER, MAX_TRANSFER),
@@ -138,7 +138,7 @@ fn what_a_plugin_sizes_has_yield_points() {
         if most == MAX_TRANSFER {
             assert_eq!(plugin.read_result() as usize, MAX_TRANSFER, "{name}");
         }
-        // When the plugin shall stop, the first one is the last.
+        // When the plugin shall stop, the function ends at its first yield point.
         plugin.memory.view(&plugin.store).write(OUTPUT.into(), &lines).expect("it is inside");
         plugin.stopper.handle().cancel();
         let (passed, result) = plugin.call(function);
@@ -149,13 +149,13 @@ fn what_a_plugin_sizes_has_yield_points() {
     }
 }
 
-/// A plugin may wait for no more than this at once.
+/// A plugin cannot wait for more subscriptions, or pass more buffers, in one call.
 #[test]
 fn what_has_none_is_bounded() {
     let folder = tempfile::tempdir().expect("a folder");
     let mut plugin = Plugin::new(folder.path().to_str().expect("text"));
     for (count, expected) in [(1024, Ok(())), (1025, Err(Errno::INVAL)), (u32::MAX, Err(Errno::INVAL))] {
-        // Zeros are a clock that is due at once.
+        // A subscription of zeros is a clock that is due at once.
         assert_eq!(plugin.call(|frame| poll::poll_oneoff(frame, OUTPUT, 2 * OUTPUT, count, RESULT)).1, expected);
         let vectors = 2 * OUTPUT + (1 << 16);
         assert_eq!(plugin.call(|frame| fd::read(frame, 0, vectors, count, RESULT)).1, expected);

@@ -1,16 +1,16 @@
-//! Yield points: where a function whose work a plugin sizes looks whether the plugin shall stop.
+//! Yield points: places where a function with work of any size asks whether the plugin shall stop.
 //!
-//! A signal stops a plugin in its own code only. In a host function the plugin goes on until that returns, so each loop of
-//! WASI's whose length is not a small constant has a yield point in it. The error that it gives is never seen by a plugin:
-//! `enter` stops the plugin in its place.
+//! A signal stops a plugin in its own code only; a host function runs on until it returns. Each loop of WASI's
+//! functions therefore has a yield point, unless a small constant bounds it. Plugins never see the error of a yield
+//! point: `enter` stops them instead.
 
 use super::errno::Errno;
 use crate::interrupt::Watch;
 
-/// Most bytes that are moved from one yield point to the next. Moving them takes some microseconds.
+/// The most bytes that are moved between two yield points. Moving them takes some microseconds.
 pub(super) const MAX_BYTES: usize = 64 << 10;
 
-/// An error if the plugin shall stop. Costs one atomic load.
+/// Fails if the plugin shall stop. Costs one atomic load.
 pub(super) fn yield_point(watch: Watch) -> Result<(), Errno> {
     #[cfg(test)]
     PASSED.with(|passed| passed.set(passed.get() + 1));
@@ -23,7 +23,7 @@ thread_local! {
     pub(super) static PASSED: std::cell::Cell<usize> = const { std::cell::Cell::new(0) };
 }
 
-/// Gives `bytes` to `work` piece by piece, with a yield point between two of them.
+/// Passes `bytes` to `work` piece by piece, with a yield point between two pieces.
 pub(super) fn in_pieces(
     watch: Watch,
     bytes: &[u8],

@@ -3,7 +3,7 @@ use crate::guest::rewrite::{Error, START_EXPORT, rewrite};
 
 #[test]
 fn what_is_added_is_not_for_the_plugin() {
-    // By number, as text could not name what is not there: the module has two functions, no memory and no global.
+    // In binary, as text cannot name what does not exist: the module has two functions, no memory and no global.
     let body = |instructions: &[u8]| {
         let mut module = wat::parse_str(
             r#"(module (import "env" "extism_input_length" (func $f (result i64))) (table funcref (elem $f))
