@@ -108,7 +108,11 @@ fn section(json: &str) -> Result<String, String> {
     let _ = writeln!(section, "Medians of {} rounds of one run, {date}, {}.\n", run.rounds, run.cpu);
     section += &figures.markdown();
     if !run.peers.is_empty() {
-        let _ = writeln!(section, "\nHow many times better {} is than each peer: more than 1 is better.\n", run.libraries[0]);
+        let _ = writeln!(
+            section,
+            "\nHow many times better {} is than each peer: more than 1 is better.\n",
+            run.libraries[0]
+        );
         section += &ratios.markdown();
     }
     Ok(section)

@@ -133,7 +133,8 @@ fn no_room_for_what_others_choose() {
 /// A table of the plugin's own and one that it imports grow as far as there is memory, and then no further.
 #[test]
 fn no_room_for_a_table_that_grows() {
-    const GROW: &str = "(loop $more (br_if $more (i32.ne (table.grow (ref.null func) (i32.const 1000)) (i32.const -1))))";
+    const GROW: &str =
+        "(loop $more (br_if $more (i32.ne (table.grow (ref.null func) (i32.const 1000)) (i32.const -1))))";
     alone("faults::address_space::no_room_for_a_table_that_grows", || {
         let grow = format!("(func (export \"grow\") (result i32) {GROW} (table.size))");
         let own = format!("(module (table 1 funcref) {grow})");
