@@ -7,8 +7,8 @@
 use std::sync::Once;
 
 #[cfg(feature = "compiler")]
-use crate::engine;
-use crate::environment;
+
+use crate::{compiler, environment};
 #[cfg(feature = "http")]
 use crate::http;
 
@@ -20,6 +20,6 @@ pub(crate) fn begin() {
         #[cfg(feature = "http")]
         http::begin();
         #[cfg(feature = "compiler")]
-        engine::begin();
+        compiler::begin();
     });
 }

@@ -3,36 +3,37 @@
 //! The C functions in [`ffi`] are the whole interface; `extism.h` is generated from them. ARCHITECTURE.md has the
 //! floors below and the rule that each uses only those beneath it.
 
-mod cache_dir;
-mod contents;
+mod cache;
+mod code;
+mod compiler;
 mod context;
-mod demangle;
-mod digest;
-mod engine;
 mod environment;
 mod error;
 pub mod ffi;
 mod first_use;
 mod fork;
-mod guest;
+mod host;
 #[cfg(feature = "http")]
 mod http;
+mod load;
+mod log;
+mod manifest;
+mod module;
+mod outlet;
+mod panics;
+mod plugin;
+mod read;
+mod recent;
+#[cfg(feature = "compiler")]
+mod rewrite;
+mod sandbox;
 #[cfg_attr(
     not(all(target_os = "linux", target_arch = "x86_64")),
     expect(dead_code, reason = "what stops a plugin in its own code is not there")
 )]
-mod interrupt;
-mod loader;
-mod log;
-mod manifest;
-mod module_bytes;
-mod outlet;
-mod panics;
-mod plugin;
-mod private_dir;
-mod read;
-mod recent;
+mod stop;
 mod sync;
 #[cfg(feature = "compiler")]
 pub mod tool;
+mod wasi;
 mod write_signals;

@@ -3,6 +3,7 @@
 //! Rust calls the process's one hook before anybody can catch a panic, on the thread that panics. So the hook is replaced once by
 //! one that passes on what is the host's own: a panic on a thread that is not inside the library.
 
+use crate::stop;
 use std::any::Any;
 use std::cell::Cell;
 use std::panic::{self, Location};
@@ -11,7 +12,7 @@ use std::sync::Once;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
-use crate::interrupt;
+
 
 thread_local! {
     /// How many times this thread is in [`quietly`].
@@ -19,7 +20,7 @@ thread_local! {
 }
 
 /// Does `work`, in which panics are caught by whoever has called the library, in silence. A plugin's run needs no such care
-/// ([`interrupt::is_running_here`]).
+/// ([`stop::is_running_here`]).
 pub(crate) fn quietly<T>(work: impl FnOnce() -> T) -> T {
     struct Inside;
     impl Drop for Inside {
@@ -82,7 +83,7 @@ fn cover_hook() {
 /// Whether the panic at `location`, on this thread, is caught by the library.
 fn is_caught(location: Option<&Location<'_>>) -> bool {
     let is_quiet = QUIET.try_with(Cell::get).unwrap_or(0) > 0;
-    is_quiet || interrupt::is_running_here() || is_compilers(location)
+    is_quiet || stop::is_running_here() || is_compilers(location)
 }
 
 /// How many threads compile: the compilers have threads of their own then.

@@ -10,17 +10,19 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-use crate::cache_dir;
-use crate::engine::{self, Backend, Machine, Made, Memories, Store, Stored};
-use crate::environment;
+
+use crate::cache::directory;
+use crate::{load, environment, first_use};
+use crate::compiler::{self, Backend, Machine};
+use crate::code::Made;
+use crate::sandbox::Memories;
+use crate::cache::code::{Store, Stored};
 use crate::error::{self, Excerpt, Message};
-use crate::first_use;
-use crate::loader;
+
 #[cfg(feature = "http")]
-use crate::loader::Downloads;
-use crate::log as sink;
-use crate::plugin;
-use crate::private_dir::Readers;
+use crate::load::Downloads;
+use crate::{log as sink, plugin};
+use crate::cache::private_dir::Readers;
 
 /// Why something could not be done.
 #[derive(Debug)]
@@ -41,7 +43,7 @@ fn failed(error: impl std::error::Error) -> Error {
 /// The names of all compilers, each with whether it is built in.
 #[must_use]
 pub fn compilers() -> Vec<(&'static str, bool)> {
-    engine::backends().map(|backend| (backend.name(), backend.is_built_in())).collect()
+    compiler::backends().map(|backend| (backend.name(), backend.is_built_in())).collect()
 }
 
 /// Has the library read the environment as it would be with `changes`, for programs that do not want to change their own. False if it
@@ -56,7 +58,7 @@ pub fn set_environment<N: Into<OsString>, V: Into<OsString>>(changes: impl IntoI
 /// # Errors
 /// It cannot be read so.
 pub fn read(path: &Path) -> Result<Vec<u8>, Error> {
-    loader::read(path).map_err(failed)
+    load::read(path).map_err(failed)
 }
 
 /// All of a text that somebody else wrote, on one line, as the log has it: control characters are spelled out.
@@ -88,7 +90,7 @@ pub fn show_warnings() {
 /// The store that the environment names, or the usual one.
 #[must_use]
 pub fn default_store() -> Option<PathBuf> {
-    cache_dir::path()
+    directory::path()
 }
 
 /// For which compilers and which machine code is made.
@@ -124,7 +126,7 @@ impl Order {
     /// # Errors
     /// A compiler is not built in, or there is no such machine.
     pub fn new(compilers: &[String], target: Option<&str>, cpu: Option<&str>) -> Result<Self, Error> {
-        let named = compilers.iter().map(|name| engine::named("--compiler", name));
+        let named = compilers.iter().map(|name| compiler::named("--compiler", name));
         let backends = named.collect::<Result<_, _>>().map_err(failed)?;
         Ok(Self {
             backends,
@@ -160,7 +162,7 @@ impl Order {
     /// `input` is wrong, a module cannot be compiled, or its code cannot be kept.
     pub fn compile(&self, input: &[u8], store: Option<&Path>) -> Result<Vec<Compiled>, Error> {
         let store = match store {
-            Some(path) if Some(path) == cache_dir::path().as_deref() => Some(open(path, true, Readers::Owner)?),
+            Some(path) if Some(path) == directory::path().as_deref() => Some(open(path, true, Readers::Owner)?),
             Some(path) => Some(open(path, true, Readers::Umask)?),
             None => None,
         };

@@ -4,9 +4,9 @@ use std::cell::{RefCell, RefMut};
 
 use super::error_text::ErrorText;
 use super::{Error, PluginId};
-use crate::interrupt::Handle;
 use crate::plugin::Plugin;
 use crate::recent::Passing;
+use crate::stop::Handle;
 use crate::sync::{Arc, AtomicBool, Lost, Mutex, Ordering, ReentrantMutex};
 
 /// Shared by the context and the threads that use the plugin. Two of them do not share a cache line.

@@ -5,8 +5,8 @@ use std::ptr;
 
 use super::guard::guard;
 use super::{arg, fork};
-use crate::engine;
-use crate::first_use;
+
+use crate::{compiler, first_use};
 
 /// What a library answers that has no compiler, as long as nobody asks for the code of a certain one.
 const HEADLESS: &CStr = c"headless";
@@ -31,10 +31,10 @@ pub unsafe extern "C" fn extism_compiler_set(name: *const c_char) -> bool {
         } else {
             // SAFETY: C passes a NUL-terminated string, see above.
             let Ok(name) = (unsafe { arg::string("name", name) }) else { return false };
-            let Some(backend) = engine::find(name) else { return false };
+            let Some(backend) = compiler::find(name) else { return false };
             Some(backend)
         };
-        engine::choose(chosen);
+        compiler::choose(chosen);
         true
     })
 }
@@ -47,7 +47,7 @@ pub unsafe extern "C" fn extism_compiler_set(name: *const c_char) -> bool {
 pub extern "C" fn extism_compiler() -> *const c_char {
     guard(ptr::null(), || {
         first_use::begin();
-        match engine::select(None) {
+        match compiler::select(None) {
             Ok(Some(backend)) => backend.c_name().as_ptr(),
             Ok(None) => HEADLESS.as_ptr(),
             Err(_) => ptr::null(),
@@ -71,6 +71,6 @@ pub unsafe extern "C" fn extism_compiler_available(name: *const c_char) -> bool 
         }
         // SAFETY: C passes a NUL-terminated string, see above.
         let name = unsafe { arg::string("name", name) };
-        name.ok().and_then(engine::find).is_some_and(engine::Backend::is_built_in)
+        name.ok().and_then(compiler::find).is_some_and(compiler::Backend::is_built_in)
     })
 }

@@ -6,9 +6,10 @@ use std::time::{Duration, Instant};
 
 use super::context;
 use super::guard::guard;
-use crate::engine;
-use crate::fork::{self as gate, Closed};
-use crate::interrupt;
+
+use crate::{sandbox, stop, fork as gate};
+use crate::fork::Closed;
+
 
 /// How long all of it may take. It takes that long only where a thread is inside the gate for so long, such as one that writes to a
 /// log nobody reads, and what that thread has locked is lost then in the new process.
@@ -16,8 +17,8 @@ const PATIENCE: Duration = Duration::from_millis(400);
 
 /// What a thread that forks has locked. They are taken from the last to the first, and given back in this order.
 struct Held {
-    engine: engine::fork::Held,
-    timer: Option<interrupt::fork::Held>,
+    engine: sandbox::fork::Held,
+    timer: Option<stop::fork::Held>,
     gate: Closed,
 }
 
@@ -39,9 +40,9 @@ extern "C" fn before() {
     let deadline = Instant::now() + PATIENCE;
     let gate = gate::close(deadline);
     // Nobody who wants the schedule is inside; nor is who has it, who wants nothing else.
-    let timer = interrupt::fork::hold(deadline);
+    let timer = stop::fork::hold(deadline);
     // Who has these wants nothing else either.
-    let engine = engine::fork::hold(deadline);
+    let engine = sandbox::fork::hold(deadline);
     let held = Held { engine, timer, gate };
     // At the very end of a thread there is no place, and all is given back at once.
     let _ = HELD.try_with(|place| place.replace(Some(held)));
@@ -62,7 +63,7 @@ extern "C" fn after_in_child() {
             timer.forked();
         }
         gate.open_forked();
-        guard((), engine::fork::forked);
+        guard((), sandbox::fork::forked);
         guard((), context::forked);
     }
 }

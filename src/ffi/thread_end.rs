@@ -7,10 +7,11 @@
 //! its first use of the library and right after its first call of a plugin, by when the engine has used all of its values: one of the
 //! two goes before any of them.
 
+use crate::stop;
 use std::cell::Cell;
 use std::{io, panic, thread};
 
-use crate::interrupt;
+
 
 /// How far a thread is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,7 +47,7 @@ pub(super) fn stage() -> Stage {
 /// Whether a plugin that this thread runs, and ends in the middle of, such as by `exit` in a logger, is locked by it.
 #[cold]
 pub(super) fn is_busy() -> bool {
-    interrupt::is_running_here()
+    stop::is_running_here()
 }
 
 /// What the library was used for.

@@ -11,7 +11,8 @@ use serde::de::Deserializer;
 use super::fields::{Document, Entry};
 use super::keys::Unknown;
 use super::{AfterTrap, Error, MAIN, Manifest, MemoryLimits, ModuleEntry, Remote, Source, lenient, names, room};
-use crate::contents::kind;
+
+use crate::module::kind;
 use crate::error::{Excerpt, Message};
 
 /// How many modules a manifest may have.

@@ -10,10 +10,13 @@ use wasmer::{Extern, ExternType, FunctionType, Instance, RuntimeError, Store, Ty
 use super::instance::type_name;
 use super::link::Linked;
 use super::{Error, Plugin, Timeout, create, deadline, over, report, trap};
+use crate::host;
+use crate::module::reserved;
+use crate::wasi::preview1;
 use crate::error::{self, Excerpt};
-use crate::guest::wasi;
-use crate::guest::{self, Fault};
-use crate::interrupt::{NoTimer, Run, Stopped, Watch};
+
+use crate::host::Fault;
+use crate::stop::{NoTimer, Run, Stopped, Watch};
 use crate::manifest::AfterTrap;
 
 /// The result of a call: the return value of `extism_plugin_call`, or a [`Complaint`].
@@ -151,7 +154,7 @@ impl Plugin {
     fn call_anew(&mut self, run: &Run, name: &CStr, input: &[u8], deadline: Option<Instant>) -> CallResult<i32> {
         // Both may lie in the old instance's output.
         let name = copy_of(name, self.stopper.watch()).inspect_err(|_| self.forget_output())?;
-        let input = guest::copy(input, self.stopper.watch()).map_err(|cause| {
+        let input = host::copy(input, self.stopper.watch()).map_err(|cause| {
             self.forget_output();
             self.input_error(run, input, cause)
         })?;
@@ -245,7 +248,7 @@ impl Plugin {
 
 /// A copy of a function's name. It can be long, so copying ends when the plugin must stop.
 fn copy_of(name: &CStr, watch: Watch) -> CallResult<CString> {
-    let copied = guest::copy(name.to_bytes_with_nul(), watch).map_err(CallError::Name)?;
+    let copied = host::copy(name.to_bytes_with_nul(), watch).map_err(CallError::Name)?;
     // Cannot fail: the only NUL is the last byte.
     CString::from_vec_with_nul(copied).map_err(|_| CallError::BadName(0).into())
 }
@@ -285,7 +288,7 @@ impl Functions {
 
 fn find(store: &Store, main: &Instance, name: &str) -> Result<Entry, CallError> {
     let not_found = || CallError::NotFound(Excerpt::of(name));
-    if guest::is_reserved(name) {
+    if reserved::is_reserved(name) {
         return Err(not_found());
     }
     // Not `get_function`: Wasmer's error would contain a copy of the name, however long.
@@ -331,7 +334,7 @@ fn initialiser(store: &Store, main: &Instance, name: &str, parameters: &[Type]) 
 fn outcome(result: CallResult<i32>, guest_error: Option<String>, modules: &[Linked]) -> Outcome {
     let (code, host_error) = match result.map_err(|error| *error) {
         Ok(code) => (code, None),
-        Err(CallError::Trap(trap)) => match wasi::exit_code(&trap) {
+        Err(CallError::Trap(trap)) => match preview1::exit_code(&trap) {
             Some(0) => (0, None),
             Some(code @ 1..126) => (code, guest_error.is_none().then(|| format!("Exited with i32 exit status {code}"))),
             Some(code) => (

@@ -13,11 +13,13 @@ use wasmer::{AsStoreMut, Extern, Function, FunctionEnv, FunctionEnvMut, Instance
 use super::Error;
 use super::instance::{Imports, Library, attach};
 use super::link::Linked;
-use crate::engine::{self, Allowance, CompiledPlugin};
-use crate::error::{Excerpt, Message};
+use crate::module::reserved;
 use crate::fork;
-use crate::guest::wasi::Wasi;
-use crate::guest::{self, Guest};
+use crate::sandbox::{self, Allowance};
+use crate::code::CompiledPlugin;
+use crate::error::{Excerpt, Message};
+use crate::wasi::preview1::Wasi;
+use crate::host::Guest;
 
 /// How many calls of one command library an instance of a plugin may make. Each call uses up address space for the
 /// memories of its instance.
@@ -95,7 +97,7 @@ pub(super) fn prepare(
         running: false,
     };
     let command = FunctionEnv::new(store, command);
-    let functions = linked.module.exports().functions().filter(|export| !guest::is_reserved(export.name()));
+    let functions = linked.module.exports().functions().filter(|export| !reserved::is_reserved(export.name()));
     let exports = functions.map(|export| {
         let name = export.name().to_owned();
         let function = Function::new_with_env(store, &command, export.ty(), move |env, arguments: &[Value]| {
@@ -118,7 +120,7 @@ fn call_fresh(
         run(&mut env, &instance, name, arguments)
     });
     leave(env.data_mut());
-    engine::give_up_spare();
+    sandbox::give_up_spare();
     result.map(Vec::from)
 }
 
@@ -128,7 +130,7 @@ fn run(
     name: &str,
     arguments: &[Value],
 ) -> Result<Box<[Value]>, RuntimeError> {
-    if let Ok(start) = instance.exports.get_function(guest::START_EXPORT) {
+    if let Ok(start) = instance.exports.get_function(reserved::START_EXPORT) {
         start.call(store, &[])?;
     }
     let function = instance.exports.get_function(name).map_err(|error| RuntimeError::user(Box::new(error)))?;
@@ -166,7 +168,7 @@ fn instantiate(env: &mut FunctionEnvMut<'_, Command>) -> Result<Instance, Runtim
         RuntimeError::user(Box::new(CommandError::Instantiate { name, number: command.instances, cause }))
     })?;
     command.compiled.make_stoppable(&mut store, &command.module, &instance);
-    command.compiled.note_data(&store, &command.module, &instance, guest::MEMORY_EXPORT);
+    command.compiled.note_data(&store, &command.module, &instance, reserved::MEMORY_EXPORT);
     if let Some(wasi) = &command.wasi {
         wasi.attach(&mut store, &instance).map_err(|error| RuntimeError::user(Box::new(error)))?;
     }

@@ -11,16 +11,17 @@ use wasmer::{
 use wasmer_types::{ImportIndex, ModuleInfo};
 
 use super::call::Functions;
+use super::{Error, Recipe, trap};
 use super::command::{self, Nesting};
 use super::link::{Kind, Linked, Plan, Provider};
 use super::stack::StackPointers;
-use super::{Error, Recipe, trap};
-use crate::engine::{self, Allowance, Tables};
+use crate::{cache, fork};
+use crate::module::reserved;
+use crate::sandbox::{Allowance, Tables};
 use crate::error::{Excerpt, Message};
-use crate::fork;
-use crate::guest::wasi::Wasi;
-use crate::guest::{self, Capacity, Guest, SharedState};
-use crate::interrupt::Watch;
+use crate::wasi::preview1::Wasi;
+use crate::host::{self, Capacity, Guest, SharedState};
+use crate::stop::Watch;
 use crate::manifest::AfterTrap;
 
 /// A plugin's current instance: that of the main module, and the store with everything it uses.
@@ -69,7 +70,7 @@ pub(super) fn create(
     let plan = &recipe.plan;
     // In the fork gate: plugins of the same code share Wasmer's table of types; the first store sets up global state.
     let inside = fork::enter();
-    let (store, allowance) = engine::store(&recipe.compiled, recipe.limits, plan.imports_io_memory, tables(plan));
+    let (store, allowance) = cache::code(&recipe.compiled, recipe.limits, plan.imports_io_memory, tables(plan));
     drop(inside);
     let live = populate(store, &allowance, recipe, deadline, watch, state);
     let is_refused = allowance.is_reservation_refused();
@@ -214,7 +215,7 @@ impl<'a> Imports<'a> {
         for ((import, index), provider) in info.imports.iter().zip(&linked.providers) {
             let (module, name) = (import.module.as_str(), import.field.as_str());
             let found = match *provider {
-                Provider::Host => guest::import(store, self.guest, module, name),
+                Provider::Host => host::import(store, self.guest, module, name),
                 Provider::Module(index) => libraries.get(index).and_then(|library| library.export(name)),
                 Provider::Wasi => self.wasi_import(store, linked, module, name)?,
             };
@@ -266,15 +267,15 @@ impl<'a> Imports<'a> {
             .instantiate(store, &linked.module, externs, true)
             .map_err(|error| explain(linked, self.recipe, *error))?;
         self.recipe.compiled.make_stoppable(store, &linked.module, &instance);
-        self.recipe.compiled.note_data(store, &linked.module, &instance, guest::MEMORY_EXPORT);
+        self.recipe.compiled.note_data(store, &linked.module, &instance, reserved::MEMORY_EXPORT);
         attach(store, self.guest, &instance);
         if let Some(wasi) = self.wasi.take() {
             wasi.attach(store, &instance)?;
         }
         // Plugin code runs outside the fork gate.
         drop(inside);
-        if instance.exports.contains(guest::START_EXPORT) {
-            run(store, self.guest, &instance, guest::START_EXPORT, linked, self.recipe)?;
+        if instance.exports.contains(reserved::START_EXPORT) {
+            run(store, self.guest, &instance, reserved::START_EXPORT, linked, self.recipe)?;
         }
         Ok(instance)
     }

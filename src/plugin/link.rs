@@ -7,8 +7,10 @@ use wasmer::Module;
 use wasmer_types::{ExportIndex, ImportIndex};
 
 use super::Error;
+use crate::host;
+use crate::module::reserved;
 use crate::error::Excerpt;
-use crate::guest;
+
 
 /// The import modules of WASI.
 const WASI_MODULES: [&str; 2] = ["wasi_snapshot_preview1", "wasi_unstable"];
@@ -77,7 +79,7 @@ pub(super) fn plan(names: &[String], modules: &[Module], main: &str, with_wasi: 
                 Provider::Wasi => {}
             }
         }
-        let io_memory = module.info().exports.get(guest::IO_MEMORY_EXPORT);
+        let io_memory = module.info().exports.get(reserved::IO_MEMORY_EXPORT);
         plan.owns_io_memory = modules.len() == 1 && matches!(io_memory, Some(ExportIndex::Memory(_)));
         let kind = resolver.kind(index)?;
         plan.modules.push(Linked { name: names[index].clone(), module: module.clone(), kind, providers });
@@ -153,10 +155,10 @@ impl<'a> Resolver<'a> {
     /// Host functions come first, so that no library can intercept them; then the library that has the name of the
     /// import module; then, for `env`, any library, as in Extism up to 0.3.
     fn provider(&self, importer: usize, module: &str, name: &str) -> Result<Provider, Error> {
-        if guest::is_known(module, name) {
+        if host::is_known(module, name) {
             return Ok(Provider::Host);
         }
-        if module == guest::HOST_MODULE {
+        if module == host::HOST_MODULE {
             return Err(Error::UnknownHostImport { name: Excerpt::of(name) });
         }
         let named = self.by_name.get(module).copied();
@@ -188,7 +190,7 @@ impl<'a> Resolver<'a> {
         let mut all = HashMap::new();
         for (_, &index) in libraries {
             let exports = self.modules[index].info().exports.keys();
-            for name in exports.filter(|name| !guest::is_reserved(name)) {
+            for name in exports.filter(|name| !reserved::is_reserved(name)) {
                 let second = all.get(name.as_str()).map(|before: &Exporters| before.first);
                 all.insert(name.as_str(), Exporters { first: index, second });
             }
@@ -209,7 +211,7 @@ impl<'a> Resolver<'a> {
     }
 
     fn exports(&self, index: usize, name: &str) -> bool {
-        !guest::is_reserved(name) && self.modules[index].info().exports.contains_key(name)
+        !reserved::is_reserved(name) && self.modules[index].info().exports.contains_key(name)
     }
 
     fn is_main(&self, index: usize) -> bool {

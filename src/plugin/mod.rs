@@ -21,15 +21,16 @@ use log::Level;
 use thiserror::Error;
 use wasmer::Extern;
 
-use crate::engine::{self, CompiledPlugin, Limits, Memories};
-use crate::environment;
+use crate::{compiler, load, rewrite, wasi, environment};
+use crate::module::reserved;
+use crate::code::{self, CompiledPlugin};
+use crate::sandbox::{self, Limits, Memories};
 use crate::error::{Excerpt, Message};
-use crate::guest::{self, Bounds, Network, SharedState, State, Vars};
-use crate::interrupt::{self, NoTimer, Run, Stopped, Stopper, Watch};
-use crate::loader;
-use crate::log as sink;
+use crate::host::{self, Bounds, Network, SharedState, State, Vars};
+use crate::stop::{self, NoTimer, Run, Stopped, Stopper, Watch};
+
+use crate::{log as sink, panics};
 use crate::manifest::{self, AfterTrap, MAIN};
-use crate::panics;
 pub(crate) use call::Complaint;
 #[cfg(feature = "compiler")]
 pub(crate) use code::{backend, precompile};
@@ -73,17 +74,17 @@ pub(crate) enum Error {
     #[error(transparent)]
     Manifest(#[from] manifest::Error),
     #[error(transparent)]
-    Load(#[from] loader::Error),
+    Load(#[from] load::Error),
     #[cfg(feature = "compiler")]
     #[error("module `{module}`: {cause}")]
-    Rewrite { module: Excerpt, cause: guest::RewriteError },
+    Rewrite { module: Excerpt, cause: rewrite::Error },
     #[error(transparent)]
-    Code(#[from] engine::Error),
+    Code(#[from] code::Error),
     #[error("unknown import: `{module}::{name}` has not been defined{hint}")]
     UnknownImport { module: Excerpt, name: Excerpt, hint: &'static str },
     #[error(
         "Invalid function import from {}: {name}\nThis host does not know it; the plugin may be made for a newer one",
-        guest::HOST_MODULE
+        host::HOST_MODULE
     )]
     UnknownHostImport { name: Excerpt },
     #[error("incompatible import type for `{module}::{name}`\n\nCaused by:\n    expected {wanted}, found {found}")]
@@ -111,7 +112,7 @@ pub(crate) enum Error {
     #[error(transparent)]
     Timer(#[from] NoTimer),
     #[error(transparent)]
-    Wasi(#[from] guest::wasi::Error),
+    Wasi(#[from] wasi::preview1::Error),
     #[error("the function's name is not UTF-8 from byte {0} on")]
     FunctionName(usize),
     #[error("config: {0}")]
@@ -119,7 +120,7 @@ pub(crate) enum Error {
     #[error("config: {0}")]
     ConfigRoom(#[from] manifest::NoRoom),
     #[error("the output: {0}")]
-    Output(guest::Fault),
+    Output(host::Fault),
 }
 
 impl Plugin {
@@ -143,16 +144,16 @@ impl Plugin {
             None => Timeout::by_default(),
         };
         if timeout.is_some() {
-            interrupt::check_timer()?;
+            stop::check_timer()?;
         }
         let deadline = deadline(timeout);
-        let backend = engine::select(manifest.compiler.as_deref())?;
+        let backend = compiler::select(manifest.compiler.as_deref())?;
         let names: Vec<_> = manifest.modules.iter().map(|entry| entry.name.clone()).collect();
         let programs = manifest.modules.iter().map(|entry| (entry.name.clone(), entry.program.clone())).collect();
         let modules = code::Modules::load(manifest.modules, manifest.fuel.is_some(), deadline)?;
         let code = |memories| {
             modules.code(backend, memories, deadline).map_err(|error| match error {
-                Error::Code(engine::Error::TooLate) => Error::Stopped(Stopped::Timeout, timeout),
+                Error::Code(code::Error::TooLate) => Error::Stopped(Stopped::Timeout, timeout),
                 other => other,
             })
         };
@@ -221,7 +222,7 @@ impl Plugin {
             Some(live) => matches!(live.main.exports.get_extern(name), Some(Extern::Function(_))),
             None => self.recipe.plan.modules.last().is_some_and(|main| link::exports_function(&main.module, name)),
         };
-        Ok(is_there && !guest::is_reserved(name))
+        Ok(is_there && !reserved::is_reserved(name))
     }
 
     /// Address and length of the last call's output, valid until the next call or the end of the plugin.
@@ -257,7 +258,7 @@ impl Plugin {
     }
 
     /// A handle with which other threads can cancel a run of the plugin.
-    pub(crate) fn handle(&self) -> interrupt::Handle {
+    pub(crate) fn handle(&self) -> stop::Handle {
         self.stopper.handle()
     }
 }
@@ -275,7 +276,7 @@ fn start(recipe: &Recipe, deadline: Option<Instant>, state: &SharedState) -> Res
 #[inline]
 fn over(run: Run) {
     if run.is_nested() {
-        engine::give_up_spare();
+        sandbox::give_up_spare();
     }
 }
 

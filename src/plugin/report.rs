@@ -9,7 +9,7 @@ use log::Level;
 
 use super::call::{Complaint, Outcome};
 use super::link::Plan;
-use crate::engine::CompiledPlugin;
+use crate::code::CompiledPlugin;
 use crate::log as sink;
 
 /// In bytes. Longer texts from outside are cut in a log line.

@@ -4,8 +4,9 @@
 use wasmer::{AsStoreMut, Global, Instance, Type, Value};
 use wasmer_types::ExportIndex;
 
+use crate::module::reserved;
 use super::link::{Kind, Plan};
-use crate::guest;
+
 
 /// The stack pointer of each instance, and its value when it was last noted. Each instance has a stack of its own.
 #[derive(Default)]
@@ -14,7 +15,7 @@ pub(super) struct StackPointers(Vec<(Global, Value)>);
 impl StackPointers {
     /// Adds the stack pointer of `instance`, if the rewrite has identified and exported it.
     pub(super) fn add(&mut self, store: &mut impl AsStoreMut, instance: &Instance) {
-        if let Ok(pointer) = instance.exports.get_global(guest::STACK_POINTER_EXPORT) {
+        if let Ok(pointer) = instance.exports.get_global(reserved::STACK_POINTER_EXPORT) {
             let value = pointer.get(store);
             self.0.push((pointer.clone(), value));
         }
@@ -43,7 +44,7 @@ pub(super) fn untold(plan: &Plan) -> impl Iterator<Item = &str> {
         let info = linked.module.info();
         let mut globals = info.globals.values();
         let may_have_one = globals.any(|ty| ty.mutability.is_mutable() && ty.ty == Type::I32);
-        let is_told = matches!(info.exports.get(guest::STACK_POINTER_EXPORT), Some(ExportIndex::Global(_)));
+        let is_told = matches!(info.exports.get(reserved::STACK_POINTER_EXPORT), Some(ExportIndex::Global(_)));
         (may_have_one && !is_told).then_some(linked.name.as_str())
     })
 }

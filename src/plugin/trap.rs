@@ -5,7 +5,7 @@ use std::fmt::Write;
 use wasmer::RuntimeError;
 
 use super::link::Linked;
-use crate::demangle::{self, Cpp};
+use super::demangle::{self, Cpp};
 use crate::error::Excerpt;
 
 /// The most frames that are shown, innermost first. A stack overflow has tens of thousands.

@@ -1,8 +1,11 @@
 //! Steps on a plugin's way one by one, for the benchmarks and for the test of what the rewrite costs.
 
 use super::{Error, failed};
-use crate::engine::{self, Prepared};
-use crate::guest::{self, Builtins, Inlining, Wanted};
+use crate::;
+use crate::compiler;
+use crate::module::reserved;
+use crate::code::{self, Prepared};
+use crate::rewrite::{Builtins, Inlining, Wanted};
 use crate::manifest::{self, MAIN};
 
 /// A module as it is compiled.
@@ -21,12 +24,12 @@ pub fn parse(input: &[u8]) -> Result<usize, Error> {
 /// # Errors
 /// It is none, or there is no compiler.
 pub fn rewrite(wasm: &[u8]) -> Result<Rewritten, Error> {
-    let backend = engine::select(None).map_err(failed)?.ok_or_else(|| failed(engine::Error::NoCompiler))?;
-    let traits = engine::traits_here(backend).map_err(failed)?;
+    let backend = compiler::select(None).map_err(failed)?.ok_or_else(|| failed(code::Error::NoCompiler))?;
+    let traits = code::traits_here(backend).map_err(failed)?;
     let wanted =
         Wanted { features: &traits.features, inlining: Inlining::Alone, builtins: Builtins::Seen, fuel: false };
-    let rewritten = guest::rewrite(MAIN, wasm, wanted).map_err(failed)?;
-    let moving = rewritten.has_io_memory.then_some(guest::IO_MEMORY_MAX_PAGES);
+    let rewritten = crate::rewrite(MAIN, wasm, wanted).map_err(failed)?;
+    let moving = rewritten.has_io_memory.then_some(reserved::IO_MEMORY_MAX_PAGES);
     Ok(Rewritten(Prepared { wasm: rewritten.wasm, moving }))
 }
 
@@ -35,6 +38,6 @@ pub fn rewrite(wasm: &[u8]) -> Result<Rewritten, Error> {
 /// # Errors
 /// The compiler is not built in, or cannot compile it.
 pub fn compile(compiler: &str, Rewritten(prepared): &Rewritten) -> Result<usize, Error> {
-    let backend = engine::named("the caller", compiler).map_err(failed)?;
-    engine::compile_alone(backend, MAIN, prepared).map_err(failed)
+    let backend = compiler::named("the caller", compiler).map_err(failed)?;
+    code::compile_alone(backend, MAIN, prepared).map_err(failed)
 }

@@ -1,0 +1,206 @@
+//! The cache on disk for compiled code, shared by processes. [`CodeCache`] is an open cache, unrelated to Wasmer's stores.
+//!
+//! ```text
+//! modules/SHA-256/BACKEND-SETTINGS-TARGET-FEATURES    a sealed artifact
+//! by-blake3/BLAKE3                                    a link that holds the SHA-256 of the same module
+//! ```
+//!
+//! A module is looked up by its SHA-256 if that is known, as from a manifest, else by its BLAKE3, which takes a
+//! fraction of the time. SETTINGS is a hash of all else that determines the code. FEATURES are the CPU features that it
+//! uses: the machine must have them all. Any fault of the cache is a miss and a line in the log, never an error.
+
+#[cfg(feature = "compiler")]
+mod upkeep;
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::io;
+#[cfg(feature = "compiler")]
+use std::path::Path;
+use std::path::PathBuf;
+
+use log::Level;
+
+use super::directory::Unusable;
+use crate::cache::directory;
+use crate::module::digest::Digest;
+use crate::compiler::{Artifact, Machine};
+use crate::compiler::artifact::Header;
+use crate::log as sink;
+#[cfg(feature = "compiler")]
+use super::private_dir::Readers;
+use super::private_dir::{Entry, PrivateDir};
+use crate::sync::Mutex;
+#[cfg(feature = "compiler")]
+pub(crate) use upkeep::StoredCode;
+
+/// The directory with the artifacts.
+const MODULES: &str = "modules";
+
+/// The directory with the links.
+const BY_BLAKE3: &str = "by-blake3";
+
+/// In bytes. Larger artifacts are not read.
+const MAX_ARTIFACT: u64 = 1 << 30;
+
+/// The compiler and settings that the code must be from.
+#[derive(Debug, Clone)]
+pub(crate) struct WantedCode {
+    pub(crate) backend: &'static str,
+    /// Everything that determines the code, besides the module and the machine (`Backend::settings`).
+    pub(crate) settings: String,
+}
+
+impl WantedCode {
+    /// The common prefix of the file names of artifacts with this code for `machine`, whatever CPU features they use.
+    fn prefix(&self, machine: &Machine) -> String {
+        let settings = blake3::hash(self.settings.as_bytes()).to_hex();
+        format!("{}-{}-{}-", self.backend, &settings[..16], machine.name())
+    }
+
+    /// The file name of the artifact with this code that uses all CPU features of `machine`.
+    #[cfg(feature = "compiler")]
+    fn name(&self, machine: &Machine) -> String {
+        let features: Vec<_> = machine.features().into_iter().collect();
+        format!("{}{}", self.prefix(machine), features.join("+"))
+    }
+}
+
+/// An open cache of compiled code.
+#[derive(Debug)]
+pub(crate) struct CodeCache {
+    pub(crate) root: PrivateDir,
+    pub(crate) path: PathBuf,
+    /// The first fault found in it, for the error if the code cannot be made either.
+    obstacle: Mutex<Option<String>>,
+}
+
+impl CodeCache {
+    /// Opens the cache in the directory that the environment names; creates it if `create`.
+    ///
+    /// # Errors
+    /// There is no such directory, or it cannot be used.
+    pub(crate) fn of_environment(create: bool) -> Result<Self, Unusable> {
+        directory::open(create).map(|(root, path)| Self { root, path, obstacle: Mutex::default() })
+    }
+
+    /// Opens the cache at `path`; creates it if `create`. Files written to it are for `readers`.
+    ///
+    /// # Errors
+    /// It is not there, cannot be made, or others can write to it.
+    #[cfg(feature = "compiler")]
+    pub(crate) fn open(path: &Path, create: bool, readers: Readers) -> io::Result<Self> {
+        let root = if create { PrivateDir::create(path, readers) } else { PrivateDir::open(path, readers) }?;
+        Ok(Self { root, path: path.to_owned(), obstacle: Mutex::default() })
+    }
+
+    /// The first fault found in it, if any.
+    pub(crate) fn obstacle(&self) -> Option<String> {
+        self.obstacle.lock().clone()
+    }
+
+    /// Logs a fault of something in the cache, and remembers the first.
+    fn warn(&self, place: fmt::Arguments<'_>, error: &io::Error) {
+        let text = format!("`{}/{MODULES}/{place}`: {error}", self.path.display());
+        warn(format_args!("{text}"));
+        self.obstacle.lock().get_or_insert(text);
+    }
+
+    /// The code of a module that `machine` can run, preferably that which uses most CPU features.
+    pub(crate) fn find(&self, key: &ModuleKey, wanted: &WantedCode, machine: &Machine) -> Option<Artifact> {
+        self.pick(key, wanted, machine, |entries| {
+            candidates(entries, &wanted.prefix(machine), &machine.features())
+        })
+    }
+
+    /// The code of a module that uses exactly the CPU features of `machine`.
+    #[cfg(feature = "compiler")]
+    pub(crate) fn find_exactly(&self, key: &ModuleKey, wanted: &WantedCode, machine: &Machine) -> Option<Artifact> {
+        let name = wanted.name(machine);
+        self.pick(key, wanted, machine, |entries| {
+            entries.iter().map(|entry| entry.name.as_str()).filter(|other| *other == name).collect()
+        })
+    }
+
+    fn pick(
+        &self,
+        key: &ModuleKey,
+        wanted: &WantedCode,
+        machine: &Machine,
+        candidates: impl FnOnce(&[Entry]) -> Vec<&str>,
+    ) -> Option<Artifact> {
+        let sha256 = key.sha256?.to_string();
+        let module = match self.root.directory(MODULES).and_then(|modules| modules.directory(&sha256)) {
+            Ok(module) => module,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return None,
+            Err(error) => {
+                self.warn(format_args!("{sha256}"), &error);
+                return None;
+            }
+        };
+        let entries = module.entries().unwrap_or_default();
+        for name in candidates(&entries) {
+            match read(&module, name, |header| is(header, &sha256, key, wanted, machine)) {
+                Ok(artifact) => {
+                    module.touch(name);
+                    return Some(artifact);
+                }
+                // Another process has just evicted it.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(error) => self.warn(format_args!("{sha256}/{name}"), &error),
+            }
+        }
+        if let Some(other) = entries.iter().find(|entry| !entry.is_temporary()) {
+            let line =
+                format_args!("module {sha256} has code in the store that does not fit here, such as {}", other.name);
+            sink::record(Level::Debug, sink::TARGET, line);
+        }
+        None
+    }
+
+    /// The name of any code for the module, for errors about code that does not fit.
+    pub(crate) fn misfit(&self, sha256: Digest) -> Option<String> {
+        let module = self.root.directory(MODULES).and_then(|modules| modules.directory(&sha256.to_string())).ok()?;
+        module.entries().ok()?.into_iter().find(|entry| !entry.is_temporary()).map(|entry| entry.name)
+    }
+
+    /// The SHA-256 that the link for this BLAKE3 holds.
+    pub(crate) fn sha256_of(&self, blake3: &blake3::Hash) -> Option<Digest> {
+        let link = self.root.directory(BY_BLAKE3).and_then(|links| links.read_link(&blake3.to_hex())).ok()?;
+        Digest::parse(link.to_str().ok()?)
+    }
+}
+
+/// Logs a fault of the cache.
+pub(crate) fn warn(line: fmt::Arguments<'_>) {
+    sink::record(Level::Warn, sink::TARGET, line);
+}
+
+/// The names that consist of `prefix` and CPU features that `machine` has, those with the most features first.
+fn candidates<'a>(entries: &'a [Entry], prefix: &str, machine: &BTreeSet<String>) -> Vec<&'a str> {
+    let mut found: Vec<(usize, &str)> = Vec::new();
+    for entry in entries {
+        let Some(features) = entry.name.strip_prefix(prefix) else { continue };
+        let features: Vec<_> = features.split('+').collect();
+        if features.iter().all(|feature| feature.is_empty() || machine.contains(*feature)) {
+            found.push((features.len(), &entry.name));
+        }
+    }
+    found.sort_by(|a, b| b.cmp(a));
+    found.into_iter().map(|(_, name)| name).collect()
+}
+
+fn read(module: &PrivateDir, name: &str, is_wanted: impl FnOnce(&Header) -> bool) -> io::Result<Artifact> {
+    let (header, artifact) =
+        Artifact::unseal(module.read(name, MAX_ARTIFACT)?).ok_or_else(|| io::Error::other("damaged, not used"))?;
+    if is_wanted(&header) { Ok(artifact) } else { Err(io::Error::other("not what its name says, not used")) }
+}
+
+/// Whether an artifact is the wanted one. Its file name says the same, but files are easily renamed.
+fn is(header: &Header, sha256: &str, key: &ModuleKey, wanted: &WantedCode, machine: &Machine) -> bool {
+    header.module == sha256
+        && key.blake3.is_none_or(|blake3| header.blake3 == *blake3.to_hex())
+        && header.settings == wanted.settings
+        && header.target == machine.name()
+        && header.cpu.iter().all(|feature| machine.features().contains(feature))
+}

@@ -1,0 +1,61 @@
+//! The directory in which things are kept from one process to the next: compiled code and downloaded modules.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use log::Level;
+use thiserror::Error;
+
+use crate::log as sink;
+use crate::environment::{self, CachePlace};
+use super::private_dir::{PrivateDir, Readers};
+use crate::sync::Mutex;
+
+/// Why nothing can be kept, or found.
+#[derive(Debug, Error)]
+pub(crate) enum Unusable {
+    #[error("there is none (EXTISM_CACHE_DIR)")]
+    Nowhere,
+    #[error("`{}` cannot be used: {cause}", path.display())]
+    Refused { path: PathBuf, cause: io::Error },
+}
+
+/// The directory that could not be used last: the log says so once, not for every plugin.
+static REFUSED: Mutex<Option<PathBuf>> = Mutex::new(None);
+
+/// Says that `path` is not used.
+pub(crate) fn refuse(path: &Path, error: &io::Error) {
+    let mut refused = REFUSED.lock();
+    if refused.replace(path.to_owned()).as_deref() != Some(path) {
+        drop(refused);
+        let line = format_args!("store `{}` is not used: {error}", path.display());
+        sink::record(Level::Warn, sink::TARGET, line);
+    }
+}
+
+/// Where it is: `EXTISM_CACHE_DIR`, else `extism-wasmer` in the user's directory for caches. `None` if
+/// `EXTISM_CACHE_DIR` is empty.
+pub(crate) fn path() -> Option<PathBuf> {
+    match environment::CACHE_DIR.value() {
+        CachePlace::Nowhere => None,
+        // Without a slash at the end, which would have a link followed.
+        CachePlace::At(path) => Some(path.components().collect()),
+        CachePlace::Usual => Some(environment::cache_home()?.join("extism-wasmer")),
+    }
+}
+
+/// Opens it, and makes it if `create`, for nobody else to read.
+///
+/// # Errors
+/// It is off, cannot be opened, or others can write to it. This is a line in the log, too.
+pub(crate) fn open(create: bool) -> Result<(PrivateDir, PathBuf), Unusable> {
+    let path = path().ok_or(Unusable::Nowhere)?;
+    let readers = Readers::Owner;
+    match if create { PrivateDir::create(&path, readers) } else { PrivateDir::open(&path, readers) } {
+        Ok(directory) => Ok((directory, path)),
+        Err(cause) => {
+            refuse(&path, &cause);
+            Err(Unusable::Refused { path, cause })
+        }
+    }
+}

@@ -1,0 +1,241 @@
+//! What was downloaded, on disk.
+//!
+//! ```text
+//! downloads/modules/SHA-256    the bytes
+//! downloads/addresses/KEY      what an address gave last, an `Entry`
+//! downloads/locks/NAME         locked by who fetches it
+//! ```
+//!
+//! Whatever is wrong with it is a line in the log and makes a download.
+
+use std::fmt;
+use std::io;
+#[cfg(feature = "compiler")]
+use std::path::Path;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use log::Level;
+use serde::{Deserialize, Serialize};
+
+
+use super::{directory, private_dir};
+use crate::module::digest::Digest;
+use crate::{environment, log as sink};
+use crate::manifest::Remote;
+use crate::module::bytes::ModuleBytes;
+#[cfg(feature = "compiler")]
+
+use super::private_dir::{FileLock, PrivateDir};
+
+/// What an entry must not be larger than.
+const MAX_ENTRY: u64 = 64 << 10;
+
+/// How much the entries may take up, a block each.
+const MAX_ENTRIES: u64 = 64 << 20;
+
+/// How old a lock is that nobody can have any more: nothing is waited for so long.
+const LEFT: Duration = Duration::from_secs(3600);
+
+/// What was at an address when the server was asked last.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Entry {
+    /// In hex.
+    pub(crate) sha256: String,
+    /// Where it came from in the end: what follows is that server's.
+    pub(crate) url: String,
+    pub(crate) etag: Option<String>,
+    pub(crate) last_modified: Option<String>,
+    /// When that was, in nanoseconds since 1970: no two are the same.
+    pub(crate) checked: u128,
+}
+
+/// What the entry of an address is called: by all that is sent there.
+pub(crate) fn key(remote: &Remote) -> String {
+    let mut hasher = blake3::Hasher::new();
+    let headers = remote.headers.iter().flat_map(|(name, value)| [name, value]);
+    for part in [&remote.method, &remote.url].into_iter().chain(headers) {
+        hasher.update(&(part.len() as u64).to_le_bytes()).update(part.as_bytes());
+    }
+    hasher.finalize().to_hex().to_string()
+}
+
+/// The open directory. What is in it is opened when it is needed: one that can only be read need not have all of it.
+#[derive(Debug)]
+pub(crate) struct Kept {
+    downloads: PrivateDir,
+    path: PathBuf,
+}
+
+const MODULES: &str = "modules";
+const ADDRESSES: &str = "addresses";
+const LOCKS: &str = "locks";
+
+impl Kept {
+    /// Opens it, and makes it if it is not there.
+    pub(crate) fn open() -> Option<Self> {
+        let (root, path) = directory::open(true).ok()?;
+        let path = path.join("downloads");
+        match root.create_directory("downloads") {
+            Ok(downloads) => Some(Self { downloads, path }),
+            Err(error) => {
+                directory::refuse(&path, &error);
+                None
+            }
+        }
+    }
+
+    /// As [`open`](Self::open), in the directory `root`, which is at `path`; `None` if there is nothing.
+    ///
+    /// # Errors
+    /// Others can write to it.
+    #[cfg(feature = "compiler")]
+    pub(crate) fn open_in(root: &PrivateDir, path: &Path) -> io::Result<Option<Self>> {
+        match root.directory("downloads") {
+            Ok(downloads) => Ok(Some(Self { downloads, path: path.join("downloads") })),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The bytes with this SHA-256, if they are there and no more than `max`.
+    pub(crate) fn module(&self, sha256: Digest, max: u64) -> Option<Arc<ModuleBytes>> {
+        let name = sha256.to_string();
+        let known = ModuleBytes::with_sha256(sha256).filter(|known| known.as_slice().len() as u64 <= max);
+        if let Some(known) = known {
+            return Some(known);
+        }
+        let read = || {
+            let modules = self.downloads.directory(MODULES)?;
+            let bytes = modules.read(&name, max)?;
+            io::Result::Ok((modules, bytes))
+        };
+        match read() {
+            Ok((modules, bytes)) if Digest::of(&bytes) == sha256 => {
+                modules.touch(&name);
+                Some(ModuleBytes::hashed(bytes, sha256))
+            }
+            Ok((modules, _)) => {
+                warn(format_args!("`{}/modules/{name}` is damaged, it is fetched again", self.path.display()));
+                let _ = modules.remove(&name);
+                None
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+            Err(error) => {
+                warn(format_args!("`{}/modules/{name}`: {error}", self.path.display()));
+                None
+            }
+        }
+    }
+
+    /// Keeps bytes that have this SHA-256; returns whether it could be done.
+    pub(crate) fn keep(&self, sha256: Digest, bytes: &[u8]) -> bool {
+        let (name, max) = (sha256.to_string(), environment::CACHE_MAX_BYTES.value());
+        let kept = match bytes.len() as u64 {
+            length if length > max => Err(io::Error::other("larger than EXTISM_CACHE_MAX_BYTES")),
+            _ => self.place(MODULES, &name, bytes, max),
+        };
+        self.report(&format!("modules/{name}"), kept)
+    }
+
+    /// What the address of this key gave last.
+    pub(crate) fn entry(&self, key: &str) -> Option<Entry> {
+        serde_json::from_slice(&self.downloads.directory(ADDRESSES).ok()?.read(key, MAX_ENTRY).ok()?).ok()
+    }
+
+    /// Notes what the address of this key has given.
+    pub(crate) fn note(&self, key: &str, entry: &Entry) {
+        let text = serde_json::to_vec(entry).map_err(io::Error::other);
+        let noted = text.and_then(|text| self.place(ADDRESSES, key, &text, MAX_ENTRIES));
+        self.report(&format!("addresses/{key}"), noted);
+    }
+
+    /// Puts a file into a directory, and makes room for it.
+    fn place(&self, directory: &str, name: &str, bytes: &[u8], max: u64) -> io::Result<()> {
+        let directory = self.downloads.create_directory(directory)?;
+        directory.write(name, &[bytes])?;
+        trim(&directory, max, name)
+    }
+
+    /// The right to fetch `name`, unless somebody else has it.
+    ///
+    /// # Errors
+    /// Nothing can be locked here.
+    pub(crate) fn lock(&self, name: &str) -> io::Result<Option<FileLock>> {
+        let locks = self.downloads.create_directory(LOCKS)?;
+        // Those of processes that were killed, and that nobody has wanted since.
+        for left in locks.entries()?.iter().filter(|lock| lock.is_older_than(LEFT)) {
+            let _ = locks.remove(&left.name);
+        }
+        locks.lock_file(name)
+    }
+
+    /// The files of all modules, which are called by their SHA-256.
+    ///
+    /// # Errors
+    /// The directory cannot be read.
+    #[cfg(feature = "compiler")]
+    pub(crate) fn list(&self) -> io::Result<Vec<private_dir::Entry>> {
+        let entries = match self.downloads.directory(MODULES) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
+            modules => modules?.entries()?,
+        };
+        Ok(entries.into_iter().filter(|entry| !entry.is_temporary()).collect())
+    }
+
+    /// Checks that the file of this name is what it is called.
+    ///
+    /// # Errors
+    /// It is not, or cannot be read.
+    #[cfg(feature = "compiler")]
+    pub(crate) fn verify(&self, name: &str) -> io::Result<()> {
+        let bytes = self.downloads.directory(MODULES)?.read(name, environment::CACHE_MAX_BYTES.value())?;
+        if Digest::of(&bytes).to_string() == name { Ok(()) } else { Err(io::Error::other("damaged")) }
+    }
+
+    /// Removes the file of this name. What its address gave is asked for anew.
+    ///
+    /// # Errors
+    /// It cannot be removed.
+    #[cfg(feature = "compiler")]
+    pub(crate) fn remove(&self, name: &str) -> io::Result<()> {
+        self.downloads.directory(MODULES)?.remove(name)
+    }
+
+    fn report(&self, name: &str, result: io::Result<()>) -> bool {
+        if let Err(error) = &result {
+            warn(format_args!("`{}/{name}` could not be kept: {error}", self.path.display()));
+        }
+        result.is_ok()
+    }
+}
+
+/// Removes what was not used for longest, but not `newest`, until the rest takes up at most `max` bytes, and what is left
+/// of writes that were interrupted.
+fn trim(directory: &PrivateDir, max: u64, newest: &str) -> io::Result<()> {
+    /// What a file takes up at least.
+    const BLOCK: u64 = 4096;
+    let (abandoned, entries): (Vec<_>, Vec<_>) =
+        directory.entries()?.into_iter().partition(|entry| entry.is_abandoned());
+    for entry in abandoned {
+        let _ = directory.remove(&entry.name);
+    }
+    let mut files: Vec<_> = entries.into_iter().filter(|entry| !entry.is_dir && !entry.is_temporary()).collect();
+    let size = |bytes: u64| bytes.next_multiple_of(BLOCK).max(BLOCK);
+    let mut total: u64 = files.iter().map(|file| size(file.size)).sum();
+    files.sort_by_key(|file| file.modified);
+    for file in files.into_iter().filter(|file| file.name != newest) {
+        if total <= max {
+            break;
+        }
+        if directory.remove(&file.name).is_ok() {
+            total -= size(file.size);
+        }
+    }
+    Ok(())
+}
+
+fn warn(line: fmt::Arguments<'_>) {
+    sink::record(Level::Warn, sink::TARGET, line);
+}

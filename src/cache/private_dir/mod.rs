@@ -1,0 +1,260 @@
+//! Directories that nobody but this user and root can write to, and the files in them. What is kept there is trusted,
+//! so it is held open and asked, never looked up by path again: a link or an exchanged directory is not followed.
+//! `trust.rs` says whose is trusted and who may read, `lock.rs` has the locks.
+
+#![cfg_attr(not(feature = "compiler"), expect(dead_code, reason = "only compilers have something to keep"))]
+
+#[cfg(any(feature = "compiler", feature = "http"))]
+mod lock;
+mod trust;
+
+use std::ffi::CString;
+use std::fs::{DirBuilder, File};
+use std::io::{self, Read as _, Write as _};
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::DirBuilderExt as _;
+use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use rustix::fs::{AtFlags, CWD, Dir, FileType, Mode, OFlags, Stat, Timespec, Timestamps, UTIME_NOW, UTIME_OMIT};
+use rustix::process::getpid;
+
+use crate::{read, write_signals};
+#[cfg(feature = "http")]
+pub(crate) use lock::FileLock;
+pub(crate) use trust::Readers;
+use trust::{check_owner, failed_at, failed_in};
+
+/// What temporary files' names begin with. Other names must not.
+const TEMPORARY: &str = ".new-";
+
+/// An open directory.
+#[derive(Debug)]
+pub(crate) struct PrivateDir {
+    open: OwnedFd,
+    /// Of what is made in it.
+    readers: Readers,
+}
+
+/// One thing in a directory.
+#[derive(Debug)]
+pub(crate) struct Entry {
+    pub(crate) name: String,
+    pub(crate) is_dir: bool,
+    /// In bytes.
+    pub(crate) size: u64,
+    /// When it was written, or used, last.
+    pub(crate) modified: SystemTime,
+}
+
+impl Entry {
+    /// Whether it is a file that is being written, or was when its writer ended.
+    pub(crate) fn is_temporary(&self) -> bool {
+        self.name.starts_with(TEMPORARY)
+    }
+
+    /// Whether it is what a write left behind that was interrupted, so long ago that it is none that goes on.
+    pub(crate) fn is_abandoned(&self) -> bool {
+        const LONG: Duration = Duration::from_secs(3600);
+        self.is_temporary() && self.is_older_than(LONG)
+    }
+
+    /// Whether it was written, or used, longer ago than `age`.
+    pub(crate) fn is_older_than(&self, age: Duration) -> bool {
+        self.modified.elapsed().is_ok_and(|elapsed| elapsed > age)
+    }
+}
+
+impl PrivateDir {
+    /// Opens the directory at `path`. What is made in it is for `readers`.
+    ///
+    /// # Errors
+    /// It is not there, is a link, may not be read, or others can write to it.
+    pub(crate) fn open(path: &Path, readers: Readers) -> io::Result<Self> {
+        let opened = rustix::fs::openat(CWD, path, DIRECTORY, Mode::empty());
+        Self::checked(opened.map_err(|error| failed_at(path, error))?, readers)
+    }
+
+    /// As [`open`](Self::open); makes it before, and those above it, if it is not there.
+    ///
+    /// # Errors
+    /// As there, or it cannot be made.
+    pub(crate) fn create(path: &Path, readers: Readers) -> io::Result<Self> {
+        match Self::open(path, readers) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                DirBuilder::new().recursive(true).mode(readers.of_directory().as_raw_mode()).create(path)?;
+                Self::open(path, readers)
+            }
+            other => other,
+        }
+    }
+
+    /// Opens a directory in this one.
+    ///
+    /// # Errors
+    /// As for [`open`](Self::open).
+    pub(crate) fn directory(&self, name: &str) -> io::Result<Self> {
+        let opened = rustix::fs::openat(&self.open, name, DIRECTORY, Mode::empty());
+        Self::checked(opened.map_err(|error| failed_in(self, name, error))?, self.readers)
+    }
+
+    /// Opens a directory in this one, and makes it before if it is not there.
+    ///
+    /// # Errors
+    /// As for [`create`](Self::create).
+    pub(crate) fn create_directory(&self, name: &str) -> io::Result<Self> {
+        match self.directory(name) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                match rustix::fs::mkdirat(&self.open, name, self.readers.of_directory()) {
+                    Ok(()) | Err(rustix::io::Errno::EXIST) => self.directory(name),
+                    Err(error) => Err(error.into()),
+                }
+            }
+            other => other,
+        }
+    }
+
+    fn checked(open: OwnedFd, readers: Readers) -> io::Result<Self> {
+        check_owner("the directory", &rustix::fs::fstat(&open)?)?;
+        Ok(Self { open, readers })
+    }
+
+    /// The contents of a file that is no longer than `max` bytes.
+    ///
+    /// # Errors
+    /// It is not there, is no file or a link, others can write to it, or it is longer.
+    pub(crate) fn read(&self, name: &str, max: u64) -> io::Result<Vec<u8>> {
+        let (file, size) = self.file(name)?;
+        read::whole(&file, size, max)?.ok_or_else(|| io::Error::other(format!("larger than {max} bytes")))
+    }
+
+    /// An open file that only this user and root can write to, and its size.
+    fn file(&self, name: &str) -> io::Result<(File, u64)> {
+        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        let opened = rustix::fs::openat(&self.open, name, flags, Mode::empty());
+        let file = File::from(opened.map_err(|error| failed_in(self, name, error))?);
+        let stat = rustix::fs::fstat(&file)?;
+        if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
+            return Err(io::Error::other("not a regular file"));
+        }
+        check_owner("the file", &stat)?;
+        Ok((file, u64::try_from(stat.st_size).unwrap_or(0)))
+    }
+
+    /// The first bytes of a file, at most `length`.
+    ///
+    /// # Errors
+    /// As for [`read`](Self::read).
+    pub(crate) fn read_front(&self, name: &str, length: u64) -> io::Result<Vec<u8>> {
+        let (file, size) = self.file(name)?;
+        let mut front = Vec::with_capacity(usize::try_from(size.min(length)).unwrap_or(0));
+        file.take(length).read_to_end(&mut front)?;
+        Ok(front)
+    }
+
+    /// Puts a file of the given parts under `name`, all of it or nothing; a reader sees the old or the new one.
+    ///
+    /// # Errors
+    /// It cannot be written; nothing is left then.
+    pub(crate) fn write(&self, name: &str, parts: &[&[u8]]) -> io::Result<()> {
+        static COUNTER: AtomicU64 = AtomicU64::new(0);
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos();
+        let count = COUNTER.fetch_add(1, Ordering::Relaxed);
+        let temporary = format!("{TEMPORARY}{}-{count}-{now:x}", getpid().as_raw_nonzero());
+        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let mut file = File::from(rustix::fs::openat(&self.open, &temporary, flags, self.readers.of_file())?);
+        let written = write_signals::held(|| parts.iter().try_for_each(|part| file.write_all(part)));
+        let placed = written
+            .and_then(|()| rustix::fs::renameat(&self.open, &temporary, &self.open, name).map_err(io::Error::from));
+        if placed.is_err() {
+            let _ = self.remove(&temporary);
+        }
+        placed
+    }
+
+    /// Marks a file as used just now, if it was not lately. For what is kept longest; a failure has no effect.
+    pub(crate) fn touch(&self, name: &str) {
+        const LATELY: Duration = Duration::from_secs(60);
+        let used = rustix::fs::statat(&self.open, name, AtFlags::SYMLINK_NOFOLLOW).map(|stat| modified(&stat));
+        if used.is_ok_and(|used| used.elapsed().is_ok_and(|age| age < LATELY)) {
+            return;
+        }
+        let time = |tv_nsec| Timespec { tv_sec: 0, tv_nsec };
+        let times = Timestamps { last_access: time(UTIME_OMIT), last_modification: time(UTIME_NOW) };
+        let _ = rustix::fs::utimensat(&self.open, name, &times, AtFlags::SYMLINK_NOFOLLOW);
+    }
+
+    /// What is in the directory, in no order; names that are not UTF-8 are nothing of ours and are left out.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    pub(crate) fn entries(&self) -> io::Result<Vec<Entry>> {
+        let mut entries = Vec::new();
+        for entry in Dir::read_from(&self.open)? {
+            let entry = entry?;
+            let Ok(name) = entry.file_name().to_str() else { continue };
+            // What has gone in the meantime is not there.
+            let Ok(stat) = rustix::fs::statat(&self.open, name, AtFlags::SYMLINK_NOFOLLOW) else { continue };
+            if name != "." && name != ".." {
+                entries.push(Entry {
+                    name: name.to_owned(),
+                    is_dir: FileType::from_raw_mode(stat.st_mode) == FileType::Directory,
+                    size: u64::try_from(stat.st_size).unwrap_or(0),
+                    modified: modified(&stat),
+                });
+            }
+        }
+        Ok(entries)
+    }
+
+    /// Removes a file or link.
+    ///
+    /// # Errors
+    /// It cannot be removed.
+    pub(crate) fn remove(&self, name: &str) -> io::Result<()> {
+        Ok(rustix::fs::unlinkat(&self.open, name, AtFlags::empty())?)
+    }
+
+    /// Removes an empty directory.
+    ///
+    /// # Errors
+    /// It is not empty, or cannot be removed.
+    pub(crate) fn remove_directory(&self, name: &str) -> io::Result<()> {
+        Ok(rustix::fs::unlinkat(&self.open, name, AtFlags::REMOVEDIR)?)
+    }
+
+    /// Makes a link called `name`, which holds `text`, in the place of one that holds another.
+    ///
+    /// # Errors
+    /// It cannot be made.
+    pub(crate) fn write_link(&self, name: &str, text: &str) -> io::Result<()> {
+        match rustix::fs::symlinkat(text, &self.open, name) {
+            Err(rustix::io::Errno::EXIST)
+                if self.read_link(name).is_ok_and(|held| held.as_bytes() == text.as_bytes()) =>
+            {
+                Ok(())
+            }
+            Err(rustix::io::Errno::EXIST) => {
+                self.remove(name)?;
+                Ok(rustix::fs::symlinkat(text, &self.open, name)?)
+            }
+            other => Ok(other?),
+        }
+    }
+
+    /// What the link called `name` holds.
+    ///
+    /// # Errors
+    /// It is not there, or is no link.
+    pub(crate) fn read_link(&self, name: &str) -> io::Result<CString> {
+        Ok(rustix::fs::readlinkat(&self.open, name, Vec::new())?)
+    }
+}
+
+const DIRECTORY: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
+
+fn modified(stat: &Stat) -> SystemTime {
+    let seconds = u64::try_from(stat.st_mtime).unwrap_or(0);
+    UNIX_EPOCH + Duration::from_secs(seconds)
+}

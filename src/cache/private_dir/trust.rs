@@ -1,0 +1,81 @@
+//! Whose files are trusted: those of this user and root, if nobody else can write to them; and who may read what is made.
+
+use std::io;
+use std::path::Path;
+
+use rustix::fs::{AtFlags, Mode, Stat};
+use rustix::io::Errno;
+use rustix::process::geteuid;
+
+/// Who may read the files and directories that are made. Only their owner may write to them in any case.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Readers {
+    /// Nobody but their owner.
+    Owner,
+    /// Everybody, as far as the process's umask lets them.
+    #[cfg(feature = "compiler")]
+    Umask,
+}
+
+impl Readers {
+    pub(crate) fn of_directory(self) -> Mode {
+        match self {
+            Self::Owner => Mode::RWXU,
+            #[cfg(feature = "compiler")]
+            Self::Umask => Mode::from_raw_mode(0o755),
+        }
+    }
+
+    pub(crate) fn of_file(self) -> Mode {
+        match self {
+            Self::Owner => Mode::RUSR | Mode::WUSR,
+            #[cfg(feature = "compiler")]
+            Self::Umask => Mode::from_raw_mode(0o644),
+        }
+    }
+}
+
+/// Refuses what somebody else could change: of another user, or writable by the group or all.
+pub(crate) fn check_owner(what: &str, stat: &Stat) -> io::Result<()> {
+    let (owner, mode) = (stat.st_uid, mode(stat));
+    if owner != 0 && owner != geteuid().as_raw() {
+        let text =
+            format!("{what} belongs to user {owner} (mode {mode:o}); only what is this user's or root's is trusted");
+        return Err(io::Error::other(text));
+    }
+    if mode & 0o022 != 0 {
+        return Err(io::Error::other(format!("others can write to {what} (mode {mode:o})")));
+    }
+    Ok(())
+}
+
+/// The error of opening `path`. Where that is denied it says who could do it: the owner of the path, or of the directory above
+/// it that nobody else may look into.
+pub(crate) fn failed_at(path: &Path, error: Errno) -> io::Error {
+    if error != Errno::ACCESS {
+        return error.into();
+    }
+    let found = path.ancestors().find_map(|place| Some((place, rustix::fs::lstat(place).ok()?)));
+    found.map_or_else(|| error.into(), |(place, stat)| denied(&place.display().to_string(), &stat))
+}
+
+/// The error of opening `name` in a directory, as [`failed_at`].
+pub(crate) fn failed_in(directory: &super::PrivateDir, name: &str, error: Errno) -> io::Error {
+    if error != Errno::ACCESS {
+        return error.into();
+    }
+    match rustix::fs::statat(&directory.open, name, AtFlags::SYMLINK_NOFOLLOW) {
+        Ok(stat) => denied(name, &stat),
+        Err(_) => rustix::fs::fstat(&directory.open).map_or_else(|_| error.into(), |stat| denied(".", &stat)),
+    }
+}
+
+fn denied(what: &str, stat: &Stat) -> io::Error {
+    let (error, owner, mode) = (io::Error::from(Errno::ACCESS), stat.st_uid, mode(stat));
+    let text = format!("{error}: `{what}` belongs to user {owner} and has mode {mode:o}");
+    io::Error::new(io::ErrorKind::PermissionDenied, text)
+}
+
+fn mode(stat: &Stat) -> u32 {
+    stat.st_mode & 0o7777
+}

@@ -1,0 +1,61 @@
+//! Machine code of a plugin.
+
+use std::fmt::{self, Display};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use wasmer::Module;
+
+use crate::fork::{EnterWhenDropped, LeaveWhenDropped};
+use crate::sandbox::StoreTemplate;
+use crate::stop::Code;
+
+/// The modules of one manifest as machine code, with the engine that owns it. Modules must be dropped before the
+/// engine: Wasmer finds traps by code addresses, which the system may give to other code as soon as the engine is gone.
+#[derive(Debug)]
+pub(crate) struct CompiledPlugin {
+    /// Enters the fork gate: code is unloaded inside it, as it was loaded.
+    pub(super) _going: EnterWhenDropped,
+    /// In the order of the manifest.
+    pub(crate) modules: Vec<Module>,
+    /// Has the engine, which owns the code.
+    pub(crate) template: StoreTemplate,
+    /// The address ranges of the modules' own functions.
+    pub(crate) code: Arc<Code>,
+    /// An estimate of the memory that the code takes, in bytes.
+    pub(super) size: usize,
+    /// The name of the compiler that made the code.
+    pub(crate) compiler: &'static str,
+    pub(super) origin: Origin,
+    /// Set when [`origin`](Self::origin) is first called.
+    pub(super) is_known: AtomicBool,
+    pub(super) _gone: LeaveWhenDropped,
+}
+
+/// The source of a plugin's code.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Origin {
+    /// Another plugin of this process uses or used it.
+    Process,
+    /// All of it was in the cache on disk.
+    Cache,
+    /// At least one module was compiled.
+    Compiled,
+}
+
+impl Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Process => "which this process had",
+            Self::Cache => "from the store",
+            Self::Compiled => "compiled",
+        })
+    }
+}
+
+impl CompiledPlugin {
+    /// The source of the code for a new plugin. Only the first plugin gets the true source, any later one `Process`.
+    pub(crate) fn origin(&self) -> Origin {
+        if self.is_known.swap(true, Ordering::Relaxed) { Origin::Process } else { self.origin }
+    }
+}

@@ -1,0 +1,51 @@
+//! Why a plugin has no code.
+
+use std::io;
+use std::path::PathBuf;
+
+use thiserror::Error;
+
+use crate::{compiler, load};
+use crate::error::Excerpt;
+use crate::module::contents;
+#[cfg(feature = "compiler")]
+use crate::rewrite;
+
+/// Why a module's code could not be made, kept or loaded.
+#[derive(Debug, Error)]
+pub(crate) enum Error {
+    #[error(transparent)]
+    Load(#[from] load::Error),
+    #[error(transparent)]
+    Contents(#[from] contents::Error),
+    #[cfg(feature = "compiler")]
+    #[error("module `{module}`: {cause}")]
+    Rewrite { module: Excerpt, cause: rewrite::Error },
+    #[error(transparent)]
+    Compiler(#[from] compiler::Error),
+    #[cfg_attr(not(feature = "compiler"), expect(dead_code, reason = "nothing is kept"))]
+    #[error("module `{module}`: its code could not be kept in `{}`: {cause}", store.display())]
+    NotKept { module: Excerpt, store: PathBuf, cause: io::Error },
+    #[error(transparent)]
+    NoCode(#[from] Box<NoCode>),
+}
+
+/// A module's code is not in the cache, and there is no compiler.
+#[derive(Debug, Error)]
+#[error(
+    "module `{module}`: no compiler is built in, and its code is not in {store}{misfit}\n\
+     wanted: code of {backends} for {machine}, of the module with SHA-256 {sha256}\n\
+     made by: extism-wasmer compile {options}--store DIRECTORY {input}"
+)]
+pub(crate) struct NoCode {
+    pub(super) module: Excerpt,
+    pub(super) store: String,
+    /// The cache's other code for the module, or the fault of the cache; may be empty.
+    pub(super) misfit: String,
+    pub(super) sha256: String,
+    pub(super) backends: String,
+    pub(super) options: String,
+    pub(super) machine: String,
+    /// The placeholder for the command's input.
+    pub(super) input: &'static str,
+}

@@ -1,0 +1,77 @@
+//! One module of a manifest, as far as it has to be loaded.
+
+use std::time::Instant;
+
+use super::Error;
+use crate::load::{self, LoadedModule};
+use crate::manifest::ModuleEntry;
+use crate::module::contents::{self, Contents};
+use crate::module::digest::Digest;
+use crate::module::key::ModuleKey;
+
+#[derive(Debug)]
+pub(super) enum Source {
+    Loaded(LoadedModule),
+    /// Only the hash, which is enough if there is no compiler.
+    #[cfg(not(feature = "compiler"))]
+    Hash { name: String, sha256: Digest },
+}
+
+impl Source {
+    /// Loads a module. Nothing is fetched after `deadline`.
+    ///
+    /// # Errors
+    /// The module cannot be read, or is not what the manifest says.
+    pub(super) fn load(entry: ModuleEntry<'_>, deadline: Option<Instant>) -> Result<Self, Error> {
+        #[cfg(not(feature = "compiler"))]
+        if let Some(sha256) = load::expected_hash(&entry)? {
+            return Ok(Self::Hash { name: entry.name, sha256 });
+        }
+        Ok(Self::Loaded(load::load(entry, deadline)?))
+    }
+
+    /// The name that the manifest gives it.
+    pub(super) fn name(&self) -> &str {
+        match self {
+            Self::Loaded(module) => &module.name,
+            #[cfg(not(feature = "compiler"))]
+            Self::Hash { name, .. } => name,
+        }
+    }
+
+    pub(super) fn contents(&self) -> Option<&Contents> {
+        match self {
+            Self::Loaded(module) => Some(&module.contents),
+            #[cfg(not(feature = "compiler"))]
+            Self::Hash { .. } => None,
+        }
+    }
+
+    /// The SHA-256 that the manifest gives.
+    pub(super) fn given_sha256(&self) -> Option<Digest> {
+        match self {
+            Self::Loaded(module) => module.sha256,
+            #[cfg(not(feature = "compiler"))]
+            Self::Hash { sha256, .. } => Some(*sha256),
+        }
+    }
+
+    /// The SHA-256, calculated if the manifest gives none.
+    pub(super) fn sha256(&self) -> Result<Option<Digest>, contents::Error> {
+        match (self.given_sha256(), self.contents()) {
+            (None, Some(contents)) => contents.sha256().map(Some),
+            (given, _) => Ok(given),
+        }
+    }
+
+    /// The key that tells the module from others in this process: the hash that is cheapest to have.
+    ///
+    /// # Errors
+    /// The module cannot be read.
+    pub(super) fn key(&self) -> Result<ModuleKey, contents::Error> {
+        match self.contents() {
+            Some(contents) => Ok(ModuleKey { sha256: None, blake3: Some(contents.blake3()?) }),
+            None => Ok(ModuleKey { sha256: self.given_sha256(), blake3: None }),
+        }
+    }
+}

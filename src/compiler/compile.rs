@@ -1,0 +1,235 @@
+//! Compiles one module with one compiler, which gets its own engine and a deadline.
+
+use std::sync::Arc;
+use std::thread;
+use std::time::Instant;
+
+use rayon::{ThreadPool, ThreadPoolBuilder};
+use wasmer::CompileError;
+use wasmer::sys::{CompilerConfig, Features};
+use wasmer_compiler::{ArtifactBuild, Engine, EngineBuilder, ModuleEnvironment};
+use wasmer_types::CompilationProgressCallback;
+
+use super::Backend;
+use crate::{fork, panics};
+use crate::sandbox::{self, Memories};
+use super::artifact::{self, Artifact};
+use super::at_work::AtWork;
+use super::deadline::Deadline;
+use super::machine::Machine;
+use super::error::Error;
+use crate::error::{Excerpt, Message};
+use crate::sync::{AtomicU32, Ordering, PerProcess};
+
+/// The parameters of a compilation, besides module and machine.
+#[derive(Clone, Copy)]
+pub(crate) struct How {
+    pub(crate) backend: &'static Backend,
+    pub(crate) memories: Memories,
+    /// Compilation fails after this.
+    pub(crate) deadline: Option<Instant>,
+}
+
+/// The properties of a compiler that decide how modules are prepared for it.
+pub(crate) struct Traits {
+    /// The proposals that it supports and that are safe to offer.
+    pub(crate) features: Features,
+    /// Whether its code calls libcalls through a table in the instance, where `builtins.rs` replaces them.
+    pub(crate) builtins_are_seen: bool,
+}
+
+/// A module that is ready to be compiled.
+pub(crate) struct Prepared {
+    pub(crate) wasm: Vec<u8>,
+    /// The maximum, in pages, of the I/O memory, if the module has one. It always moves, and the tunables recognise it
+    /// by this maximum and its minimum of one page, which no other memory of the module has.
+    pub(crate) moving: Option<u32>,
+}
+
+/// Compiles `prepared` with a temporary engine.
+///
+/// # Errors
+/// The compiler is not built in, cannot compile the module, or does not finish by the deadline.
+pub(crate) fn compile(how: How, name: &str, prepared: &Prepared, machine: &Machine) -> Result<Artifact, Error> {
+    artifact::refuse_at_exit(name)?;
+    let backend = how.backend;
+    let failed = |cause: String| Error::Compile { module: Excerpt::of(name), cause: Message::of(cause) };
+    if let Some(reason) = backend.refuses.and_then(|refuses| refuses(&prepared.wasm)) {
+        return Err(failed(format!("{}: {reason}", backend.name())));
+    }
+    artifact::check_executable(name)?;
+    let deadline = how.deadline.map(Deadline);
+    let progress = deadline.as_ref().map(Deadline::progress);
+    let engine = engine(how, prepared.moving, machine).ok_or(Error::NoCompiler)?;
+    let lost = || {
+        let name = backend.name();
+        failed(format!(
+            "{name}: this process was forked while another thread compiled, and what {name} had locked for that is lost; its \
+             parent, and processes that are forked at another time, can compile"
+        ))
+    };
+    let at_work = AtWork::begin(backend).ok_or_else(lost)?;
+    // After a panic the compiler is dropped, and nothing reads the state that the panic left.
+    let compiled = || panics::catch_compiler(|| build(&engine, &prepared.wasm, progress.as_ref()));
+    let no_threads = |error| failed(format!("no threads to compile with, as the system does not allow any: {error}"));
+    let code = match with_threads(compiled).map_err(no_threads)? {
+        Ok(Err(_)) if deadline.is_some_and(|deadline| deadline.has_passed()) => return Err(Error::TooLate),
+        Ok(compiled) => compiled.map_err(|error| failed(explain(backend, error)))?,
+        Err(panic) => {
+            let (backend, message) = (backend.name(), panics::message(&*panic));
+            return Err(failed(format!("{backend}: the compiler failed, which is an error in it: {message}")));
+        }
+    };
+    at_work.succeed();
+    Artifact::of(&code).map_err(|error| failed(error.to_string()))
+}
+
+/// Compiles without loading the code. `Module::new` would also load it, which takes locks that all threads share; those
+/// must be taken inside the fork gate, and compiling is outside.
+fn build(
+    engine: &Engine,
+    wasm: &[u8],
+    progress: Option<&CompilationProgressCallback>,
+) -> Result<ArtifactBuild, CompileError> {
+    engine.validate(wasm)?;
+    let info = ModuleEnvironment::new().translate(wasm).map_err(CompileError::Wasm)?.module;
+    let tunables = engine.tunables();
+    let memories = info.memories.values().map(|memory| tunables.memory_style(memory)).collect();
+    let tables = info.tables.values().map(|table| tunables.table_style(table)).collect();
+    ArtifactBuild::new(&mut engine.inner_mut(), wasm, engine.target(), memories, tables, progress)
+}
+
+/// Runs `work` on rayon's threads. Its global pool belongs to the process that compiled first: one forked later would
+/// wait for it forever and gets its own pool. A process with little address space does as well, with few threads.
+fn with_threads<T: Send>(work: impl FnOnce() -> T + Send) -> Result<T, String> {
+    /// The process that rayon's global pool is in, as `fork::generation() + 1`; 0 if there is none yet.
+    static OWNER: AtomicU32 = AtomicU32::new(0);
+    static THREADS: PerProcess<ThreadPool> = PerProcess::new();
+    // Test whether threads can be made: rayon and the compilers panic otherwise, and the global pool stays unusable.
+    let one = thread::Builder::new().spawn(|| ()).map_err(|error| error.to_string())?;
+    let _ = one.join();
+    // The number is always given, as rayon would otherwise read it from the environment.
+    let threads = || ThreadPoolBuilder::new().num_threads(sandbox::compiling_threads().get());
+    let process = fork::generation() + 1;
+    let is_owner = match OWNER.compare_exchange(0, process, Ordering::Relaxed, Ordering::Relaxed) {
+        Ok(_) => {
+            // Fails if a host in Rust has already made rayon's global pool; its threads are used then.
+            let _ = threads().build_global();
+            true
+        }
+        Err(owner) => owner == process,
+    };
+    if is_owner && !sandbox::is_small() {
+        return Ok(work());
+    }
+    let pool = THREADS.get_or_make(|| threads().build()).map_err(|error| error.to_string())?;
+    Ok(pool.install(work))
+}
+
+/// Makes the standard library read `RUST_MIN_STACK`, which it caches for all threads. It does so for the first thread
+/// made without a stack size of its own, such as those that compile. The thread made for it here ends at once.
+pub(crate) fn begin() {
+    if let Ok(thread) = thread::Builder::new().name("extism-first".to_owned()).spawn(|| ()) {
+        let _ = thread.join();
+    }
+}
+
+/// The proposals that `backend` compiles for `machine`, and how its code calls libcalls; `None` if it is not built in.
+pub(crate) fn traits(backend: &Backend, machine: &Machine) -> Option<Traits> {
+    let config = backend.config?(sandbox::compiling_threads());
+    Some(Traits { features: features(backend, &*config, machine), builtins_are_seen: backend.builtins_are_seen })
+}
+
+/// The proposals that the compiler supports and that are safe to offer to plugins.
+fn features(backend: &Backend, config: &dyn CompilerConfig, machine: &Machine) -> Features {
+    let mut features = config.supported_features_for_target(&machine.target());
+    features.simd(backend.simd && features.simd);
+    features.relaxed_simd(backend.simd && features.relaxed_simd);
+    // A plugin has no other threads, so a wait on shared memory would never be notified.
+    features.threads(false);
+    // Wasmer keeps every thrown exception until the store is dropped, so a plugin could use up all memory.
+    features.exceptions(false);
+    features
+}
+
+/// An engine that compiles with the backend; `None` if it is not built in.
+fn engine(how: How, moving: Option<u32>, machine: &Machine) -> Option<Engine> {
+    let How { backend, memories, deadline } = how;
+    let mut config = backend.config?(sandbox::compiling_threads());
+    let features = features(backend, &*config, machine);
+    if let Some(deadline) = deadline {
+        config.push_middleware(Arc::new(Deadline(deadline)));
+    }
+    let builder = EngineBuilder::new(config).set_target(Some(machine.target())).set_features(Some(features));
+    let mut engine = builder.engine();
+    engine.set_tunables(sandbox::compile_time(memories, moving));
+    Some(engine)
+}
+
+fn explain(backend: &Backend, error: CompileError) -> String {
+    match error {
+        CompileError::Validate(reason) => format!("invalid WebAssembly: {reason}"),
+        other => format!("{}: {other}", backend.name()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, Instant};
+
+    use super::{Backend, Error, How, Machine, Memories, Prepared, compile};
+    use crate::compiler::backends;
+
+    /// Two megabytes of functions, none of which takes long to compile.
+    fn large() -> Prepared {
+        let body = "(call 0(i32.load(local.get 0)))".repeat(150);
+        let functions = format!("(func (param i32) {body})").repeat(1_500);
+        let wasm = wat::parse_str(format!("(module (memory 1) {functions})")).expect("WAT");
+        Prepared { wasm, moving: None }
+    }
+
+    /// Every compiler stops soon after its deadline.
+    #[test]
+    fn compiling_ends_at_the_deadline() {
+        let prepared = large();
+        for backend in backends().filter(|backend| backend.is_built_in()) {
+            let start = Instant::now();
+            let deadline = Some(start + Duration::from_millis(10));
+            let made = compile(
+                How { backend, memories: Memories::Reserved, deadline },
+                "large",
+                &prepared,
+                &Machine::host(),
+            );
+            let taken = start.elapsed();
+            assert!(matches!(made, Err(Error::TooLate)), "{}: {made:?}", backend.name());
+            // Without a deadline: some 100 ms with Singlepass, seconds with Cranelift, and half a minute with LLVM.
+            assert!(taken < Duration::from_secs(2), "{}: {taken:?}", backend.name());
+        }
+    }
+
+    /// A deadline does not change the code.
+    #[test]
+    fn a_deadline_changes_nothing_else() {
+        let wasm = wat::parse_str("(module (memory 1) (func (param i32) (i32.store (local.get 0) (i32.const 1))))");
+        let prepared = Prepared { wasm: wasm.expect("WAT"), moving: None };
+        for backend in backends().filter(|backend| backend.is_built_in()) {
+            let [with, without] = [Some(Instant::now() + Duration::from_secs(60)), None].map(|deadline| {
+                let how = How { backend, memories: Memories::Reserved, deadline };
+                compile(how, "small", &prepared, &Machine::host()).expect("it is compiled").size()
+            });
+            assert_eq!(with, without, "{}", backend.name());
+        }
+    }
+
+    #[test]
+    fn larger_modules_may_take_longer() {
+        let time = |backend: &Backend, bytes| backend.time_for(bytes).as_secs();
+        for backend in backends() {
+            let megabyte = time(backend, 1_000_000) - time(backend, 0);
+            assert!((5..=60).contains(&megabyte), "{}", backend.name());
+            assert_eq!(time(backend, 26_000_000), time(backend, 0) + 26 * megabyte, "{}", backend.name());
+            assert!(time(backend, u64::MAX) > 1 << 32, "{}", backend.name());
+        }
+    }
+}

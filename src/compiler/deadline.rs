@@ -1,0 +1,64 @@
+//! Ends a compilation at a deadline.
+//!
+//! The clock is read while functions are translated from WebAssembly, and after each function and trampoline. Later
+//! phases of one function are not interrupted: the limits of the rewrite bound how long they take.
+
+use std::time::Instant;
+
+use wasmer::sys::wasmparser::Operator;
+use wasmer::sys::{FunctionMiddleware, MiddlewareError, MiddlewareReaderState, ModuleMiddleware};
+use wasmer_types::{CompilationProgressCallback, LocalFunctionIndex, UserAbort};
+
+/// How many WebAssembly instructions are translated between two readings of the clock: some hundred microseconds.
+const PERIOD: u32 = 256;
+
+const TOO_LATE: &str = "the deadline has passed";
+
+/// Wasmer middleware that makes the translation of functions fail after this instant. The progress callback alone is
+/// not enough: compilers begin many functions before they call it.
+#[derive(Debug)]
+pub(crate) struct Deadline(pub(crate) Instant);
+
+impl Deadline {
+    pub(crate) fn has_passed(&self) -> bool {
+        Instant::now() >= self.0
+    }
+
+    /// The callback that compilers call after each function; it fails after the deadline.
+    pub(crate) fn progress(&self) -> CompilationProgressCallback {
+        let deadline = Self(self.0);
+        CompilationProgressCallback::new(
+            move |_| {
+                if deadline.has_passed() { Err(UserAbort::new(TOO_LATE)) } else { Ok(()) }
+            },
+        )
+    }
+}
+
+impl ModuleMiddleware for Deadline {
+    fn generate_function_middleware<'a>(&self, _: LocalFunctionIndex) -> Box<dyn FunctionMiddleware<'a> + 'a> {
+        Box::new(Looks { deadline: Self(self.0), left: 0 })
+    }
+}
+
+/// Reads the clock while one function is translated.
+#[derive(Debug)]
+struct Looks {
+    deadline: Deadline,
+    /// How many instructions are left until the clock is read again.
+    left: u32,
+}
+
+impl<'a> FunctionMiddleware<'a> for Looks {
+    fn feed(&mut self, operator: Operator<'a>, state: &mut MiddlewareReaderState<'a>) -> Result<(), MiddlewareError> {
+        if self.left == 0 {
+            if self.deadline.has_passed() {
+                return Err(MiddlewareError::new("deadline", TOO_LATE));
+            }
+            self.left = PERIOD;
+        }
+        self.left -= 1;
+        state.push_operator(operator);
+        Ok(())
+    }
+}

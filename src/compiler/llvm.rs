@@ -1,0 +1,32 @@
+//! LLVM: compiles slowly, to the fastest code. Its Wasmer crate is licensed under BUSL-1.1.
+
+use std::time::Duration;
+
+use super::Backend;
+
+pub(crate) const BACKEND: Backend = Backend {
+    name: c"llvm",
+    options: concat!("aggressive, llvm-sys ", env!("LLVM_SYS_VERSION")),
+    simd: true,
+    refuses: None,
+    // Unless memories can move, functions get the address of their caller's memory, even across modules.
+    linked_memories_move: true,
+    // Its code calls libcalls by name, except those that grow memories.
+    builtins_are_seen: false,
+    // Its table of passes has one, for example.
+    has_locks: true,
+    time_for_megabyte: Duration::from_secs(60),
+    #[cfg(feature = "llvm")]
+    config: Some(config),
+    #[cfg(not(feature = "llvm"))]
+    config: None,
+};
+
+#[cfg(feature = "llvm")]
+fn config(threads: std::num::NonZero<usize>) -> Box<dyn wasmer::sys::CompilerConfig> {
+    use wasmer::sys::{LLVM, LLVMOptLevel};
+    let mut config = LLVM::new();
+    config.num_threads(threads);
+    config.opt_level(LLVMOptLevel::Aggressive);
+    Box::new(crate::sandbox::stack_probe::WithRoom(config))
+}

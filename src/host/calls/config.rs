@@ -1,0 +1,29 @@
+//! The configuration, read-only for plugins. Changes by `extism_plugin_config` take effect at once.
+
+use super::{Env, Fault, Guest, HostResult, live_block, named};
+
+/// The value in a new block; 0 if there is none.
+fn get(env: &mut Env<'_>, key: impl FnOnce(&Guest) -> Result<&[u8], Fault>) -> Result<u64, Fault> {
+    let (guest, mut store) = env.data_and_store_mut();
+    let state = guest.state.lock();
+    let Some(value) = named(&state.config, key(guest)?, guest.watch)? else { return Ok(0) };
+    guest.io.alloc_with(&mut store, value.as_bytes(), guest.watch)
+}
+
+pub(in crate::host) mod v0 {
+    use super::{Env, HostResult, live_block};
+
+    pub(in crate::host) fn config_get(mut env: Env<'_>, key: u64) -> HostResult<u64> {
+        Ok(super::get(&mut env, |guest| live_block(guest, key))?)
+    }
+}
+
+pub(in crate::host) mod v1 {
+    use super::{Env, HostResult, handle_bytes};
+
+    pub(in crate::host) fn config_get(mut env: Env<'_>, key: u64) -> HostResult<u64> {
+        let value = super::get(&mut env, |guest| handle_bytes(guest, key, "config key"));
+        env.data_mut().io.release(key);
+        Ok(value?)
+    }
+}

@@ -1,0 +1,25 @@
+//! Stands in the place of `download.rs` where there is no HTTP: nothing is fetched.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::Error;
+use crate::module::digest::Digest;
+use crate::error::Excerpt;
+use crate::manifest::Remote;
+use crate::module::bytes::ModuleBytes;
+
+#[derive(Debug)]
+#[expect(dead_code, reason = "nothing is fetched")]
+pub(crate) struct Wanted<'a> {
+    pub(crate) remote: &'a Remote,
+    pub(crate) expected: Option<Digest>,
+    pub(crate) max: u64,
+    pub(crate) deadline: Option<Instant>,
+}
+
+impl Wanted<'_> {
+    pub(crate) fn load(&self) -> Result<Arc<ModuleBytes>, Error> {
+        Err(Error::NoHttp { url: Excerpt::of(&self.remote.url) })
+    }
+}

@@ -1,0 +1,206 @@
+//! From a manifest entry to the verified bytes of a WebAssembly module. Nothing of the bytes is interpreted before
+//! the hash that the manifest gives for them has been found right.
+//!
+//! This floor does not know what a module imports or how it is compiled.
+
+#[cfg(feature = "http")]
+mod download;
+#[cfg(not(feature = "http"))]
+mod download_absent;
+mod file;
+
+#[cfg(feature = "compiler")]
+use std::borrow::Cow;
+use std::fmt;
+#[cfg(feature = "compiler")]
+use std::path::Path;
+use std::path::PathBuf;
+use std::time::Instant;
+
+use thiserror::Error;
+
+#[cfg(not(feature = "http"))]
+use download_absent as download;
+
+#[cfg(feature = "compiler")]
+
+use crate::module::kind;
+use crate::module::contents::{self, Contents};
+use crate::module::digest::Digest;
+use crate::environment;
+use crate::error::Excerpt;
+#[cfg(feature = "compiler")]
+use crate::error::Message;
+#[cfg(feature = "http")]
+use crate::http::{self, Origin};
+use crate::manifest::{ModuleEntry, Source};
+use download::Wanted;
+
+/// A module whose bytes are what the manifest promised.
+#[derive(Debug)]
+pub(crate) struct LoadedModule {
+    pub(crate) name: String,
+    /// A binary or WAT text.
+    pub(crate) contents: Contents,
+    /// The address that they come from, if it is one, as errors show it.
+    #[cfg_attr(not(feature = "compiler"), expect(dead_code, reason = "nothing is read"))]
+    address: Option<Excerpt>,
+    /// The bytes' SHA-256, if the manifest has one.
+    pub(crate) sha256: Option<Digest>,
+}
+
+/// Where a module comes from, as errors say it.
+#[cfg(feature = "compiler")]
+#[derive(Debug)]
+pub(crate) enum ModuleOrigin {
+    /// The manifest, or the caller, who have given the bytes of the module of this name.
+    Given(Excerpt),
+    /// A file or an address.
+    Place(Excerpt),
+}
+
+#[cfg(feature = "compiler")]
+impl fmt::Display for ModuleOrigin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Given(name) => write!(f, "module `{name}`"),
+            Self::Place(place) => write!(f, "`{place}`"),
+        }
+    }
+}
+
+/// Why a module could not be loaded.
+#[derive(Debug, Error)]
+pub(crate) enum Error {
+    #[error(transparent)]
+    File(#[from] contents::Error),
+    #[error("`{}` is not a regular file", Excerpt::of(path.display()))]
+    NotAFile { path: PathBuf },
+    #[error("module `{name}` is larger than the limit of {max} bytes (EXTISM_MAX_MODULE_BYTES)")]
+    TooLarge { name: Excerpt, max: u64 },
+    #[cfg(not(feature = "http"))]
+    #[error("`{url}`: http is not built in")]
+    NoHttp { url: Excerpt },
+    #[cfg(feature = "http")]
+    #[error(transparent)]
+    Http(#[from] http::Error),
+    #[cfg(feature = "http")]
+    #[error("{origin}: the server answered with status {status}, not with a module")]
+    Status { origin: Origin, status: u16 },
+    #[cfg(feature = "http")]
+    #[error("`{url}`: not on disk, and EXTISM_OFFLINE forbids to fetch it")]
+    Offline { url: Excerpt },
+    #[cfg(feature = "http")]
+    #[error("`{url}`: timeout while somebody else fetches it")]
+    Busy { url: Excerpt },
+    #[error("module `{name}`: no room for its {size} bytes")]
+    NoRoom { name: Excerpt, size: usize },
+    #[error("hash of module `{name}`: `{given}` is not the 64 hex digits of a SHA-256")]
+    BadHash { name: Excerpt, given: Excerpt },
+    #[error("Hash mismatch, found {found} but expected {expected}")]
+    HashMismatch { found: Digest, expected: Digest },
+    #[cfg(feature = "compiler")]
+    #[error("{0}")]
+    Wat(Message),
+    #[cfg(feature = "compiler")]
+    #[error("{origin} is not a WebAssembly module: it is {kind}")]
+    NotAModule { origin: ModuleOrigin, kind: &'static str },
+    #[cfg(feature = "compiler")]
+    #[error("{origin} is cut off: it has {size} bytes, and goes on until byte {end} at least")]
+    Cut { origin: ModuleOrigin, size: usize, end: u64 },
+}
+
+/// The SHA-256 that the manifest has for the module of `entry`.
+///
+/// # Errors
+/// It is none.
+pub(crate) fn expected_hash(entry: &ModuleEntry<'_>) -> Result<Option<Digest>, Error> {
+    let Some(given) = &entry.hash else { return Ok(None) };
+    let bad = || Error::BadHash { name: Excerpt::of(&entry.name), given: Excerpt::of(given) };
+    Digest::parse(given).ok_or_else(bad).map(Some)
+}
+
+/// Gets the module of `entry`, until `deadline`, and checks its hash.
+///
+/// # Errors
+/// The source cannot be read, is over the size limit, or does not have the hash.
+pub(crate) fn load(entry: ModuleEntry<'_>, deadline: Option<Instant>) -> Result<LoadedModule, Error> {
+    let (sha256, max) = (expected_hash(&entry)?, environment::MAX_MODULE_BYTES.value());
+    let address = match &entry.source {
+        #[cfg(feature = "http")]
+        Source::Url(remote) => Some(http::shown(&remote.url)),
+        _ => None,
+    };
+    let contents = match entry.source {
+        Source::Path(path) => verified(file::open(&entry.name, &path, max)?, sha256)?,
+        Source::Data(bytes) if bytes.len() as u64 > max => {
+            return Err(Error::TooLarge { name: Excerpt::of(entry.name), max });
+        }
+        Source::Data(bytes) => {
+            let size = bytes.len();
+            let no_room = |_| Error::NoRoom { name: Excerpt::of(&entry.name), size };
+            verified(Contents::of_bytes(bytes).map_err(no_room)?, sha256)?
+        }
+        Source::Url(remote) => {
+            // Verified as it comes.
+            let wanted = Wanted { remote: &remote, expected: sha256, max, deadline };
+            Contents::of_module(wanted.load()?, None)
+        }
+    };
+    Ok(LoadedModule { name: entry.name, contents, address, sha256 })
+}
+
+/// The bytes of the regular file at `path`, which is no longer than a module may be.
+///
+/// # Errors
+/// It cannot be read, is no regular file, or is longer.
+#[cfg(feature = "compiler")]
+pub(crate) fn read(path: &Path) -> Result<Vec<u8>, Error> {
+    let name = path.display().to_string();
+    let contents = file::open(&name, path, environment::MAX_MODULE_BYTES.value())?;
+    Ok(contents.bytes()?.as_slice().to_vec())
+}
+
+fn verified(contents: Contents, sha256: Option<Digest>) -> Result<Contents, Error> {
+    if let Some(expected) = sha256 {
+        let found = contents.sha256()?;
+        if found != expected {
+            return Err(Error::HashMismatch { found, expected });
+        }
+    }
+    Ok(contents)
+}
+
+#[cfg(feature = "compiler")]
+impl LoadedModule {
+    fn origin(&self) -> ModuleOrigin {
+        if let Some(address) = &self.address {
+            return ModuleOrigin::Place(address.clone());
+        }
+        match self.contents.path() {
+            Some(path) => ModuleOrigin::Place(Excerpt::of(path.display())),
+            None => ModuleOrigin::Given(Excerpt::of(&self.name)),
+        }
+    }
+
+    /// The module as a binary: what does not start with the magic number of the format is WAT text.
+    ///
+    /// # Errors
+    /// It is neither, malformed, or cannot be read.
+    pub(crate) fn to_binary(&self) -> Result<Cow<'_, [u8]>, Error> {
+        let bytes = self.contents.bytes()?.as_slice();
+        if kind::is_binary(bytes) {
+            return match kind::cut_before(bytes) {
+                Some(end) => Err(Error::Cut { origin: self.origin(), size: bytes.len(), end }),
+                None => Ok(Cow::Borrowed(bytes)),
+            };
+        }
+        if !kind::is_wat(bytes) {
+            return Err(Error::NotAModule { origin: self.origin(), kind: kind::of(bytes) });
+        }
+        match wat::Parser::new().parse_bytes(self.contents.path(), kind::without_mark(bytes)) {
+            Ok(binary) => Ok(Cow::Owned(binary.into_owned())),
+            Err(error) => Err(Error::Wat(Message::of(error))),
+        }
+    }
+}

@@ -1,0 +1,209 @@
+//! What there is of a module: its bytes, or an open file. A file is only kept in memory if somebody needs its bytes, not its
+//! hash, or will be asked for it again: where the code is on disk, that saves much of the time that a big module takes.
+
+pub(crate) mod kind;
+
+use std::borrow::Cow;
+use std::cell::OnceCell;
+use std::collections::TryReserveError;
+use std::fs::File;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use thiserror::Error;
+
+use super::digest::Digest;
+use crate::error::Excerpt;
+use super::bytes::ModuleBytes;
+use crate::read;
+
+/// Why a file cannot be read.
+#[derive(Debug, Error)]
+#[error("`{}`: {cause}", Excerpt::of(path.display()))]
+pub(crate) struct Error {
+    pub(crate) path: PathBuf,
+    pub(crate) cause: io::Error,
+}
+
+/// Bytes that are read when they are needed, and are the same each time.
+#[derive(Debug)]
+pub(crate) struct Contents {
+    /// Where the file is, if they are in one.
+    path: Option<PathBuf>,
+    /// The file, and its size as far as anybody knows, before it is read.
+    file: Option<(File, u64)>,
+    max: u64,
+    blake3: OnceCell<blake3::Hash>,
+    bytes: OnceCell<Arc<ModuleBytes>>,
+}
+
+impl Contents {
+    /// Those of `bytes`.
+    ///
+    /// # Errors
+    /// There is no room for a copy.
+    pub(crate) fn of_bytes(bytes: Cow<'_, [u8]>) -> Result<Self, TryReserveError> {
+        Ok(Self::of_module(ModuleBytes::of_bytes(bytes)?, None))
+    }
+
+    pub(crate) fn of_module(bytes: Arc<ModuleBytes>, path: Option<PathBuf>) -> Self {
+        Self { path, file: None, max: 0, blake3: OnceCell::new(), bytes: bytes.into() }
+    }
+
+    /// Those of a regular file of `size` bytes, which must not become longer than `max` bytes.
+    ///
+    /// # Errors
+    /// The file cannot be read.
+    pub(crate) fn of_file(file: File, path: PathBuf, size: u64, max: u64) -> Result<Self, Error> {
+        match ModuleBytes::known_of_file(&file, size) {
+            Ok(Some(bytes)) => Ok(Self::of_module(bytes, Some(path))),
+            Ok(None) => {
+                let (blake3, bytes) = (OnceCell::new(), OnceCell::new());
+                Ok(Self { path: Some(path), file: Some((file, size)), max, blake3, bytes })
+            }
+            Err(cause) => Err(Error { path, cause }),
+        }
+    }
+
+    /// Where the file is, if they are in one.
+    #[cfg_attr(not(feature = "compiler"), expect(dead_code, reason = "only compilers read text"))]
+    pub(crate) fn path(&self) -> Option<&Path> {
+        self.path.as_deref()
+    }
+
+    /// How many bytes there are, as far as anybody knows.
+    pub(crate) fn size(&self) -> u64 {
+        match (self.bytes.get(), &self.file) {
+            (Some(bytes), _) => bytes.as_slice().len() as u64,
+            (None, Some((_, size))) => *size,
+            (None, None) => 0,
+        }
+    }
+
+    /// All bytes, if they are in memory.
+    pub(crate) fn at_hand(&self) -> Option<&Arc<ModuleBytes>> {
+        self.bytes.get()
+    }
+
+    /// All bytes.
+    ///
+    /// # Errors
+    /// The file cannot be read, is longer than allowed, or has changed since it was hashed.
+    pub(crate) fn bytes(&self) -> Result<&Arc<ModuleBytes>, Error> {
+        if let Some(bytes) = self.bytes.get() {
+            return Ok(bytes);
+        }
+        let bytes = self.read().map_err(|cause| self.error(cause))?;
+        Ok(self.bytes.get_or_init(|| bytes))
+    }
+
+    fn read(&self) -> io::Result<Arc<ModuleBytes>> {
+        let Some((file, size)) = &self.file else { return Err(io::Error::other("there is no file")) };
+        let bytes = read::whole(file, *size, self.max)?.ok_or_else(|| self.too_long())?;
+        let bytes = ModuleBytes::of_vec(bytes);
+        if self.blake3.get().is_some_and(|hash| bytes.blake3() != hash) {
+            return Err(io::Error::other("the file changed while it was read"));
+        }
+        Ok(bytes)
+    }
+
+    /// BLAKE3 of the bytes.
+    ///
+    /// # Errors
+    /// As for [`bytes`](Self::bytes).
+    pub(crate) fn blake3(&self) -> Result<blake3::Hash, Error> {
+        match (self.bytes.get(), self.blake3.get(), &self.file) {
+            (Some(bytes), _, _) => Ok(*bytes.blake3()),
+            (None, Some(hash), _) => Ok(*hash),
+            (None, None, file) => {
+                let file = file.as_ref().map(|(file, _)| file);
+                let hash = file.map_or_else(|| Err(io::Error::other("there is no file")), |file| self.hash(file));
+                hash.map(|hash| *self.blake3.get_or_init(|| hash)).map_err(|cause| self.error(cause))
+            }
+        }
+    }
+
+    fn hash(&self, file: &File) -> io::Result<blake3::Hash> {
+        let (mut hasher, mut length) = (blake3::Hasher::new(), 0);
+        read::pieces(file, |piece| {
+            hasher.update(piece);
+            length += piece.len() as u64;
+            if length > self.max { Err(self.too_long()) } else { Ok(()) }
+        })?;
+        Ok(hasher.finalize())
+    }
+
+    /// Their SHA-256.
+    ///
+    /// # Errors
+    /// As for [`bytes`](Self::bytes).
+    pub(crate) fn sha256(&self) -> Result<Digest, Error> {
+        Ok(self.bytes()?.sha256())
+    }
+
+    fn error(&self, cause: io::Error) -> Error {
+        Error { path: self.path.clone().unwrap_or_default(), cause }
+    }
+
+    fn too_long(&self) -> io::Error {
+        let max = self.max;
+        io::Error::other(format!("the file has grown past the limit of {max} bytes (EXTISM_MAX_MODULE_BYTES)"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Contents;
+    use crate::read::CHUNK;
+    use std::fs::{self, File};
+    use std::path::Path;
+    use std::sync::Arc;
+
+    fn open(path: &Path, size: usize, max: u64) -> Contents {
+        Contents::of_file(File::open(path).expect("there"), path.to_owned(), size as u64, max).expect("readable")
+    }
+
+    #[test]
+    fn a_file_has_the_hash_and_the_bytes_of_what_is_in_it() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("file");
+        for length in [0, 1, CHUNK - 1, CHUNK, CHUNK + 1, 3 * CHUNK + 5] {
+            let bytes: Vec<u8> = (0..length).map(|index| (index % 241) as u8).collect();
+            fs::write(&path, &bytes).expect("writable");
+            let hashed_first = open(&path, length, length as u64);
+            assert_eq!(hashed_first.blake3().expect("readable"), blake3::hash(&bytes), "{length}");
+            assert!(hashed_first.at_hand().is_none(), "{length}");
+            assert_eq!(hashed_first.bytes().expect("readable").as_slice(), bytes, "{length}");
+            // From here on, the module is known.
+            let again = open(&path, length, length as u64);
+            assert!(Arc::ptr_eq(again.at_hand().expect("known"), hashed_first.bytes().expect("read")), "{length}");
+            assert_eq!(again.blake3().expect("known"), blake3::hash(&bytes), "{length}");
+        }
+    }
+
+    #[test]
+    fn what_was_hashed_is_what_is_read_or_an_error() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("file");
+        fs::write(&path, "contents").expect("writable");
+        let contents = open(&path, 8, 100);
+        contents.blake3().expect("readable");
+        fs::write(&path, "changes!").expect("writable");
+        let error = contents.bytes().expect_err("other bytes");
+        assert_eq!(error.cause.to_string(), "the file changed while it was read");
+        fs::write(&path, "contents").expect("writable");
+        assert_eq!(contents.bytes().expect("the same again").as_slice(), b"contents");
+    }
+
+    #[test]
+    fn a_file_that_grows_is_not_read_without_end() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("file");
+        fs::write(&path, vec![0; 9]).expect("writable");
+        let contents = open(&path, 8, 8);
+        assert!(contents.blake3().is_err());
+        let error = contents.bytes().expect_err("too long").cause.to_string();
+        assert_eq!(error, "the file has grown past the limit of 8 bytes (EXTISM_MAX_MODULE_BYTES)");
+    }
+}

@@ -1,0 +1,205 @@
+//! The one thread that watches all deadlines. It is made for the first one, sleeps until the earliest, and for ever if there is
+//! none.
+
+use std::io;
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError, TryLockError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use thiserror::Error;
+
+use super::next::Next;
+use super::record::Record;
+
+use super::signal;
+use crate::sync::{AtomicU64, Lazy};
+
+/// How long to wait before a thread that has not stopped is told again, in nanoseconds: the first times, when it may have been
+/// in a host function by chance, and then.
+pub(crate) const SOON: u64 = 100_000;
+pub(crate) const LATER: u64 = 1_000_000;
+pub(crate) const TRIES: u32 = 100;
+
+/// From this try on, a signal that has not arrived may be lost, to a handler that the host has put in the way: there is another at
+/// each power of two. They are few, as those of a thread that blocks them queue.
+pub(crate) const LOST: u32 = 64;
+
+static NEXT: Next = Next(AtomicU64::new(Next::NEVER));
+
+// Of the standard library, as these two stand the process's being forked.
+static SCHEDULE: Mutex<Schedule> =
+    Mutex::new(Schedule { records: Vec::new(), free: Vec::new(), is_watched: false, can_signal: None });
+static CHANGED: Condvar = Condvar::new();
+/// The thread has found out whether it can signal others.
+static FOUND_OUT: Condvar = Condvar::new();
+
+pub(crate) struct Schedule {
+    /// All that there are.
+    records: Vec<&'static Record>,
+    /// Those without an owner.
+    free: Vec<&'static Record>,
+    /// There is a thread.
+    is_watched: bool,
+    /// Whether the thread can signal others, or why not: filters of system calls are a thread's own. `None` until it has found out.
+    can_signal: Option<Result<(), signal::Errno>>,
+}
+
+/// Why no deadline can be kept to. One word, as each run has room for it.
+#[derive(Debug, Error)]
+#[error("no timeout can be kept to, as {0}")]
+pub(crate) struct NoTimer(Box<Cause>);
+
+#[derive(Debug, Error)]
+enum Cause {
+    #[error("there is no thread that could watch the time: {0}")]
+    Thread(io::Error),
+    #[error("no signal that stops a plugin can be sent (rt_tgsigqueueinfo, tgkill): {0}")]
+    Signals(io::Error),
+}
+
+impl NoTimer {
+    #[cold]
+    fn thread(error: io::Error) -> Self {
+        Self(Box::new(Cause::Thread(error)))
+    }
+
+    #[cold]
+    fn signals(errno: signal::Errno) -> Self {
+        Self(Box::new(Cause::Signals(io::Error::from_raw_os_error(errno))))
+    }
+}
+
+fn schedule() -> MutexGuard<'static, Schedule> {
+    SCHEDULE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The moment that deadlines count from.
+static START: Lazy<Instant> = Lazy::new(Instant::now);
+
+/// A deadline in nanoseconds.
+pub(crate) fn nanoseconds(instant: Instant) -> u64 {
+    instant.saturating_duration_since(*START).as_nanos().try_into().unwrap_or(u64::MAX)
+}
+
+pub(crate) fn now() -> u64 {
+    nanoseconds(Instant::now())
+}
+
+/// A record that nobody else has.
+pub(crate) fn take_record() -> &'static Record {
+    let mut schedule = schedule();
+    schedule.free.pop().unwrap_or_else(|| {
+        let record = Box::leak(Box::new(Record::new()));
+        schedule.records.push(record);
+        record
+    })
+}
+
+pub(crate) fn give_back(record: &'static Record) {
+    schedule().free.push(record);
+}
+
+/// Makes the thread look at the records no later than `at`.
+///
+/// # Errors
+/// There is no thread, and none can be made; or it cannot signal others.
+pub(crate) fn look_by(at: u64) -> Result<(), NoTimer> {
+    if NEXT.is_by(at) {
+        return Ok(());
+    }
+    let schedule = watched()?;
+    schedule.can_signal()?;
+    if !NEXT.is_by(at) {
+        NEXT.set(at);
+        CHANGED.notify_one();
+    }
+    Ok(())
+}
+
+/// Whether deadlines can be kept to, asked anew.
+///
+/// # Errors
+/// As for a run with a deadline.
+pub(crate) fn check() -> Result<(), NoTimer> {
+    let mut schedule = watched()?;
+    // A filter of system calls may have come since, for this thread or for all.
+    if signal::can_send().is_err() {
+        schedule.can_signal = None;
+        CHANGED.notify_one();
+        schedule = found_out(schedule)?;
+    }
+    schedule.can_signal()
+}
+
+/// The schedule, with a thread that watches it.
+fn watched() -> Result<MutexGuard<'static, Schedule>, NoTimer> {
+    let mut schedule = schedule();
+    if !schedule.is_watched {
+        start().map_err(NoTimer::thread)?;
+        schedule.is_watched = true;
+    }
+    found_out(schedule)
+}
+
+/// Waits until the thread knows whether it can signal others, which takes it a moment after its start.
+fn found_out(schedule: MutexGuard<'static, Schedule>) -> Result<MutexGuard<'static, Schedule>, NoTimer> {
+    const PATIENCE: Duration = Duration::from_secs(20);
+    let is_open = |schedule: &mut Schedule| schedule.can_signal.is_none();
+    let waited = FOUND_OUT.wait_timeout_while(schedule, PATIENCE, is_open);
+    let (schedule, result) = waited.unwrap_or_else(PoisonError::into_inner);
+    if result.timed_out() { Err(NoTimer::thread(io::ErrorKind::TimedOut.into())) } else { Ok(schedule) }
+}
+
+impl Schedule {
+    fn can_signal(&self) -> Result<(), NoTimer> {
+        self.can_signal.unwrap_or(Ok(())).map_err(NoTimer::signals)
+    }
+}
+
+fn start() -> io::Result<()> {
+    const STACK: usize = 128 << 10;
+    // The host's signals are not for this thread.
+    let _blocked = signal::Blocked::new();
+    thread::Builder::new().name("extism-timer".to_owned()).stack_size(STACK).spawn(watch).map(drop)
+}
+
+fn watch() {
+    let mut schedule = schedule();
+    loop {
+        // Two system calls, each time that it does not sleep any more.
+        let can_signal = signal::can_send();
+        schedule.can_signal = Some(can_signal);
+        FOUND_OUT.notify_all();
+        let next = NEXT.look(schedule.records.iter().copied(), now());
+        if can_signal.is_err() {
+            // Whoever begins a run with a deadline comes to hear of it.
+            NEXT.set(Next::NEVER);
+        }
+        schedule = wait(schedule, next);
+    }
+}
+
+fn wait(schedule: MutexGuard<'static, Schedule>, until: u64) -> MutexGuard<'static, Schedule> {
+    if until == Next::NEVER {
+        return CHANGED.wait(schedule).unwrap_or_else(PoisonError::into_inner);
+    }
+    let left = Duration::from_nanos(until.saturating_sub(now()));
+    CHANGED.wait_timeout(schedule, left).unwrap_or_else(PoisonError::into_inner).0
+}
+
+/// The schedule, if nobody has it at this moment.
+pub(crate) fn try_hold() -> Option<MutexGuard<'static, Schedule>> {
+    match SCHEDULE.try_lock() {
+        Ok(schedule) => Some(schedule),
+        Err(TryLockError::Poisoned(error)) => Some(error.into_inner()),
+        Err(TryLockError::WouldBlock) => None,
+    }
+}
+
+/// In a process that was forked off, which has one thread: it was `before` and is `now`, and what others ran is over.
+pub(crate) fn forget_threads(schedule: &mut Schedule, before: i32, now: i32) {
+    schedule.is_watched = false;
+    schedule.can_signal = None;
+    NEXT.set(Next::NEVER);
+    schedule.records.iter().for_each(|record| record.fork(before, now));
+}

@@ -1,0 +1,11 @@
+//! The door to WASI. Four verbs serve a plugin that imports it: [`Wasi::new`], [`Wasi::import`], [`Wasi::attach`] and
+//! [`exit_code`]. No other room knows which implementation is behind them.
+
+#[cfg(not(feature = "wasi"))]
+mod absent;
+#[cfg(feature = "wasi")]
+mod preview1;
+
+#[cfg(not(feature = "wasi"))]
+use absent as preview1;
+pub(crate) use preview1::{Error, Wasi, exit_code};

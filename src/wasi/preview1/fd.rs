@@ -1,0 +1,295 @@
+//! The functions on open descriptors.
+
+use std::fs::FileTimes;
+use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::os::unix::fs::FileExt;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use cap_fs_ext::{DirExt, SystemTimeSpec};
+use cap_std::fs::{FileType, Metadata, MetadataExt};
+use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
+
+use super::descriptors::{Descriptor, Directory, OpenFile};
+use super::errno::Errno;
+use super::rights::Rights;
+use super::{Frame, Result0, Version};
+use crate::write_signals;
+
+/// `filetype` of preview 1.
+pub(crate) const UNKNOWN: u8 = 0;
+pub(crate) const CHARACTER_DEVICE: u8 = 2;
+pub(crate) const DIRECTORY: u8 = 3;
+pub(crate) const REGULAR_FILE: u8 = 4;
+pub(crate) const SYMBOLIC_LINK: u8 = 7;
+
+/// `fdflags` of preview 1.
+pub(crate) const APPEND: u16 = 1;
+pub(crate) const DSYNC: u16 = 1 << 1;
+const NONBLOCK: u16 = 1 << 2;
+const RSYNC: u16 = 1 << 3;
+const SYNC: u16 = 1 << 4;
+
+/// The flags that can be chosen only when a file is opened, and all flags.
+pub(crate) const SYNCHRONISED: u16 = DSYNC | RSYNC | SYNC;
+const ALL_FLAGS: u16 = APPEND | NONBLOCK | SYNCHRONISED;
+
+/// The flags among `flags` that preview 1 knows.
+pub(crate) fn known_flags(flags: u32) -> u16 {
+    flags as u16 & ALL_FLAGS
+}
+
+pub(crate) fn file_type(file_type: FileType) -> u8 {
+    match file_type {
+        other if other.is_dir() => DIRECTORY,
+        other if other.is_file() => REGULAR_FILE,
+        other if other.is_symlink() => SYMBOLIC_LINK,
+        _ => UNKNOWN,
+    }
+}
+
+/// Accepts any hint and ignores it.
+pub(crate) fn advise(frame: Frame<'_>, fd: u32, _offset: u64, _length: u64, _advice: u32) -> Result0 {
+    frame.descriptors.file(fd).map(drop)
+}
+
+pub(crate) fn allocate(frame: Frame<'_>, fd: u32, _offset: u64, _length: u64) -> Result0 {
+    frame.descriptors.file(fd)?;
+    Err(Errno::NOTSUP)
+}
+
+pub(crate) fn close(frame: Frame<'_>, fd: u32) -> Result0 {
+    frame.descriptors.close(fd).map(drop)
+}
+
+pub(crate) fn datasync(frame: Frame<'_>, fd: u32) -> Result0 {
+    match frame.descriptors.get(fd)? {
+        Descriptor::File(file) => Ok(file.file.sync_data()?),
+        _ => Ok(()),
+    }
+}
+
+pub(crate) fn sync(frame: Frame<'_>, fd: u32) -> Result0 {
+    match frame.descriptors.get(fd)? {
+        Descriptor::File(file) => Ok(file.file.sync_all()?),
+        _ => Ok(()),
+    }
+}
+
+pub(crate) fn renumber(frame: Frame<'_>, from: u32, onto: u32) -> Result0 {
+    frame.descriptors.renumber(from, onto)
+}
+
+pub(crate) fn fdstat_get(frame: Frame<'_>, fd: u32, to: u32) -> Result0 {
+    let descriptor = frame.descriptors.get(fd)?;
+    let (file_type, flags) = match descriptor {
+        Descriptor::Input => (UNKNOWN, 0),
+        Descriptor::Output(output) => (stream_type(output.is_terminal()), 0),
+        Descriptor::File(file) => (REGULAR_FILE, file.flags),
+        Descriptor::Directory(_) => (DIRECTORY, 0),
+    };
+    let rights = Rights::of(descriptor);
+    let mut stat = [0; 24];
+    stat[0] = file_type;
+    stat[2..4].copy_from_slice(&flags.to_le_bytes());
+    stat[8..16].copy_from_slice(&rights.base.to_le_bytes());
+    stat[16..24].copy_from_slice(&rights.inheriting.to_le_bytes());
+    frame.memory.write(to, &stat)
+}
+
+/// Programs take a character device that cannot seek for a terminal, and behave interactively.
+fn stream_type(is_terminal: bool) -> u8 {
+    if is_terminal { CHARACTER_DEVICE } else { UNKNOWN }
+}
+
+/// Flags for synchronised writing cannot be changed after opening, as in Linux; others can.
+pub(crate) fn fdstat_set_flags(frame: Frame<'_>, fd: u32, flags: u32) -> Result0 {
+    let Descriptor::File(file) = frame.descriptors.get_mut(fd)? else { return Ok(()) };
+    let flags = known_flags(flags);
+    if (flags ^ file.flags) & SYNCHRONISED != 0 {
+        return Err(Errno::NOTSUP);
+    }
+    let mut host = fcntl_getfl(&file.file).map_err(io::Error::from)?;
+    host.set(OFlags::APPEND, flags & APPEND != 0);
+    fcntl_setfl(&file.file, host).map_err(io::Error::from)?;
+    file.flags = flags;
+    Ok(())
+}
+
+pub(crate) fn fdstat_set_rights(frame: Frame<'_>, fd: u32, _base: u64, _inheriting: u64) -> Result0 {
+    frame.descriptors.get(fd)?;
+    Err(Errno::NOTSUP)
+}
+
+pub(crate) fn filestat_get(frame: Frame<'_>, fd: u32, to: u32) -> Result0 {
+    let metadata = match frame.descriptors.get(fd)? {
+        Descriptor::Input => return write_stream_stat(&frame, false, to),
+        Descriptor::Output(output) => return write_stream_stat(&frame, output.is_terminal(), to),
+        Descriptor::File(file) => Metadata::from_file(&file.file)?,
+        Descriptor::Directory(directory) => directory.dir.dir_metadata()?,
+    };
+    write_filestat(&frame, &metadata, to)
+}
+
+/// Writes the status of a stream, of which only the type is known.
+fn write_stream_stat(frame: &Frame<'_>, is_terminal: bool, to: u32) -> Result0 {
+    let mut stat = [0; 64];
+    stat[16] = stream_type(is_terminal);
+    let length = if frame.version == Version::Preview0 { 56 } else { 64 };
+    frame.memory.write(to, &stat[..length])
+}
+
+/// Writes `metadata` in the layout of the frame's version.
+pub(crate) fn write_filestat(frame: &Frame<'_>, metadata: &Metadata, to: u32) -> Result0 {
+    let nanoseconds = |seconds: i64, nanoseconds: i64| {
+        let total = i128::from(seconds) * 1_000_000_000 + i128::from(nanoseconds);
+        u64::try_from(total).unwrap_or(0)
+    };
+    let times = [
+        nanoseconds(metadata.atime(), metadata.atime_nsec()),
+        nanoseconds(metadata.mtime(), metadata.mtime_nsec()),
+        nanoseconds(metadata.ctime(), metadata.ctime_nsec()),
+    ];
+    let mut stat = Vec::with_capacity(64);
+    stat.extend(metadata.dev().to_le_bytes());
+    stat.extend(metadata.ino().to_le_bytes());
+    stat.extend([file_type(metadata.file_type()), 0, 0, 0]);
+    match frame.version {
+        Version::Preview0 => stat.extend((metadata.nlink() as u32).to_le_bytes()),
+        Version::Preview1 => {
+            stat.extend([0; 4]);
+            stat.extend(metadata.nlink().to_le_bytes());
+        }
+    }
+    stat.extend(metadata.len().to_le_bytes());
+    stat.extend(times.iter().flat_map(|time| time.to_le_bytes()));
+    frame.memory.write(to, &stat)
+}
+
+pub(crate) fn filestat_set_size(frame: Frame<'_>, fd: u32, size: u64) -> Result0 {
+    let file = frame.descriptors.file(fd)?;
+    if !file.writable {
+        return Err(Errno::INVAL);
+    }
+    Ok(write_signals::held(|| file.file.set_len(size))?)
+}
+
+/// The time to set, from a value and its two bits of `fstflags`.
+pub(crate) fn time_to_set(value: u64, set: bool, now: bool) -> Result<Option<SystemTime>, Errno> {
+    match (set, now) {
+        (true, true) => Err(Errno::INVAL),
+        (true, false) => Ok(UNIX_EPOCH.checked_add(Duration::from_nanos(value))),
+        (false, true) => Ok(Some(SystemTime::now())),
+        (false, false) => Ok(None),
+    }
+}
+
+pub(crate) fn filestat_set_times(frame: Frame<'_>, fd: u32, accessed: u64, modified: u64, flags: u32) -> Result0 {
+    let accessed = time_to_set(accessed, flags & 1 != 0, flags & 2 != 0)?;
+    let modified = time_to_set(modified, flags & 4 != 0, flags & 8 != 0)?;
+    let set = |times: FileTimes, time: Option<SystemTime>, set: fn(FileTimes, SystemTime) -> FileTimes| match time {
+        Some(time) => set(times, time),
+        None => times,
+    };
+    let times = set(set(FileTimes::new(), accessed, FileTimes::set_accessed), modified, FileTimes::set_modified);
+    match frame.descriptors.get(fd)? {
+        Descriptor::File(file) if file.read_only => Err(Errno::ROFS),
+        Descriptor::File(file) => Ok(file.file.set_times(times)?),
+        Descriptor::Directory(directory) => {
+            let spec = |time: Option<SystemTime>| {
+                time.map(|time| SystemTimeSpec::Absolute(cap_std::time::SystemTime::from_std(time)))
+            };
+            Ok(directory.writable()?.set_times(".", spec(accessed), spec(modified))?)
+        }
+        Descriptor::Input | Descriptor::Output(_) => Err(Errno::INVAL),
+    }
+}
+
+fn readable(file: &OpenFile) -> Result<&OpenFile, Errno> {
+    if file.readable { Ok(file) } else { Err(Errno::BADF) }
+}
+
+fn writable(file: &OpenFile) -> Result<&OpenFile, Errno> {
+    if file.writable { Ok(file) } else { Err(Errno::BADF) }
+}
+
+pub(crate) fn read(frame: Frame<'_>, fd: u32, vectors: u32, count: u32, to: u32) -> Result0 {
+    let read = match frame.descriptors.get(fd)? {
+        Descriptor::Input => frame.memory.scatter(vectors, count, |_| Ok(0))?,
+        Descriptor::Output(_) => return Err(Errno::BADF),
+        Descriptor::Directory(_) => return Err(Errno::ISDIR),
+        Descriptor::File(file) => {
+            let mut file = &readable(file)?.file;
+            frame.memory.scatter(vectors, count, |buffer| Ok(file.read(buffer)?))?
+        }
+    };
+    frame.memory.write_length(to, read)
+}
+
+pub(crate) fn pread(frame: Frame<'_>, fd: u32, vectors: u32, count: u32, offset: u64, to: u32) -> Result0 {
+    let file = &readable(frame.descriptors.file(fd)?)?.file;
+    let read = frame.memory.scatter(vectors, count, |buffer| Ok(file.read_at(buffer, offset)?))?;
+    frame.memory.write_length(to, read)
+}
+
+pub(crate) fn write(frame: Frame<'_>, fd: u32, vectors: u32, count: u32, to: u32) -> Result0 {
+    let bytes = frame.memory.gather(vectors, count)?;
+    let written = match frame.descriptors.get_mut(fd)? {
+        Descriptor::Input => return Err(Errno::BADF),
+        Descriptor::Directory(_) => return Err(Errno::ISDIR),
+        Descriptor::Output(output) => output.write(&bytes, frame.watch)?,
+        Descriptor::File(file) => {
+            let mut target = &writable(file)?.file;
+            write_signals::held(|| target.write(&bytes))?
+        }
+    };
+    frame.memory.write_length(to, written)
+}
+
+pub(crate) fn pwrite(frame: Frame<'_>, fd: u32, vectors: u32, count: u32, offset: u64, to: u32) -> Result0 {
+    let file = &writable(frame.descriptors.file(fd)?)?.file;
+    let bytes = frame.memory.gather(vectors, count)?;
+    let written = write_signals::held(|| file.write_at(&bytes, offset))?;
+    frame.memory.write_length(to, written)
+}
+
+pub(crate) fn seek(frame: Frame<'_>, fd: u32, offset: i64, whence: u32, to: u32) -> Result0 {
+    let mut file = &frame.descriptors.file(fd)?.file;
+    // The values of `whence` are current, end, start in preview 0, and start, current, end in preview 1.
+    let position = match (frame.version, whence) {
+        (Version::Preview0, 2) | (Version::Preview1, 0) => {
+            SeekFrom::Start(u64::try_from(offset).map_err(|_| Errno::INVAL)?)
+        }
+        (Version::Preview0, 0) | (Version::Preview1, 1) => SeekFrom::Current(offset),
+        (Version::Preview0, 1) | (Version::Preview1, 2) => SeekFrom::End(offset),
+        _ => return Err(Errno::INVAL),
+    };
+    frame.memory.write_u64(to, file.seek(position)?)
+}
+
+pub(crate) fn tell(frame: Frame<'_>, fd: u32, to: u32) -> Result0 {
+    let mut file = &frame.descriptors.file(fd)?.file;
+    frame.memory.write_u64(to, file.stream_position()?)
+}
+
+/// The guest path of a directory of `allowed_paths`. Plugins find these directories by it; other descriptors fail.
+fn preopened<'a>(frame: &'a Frame<'_>, fd: u32) -> Result<&'a str, Errno> {
+    match frame.descriptors.get(fd)? {
+        Descriptor::Directory(Directory { preopened: Some(name), .. }) => Ok(name),
+        _ => Err(Errno::BADF),
+    }
+}
+
+pub(crate) fn prestat_get(frame: Frame<'_>, fd: u32, to: u32) -> Result0 {
+    let length = u32::try_from(preopened(&frame, fd)?.len()).map_err(|_| Errno::OVERFLOW)?;
+    let mut prestat = [0; 8];
+    prestat[4..].copy_from_slice(&length.to_le_bytes());
+    frame.memory.write(to, &prestat)
+}
+
+pub(crate) fn prestat_dir_name(frame: Frame<'_>, fd: u32, to: u32, length: u32) -> Result0 {
+    let name = preopened(&frame, fd)?;
+    if name.len() > length as usize {
+        return Err(Errno::NAMETOOLONG);
+    }
+    frame.memory.write(to, name.as_bytes())
+}
