@@ -28,7 +28,7 @@ fn main() {
     let header = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets it")).join("extism.h");
     let config = cbindgen::Config::from_file(root.join("cbindgen.toml")).expect("cbindgen.toml is valid");
     let mut builder = cbindgen::Builder::new().with_config(config);
-    // In the order of the header: upstream's functions in upstream's order, then those that this library adds.
+    // In the order of the header: upstream's functions as upstream has them, then this library's own.
     for source in ["context", "plugin", "log", "compiler", "cancel"] {
         builder = builder.with_src(root.join(format!("src/ffi/{source}.rs")));
     }

@@ -33,12 +33,12 @@ pub(crate) fn refuse(path: &Path, error: &io::Error) {
     }
 }
 
-/// The path of the cache: `EXTISM_CACHE_DIR`, else `extism-wasmer` in the user's directory for caches. `None` if
-/// `EXTISM_CACHE_DIR` is empty.
+/// The path of the cache: `EXTISM_CACHE_DIR`, else `extism-wasmer` in the user's directory for caches; `None` if it is
+/// empty.
 pub(crate) fn path() -> Option<PathBuf> {
     match environment::CACHE_DIR.value() {
         CachePlace::Nowhere => None,
-        // `components` drops a slash at the end, which would make the system follow a symbolic link.
+        // `components` drops a final slash, which would make the system follow a symbolic link.
         CachePlace::At(path) => Some(path.components().collect()),
         CachePlace::Usual => Some(environment::cache_home()?.join("extism-wasmer")),
     }

@@ -1,8 +1,8 @@
-//! Demangling: turns the symbol names that compilers of Rust and C++ make back into the names in the source.
+//! Demangling: turns symbols of Rust and C++ back into the names in the source.
 //!
 //! Plugins choose the symbols, so time, memory and stack use are bounded. A Rust symbol takes time in proportion to its
-//! length. A C++ symbol mostly does too, but nested expressions can double the time per level: the levels are bounded,
-//! and the bound is raised only while reading stays fast.
+//! length. So do most of C++, but nested expressions can double the time per level: their levels have a bound, raised
+//! while reading is fast.
 
 use std::fmt::{self, Write};
 use std::time::{Duration, Instant};

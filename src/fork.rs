@@ -1,14 +1,14 @@
 //! The gate that makes `fork` safe. A forked process has one thread, a copy of the one that forked. A lock that another
-//! thread held at that moment stays locked for ever, and data that it was changing stays half changed.
+//! thread held stays locked there for ever, and data that it was changing stays half changed.
 //!
 //! A thread enters the gate before it takes a lock that threads share, or lets Wasmer take one, and leaves after
 //! releasing it. The thread that forks closes the gate, waits until no other thread is inside, and opens it again in
-//! both processes. A thread inside must not wait for anything that may take long: it runs no plugin, compiles and
-//! fetches nothing, and does not call the host's logger. Closing the gate therefore mostly takes microseconds.
+//! both processes. No thread inside may wait for anything that takes long: it runs no plugin, compiles and fetches
+//! nothing, and does not call the host's logger. Closing the gate therefore mostly takes microseconds.
 //!
 //! The locks of `sync.rs` enter by themselves. Entering writes to memory that all threads share, so a plain call does
 //! not enter. A lock that may be held for long, such as a plugin's, can be lost instead (`sync/reentrant.rs`).
-//! `ffi/fork.rs` lists everything that is done before and after a fork.
+//! `ffi/fork.rs` lists the steps before and after a fork.
 
 use std::cell::Cell;
 use std::marker::PhantomData;
@@ -103,8 +103,8 @@ impl Drop for LeaveWhenDropped {
     }
 }
 
-/// Runs `work` outside the gate, even if this thread is inside. For work that may take long or call anything, such as
-/// the host. The thread must hold no lock of `sync.rs`.
+/// Runs `work`, which may take long or call anything, such as the host, outside the gate even if this thread is inside.
+/// The thread must hold no lock of `sync.rs`.
 pub(crate) fn outside<T>(work: impl FnOnce() -> T) -> T {
     struct Back(u32);
 

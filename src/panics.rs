@@ -1,8 +1,8 @@
-//! Keeps caught panics, of this library and of its dependencies, off the host's standard error.
+//! Keeps caught panics, of this library and its dependencies, off the host's standard error.
 //!
-//! Rust calls the process's single panic hook on the panicking thread, before anything can catch the panic. The library
-//! therefore replaces the hook once, by one that forwards only the host's own panics: those on a thread that is not
-//! inside the library.
+//! Rust calls the process's single panic hook before anything can catch a panic, on the thread that panics. The library
+//! replaces the hook once, by one that forwards only the host's own panics: those on a thread that is not inside the
+//! library.
 
 use std::any::Any;
 use std::cell::Cell;
@@ -19,8 +19,8 @@ thread_local! {
     static QUIET: Cell<u32> = const { Cell::new(0) };
 }
 
-/// Runs `work` without reporting its panics, which the library's entry point must catch. A plugin's run needs no such
-/// call ([`interrupt::is_running_here`]).
+/// Runs `work` without reporting its panics, which the library's entry point catches. Plugins' runs do not need it
+/// ([`interrupt::is_running_here`]).
 pub(crate) fn quietly<T>(work: impl FnOnce() -> T) -> T {
     struct Inside;
     impl Drop for Inside {
@@ -103,7 +103,7 @@ fn is_compilers(_: Option<&Location<'_>>) -> bool {
     false
 }
 
-/// True if a source file belongs to a compiler, or to a library that only compilers use here: one of its directories is
+/// True if a source file belongs to a compiler, or to a library that only compilers use here: a directory above it is
 /// named after the crate and its version.
 #[cfg(feature = "compiler")]
 fn is_of_compiler(file: &str) -> bool {

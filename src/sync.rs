@@ -1,8 +1,8 @@
 //! The library's locks, atomics and other things that threads share. The models in `models/`, which try the orders in
 //! which threads may run, replace this file.
 //!
-//! All locks build on the standard library's. These are plain numbers, which stay valid in a forked process. Other
-//! locks, such as parking_lot's, keep lists of waiting threads, and those threads do not exist in the new process.
+//! All locks build on the standard library's: plain numbers, which stay valid in a forked process. Others, such as
+//! parking_lot's, keep lists of waiting threads, and those threads do not exist in the new process.
 
 mod once;
 mod reentrant;
@@ -92,7 +92,7 @@ fn taken<G>(asked: TryLockResult<G>) -> Option<G> {
     }
 }
 
-/// How long to wait for a lock that may be lost: held by a thread that does not exist in this forked process.
+/// How long to wait for a lock that may be lost: its holder may not exist in this forked process.
 const PATIENCE: Duration = Duration::from_millis(200);
 
 const LOST: &str =
@@ -112,8 +112,8 @@ impl<G: DerefMut> DerefMut for Guard<G> {
     }
 }
 
-/// A lock outside the gate, held for moments only. The value must also be protected by another lock, which a fork waits
-/// for: a fork then finds this lock held only together with the other one.
+/// A lock outside the gate, held for moments only. Another lock, which a fork waits for, must protect the value too: a
+/// fork then finds this one held only together with the other.
 #[derive(Debug, Default)]
 pub(crate) struct InnerMutex<T>(sync::Mutex<T>);
 

@@ -1,5 +1,4 @@
-//! A reentrant lock, which a forked process can recognise as lost: it may be held for as long as a plugin runs, and no
-//! fork waits that long.
+//! A reentrant lock that can be lost: it may be held for as long as a plugin runs, and a fork does not wait that long.
 #![expect(unsafe_code, reason = "the standard library's lock of this kind is not stable yet (rust-lang/rust#121440)")]
 
 use std::ops::Deref;
@@ -18,8 +17,8 @@ pub(crate) struct ReentrantMutex<T> {
     value: T,
 }
 
-// SAFETY: only the thread that holds the lock reaches `value`, through a reference that cannot leave the thread because
-// the guard is not `Send`: as if the value were moved from thread to thread.
+// SAFETY: only the thread that holds the lock reaches `value`, by reference, and its guard is not `Send`: as if the
+// value were moved from thread to thread.
 unsafe impl<T: Send> Sync for ReentrantMutex<T> {}
 
 const NOBODY: usize = 0;
@@ -102,12 +101,10 @@ impl<T> ReentrantMutex<T> {
         Ok(self.lock.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// In a forked process, before it has a second thread: marks the lock as lost if another thread held it. Returns
-    /// true if so.
+    /// In a forked process with one thread: marks the lock as lost if another thread held it. Returns true if so.
     pub(crate) fn forked(&self) -> bool {
         let owner = self.owner.load(Ordering::Relaxed);
-        // `owner` alone does not tell: it is written a moment after the lock is taken, and cleared a moment before it
-        // is released.
+        // `owner` alone does not tell: it is set just after the lock is taken, and cleared just before it is released.
         let is_lost = owner != this_thread() && matches!(self.lock.try_lock(), Err(TryLockError::WouldBlock));
         if is_lost {
             self.owner.store(GONE, Ordering::Relaxed);
