@@ -5,8 +5,7 @@ use std::env;
 use std::fs;
 use std::path::PathBuf;
 
-/// The crates that determine the machine code of modules: the environment variable that receives the version, and the
-/// crate.
+/// The crates whose versions determine the machine code of modules, each with the environment variable for its version.
 const CODE: [(&str, &str); 4] = [
     ("WASMER_VERSION", "wasmer"),
     ("CRANELIFT_VERSION", "cranelift-codegen"),

@@ -47,8 +47,7 @@ pub(crate) fn path() -> Option<PathBuf> {
 /// Opens the cache, and makes it first if `create` is set. Only its owner may read it.
 ///
 /// # Errors
-/// The cache is switched off, cannot be opened, or others can write to it. Unless it is switched off, the log says so
-/// too.
+/// The cache is switched off, cannot be opened, or others can write to it. The latter two are also logged.
 pub(crate) fn open(create: bool) -> Result<(PrivateDir, PathBuf), Unusable> {
     let path = path().ok_or(Unusable::Nowhere)?;
     let readers = Readers::Owner;

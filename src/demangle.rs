@@ -9,15 +9,13 @@ use std::time::{Duration, Instant};
 
 use cpp_demangle::{DemangleOptions, ParseOptions, Symbol};
 
-/// The maximum length of a demangled name, in bytes; longer ones are cut. Also the maximum length of a mangled C++
-/// symbol.
+/// The maximum length of a demangled name, which is cut there, and of a mangled C++ symbol, in bytes.
 pub(crate) const MAX_NAME: usize = 256;
 
 /// The maximum length of a mangled Rust symbol, in bytes.
 const MAX_MANGLED: usize = 4096;
 
-/// The Rust name behind the symbol `name`, without the hash at its end, cut at [`MAX_NAME`]. `None` if `name` is no
-/// Rust symbol.
+/// The Rust name behind `name`, without the hash at its end, cut at [`MAX_NAME`]; `None` if it is no Rust symbol.
 pub(crate) fn rust(name: &str) -> Option<String> {
     let is_mangled = name.starts_with("_ZN") || name.starts_with("_R");
     let name = Some(name).filter(|name| is_mangled && name.len() <= MAX_MANGLED)?;

@@ -71,8 +71,7 @@ impl Drop for Inside {
 
 fn come_in() {
     loop {
-        // Sequentially consistent: either this thread sees the closed gate, or the thread that closes it sees this one
-        // inside.
+        // Either this thread sees the closed gate, or the thread that closes it sees this one inside.
         INSIDE.fetch_add(1, Ordering::SeqCst);
         if !IS_CLOSED.load(Ordering::SeqCst) {
             return;
@@ -82,8 +81,7 @@ fn come_in() {
     }
 }
 
-/// First field of a struct whose last field is [`LeaveWhenDropped`]: the fields between them are dropped inside the
-/// gate.
+/// First field of a struct whose last is [`LeaveWhenDropped`]: the fields between them are dropped inside the gate.
 #[derive(Debug, Default)]
 pub(crate) struct EnterWhenDropped;
 

@@ -1,7 +1,7 @@
 //! Keeps caught panics, of this library and its dependencies, off the host's standard error.
 //!
 //! Rust calls the process's single panic hook before anything can catch a panic, on the thread that panics. The library
-//! replaces the hook once, by one that forwards only the host's own panics: those on a thread that is not inside the
+//! replaces the hook once, by one that forwards only the host's own panics: those on threads that are not inside the
 //! library.
 
 use std::any::Any;

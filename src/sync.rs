@@ -1,8 +1,5 @@
-//! The library's locks, atomics and other things that threads share. The models in `models/`, which try the orders in
-//! which threads may run, replace this file.
-//!
-//! All locks build on the standard library's: plain numbers, which stay valid in a forked process. Others, such as
-//! parking_lot's, keep lists of waiting threads, and those threads do not exist in the new process.
+//! The library's locks, atomics and other shared types. The models in `models/`, which try many orders of threads,
+//! replace them.
 
 mod once;
 mod reentrant;
