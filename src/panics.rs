@@ -1,8 +1,7 @@
 //! Keeps caught panics, of this library and its dependencies, off the host's standard error.
 //!
-//! Rust calls the process's single panic hook before anything can catch a panic, on the thread that panics. The library
-//! replaces the hook once, by one that forwards only the host's own panics: those on threads that are not inside the
-//! library.
+//! Rust calls the process's single panic hook on the panicking thread, before anything can catch the panic. The library
+//! replaces it once, by a hook that forwards only the host's own panics: those on threads outside the library.
 
 use std::any::Any;
 use std::cell::Cell;

@@ -1,4 +1,4 @@
-//! The log and the version, which belong to no context.
+//! The functions of the log and the version, which need no context.
 
 use std::ffi::c_char;
 
