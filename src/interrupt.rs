@@ -1,10 +1,11 @@
 //! Stops a plugin's run at its deadline, or when another thread asks for it.
 //!
 //! Nothing is checked while a plugin runs. The timer thread, which sleeps until the earliest deadline (`timer.rs`), or
-//! a thread that cancels marks the run in the plugin's [`Record`] as to be ended, and sends a signal to the thread that
-//! runs it (`signal.rs`). The signal's handler makes that thread trap if it is in the plugin's own code. If it is not,
-//! because the host does something for the plugin, the signal is sent again a little later. Host functions that wait
-//! ask [`Watch`].
+//! a canceller marks the run in the plugin's [`Record`] as to be ended, and signals the thread that runs it
+//! (`signal.rs`). The signal's handler makes that thread trap if it is in the plugin's own code. If the host is doing
+//! something for the plugin, the signal is sent again a little later. Host functions that wait ask [`Watch`].
+//!
+//! Start with [`Stopper`].
 
 #[cfg(target_os = "linux")]
 mod action;
@@ -143,7 +144,7 @@ pub(crate) fn is_running_here() -> bool {
     THREAD.with(|thread| thread.current.get().is_some())
 }
 
-/// Yield point for long operations that a plugin's code calls: traps like that code if the plugin must stop.
+/// Yield point for long operations that plugins' code calls: traps, as that code would, if the plugin must stop.
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 pub(crate) fn leave_if_stopped() {
     if let Some(record) = THREAD.with(|thread| thread.current.get())

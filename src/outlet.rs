@@ -12,6 +12,8 @@
 //!   write. It is not kept open, because a pipe's reader sees the end only when the last writer has closed it;
 //! - where opening fails, such as for another user's pipe: after `poll` has reported room, with no more than fits into
 //!   that. Only this write may wait, if another thread or process fills the room in between.
+//!
+//! Files that the library opens for itself have `O_NONBLOCK`.
 #![expect(unsafe_code, reason = "poll and send are C's")]
 
 use std::fs::{self, File, OpenOptions};

@@ -10,6 +10,8 @@ pub(crate) const CHUNK: usize = 256 << 10;
 
 /// Calls `take` with the contents of `file`, at most [`CHUNK`] bytes at a time.
 ///
+/// # Errors
+/// The file cannot be read, or `take` fails.
 pub(crate) fn pieces(file: &File, mut take: impl FnMut(&[u8]) -> io::Result<()>) -> io::Result<()> {
     let (mut chunk, mut offset) = (Vec::with_capacity(CHUNK), 0);
     loop {
@@ -24,15 +26,16 @@ pub(crate) fn pieces(file: &File, mut take: impl FnMut(&[u8]) -> io::Result<()>)
     }
 }
 
-/// The contents of the regular `file`; `None` if they are longer than `max` bytes, or are expected to be. `expected` is
-/// the length that the file had when somebody asked; it may have changed.
+/// The contents of the regular `file`; `None` if more than `max` bytes are `expected`, or there are more.
+///
+/// # Errors
+/// The file cannot be read.
 pub(crate) fn whole(file: &File, expected: u64, max: u64) -> io::Result<Option<Vec<u8>>> {
     if expected > max {
         return Ok(None);
     }
     let mut bytes = Vec::new();
-    // One byte more than expected, to see the end of the file. The standard library starts small and asks the system
-    // often.
+    // One byte more than expected, to see the end of the file. The standard library starts small, and asks often.
     let room = usize::try_from(expected).unwrap_or(usize::MAX).saturating_add(1);
     bytes.try_reserve_exact(room).map_err(io::Error::other)?;
     while bytes.len() as u64 <= max {

@@ -100,6 +100,9 @@ impl Context {
     }
 
     /// Replaces plugin `id` by a new one, once it is not running. If the new one cannot be made, the old one stays.
+    ///
+    /// # Errors
+    /// The new plugin cannot be made, or there is no plugin `id`.
     pub(crate) fn update(&self, id: PluginId, input: &[u8], with_wasi: bool) -> Result<(), Error> {
         let plugin = Plugin::new(input, with_wasi)?;
         let replaced = self.with_slot(id, |slot| {
@@ -185,6 +188,9 @@ impl Context {
     }
 
     /// Calls the function `name` of plugin `id`. Clears errors first; an error of the call becomes the plugin's.
+    ///
+    /// # Errors
+    /// There is no such plugin.
     pub(crate) fn call(&self, id: PluginId, name: &CStr, input: &[u8]) -> Result<i32, Error> {
         self.use_plugin(id, |plugin, slot| {
             match plugin.call(name, input) {
@@ -202,8 +208,11 @@ impl Context {
         })
     }
 
-    /// Replaces a call of plugin `id` with unusable arguments: clears errors and output, and makes `text` the plugin's
-    /// error.
+    /// Stands in for a call of plugin `id` with unusable arguments: clears errors and output, and makes `text` the
+    /// plugin's error.
+    ///
+    /// # Errors
+    /// There is no such plugin.
     pub(crate) fn refuse_call(&self, id: PluginId, text: String) -> Result<(), Error> {
         self.use_plugin(id, |plugin, slot| {
             plugin.forget_output();
@@ -220,12 +229,18 @@ impl Context {
     }
 
     /// The instructions that the last call of plugin `id` executed, if they are counted.
+    ///
+    /// # Errors
+    /// There is no such plugin.
     pub(crate) fn fuel_used(&self, id: PluginId) -> Result<u64, Error> {
         let used = self.with_slot(id, |slot| slot.with(Plugin::fuel_used));
         used.unwrap_or(Err(Error::NoSuchPlugin(id)))
     }
 
     /// A canceller for the runs of plugin `id`. Does not wait for a running call.
+    ///
+    /// # Errors
+    /// There is no such plugin.
     pub(crate) fn canceller(&self, id: PluginId) -> Result<Canceller, Error> {
         self.with_slot(id, Slot::canceller).ok_or(Error::NoSuchPlugin(id))
     }

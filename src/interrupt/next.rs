@@ -11,8 +11,7 @@ impl Next {
 
     /// True if the next look is no later than `at`.
     pub(super) fn is_by(&self, at: u64) -> bool {
-        // With the fence in `look`: either this load sees the value set there, or `look` sees the run that began
-        // before.
+        // With the fence in `look`: either this load sees the value set there, or `look` sees the run begun before.
         fence(Ordering::SeqCst);
         at >= self.0.load(Ordering::Relaxed)
     }

@@ -39,8 +39,7 @@ pub(super) struct Schedule {
     free: Vec<&'static Record>,
     /// The timer thread exists.
     is_watched: bool,
-    /// Whether the timer thread can signal others, or why not: filters of system calls are per thread. `None` until
-    /// known.
+    /// Whether the timer thread can signal others; filters of system calls are per thread. `None` until it knows.
     can_signal: Option<Result<(), signal::Errno>>,
 }
 
@@ -117,6 +116,9 @@ pub(super) fn look_by(at: u64) -> Result<(), NoTimer> {
 }
 
 /// Checks anew whether deadlines can be enforced.
+///
+/// # Errors
+/// As for a run with a deadline.
 pub(crate) fn check() -> Result<(), NoTimer> {
     let mut schedule = watched()?;
     // A filter of system calls may have been installed since, for this thread or for all.

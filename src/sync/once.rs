@@ -1,5 +1,4 @@
-//! Values that are made once. Storing one takes a lock that other threads wait for, so it happens inside the gate of
-//! `fork.rs`.
+//! Values that are made once. Storing one takes a lock, which other threads wait for: inside the gate of `fork.rs`.
 
 use std::ops::Deref;
 use std::sync::OnceLock;
@@ -57,6 +56,9 @@ impl<T: Sync> PerProcess<T> {
     }
 
     /// This process's value, which `make` makes at the first use. It is never dropped.
+    ///
+    /// # Errors
+    /// `make` fails.
     pub(crate) fn get_or_make<E>(&self, make: impl FnOnce() -> Result<T, E>) -> Result<&'static T, E> {
         let generation = fork::generation();
         let mut place = self.0.lock();
