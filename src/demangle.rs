@@ -1,8 +1,8 @@
 //! Demangling: turns symbols of Rust and C++ back into the names in the source.
 //!
 //! Plugins choose the symbols, so time, memory and stack use are bounded. A Rust symbol takes time in proportion to its
-//! length. So do most of C++, but nested expressions can double the time per level: their levels have a bound, raised
-//! while reading is fast.
+//! length. Most C++ symbols do too, but nested expressions can double it per level: levels have a bound, raised while
+//! reading is fast.
 
 use std::fmt::{self, Write};
 use std::time::{Duration, Instant};

@@ -33,7 +33,7 @@ pub(crate) struct Variable<T> {
 /// The place of the cache.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum CachePlace {
-    /// In the user's directory for caches.
+    /// Below the user's directory for caches.
     Usual,
     Nowhere,
     At(&'static Path),

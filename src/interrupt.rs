@@ -93,7 +93,7 @@ pub(crate) struct Stopper {
 }
 
 impl Stopper {
-    /// For a plugin with this code.
+    /// Makes the stopper of a plugin with this code.
     pub(crate) fn new(code: Arc<Code>) -> Self {
         static OWNERS: AtomicU64 = AtomicU64::new(1);
         let owner = OWNERS.fetch_add(1, Ordering::Relaxed);

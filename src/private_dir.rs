@@ -174,8 +174,7 @@ impl PrivateDir {
         placed
     }
 
-    /// Sets a file's time of last use to now, unless it is recent: old files are removed first. Failures have no
-    /// effect.
+    /// Sets a file's time of last use to now, unless it is recent: old files are removed first. Failures are ignored.
     pub(crate) fn touch(&self, name: &str) {
         const LATELY: Duration = Duration::from_secs(60);
         let used = rustix::fs::statat(&self.open, name, AtFlags::SYMLINK_NOFOLLOW).map(|stat| modified(&stat));

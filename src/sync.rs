@@ -1,5 +1,4 @@
-//! The library's locks, atomics and other shared types. The models in `models/`, which try orders of threads, replace
-//! them.
+//! The library's locks, atomics and other shared types. The models in `models/`, which try thread orders, replace them.
 //!
 //! All locks build on the standard library's: plain numbers, which stay valid in a forked process. Others, such as
 //! parking_lot's, keep lists of waiting threads, and those threads do not exist in the new process.

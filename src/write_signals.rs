@@ -67,8 +67,7 @@ mod linux {
         fn drop(&mut self) {
             while let Some((signal, sender)) = take_pending(&self.raisable) {
                 remove(&mut self.raisable, signal);
-                // The kernel names this process as the sender of a write's signal. Signals of other senders are sent
-                // again.
+                // The kernel names this process as the sender of a write's signal. Signals of others are sent again.
                 let own = process::id().cast_signed();
                 if sender != own {
                     // SAFETY: it only takes numbers.

@@ -12,8 +12,8 @@ pub(crate) fn is_binary(bytes: &[u8]) -> bool {
     bytes.starts_with(MAGIC)
 }
 
-/// True if `bytes` begin like WebAssembly's text format, which can be nothing but parentheses and comments. A byte order
-/// mark may come first.
+/// True if `bytes` begin like WebAssembly's text format, which can be nothing but parentheses and comments. A byte
+/// order mark may come first.
 pub(crate) fn is_wat(bytes: &[u8]) -> bool {
     let text = without_mark(bytes).trim_ascii_start();
     text.starts_with(b"(") || text.starts_with(b";;")

@@ -2,7 +2,7 @@
 //!
 //! There are two ways to send one. A real-time signal with a code of the library's own ([`REALTIME`]) is never taken
 //! for a signal of the host's. It needs a place in the kernel's queue, which is bounded per user (`RLIMIT_SIGPENDING`),
-//! and a system call that some filters refuse. Where it cannot be sent, a standard signal ([`URGENT`]) is: it needs no
+//! and a system call that some filters refuse. If it cannot be sent, a standard signal ([`URGENT`]) is: it needs no
 //! place in a queue, because one pending signal stands for all. Both have the same handler. It finds the run to stop by
 //! the thread that it runs on. It trusts nothing that comes with the signal, because others can send the same.
 #![expect(unsafe_code, reason = "the kernel and a signal's handler know addresses only")]

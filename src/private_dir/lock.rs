@@ -1,5 +1,6 @@
-//! Lock files in a private directory. Whoever can open a file, even only for reading, can lock it. The locks are
-//! therefore files that only their owner can open, and never the directory itself, which others may be allowed to read.
+//! Lock files in a private directory. Any process that can open a file, even only for reading, can lock it. The locks
+//! are therefore files that only their owner can open, and never the directory itself, which others may be allowed to
+//! read.
 
 use std::io;
 use std::os::fd::OwnedFd;

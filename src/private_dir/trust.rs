@@ -7,7 +7,7 @@ use rustix::fs::{AtFlags, Mode, Stat};
 use rustix::io::Errno;
 use rustix::process::geteuid;
 
-/// Who may read the files and directories that the library makes. Only their owner may ever write to them.
+/// The readers of files and directories that the library makes. Only their owner may ever write to them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Readers {
     /// Nobody but their owner.
