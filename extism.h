@@ -218,8 +218,8 @@ uint64_t extism_plugin_fuel_used(struct ExtismContext *ctx,
                                  ExtismPlugin plugin);
 
 /**
- * Sets where log lines go, for the whole process. Can be called again at any time, from any thread; until the first
- * call lines go to the logger of the host, if that is written in Rust and has one.
+ * Sets the destination of log lines, for the whole process. Can be called again at any time, from any thread. Until
+ * the first call, lines go to the host's logger, if the host is written in Rust and has one.
  *
  * @param filename `-` or `stdout`, `stderr`, or the path of a file, which is appended to; missing directories are
  *                 made, `$ENV{NAME}` is replaced by that environment variable. NULL means `stderr`. Borrowed.

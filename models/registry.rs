@@ -127,7 +127,7 @@ fn closed() {
     assert!(matches!(world.create(1), Err(Error::Closed)));
 }
 
-/// Calls find the plugin before an update, and then the one after it.
+/// Calls use the old plugin until an update, and the new one from then on.
 fn updated() {
     let world = World::default();
     let id = world.create(1).expect("an id");

@@ -110,7 +110,7 @@ pub(crate) fn to_c_string(text: &str) -> CString {
 /// The bounds of a quoted text.
 #[derive(Debug, Clone, Copy)]
 struct Form {
-    /// In bytes.
+    /// The maximum length of a line, in bytes.
     max_line: usize,
     /// The maximum number of lines; `None` makes it a single line.
     max_lines: Option<usize>,

@@ -170,7 +170,7 @@ impl Drop for InLogger {
     }
 }
 
-/// The end of the dispatch: writes what fern has formatted.
+/// The last logger of fern's chain: writes the formatted lines.
 struct Sink {
     /// Lines lost since the last one that got through.
     lost: AtomicU64,

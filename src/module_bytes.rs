@@ -15,7 +15,7 @@ use crate::digest::Digest;
 use crate::read;
 use crate::sync::{Lazy, Mutex, get_or_make};
 
-/// The fingerprint covers so many bytes at the front and at the end of a module.
+/// How many bytes at the front, and at the end, of a module its fingerprint covers.
 const GLANCE: usize = 256;
 
 /// A module's bytes: binary or text, valid or not.

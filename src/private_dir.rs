@@ -43,7 +43,7 @@ pub(crate) struct PrivateDir {
 pub(crate) struct Entry {
     pub(crate) name: String,
     pub(crate) is_dir: bool,
-    /// In bytes.
+    /// Size in bytes.
     pub(crate) size: u64,
     /// The time at which it was last written or used.
     pub(crate) modified: SystemTime,

@@ -119,7 +119,7 @@ mod tests {
         // 1, 5 and 9 have one place, 2 has another.
         assert_eq!(found(&[2, 5, 2, 9, 2, 1, 1]), 3);
         assert_eq!(ALIVE.load(Ordering::Relaxed), 2);
-        // One is used while another is, or itself.
+        // Nested uses, of another value and of the same one.
         with_thing(1, |_| with_thing(5, |_| with_thing(1, |_| {})));
         assert_eq!(found(&[1]), 0);
         with_thing(1, |thing| thing.over.store(true, Ordering::Relaxed));

@@ -140,7 +140,7 @@ impl Order {
         Self { fuel, ..self }
     }
 
-    /// Sets whether to also make code for memories without a reservation of 8 GiB, for processes with little address
+    /// Sets whether to make code for memories without an 8 GiB reservation too, for processes with little address
     /// space.
     #[must_use]
     pub fn with_moving_memories(self, also: bool) -> Self {

@@ -75,7 +75,7 @@ fn line(path: &std::path::Path, compiled: &tool::Compiled) -> String {
     format!("{}  {}{module}  {compiler}{memories}  {size}  {took}\n", &compiled.sha256[..16], text::path(path))
 }
 
-/// A progress bar on standard error, if that is a terminal and there is something to wait for.
+/// A progress bar on standard error, if it is a terminal and there are several modules.
 fn progress(count: usize) -> ProgressBar {
     if count < 2 || !std::io::stderr().is_terminal() {
         return ProgressBar::hidden();

@@ -68,7 +68,7 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Compile modules ahead of time, into a store that libraries without compilers run from
+    /// Compile modules ahead of time, into a store from which libraries without compilers run them
     Compile(compile::Arguments),
     /// Call a function of a plugin, and print its output
     Call(call::Arguments),

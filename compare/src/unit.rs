@@ -11,7 +11,7 @@ pub(crate) enum Unit {
     Bytes,
     /// Calls a second.
     Rate,
-    /// A number without a unit, of which more is better.
+    /// A ratio, of which more is better.
     Factor,
 }
 

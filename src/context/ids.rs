@@ -17,7 +17,7 @@ pub(super) struct Ids {
 }
 
 impl Ids {
-    /// A fresh id; `None` if all are in use.
+    /// The next id, new or reused; `None` if all are in use.
     pub(super) fn take(&mut self) -> Option<PluginId> {
         if self.freed.len() < WAITING && self.next < PluginId::MAX {
             let id = self.next;

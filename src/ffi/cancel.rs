@@ -1,4 +1,4 @@
-//! Stopping a call from another thread.
+//! The functions that stop a call from another thread.
 
 use std::collections::HashMap;
 use std::ptr;

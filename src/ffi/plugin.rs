@@ -74,7 +74,7 @@ pub unsafe extern "C" fn extism_plugin_new(
     wasm_size: ExtismSize,
     with_wasi: bool,
 ) -> ExtismPlugin {
-    // SAFETY: as for this call, which waits.
+    // SAFETY: the arguments are those of this call, which waits for it.
     let again = || unsafe { extism_plugin_new(ctx, wasm, wasm_size, with_wasi) };
     with_context(ctx, None, -1, again, |context| {
         // SAFETY: C passes as many bytes as it says, see above.
@@ -103,7 +103,7 @@ pub unsafe extern "C" fn extism_plugin_update(
     wasm_size: ExtismSize,
     with_wasi: bool,
 ) -> bool {
-    // SAFETY: as for this call, which waits.
+    // SAFETY: the arguments are those of this call, which waits for it.
     let again = || unsafe { extism_plugin_update(ctx, index, wasm, wasm_size, with_wasi) };
     with_context(ctx, None, false, again, |context| {
         // SAFETY: C passes as many bytes as it says, see above.
@@ -143,7 +143,7 @@ pub unsafe extern "C" fn extism_plugin_config(
     json: *const u8,
     json_size: ExtismSize,
 ) -> bool {
-    // SAFETY: as for this call, which waits.
+    // SAFETY: the arguments are those of this call, which waits for it.
     let again = || unsafe { extism_plugin_config(ctx, plugin, json, json_size) };
     with_context(ctx, Some(plugin), false, again, |context| {
         // SAFETY: C passes as many bytes as it says, see above.
@@ -170,7 +170,7 @@ pub unsafe extern "C" fn extism_plugin_function_exists(
     plugin: ExtismPlugin,
     func_name: *const c_char,
 ) -> bool {
-    // SAFETY: as for this call, which waits.
+    // SAFETY: the arguments are those of this call, which waits for it.
     let again = || unsafe { extism_plugin_function_exists(ctx, plugin, func_name) };
     with_context(ctx, Some(plugin), false, again, |context| {
         // SAFETY: C passes a NUL-terminated string, see above.
@@ -214,7 +214,7 @@ pub unsafe extern "C" fn extism_plugin_call(
     data: *const u8,
     data_len: ExtismSize,
 ) -> i32 {
-    // SAFETY: as for this call, which waits.
+    // SAFETY: the arguments are those of this call, which waits for it.
     let again = || unsafe { extism_plugin_call(ctx, plugin_id, func_name, data, data_len) };
     call_in_context(ctx, plugin_id, -1, again, |context| {
         // SAFETY: C passes a NUL-terminated string, see above.

@@ -18,7 +18,7 @@ pub(crate) struct Response {
     /// The address after redirects.
     pub(super) url: Url,
     pub(super) via: Via,
-    /// The answer has a body, by its method and status.
+    /// An answer with this status, to this method, has a body.
     pub(super) has_body: bool,
     pub(super) body: Body,
 }

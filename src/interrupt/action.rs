@@ -66,7 +66,7 @@ pub(super) fn set_default(number: i32) {
     restore(number, &unsafe { mem::zeroed() });
 }
 
-/// Sends a signal to this thread, or to the process where that is refused.
+/// Sends a signal to this thread, or to the process if the thread cannot be signalled.
 pub(super) fn raise(number: i32) {
     // SAFETY: it only sends.
     let result = unsafe { libc::raise(number) };

@@ -49,7 +49,7 @@ pub(crate) struct LoadedModule {
 #[cfg(feature = "compiler")]
 #[derive(Debug)]
 pub(crate) enum ModuleOrigin {
-    /// The manifest or the caller, which contained the bytes of the module of this name.
+    /// The manifest or the caller, which gave the bytes of the module of this name.
     Given(Excerpt),
     /// A file or an address.
     Place(Excerpt),
@@ -182,7 +182,7 @@ impl LoadedModule {
     /// The module in binary: bytes without the magic number of the binary format are read as WAT.
     ///
     /// # Errors
-    /// The bytes are neither, are malformed, or cannot be read.
+    /// The bytes are neither binary nor WAT, are malformed, or cannot be read.
     pub(crate) fn to_binary(&self) -> Result<Cow<'_, [u8]>, Error> {
         let bytes = self.contents.bytes()?.as_slice();
         if kind::is_binary(bytes) {

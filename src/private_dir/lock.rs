@@ -1,6 +1,5 @@
-//! Lock files in a private directory. Any process that can open a file, even only for reading, can lock it. The locks
-//! are therefore files that only their owner can open, and never the directory itself, which others may be allowed to
-//! read.
+//! Lock files in a private directory. Any process that can open a file, even for reading only, can lock it. The locks
+//! are therefore files that only their owner can open, and never the directory, which others may be allowed to read.
 
 use std::io;
 use std::os::fd::OwnedFd;

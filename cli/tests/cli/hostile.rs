@@ -48,7 +48,7 @@ fn files_that_are_none() {
     }
 }
 
-/// Names and errors are spelled out; output is the plugin's own.
+/// Control characters in names and errors are escaped; output is printed unchanged.
 #[test]
 fn names_and_errors() {
     let folder = folder();

@@ -2,8 +2,8 @@
 //!
 //! ```text
 //! downloads/modules/SHA-256    the bytes
-//! downloads/addresses/KEY      what an address gave last, an `Entry`
-//! downloads/locks/NAME         locked by who fetches it
+//! downloads/addresses/KEY      the last answer of an address, an `Entry`
+//! downloads/locks/NAME         locked during a fetch
 //! ```
 //!
 //! Any damage is logged and leads to a new download.
@@ -47,7 +47,7 @@ pub(super) struct Entry {
     pub(super) url: String,
     pub(super) etag: Option<String>,
     pub(super) last_modified: Option<String>,
-    /// The time of the answer, in nanoseconds since 1970; serves as a unique number of it.
+    /// The time of the answer, in nanoseconds since 1970: no two answers have the same.
     pub(super) checked: u128,
 }
 
@@ -187,7 +187,7 @@ impl Kept {
     /// Checks that the contents of the file match its name.
     ///
     /// # Errors
-    /// They do not, or the file cannot be read.
+    /// They do not match, or the file cannot be read.
     #[cfg(feature = "compiler")]
     pub(crate) fn verify(&self, name: &str) -> io::Result<()> {
         let bytes = self.downloads.directory(MODULES)?.read(name, environment::CACHE_MAX_BYTES.value())?;
