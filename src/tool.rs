@@ -140,8 +140,7 @@ impl Order {
         Self { fuel, ..self }
     }
 
-    /// Sets whether to make code for memories without an 8 GiB reservation too, for processes with little address
-    /// space.
+    /// Sets whether to make code for memories without an 8 GiB reservation too, for limited address spaces.
     #[must_use]
     pub fn with_moving_memories(self, also: bool) -> Self {
         Self { memories: if also { &[Memories::Reserved, Memories::Moving] } else { self.memories }, ..self }

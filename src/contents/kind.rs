@@ -91,7 +91,7 @@ fn other(bytes: &[u8]) -> &'static str {
 }
 
 #[cfg(feature = "compiler")]
-/// If the binary module `bytes` is cut off, in its header or in a section: the least length that it had, in bytes.
+/// If the binary module `bytes` is cut off, in its header or in a section: the least length of the whole, in bytes.
 pub(crate) fn cut_before(bytes: &[u8]) -> Option<u64> {
     let header = MAGIC.len() + VERSION.len();
     if bytes.len() < header {

@@ -1,4 +1,4 @@
-//! Decides whose files are trusted: this user's and root's, if nobody else can write to them; and who may read ours.
+//! Trust in files: this user's and root's are trusted if nobody else can write to them. Also: who may read new files.
 
 use std::io;
 use std::path::Path;
