@@ -1,5 +1,4 @@
-//! The WebAssembly proposals that each compiler supports. compiler-features.md has the same table; a test compares
-//! them.
+//! Proposals that each compiler supports. compiler-features.md has the same table; a test compares them.
 
 use std::fs;
 
