@@ -328,7 +328,7 @@ fn modules_are_regular_files() {
         (at("nothing"), "No such file or directory"),
         ("/dev/zero".to_owned(), "is not a regular file"),
         ("/dev/tty".to_owned(), ""),
-        // These hold more than their length says, or cannot be read.
+        // The contents of these files are longer than they say, or cannot be read.
         ("/proc/self/mem".to_owned(), "Input/output error"),
         ("/proc/kmsg".to_owned(), ""),
     ];

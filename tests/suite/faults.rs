@@ -137,7 +137,7 @@ fn no_descriptors() {
         assert!(plugin.call("forever", "").error().contains("timeout"));
         let error = context.refusal(&by_path);
         assert!(error.contains("Too many open files") && error.contains("module.wasm"), "{error}");
-        // These modules are no files. Much data would become a file in memory, which is done without.
+        // These modules are not read from files, and their data is copied: a file in memory would need a descriptor.
         let data = format!(
             r#"(module (memory 40) (data (i32.const 0) "{}")
             (func (export "at") (result i32) (i32.load8_u (i32.const 65535))))"#,

@@ -1,4 +1,4 @@
-//! How late calls are stopped, and the cost of being able to stop them. `make latency` measures on an idle machine; as
+//! The delay of stopping calls, and the cost of being able to stop them. `make latency` measures on an idle machine; as
 //! one test among others, it only finds gross errors.
 
 use std::thread;

@@ -10,7 +10,7 @@ use serde_json::json;
 use crate::child;
 use crate::host::{Context, Plugin, fixture, manifest};
 
-/// The variable for how many bytes of unused code a process keeps.
+/// The variable for how many bytes of code and modules a process keeps for later plugins.
 const BYTES: &str = "EXTISM_CACHE_MEMORY_BYTES";
 
 /// A forked process inherits the images of its parent, and neither can change the other's.
@@ -53,7 +53,7 @@ fn ffi_reset(context: &Context) {
     extism::ffi::extism_context_reset(context.0);
 }
 
-/// Where files must be small, data is copied instead of mapped from an image.
+/// If files must be small, data is copied instead of mapped from an image.
 #[cfg(target_os = "linux")]
 #[test]
 fn where_files_must_be_small() {
@@ -85,7 +85,7 @@ fn twelve_thousand_plugins_live_at_once() {
     };
     for (module, function, expected) in [
         (fixture("echo.v0"), "echo", "plugin"),
-        // With an image, of which one page is read.
+        // A module with an image, of which one page is read.
         (with_data("(import \"env\" \"extism_input_length\" (func (result i64)))").into_bytes(), "peek", ""),
     ] {
         let context = Context::new();
@@ -148,7 +148,7 @@ fn each_instance_begins_with_the_modules_data() {
 #[test]
 fn data_elsewhere() {
     let context = Context::new();
-    // With `_start` it would be a command, of which only functions can be imported.
+    // A `_start` would make it a command, of which only functions can be imported.
     let library = with_data("").replace("(memory 40)", "(memory (export \"memory\") 40)").replace("_start", "start");
     let main = r#"(module (import "library" "memory" (memory 1)) (import "library" "sum" (func $sum (result i32)))
         (data (i32.const 100000) "\03") (func (export "run") (result i32) (call $sum)))"#;

@@ -1,6 +1,5 @@
-//! Many threads make calls that end, trap and are stopped, and update and free plugins, for long. The process may hold
-//! at the end only what it held after 1 in 100 calls, and only the memory of after a quarter. `make soak` does a
-//! million calls.
+//! Many threads make, stop, update and free plugins, for long. At the end, the process may hold only what it held after
+//! 1 in 100 calls, and the memory of after a quarter. `make soak` does a million calls.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;

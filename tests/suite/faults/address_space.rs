@@ -19,7 +19,7 @@ fn leave(mebibytes: u64) -> u64 {
     limit(libc::RLIMIT_AS, taken("VmSize:") + (mebibytes << 20))
 }
 
-/// Where a reservation of 8 GiB is refused, plugins get memories that move; timeouts, traps and updates work as usual.
+/// If a reservation of 8 GiB is refused, plugins get memories that move; timeouts, traps and updates work as usual.
 #[test]
 fn little_address_space() {
     alone("faults::address_space::little_address_space", || {
@@ -44,7 +44,7 @@ fn little_address_space() {
     });
 }
 
-/// With a limit that is far away, memories are reserved until one reservation is refused.
+/// Under a limit that is far away, memories are reserved until one reservation is refused.
 #[test]
 fn a_refused_reservation() {
     alone("faults::address_space::a_refused_reservation", || {

@@ -295,7 +295,7 @@ fn what_is_not_to_be_kept_is_not() {
             Server::start(|_| answer("200 OK", &[("etag", "\"a\""), ("cache-control", "private, No-Store")], ONE));
         assert_eq!((load(&by_url(&server.url("/"))), load(&by_url(&server.url("/")))), (Ok(1), Ok(1)));
         assert!(kept(cache, "modules").is_empty() && server.seen()[1].header("if-none-match").is_none());
-        // With a hash it is kept: the same bytes cannot be out of date.
+        // A module with a hash is kept: the same bytes cannot be out of date.
         let entry = with_hash(&server.url("/"), ONE);
         assert_eq!((load(&entry), load(&entry), server.seen().len()), (Ok(1), Ok(1), 3));
     });

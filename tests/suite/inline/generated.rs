@@ -194,8 +194,8 @@ fn run_counted(manifest: &Value) -> (Answers, Counts) {
 }
 
 /// Compares answers, and returns how many were compared. The depth that calls reach depends on the code: from the first
-/// call that goes too deep, nothing can be compared. With LLVM, nothing can be compared after an access out of bounds,
-/// as LLVM moves writes to globals across it.
+/// call that goes too deep, nothing can be compared. LLVM moves writes to globals across an access out of bounds: after
+/// one, nothing can be compared with it.
 fn assert_same(one: &Answers, other: &Answers, on_llvm: bool, how: &str) -> usize {
     let is_too_deep = |error: &str| error.contains("call stack exhausted");
     let is_vague = |error: &str| on_llvm && error.contains("out of bounds memory access");

@@ -93,7 +93,7 @@ fn hosts_may_use_the_same_signals() {
     let others = [libc::SIGUSR1, libc::SIGUSR2, libc::SIGURG];
     let all: Vec<i32> = (libc::SIGRTMIN()..=libc::SIGRTMAX()).chain(others).collect();
     let install = || all.iter().for_each(|signal| BEFORE.install(*signal, flags, handler));
-    // Where the queue of signals is full, the library uses another signal.
+    // The library uses another signal if the queue of signals is full.
     let room = |room: u64| if case.starts_with("no room") { limit(libc::RLIMIT_SIGPENDING, room) } else { room };
     let some = room(0);
     if case.contains("before") {
