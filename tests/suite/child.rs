@@ -97,7 +97,7 @@ fn end(mut command: Command, test: &str, case: &str) -> Ended {
 }
 
 /// Runs the test of this name again, where [`case`] answers `case`. At a place that only that process sees, a file
-/// system in memory is mounted with the given options. The test must pass. Where nothing may be mounted, the function
+/// system in memory is mounted with the given options. The test must pass. If nothing may be mounted, the function
 /// prints that the test is skipped and returns false, unless `NO_SKIP` is set.
 #[cfg(any(feature = "http", target_os = "linux"))]
 pub(crate) fn mounted(test: &str, case: &str, (place, options): (&Path, &str), variables: &[(&str, &OsStr)]) -> bool {

@@ -342,8 +342,7 @@ fn several_directories() {
         for (path, expected) in [("/one/a.txt", "hello"), ("/two/a.txt", "second"), ("/one/inner/a.txt", "third")] {
             check(plugin, "read_file", path, Some(expected));
         }
-        // Read-only inside writable: no write, no rename into it or out of it; others between directories may be
-        // refused.
+        // Read-only inside writable: no write, no rename into it or out of it; other renames may be refused.
         check(plugin, "write_file", "/one/inner/x\0x", None);
         check(plugin, "rename", "/two/a.txt\0/one/inner/x", None);
         check(plugin, "rename", "/one/inner/a.txt\0/two/x", None);
