@@ -53,8 +53,8 @@ pub(crate) fn run(test: &str, case: &str, variables: &[(&str, &OsStr)]) -> Ended
     end(child, test, case)
 }
 
-/// Like [`run`], without what Rust's standard library does in a program of its own and not in a host in C: it installs
-/// a handler for faults, with a lock that each thread takes as it begins and ends, and no fork waits for that lock.
+/// Like [`run`], as a host in C would be: in a Rust program, the standard library installs a handler for faults, with a
+/// lock that each thread takes as it begins and ends, and no fork waits for that lock.
 #[cfg(target_os = "linux")]
 pub(crate) fn run_like_c(test: &str, case: &str, variables: &[(&str, &OsStr)]) -> Ended {
     let child = command(test, case);

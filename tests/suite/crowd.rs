@@ -1,5 +1,5 @@
-//! 64 threads on one context use every function on any of its plugins until one thread frees the context. `make crowd`
-//! runs this test for a minute.
+//! 64 threads on one context make, call, change and free any of its plugins until the context is freed under them.
+//! `make crowd` runs this test for a minute.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;

@@ -179,8 +179,8 @@ fn no_room() {
     }
 }
 
-/// Files beyond the limit of their size are not kept, neither code nor downloads, and the signal that the system sends
-/// for them does not end the process.
+/// Files that would exceed the limit on their size are not kept, neither code nor downloads, and the signal that the
+/// system sends for them does not end the process.
 #[cfg(feature = "compiler")]
 #[test]
 fn no_large_files() {

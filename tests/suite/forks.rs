@@ -218,7 +218,7 @@ fn many(count: u64) {
         }
         for number in 0..count {
             children.wait_until_fewer_than(CHILDREN);
-            // Two steps a child, as a test has no time for all, in order, as the last step frees all plugins.
+            // Two steps a child, as there is no time for all. They are sorted, as the last step frees all plugins.
             let mut steps: Vec<_> = noise(number).take(2).map(|step| (step % STEPS.len() as u64) as usize).collect();
             steps.sort_unstable();
             steps.dedup();

@@ -1,8 +1,8 @@
 //! Tests of both guest ABIs: every host function up to and over its edges, and that no call of a plugin sees the bytes
 //! of another.
 //!
-//! Start with `table.rs`. This file has what the others write their plugins with: both
-//! ABIs imported under the same names, so that one WAT text serves both.
+//! Start with `table.rs`. This file has the parts that all others build their plugins from: both ABIs imported under
+//! the same names, so that one WAT text serves both.
 
 mod blocks;
 mod calls;

@@ -102,7 +102,7 @@ fn calls_of_the_engine_are_stopped_soon() {
     /// Bound of the median, whatever else the machine does.
     const MOSTLY: Duration = Duration::from_millis(20);
     let context = Context::new();
-    // Of fewer than 200, 99 in 100 would be all.
+    // Fewer rounds would leave too few calls above 99 in 100.
     let rounds = count().map_or(1, |count| count.div_ceil(INSTRUCTIONS.len()).max(200));
     let alone = |instruction: &str| manifest(repeated(instruction), "");
     let places: [(&str, &dyn Fn(&str) -> String); 3] =

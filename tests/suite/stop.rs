@@ -122,7 +122,7 @@ fn another_thread_stops_every_loop() {
     }
 }
 
-/// A sibling has the same code, and may be on the same thread.
+/// A sibling is not stopped, although it has the same code and may be on the same thread.
 #[test]
 fn nobody_else_is_stopped() {
     let context = Context::new();

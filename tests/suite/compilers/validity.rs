@@ -1,4 +1,4 @@
-//! Modules are validated before the rewrite: they cannot name what the library adds, and it makes no module valid.
+//! Modules are validated before the rewrite: they can neither name its additions nor become valid through it.
 
 use super::usable;
 use crate::host::{Context, manifest};

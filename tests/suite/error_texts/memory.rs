@@ -9,7 +9,7 @@ use crate::host::Context;
 
 const MIB: u64 = 1 << 20;
 
-/// Length of the texts in bytes: more than fits in an arena of the allocator, which is reserved already.
+/// Bytes of a text: more than fits in an arena of the allocator, whose address space is reserved already.
 const LENGTH: usize = 72 << 20;
 
 /// Does `work` with ever more address space until it succeeds. It must fail first, and only with errors about memory.
@@ -45,7 +45,7 @@ fn read(context: &Context, input: &str, expected: &str) -> Result<(), String> {
 fn manifests() {
     child::alone("error_texts::memory::manifests", || {
         let context = Context::new();
-        // Allocates first what making a plugin needs besides.
+        // Allocates what making a plugin needs besides, before there is a limit.
         context.refusal(r#"{"wasm": [{"path": "/absent.wasm"}]}"#);
         let long = "x".repeat(LENGTH);
         let many: String = (0..400_000).map(|number| format!(",\"{number}\":\"v\"")).collect();

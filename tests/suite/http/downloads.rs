@@ -556,7 +556,7 @@ fn where_nothing_can_be_written_modules_are_fetched() {
     }
 }
 
-/// Directories that are not used for safety: the module is fetched all the same, and nothing is written.
+/// Cache directories that are refused: the module is fetched all the same, and nothing is written.
 #[test]
 fn places_that_are_not_used() {
     const TEST: &str = "http::downloads::places_that_are_not_used";

@@ -14,7 +14,7 @@ use crate::host::Context;
 
 pub(super) type Handler = extern "C" fn(i32, *mut libc::siginfo_t, *mut libc::c_void);
 
-/// For each signal, the handler before one of those here was installed; 0, the default action, if there was none.
+/// For each signal, the handler that one of those here has replaced; 0, the default action, if there was none.
 pub(super) struct Before([AtomicUsize; 65]);
 
 impl Before {
@@ -38,7 +38,7 @@ impl Before {
         self.of(signal).store(old.sa_sigaction, Ordering::Relaxed);
     }
 
-    /// Passes a signal on to the handler before, unless that is `own`. Returns whether there was one.
+    /// Passes a signal on to the replaced handler, unless that is `own`. Returns whether there was one.
     fn pass_on(&self, own: Handler, signal: i32, info: *mut libc::siginfo_t, context: *mut libc::c_void) -> bool {
         let before = self.of(signal).load(Ordering::Relaxed);
         let is_handler = before != libc::SIG_DFL && before != libc::SIG_IGN && before != own as usize;

@@ -1,4 +1,4 @@
-//! A host that is short of memory: WASI's need of it for a plugin is the plugin's error, and ends nothing.
+//! A host that is short of memory: if WASI gets too little for a call, the plugin gets an error, and nothing ends.
 
 use std::fs::File;
 

@@ -105,7 +105,8 @@ fn readers_of_inherited_output() {
     }
 }
 
-/// A plugin that writes to a stalled reader waits alone: others make, call and even write from plugins meanwhile.
+/// A plugin that writes to a stalled reader waits alone: others are made and called meanwhile, and one writes there
+/// too.
 fn stalled() {
     let context = Context::new();
     let (_reader, _replaced, plugin) = piped(&context, MODULE);
