@@ -105,8 +105,7 @@ fn readers_of_inherited_output() {
     }
 }
 
-/// A plugin that writes to a stalled reader waits alone: others are made and called meanwhile, and one writes there
-/// too.
+/// A plugin that writes to a stalled reader waits alone: others are made and called meanwhile, and one writes too.
 fn stalled() {
     let context = Context::new();
     let (_reader, _replaced, plugin) = piped(&context, MODULE);
