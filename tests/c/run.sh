@@ -41,11 +41,11 @@ work=$(mktemp -d "${TMPDIR:-/tmp}/extism-c-tests.XXXXXX")
 trap 'rm -rf "$work"' EXIT
 trap 'exit 2' HUP INT TERM
 
-# What the tests compile stays out of the user's cache.
+# The code that the tests compile stays out of the user's cache.
 mkdir -m 700 "$work/cache"
 export EXTISM_CACHE_DIR="$work/cache"
 
-# The loader looks for the soname, which a build folder need not have as a file.
+# The loader looks for the soname, and a build directory need not have a file of that name.
 soname=$(readelf -d "$library_dir/libextism.so" | sed -n 's/.*(SONAME).*\[\(.*\)\]/\1/p')
 ln -s "$library_dir/libextism.so" "$work/libextism.so"
 [ -z "$soname" ] || [ "$soname" = libextism.so ] || ln -s "$library_dir/libextism.so" "$work/$soname"
@@ -66,7 +66,7 @@ compile() { # LANGUAGE SOURCE OUTPUT LIBRARY...
     esac
 }
 
-# Compiled guests are code that changes, and a trap is known by the exact address of its instruction.
+# Compiled guests are code that changes, and a trap is recognised by the exact address of its instruction.
 # shellcheck disable=SC2086
 run() {
     if [ -n "$valgrind" ]; then
