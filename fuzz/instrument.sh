@@ -1,7 +1,7 @@
 #!/bin/sh
-# Cargo's RUSTC_WORKSPACE_WRAPPER: compiles what is ours so that libFuzzer sees which code runs, and AddressSanitizer each
-# access. The dependencies stay as they are, those that every other build here uses: it is not Wasmer that is fuzzed.
-# Stacks are left alone: plugins run on stacks that AddressSanitizer does not know.
+# Cargo's RUSTC_WORKSPACE_WRAPPER: compiles our crates so that libFuzzer sees which code runs, and AddressSanitizer each
+# access. Dependencies are not instrumented: Wasmer is not under test, and its builds are shared with all other builds.
+# Stacks are not checked either, because plugins run on stacks that AddressSanitizer does not know.
 set -eu
 
 rustc=$1
