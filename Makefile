@@ -168,7 +168,7 @@ check-features: ## check that each compiler, all, and none build, with and witho
 deny: target/tools/bin/cargo-deny ## check licences and sources of the dependencies
 	$< --workspace --all-features check licenses bans sources
 
-# `make deny` skips advisories, whose database is a git repository that not every machine reaches: `cargo deny check`.
+# Without advisories, whose database is a git repository that not every machine reaches; `cargo deny check` has them.
 target/tools/bin/cargo-deny:
 	$(CARGO) install --quiet --debug --locked --root target/tools --target-dir target/tools/build cargo-deny@0.20.2
 

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Runs clippy on the library with each compiler alone, with all and with none, each with and without WASI and HTTP. Then on a
-# copy that compiles as for another processor, where plugins are not stopped in their own code: no such compiler is needed.
+# Runs clippy on the library with each compiler alone, with all and with none, each with and without WASI and HTTP.
+# Then on a copy with the code for other processors, where plugins are not stopped in their own code.
 set -eu
 cd "$(dirname "$0")/.."
 

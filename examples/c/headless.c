@@ -1,9 +1,9 @@
 /*
- * A server without compilers, which runs a plugin whose machine code was made elsewhere: headless STORE MANIFEST.json FUNCTION
+ * A server without compilers: runs a plugin with machine code from elsewhere: headless STORE MANIFEST.json FUNCTION
  *
- * STORE is a directory that `extism-wasmer compile --store STORE MANIFEST.json` has filled. With a "hash" in the manifest, the
- * module itself is not read and need not be there. If code is missing in STORE, the error says how to make it; this
- * program prints it.
+ * STORE is a directory that `extism-wasmer compile --store STORE MANIFEST.json` has filled. With a "hash" in the
+ * manifest, the module itself is not read and need not be there. If code is missing in STORE, the error says how to
+ * make it; this program prints it.
  */
 #define _POSIX_C_SOURCE 200809L /* setenv */
 

@@ -1,8 +1,8 @@
 /*
  * Calls count_vowels of a plugin on a server: manifest URL SHA256 [TEXT]
  *
- * SHA256 is the hash of the module, 64 hex digits. A module with another hash is not run. The right one is kept on disk:
- * the second time, no server is needed.
+ * SHA256 is the hash of the module, 64 hex digits. A module with another hash is not run. The right one is kept on
+ * disk: the second time, no server is needed.
  */
 #include <stdio.h>
 #include <stdlib.h>

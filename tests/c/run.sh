@@ -66,7 +66,7 @@ compile() { # LANGUAGE SOURCE OUTPUT LIBRARY...
     esac
 }
 
-# valgrind must notice that compiled guests change (--smc-check), and a trap is found by the exact address of its instruction.
+# valgrind must notice that code of guests changes, and a trap is found by the exact address of its instruction.
 # shellcheck disable=SC2086
 run() {
     if [ -n "$valgrind" ]; then

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Runs the tests of one language: the library inside its process, beside its signal handlers, stacks and garbage collector.
+# Runs the tests of one language: the library in its process, beside its signal handlers, stacks and collector.
 set -eu
 
 usage="usage: run.sh (python | node | go | java | ruby) HEADER_DIR LIBRARY_DIR PLUGIN WORK_DIR"
