@@ -128,7 +128,7 @@ models() {
     run "threads in many orders" case_results "$make" --no-print-directory models
 }
 
-# With all compilers, because the target `modules` compares them.
+# Uses all compilers, because the target `modules` compares them.
 fuzz() {
     features=singlepass
     have_llvm "fuzzing of modules on LLVM" && features=llvm,singlepass
