@@ -73,18 +73,18 @@ fn the_cache_is_where_xdg_says() {
     assert!(snapshot(&[("HOME", "")]).cache_home().is_none_or(|path| path.ends_with(".cache")));
 }
 
-/// README.md has a row for each variable, with its default if there is one.
+/// docs/environment.md has a row for each variable, with its default if there is one.
 #[test]
-fn the_readme_has_them_all() {
-    let readme = include_str!("../../README.md");
-    let row = |name: &str| readme.lines().find(|line| line.starts_with(&format!("| `{name}` |")));
+fn the_document_has_them_all() {
+    let document = include_str!("../../docs/environment.md");
+    let row = |name: &str| document.lines().find(|line| line.starts_with(&format!("| `{name}` |")));
     for variable in ALL {
-        assert!(row(variable.name()).is_some(), "README.md does not list {}", variable.name());
+        assert!(row(variable.name()).is_some(), "docs/environment.md does not list {}", variable.name());
     }
     for variable in [&CACHE_MAX_BYTES, &CACHE_MEMORY_BYTES, &MAX_MODULE_BYTES] {
         let row = row(variable.name).expect("see above");
         assert!(row.contains(&format!("{} (", variable.default)), "{row}");
     }
-    let listed = readme.lines().filter(|line| line.starts_with("| `EXTISM_")).count();
-    assert_eq!(listed, ALL.len(), "README.md lists one that is none");
+    let listed = document.lines().filter(|line| line.starts_with("| `EXTISM_")).count();
+    assert_eq!(listed, ALL.len(), "docs/environment.md lists one that is none");
 }

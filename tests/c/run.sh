@@ -1,5 +1,5 @@
 #!/bin/sh
-# Builds the C tests against the library as it is shipped, each as C11 and as C++17, and runs them.
+# Builds the C tests against the shipped library, each as C11 and as C++17, and runs them.
 set -eu
 
 usage() {
@@ -52,7 +52,7 @@ ln -s "$library_dir/libextism.so" "$work/libextism.so"
 
 warnings="-Wall -Wextra -Wpedantic -Werror"
 
-# Flags are lists of words.
+# The flags are lists of words, so they are not quoted.
 # shellcheck disable=SC2086
 compile() { # LANGUAGE SOURCE OUTPUT LIBRARY...
     language=$1 source=$2 output=$3
