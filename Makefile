@@ -1,8 +1,8 @@
-# What there is to do here; `make` alone lists it. Rust 1.95, make and a C compiler are all that the first four need.
+# The commands of this repository; `make` alone lists them. The first four need only Rust 1.95, make and a C compiler.
 
 CARGO ?= cargo
 
-# Where `make install` puts things; DESTDIR stands before all of them.
+# The directories of `make install`; DESTDIR is put before each of them.
 PREFIX ?= /usr/local
 LIBDIR ?= $(PREFIX)/lib
 INCLUDEDIR ?= $(PREFIX)/include
@@ -10,12 +10,12 @@ INCLUDEDIR ?= $(PREFIX)/include
 VERSION := $(shell sed -n 's/^version = "\(.*\)"$$/\1/p' Cargo.toml | head -n 1)
 SONAME := libextism.so.$(firstword $(subst ., ,$(VERSION)))
 DIST ?= target/dist
-# Features besides the default ones, such as `llvm,singlepass`; NO_DEFAULT=1 leaves those out.
+# Features besides the default ones, such as `llvm,singlepass`; NO_DEFAULT=1 leaves out the default ones.
 FEATURES ?=
 NO_DEFAULT ?=
 # `thin` for link-time optimisation.
 LTO ?=
-# What is fuzzed, and for how long; and how long each target is by `make fuzz-smoke`.
+# The target of `make fuzz` and its seconds; the seconds of each target of `make fuzz-smoke`.
 TARGET ?= rewrite
 SECONDS ?= 30
 SMOKE_SECONDS ?= 30
@@ -23,11 +23,11 @@ COUNT ?= 10000
 ORDERS ?= 20000
 THREAD_SECONDS ?= 60
 CALLS ?= 1000000
-# Ends with what to do where LLVM is missing.
+# Fails if LLVM is missing, and says what to do.
 llvm = test -x $${LLVM_SYS_221_PREFIX:-/usr/lib/llvm-22}/bin/llvm-config || \
     { echo "no LLVM 22: run 'make deps-llvm', or set LLVM_SYS_221_PREFIX" >&2; exit 1; }
 CARGO_FEATURES := $(if $(NO_DEFAULT),--no-default-features) $(if $(FEATURES),--features $(FEATURES))
-# Tests, benchmarks and fuzz targets as one build, so that what they depend on is built once: each alone asks for other features of it.
+# Tests, benchmarks and fuzz targets as one build, so that dependencies are built once: each alone has other features.
 TESTED := -p extism-wasmer -p extism-benches -p extism-fuzz
 CARGO_TEST := $(CARGO) test --release --locked $(TESTED)
 .NOTPARALLEL:
@@ -36,7 +36,7 @@ SOURCES := Cargo.toml Cargo.lock build.rs cbindgen.toml .cargo/config.toml $(she
 EXAMPLES := $(patsubst examples/c/%.c,$(DIST)/%,$(wildcard examples/c/*.c))
 PLUGIN := fixtures/wasm/count_vowels.v0.wasm
 
-# Not CC: with another value in the environment, cargo builds everything that has C in it anew.
+# CC is not exported: if its value changes, cargo rebuilds every dependency that has C in it.
 export CARGO DESTDIR PREFIX LIBDIR INCLUDEDIR
 
 .PHONY: help build headless tool compare example test test-rust test-compilers test-c test-valgrind test-python test-hosts test-install \
@@ -121,23 +121,23 @@ bench: ## measure each step on a plugin's way: parse, rewrite, compile, new, cal
 	$(CARGO) bench --locked $(TESTED) --bench phases -- $(CASES)
 
 FUZZ_TARGETS := $(basename $(notdir $(wildcard fuzz/fuzz_targets/*.rs)))
-# Without `--examples`, of which there are none, cargo leaves out what only tests ask of dependencies.
+# `--examples`, of which there are none, gives dependencies the features of the tests, so that they are built once.
 FUZZ_BUILD = RUSTC_WORKSPACE_WRAPPER=$(CURDIR)/fuzz/instrument.sh $(CARGO) build --release --locked $(TESTED) --examples \
     $(if $(FEATURES),--features $(FEATURES))
-# A minute for one input, 8 GiB of memory, and inputs of any length from the start.
+# A minute for one input, 8 GiB of memory, and inputs of up to 4096 bytes from the start.
 FUZZ_FLAGS := -timeout=60 -rss_limit_mb=8192 -max_len=4096 -len_control=0
-# A corpus that is empty gets something to begin with.
+# Fills an empty corpus with random files of three lengths.
 fuzz_seed = mkdir -p $(1); test -n "$$(ls -A $(1))" || for length in 100 1000 3000; do \
     head -c $$length /dev/urandom >$(1)/$$length; done
 
-# Starts from the corpus that the last run has left, and leaves what it finds beside it.
+# Starts from the corpus of the last run, and writes inputs that fail beside it.
 fuzz: ## fuzz TARGET for SECONDS; each file of fuzz/fuzz_targets begins with what must hold
 	@$(if $(findstring llvm,$(FEATURES)),$(llvm))
 	$(FUZZ_BUILD) --bin $(TARGET)
 	@$(call fuzz_seed,target/fuzz/$(TARGET))
 	target/release/$(TARGET) -max_total_time=$(SECONDS) $(FUZZ_FLAGS) -artifact_prefix=target/fuzz/$(TARGET)- target/fuzz/$(TARGET)
 
-# Each from a new corpus.
+# Each target starts from a new corpus.
 fuzz-smoke: ## fuzz with every target for SMOKE_SECONDS, until one finds something
 	@$(if $(findstring llvm,$(FEATURES)),$(llvm))
 	$(FUZZ_BUILD) --bins
@@ -168,7 +168,7 @@ check-features: ## check that each compiler, all, and none build, with and witho
 deny: target/tools/bin/cargo-deny ## check licences and sources of the dependencies
 	$< --workspace --all-features check licenses bans sources
 
-# Its database of advisories is a git repository, which not every machine reaches; `cargo deny check` asks it too.
+# Without advisories, whose database is a git repository that not every machine reaches; `cargo deny check` has them.
 target/tools/bin/cargo-deny:
 	$(CARGO) install --quiet --debug --locked --root target/tools --target-dir target/tools/build cargo-deny@0.20.2
 
@@ -190,7 +190,7 @@ fixtures-pdk: ## fetch the plugins that come compiled with the official PDK
 bench-gate: build ## count the instructions of calls, and compare with benches/gate.txt (needs valgrind)
 	benches/gate.sh $(abspath $(DIST)) $(if $(UPDATE),--update)
 
-# Builds nothing: what `make build` was asked for is what is installed, whoever installs it.
+# Builds nothing, so that root installs just the library that `make build` has made, with its features.
 install: ## install what `make build` has built: header, libraries and pkg-config files
 	packaging/install.sh install $(DIST)
 
@@ -200,7 +200,7 @@ uninstall: ## remove what `make install` has installed
 clean: ## remove what was built
 	$(CARGO) clean
 
-# The comparison: one library for each compiler and one without, as they are shipped, and perhaps others
+# The comparison: one library for each compiler and one without, built as they are shipped, and the peers
 
 COMPARED := cranelift llvm singlepass headless
 
@@ -219,7 +219,7 @@ figures: peers ## run the comparison with the peers, and write the tables in the
 peers: ## fetch Extism 1.41.0 and wasmtime, and build Extism 0.1.0, into target/peers
 	compare/peers.sh
 
-# Asked before the first library is built, which takes minutes.
+# Checks for tools before the first library is built, which takes minutes.
 compare-needs:
 	@$(llvm)
 	@$(MAKE) --no-print-directory -q -C fixtures big || $(MAKE) --no-print-directory -C fixtures tools
@@ -237,11 +237,11 @@ target/compare/driver: $(wildcard compare/*.c) compare/driver.h
 
 # The library
 #
-# One library is shipped: the static one, and the shared one linked from it with a version script, so that nothing but the
-# functions of extism.h is exported. (Cargo's own cdylib would export symbols of dependencies.)
+# The static library is built by cargo. The shared one is linked from it with a version script, so that only the
+# functions of extism.h are exported. (Cargo's own cdylib would export symbols of dependencies.)
 #
-# Our own crate is compiled as one unit, so that what a call passes through is inlined. Link-time optimisation (LTO=thin) takes
-# six minutes more, and saves none of a call's instructions.
+# Our own crate is compiled as one unit, so that the functions on a call's path are inlined. Link-time optimisation
+# (LTO=thin) takes six minutes more, and saves none of a call's instructions.
 
 $(DIST)/libextism.a: $(SOURCES) $(DIST)/features
 	@$(if $(findstring llvm,$(FEATURES)),$(llvm))
@@ -250,7 +250,7 @@ $(DIST)/libextism.a: $(SOURCES) $(DIST)/features
 	sed -n 's/^note: native-static-libs: //p' $(DIST)/build.log | tail -n 1 >$(DIST)/native-libs.txt
 	cp target/release/libextism.a $@
 
-# Changes when other features are asked for than the last time.
+# Holds the features of the last build, and changes when others are given.
 $(DIST)/features: FORCE
 	@mkdir -p $(DIST)
 	@echo '$(CARGO_FEATURES)' | cmp -s - $@ || echo '$(CARGO_FEATURES)' >$@

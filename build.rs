@@ -1,11 +1,11 @@
 //! Generates `extism.h` from `src/ffi` into `OUT_DIR`. `make header` copies it to the root, where it is committed; a
-//! test compares the two. Besides, the versions of what makes code are handed to `src/engine`.
+//! test compares the two. Also hands `src/engine` the versions of the crates that make machine code.
 
 use std::env;
 use std::fs;
 use std::path::PathBuf;
 
-/// What the code of compiled modules comes from: the variable that has the version, and the crate.
+/// The crates whose versions determine the machine code of modules, each with the environment variable for its version.
 const CODE: [(&str, &str); 4] = [
     ("WASMER_VERSION", "wasmer"),
     ("CRANELIFT_VERSION", "cranelift-codegen"),
@@ -27,7 +27,7 @@ fn main() {
     let header = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets it")).join("extism.h");
     let config = cbindgen::Config::from_file(root.join("cbindgen.toml")).expect("cbindgen.toml is valid");
     let mut builder = cbindgen::Builder::new().with_config(config);
-    // In the order of the header: upstream's functions in upstream's order, then what is new.
+    // In the order of the header: upstream's functions as upstream has them, then this library's own.
     for source in ["context", "plugin", "log", "compiler", "cancel"] {
         builder = builder.with_src(root.join(format!("src/ffi/{source}.rs")));
     }

@@ -10,8 +10,8 @@
 #include <stdint.h>
 
 /**
- * Stops what one plugin runs. Made by `extism_plugin_cancel_handle`, freed by `extism_cancel_handle_free`; its contents are
- * private. It may be used by any thread at any time, also after its plugin and context have been freed.
+ * Stops the calls of one plugin. Made by `extism_plugin_cancel_handle`, freed by `extism_cancel_handle_free`; its
+ * contents are private. Any thread may use it at any time, also after its plugin and context have been freed.
  */
 typedef struct ExtismCancelHandle ExtismCancelHandle;
 
@@ -37,10 +37,10 @@ typedef uint64_t ExtismSize;
 /**
  * Makes a context without plugins.
  *
- * The first call of this function, `extism_log_file` or one of those about compilers reads the environment; variables that are set
- * later have no effect.
+ * The first call of this function, `extism_log_file` or a function about compilers reads the environment; variables
+ * that are set later have no effect.
  *
- * @return The context, to be freed with `extism_context_free`. NULL if something inside the library fails that must not.
+ * @return The context, to be freed with `extism_context_free`. NULL after an internal error of the library.
  */
 struct ExtismContext *extism_context_new(void);
 
@@ -121,13 +121,13 @@ void extism_plugin_free(struct ExtismContext *ctx, ExtismPlugin plugin);
 bool extism_plugin_config(struct ExtismContext *ctx, ExtismPlugin plugin, const uint8_t *json, ExtismSize json_size);
 
 /**
- * Whether a plugin's main module exports a function of this name, of whatever type. Clears errors like
+ * Tells whether a plugin's main module exports a function of this name, of any type. Clears errors like
  * `extism_plugin_call`.
  *
  * @param ctx The context that the plugin belongs to.
  * @param plugin The plugin's id.
  * @param func_name The function's name, in UTF-8. Borrowed until the return.
- * @return true if it does. false also if there is no such plugin or the name is NULL or not UTF-8; `extism_error`
+ * @return true if it does. Also false if there is no such plugin or the name is NULL or not UTF-8; `extism_error`
  *         tells these cases apart.
  *
  * # Safety
@@ -136,33 +136,33 @@ bool extism_plugin_config(struct ExtismContext *ctx, ExtismPlugin plugin, const 
 bool extism_plugin_function_exists(struct ExtismContext *ctx, ExtismPlugin plugin, const char *func_name);
 
 /**
- * Calls a function that a plugin exports. It takes no parameters and returns an `i32` or nothing. Waits for a call
- * that is running on the plugin already.
+ * Calls a function that a plugin exports: no parameters, result `i32` or none. Waits for a running call on the plugin.
  *
- * The plugin's error, and this thread's of the context, are cleared first, and the output is emptied.
+ * Clears the plugin's error and this thread's error of the context, and empties the output.
  *
- * After a call that trapped, was stopped or exited, the next one gets a new instance: memory and globals are as when the plugin
- * was made, configuration and variables stay. `"after_trap": "keep"` in the manifest keeps the old one after a trap or an exit.
+ * After a call that trapped, was stopped or exited, the next call gets a new instance: memory and globals are as when
+ * the plugin was made; configuration and variables stay. `"after_trap": "keep"` in the manifest keeps the instance
+ * after a trap or an exit.
  *
- * The first call on a thread, or the first plugin that it makes, unblocks SIGSEGV, SIGILL, SIGFPE, SIGURG and one real-time
- * signal there, which traps and timeouts arrive as, and gives it an alternate stack for handlers if it has none of 64 KiB. A
- * thread that blocks them after that gets no timeouts, and a trap in it ends the process.
+ * The first call on a thread, or the first plugin that it makes, unblocks SIGSEGV, SIGILL, SIGFPE, SIGURG and one
+ * real-time signal there, which traps and timeouts arrive as, and sets an alternate signal stack unless there is one
+ * of 64 KiB. A thread that blocks the signals later gets no timeouts, and a trap in it ends the process.
  *
- * A thread whose thread-local values are being destroyed, or the process by `exit`, may call all functions. They are then run on
- * a thread made for it, while it waits. Once `exit` has been called, no more plugins can be made of modules that no plugin has.
+ * All functions may be called while thread-local values are destroyed, at a thread's end or by `exit`. They then run
+ * on another thread, for which the caller waits. After `exit` was called, new plugins can only use modules that a
+ * plugin has already.
  *
  * @param ctx The context that the plugin belongs to.
  * @param plugin_id The plugin's id.
  * @param func_name The function's name, in UTF-8. Borrowed until the return.
  * @param data The input. Borrowed until the return. NULL: the input is empty, whatever `data_len` says.
  * @param data_len How many bytes `data` has.
- * @return What the function returned, by convention 0 for success; 0 if it returns nothing; the status 0 to 125 if
- *         it called WASI's `proc_exit`; -1 if it could not be called or trapped. `extism_error` has the text, which
- *         a plugin may also set together with a result of 0.
+ * @return The function's result, by convention 0 for success; 0 if it returns nothing; the status 0 to 125 if it
+ *         called WASI's `proc_exit`; -1 if it could not be called or trapped. `extism_error` has the text, which a
+ *         plugin may also set together with a result of 0.
  *
  * # Safety
- * `func_name` must be NULL or point to a NUL-terminated string, `data` must be NULL or point to `data_len` readable
- * bytes.
+ * `func_name` must be NULL or a NUL-terminated string, `data` must be NULL or point to `data_len` readable bytes.
  */
 int32_t extism_plugin_call(struct ExtismContext *ctx,
                            ExtismPlugin plugin_id,
@@ -171,44 +171,44 @@ int32_t extism_plugin_call(struct ExtismContext *ctx,
                            ExtismSize data_len);
 
 /**
- * The text of an error: of a plugin, or of the context if there is no plugin with this id (such as -1). Does not wait
- * for a running call and clears nothing. A plugin has one error: threads that share a plugin clear each other's by
- * their next call. A context has one for each thread that failed in it; a thread that has none gets the newest.
+ * The error text of a plugin, or of the context if there is no plugin with this id (such as -1). Does not wait for a
+ * running call and clears nothing. A plugin has one error: threads that share a plugin clear each other's error by
+ * their next call. A context has one error for each thread that failed in it; a thread without one gets the newest.
  *
  * @param ctx The context.
  * @param plugin The plugin's id, or -1.
  * @return A NUL-terminated text, or NULL if there is no error. It belongs to the library and is valid until this
- *         thread calls `extism_error` again or ends. Short texts stay for some calls more, for languages that go on on
- *         another thread before they have copied one.
+ *         thread calls `extism_error` again or ends. Short texts stay valid for some calls more, for languages that
+ *         may move to another thread before they have copied the text.
  */
 const char *extism_error(struct ExtismContext *ctx, ExtismPlugin plugin);
 
 /**
- * How many bytes the last call of a plugin has output. Waits for a running call. Clears errors like
- * `extism_plugin_call`: ask for the error first.
+ * The length in bytes of the output of a plugin's last call. Waits for a running call. Clears errors like
+ * `extism_plugin_call`: read the error first.
  *
  * @param ctx The context that the plugin belongs to.
  * @param plugin The plugin's id.
- * @return The length; 0 if there is no output or no such plugin, or where `extism_plugin_output_data` has no room.
+ * @return The length; 0 if there is no output or no such plugin, or if `extism_plugin_output_data` lacks memory.
  */
 ExtismSize extism_plugin_output_length(struct ExtismContext *ctx, ExtismPlugin plugin);
 
 /**
- * The output of the last call of a plugin. Waits for a running call. Clears errors like `extism_plugin_call`: ask for
- * the error first.
+ * The output of a plugin's last call. Waits for a running call. Clears errors like `extism_plugin_call`: read the
+ * error first.
  *
  * @param ctx The context that the plugin belongs to.
  * @param plugin The plugin's id.
- * @return The bytes, as many as `extism_plugin_output_length` says; they stand in the plugin's memory, are not
+ * @return The bytes, as many as `extism_plugin_output_length` reports. They are in the plugin's memory, are not
  *         NUL-terminated, and are valid until the plugin is called, updated or freed, or the context is reset or
- *         freed. Not NULL even if there is no output. NULL if there is no such plugin; NULL, and an error, if the
- *         output ends where the memory does, so that it is copied, and there is no room for that.
+ *         freed. Not NULL even if there is no output. NULL if there is no such plugin. Output that ends where the
+ *         memory ends is copied: NULL, and an error, if there is no memory for the copy.
  */
 const uint8_t *extism_plugin_output_data(struct ExtismContext *ctx, ExtismPlugin plugin);
 
 /**
- * How many instructions the last call of a plugin has executed, where its manifest has `fuel`: of all its modules together.
- * Of a call that was stopped or has trapped, the last few may be missing. Waits for a running call; leaves errors as they are.
+ * How many instructions a plugin's last call executed in all its modules, if the manifest has `fuel`. After a stop or
+ * a trap, the last few may be missing. Waits for a running call; leaves errors as they are.
  *
  * @param ctx The context that the plugin belongs to.
  * @param plugin The plugin's id.
@@ -218,8 +218,8 @@ uint64_t extism_plugin_fuel_used(struct ExtismContext *ctx,
                                  ExtismPlugin plugin);
 
 /**
- * Sets where log lines go, for the whole process. Can be called again at any time, from any thread; until the first
- * call lines go to the logger of the host, if that is written in Rust and has one.
+ * Sets the destination of log lines, for the whole process. Can be called again at any time, from any thread. Until
+ * the first call, lines go to the host's logger, if the host is written in Rust and has one.
  *
  * @param filename `-` or `stdout`, `stderr`, or the path of a file, which is appended to; missing directories are
  *                 made, `$ENV{NAME}` is replaced by that environment variable. NULL means `stderr`. Borrowed.
@@ -240,10 +240,10 @@ bool extism_log_file(const char *filename, const char *log_level);
 const char *extism_version(void);
 
 /**
- * Chooses the compiler for plugins that are made from now on, by all threads, unless their manifest has `compiler`.
- * Plugins that are there keep their code. Wins over the environment variable `EXTISM_COMPILER`.
+ * Chooses the compiler for plugins that any thread makes from this call on, unless their manifest has `compiler`.
+ * Existing plugins keep their code. Takes precedence over the environment variable `EXTISM_COMPILER`.
  *
- * In a library without compilers it chooses whose precompiled code is looked for.
+ * In a library without compilers, it chooses the compiler whose precompiled code is looked up.
  *
  * @param name `cranelift`, `llvm` or `singlepass`; NULL goes back to `EXTISM_COMPILER` and the default. Borrowed.
  * @return false if there is no such compiler in this library; the choice then stays as it was.
@@ -262,10 +262,10 @@ bool extism_compiler_set(const char *name);
 const char *extism_compiler(void);
 
 /**
- * Whether a compiler is built into this library.
+ * Tells whether a compiler is built into this library.
  *
  * @param name The compiler's name. Borrowed.
- * @return false if it is not, or if there is no compiler of that name; also for NULL.
+ * @return false if it is not built in, if there is no compiler of that name, or for NULL.
  *
  * # Safety
  * `name` must be NULL or point to a NUL-terminated string.
@@ -273,7 +273,7 @@ const char *extism_compiler(void);
 bool extism_compiler_available(const char *name);
 
 /**
- * Makes a handle that stops calls of a plugin. It follows `extism_plugin_update`. Does not wait for a running call.
+ * Makes a handle that stops calls of a plugin, also after `extism_plugin_update`. Does not wait for a running call.
  *
  * @param ctx The context that the plugin belongs to.
  * @param plugin The plugin's id.
@@ -282,15 +282,15 @@ bool extism_compiler_available(const char *name);
 const struct ExtismCancelHandle *extism_plugin_cancel_handle(struct ExtismContext *ctx, ExtismPlugin plugin);
 
 /**
- * Stops the call that a plugin is running, which then returns -1; its error text contains `cancelled`, or `timeout` if its time
- * was over before. It stops at once in the plugin's own code, and also in waiting for a timer or an answer by HTTP; in anything
- * else that the library does for the plugin, such as to fill memory, at the end of that. The plugin can be called again. Does not
- * wait for the call to stop.
+ * Stops a plugin's running call, which then returns -1; its error text contains `cancelled`, or `timeout` if its time
+ * was over before. The call stops at once in the plugin's own code and while it waits for a timer or an HTTP answer.
+ * Other work that the library does for the plugin, such as filling memory, is finished first. The plugin can be called
+ * again. Does not wait for the call to stop.
  *
  * @param handle The handle. NULL and handles that have been freed are ignored.
- * @return true if a call was running, which may have come to its end by itself all the same; false if not, and then
- *         nothing has happened. false also where the system refuses each signal that could reach the plugin's thread, as
- *         filters of system calls do: a call that is running then ends in the next host function that it calls.
+ * @return true if a call was running; it may still have ended by itself. false if no call was running: nothing has
+ *         happened then. Also false where the system refuses each signal that could reach the plugin's thread, as
+ *         filters of system calls do: a running call then ends in the next host function that it calls.
  */
 bool extism_plugin_cancel(const struct ExtismCancelHandle *handle);
 

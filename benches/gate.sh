@@ -1,6 +1,6 @@
 #!/bin/sh
-# Counts the instructions of a few things that must stay cheap, with callgrind, and compares them with gate.txt: one that has
-# grown by more than 10 % is a failure. Instructions are the same on every run, whatever else the machine is doing.
+# Counts the instructions of a few operations that must stay cheap, with callgrind, and compares them with gate.txt:
+# growth by more than 10 % is a failure. The counts are the same on every run, whatever else the machine is doing.
 set -eu
 
 usage="usage: gate.sh DIST [--update]"
@@ -15,13 +15,13 @@ trap 'rm -rf "$work"' EXIT
 export EXTISM_CACHE_DIR="$work/store" LD_LIBRARY_PATH="$dist"
 ${CC:-cc} -std=c11 -Wall -Wextra -Wpedantic -Werror -O2 -I. benches/steps.c -L"$dist" -lextism -o "$work/steps"
 
-# The instructions of a run.
+# The number of instructions of a run.
 instructions() { # TIMES WHAT...
     valgrind --tool=callgrind --callgrind-out-file=/dev/null --smc-check=all-non-file "$work/steps" "$@" 2>&1 |
         sed -n 's/.*Collected : *//p'
 }
 
-# Those of one thing: what more of them take, divided.
+# The instructions of one operation: the difference of two runs, divided by how many more operations one has.
 each() { # LESS MORE WHAT...
     less=$1 more=$2
     shift 2
@@ -29,7 +29,7 @@ each() { # LESS MORE WHAT...
 }
 
 echo_plugin=fixtures/wasm/echo.v0.wasm
-# Its code is on disk from here on, for the processor that valgrind is.
+# From here on, its code is in the cache, made for the processor that valgrind emulates.
 instructions 1 new $echo_plugin >"$work/first"
 {
     echo "call_empty $(each 1000 5000 call $echo_plugin empty 0)"

@@ -1,5 +1,5 @@
-//! What the steps on a plugin's way cost, one by one: parse, rewrite, compile, and, through the C interface, making a plugin
-//! whose code is there, and calls. Where a plugin that is not committed is missing, a line says so.
+//! Measures the steps in a plugin's life one by one: parse, rewrite, compile, and, through the C interface, making a
+//! plugin whose code is cached, and calls. Prints a line for each plugin that is not committed and is missing.
 
 #[path = "../tests/suite/host.rs"]
 #[expect(dead_code, reason = "it is made for the tests")]
@@ -31,7 +31,7 @@ fn main() {
     criterion.final_summary();
 }
 
-/// They take a second or two to compile.
+/// Plugins that take a second or two to compile.
 const BIG: [&str; 2] = ["quickjs", "sqlite"];
 
 /// A plugin's name and its module.
@@ -49,7 +49,7 @@ fn big(name: &str) -> Option<Vec<u8>> {
     or_skipped(name, "make fixtures-big", module)
 }
 
-/// The `count_vowels` that the PDK 1.0.0 ships compiled.
+/// The compiled `count_vowels` of the PDK 1.0.0.
 fn official() -> Option<Vec<u8>> {
     let pdk = pdk::locate("pdk-a").into_iter().flatten().find(|(version, _)| version == "1.0.0");
     let module = pdk.and_then(|(_, directory)| fs::read(directory.join("test/code.wasm")).ok());
@@ -100,7 +100,7 @@ fn compile(criterion: &mut Criterion, cases: &[Case]) {
     }
 }
 
-/// Makes and frees plugins while another one has the code.
+/// Makes and frees plugins while another plugin keeps their code in memory.
 fn new(criterion: &mut Criterion, cases: &[Case]) {
     let mut group = criterion.benchmark_group("new");
     let context = Context::new();

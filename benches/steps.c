@@ -1,11 +1,11 @@
 /*
- * Does one thing a number of times. Of two runs with different numbers, the difference in instructions is that of the
- * thing alone: `make bench-gate` counts them so, with callgrind.
+ * Does one operation TIMES times. The difference in instructions between two runs with different TIMES is that of the
+ * operation alone: `make bench-gate` counts it with callgrind.
  *
  *   steps TIMES new PLUGIN                       makes and frees a plugin
  *   steps TIMES call PLUGIN FUNCTION LENGTH      calls a function with LENGTH bytes
  *
- * PLUGIN is a module's path. One plugin is made and called before, so that all is warm. Exits with 1 if something fails, 2 on
+ * PLUGIN is a module's path. One plugin is made and called first, to warm up. Exits with 1 if something fails, 2 on
  * wrong usage.
  */
 #include <extism.h>

@@ -3,14 +3,14 @@
  *
  *   driver LIBRARY MODE PLUGIN FUNCTION INPUT SECONDS [NUMBER]
  *
- *   LIBRARY   with the C interface of Extism 0.1.0, of Extism 1.x, or of wasmtime; which one is seen from its functions
- *   MODE      new      nanoseconds to make and free a plugin, again and again for SECONDS: the median
- *             call     nanoseconds of a call, again and again for SECONDS: the median
+ *   LIBRARY   with the C interface of Extism 0.1.0, of Extism 1.x, or of wasmtime, recognised by its functions
+ *   MODE      new      nanoseconds to make and free a plugin, repeated for SECONDS: the median
+ *             call     nanoseconds of a call, repeated for SECONDS: the median
  *             start    nanoseconds from NUMBER, a time of the monotonic clock, to the answer of a first call
  *             rss      bytes that NUMBER plugins, called once each, add to the resident set
  *             threads  calls a second of two threads at once, each on a plugin of its own, for SECONDS
- *             scaling  the same, divided by the calls a second that one thread makes on both plugins for SECONDS
- *   PLUGIN    a module's path; `wasi:` in front gives it WASI, `timeout:` before all a timeout of a minute
+ *             scaling  the result of `threads`, divided by the calls a second that one thread makes on both plugins
+ *   PLUGIN    a module's path; the prefix `wasi:` gives it WASI, `timeout:` before that a timeout of a minute
  *   FUNCTION  empty: plugins are made and not called
  *   INPUT     text, or @N for N bytes
  *
@@ -39,7 +39,7 @@ uint64_t now(void)
     return (uint64_t)time.tv_sec * 1000000000 + (uint64_t)time.tv_nsec;
 }
 
-/* In the way that POSIX has for it. */
+/* Copies the address as POSIX recommends for dlsym. */
 bool find(void *handle, const char *name, void *to)
 {
     void *address = dlsym(handle, name);
@@ -94,7 +94,7 @@ enum { MAX_TIMES = 1 << 20 };
 
 static double times[MAX_TIMES];
 
-/* Each mode measures, and leaves a plugin that has been called. */
+/* Each mode returns its figure, and leaves a plugin that has been called in `*plugin`. */
 
 static double time_of_new(const struct work *work, union plugin *plugin)
 {
@@ -167,7 +167,7 @@ static const struct mode *mode_named(const char *name)
     fail(2, name, "no such mode");
 }
 
-/* Whether `*text` begins with `start`, which is skipped then. */
+/* Returns true if `*text` begins with `start`, and skips it then. */
 static bool skip(const char **text, const char *start)
 {
     size_t length = strlen(start);
@@ -193,7 +193,7 @@ static const struct library *load(const char *path, const char *plugin)
     return library;
 }
 
-/* So many bytes of text. */
+/* Text of `length` bytes. */
 static const uint8_t *text_of(uint64_t length)
 {
     static const char text[] = "The quick brown fox jumps over the lazy dog. ";

@@ -1,5 +1,5 @@
 /*
- * What the driver's files share: a library's plugins, whatever its interface, and what is asked of them.
+ * The types that the driver's files share: a library's plugins behind one interface, and the work to do with them.
  */
 #ifndef DRIVER_H
 #define DRIVER_H
@@ -13,7 +13,7 @@ union plugin {
     void *address;
 };
 
-/* What plugins are made of. */
+/* The module that plugins are made of, and their settings. */
 struct source {
     const char *path; /* of the module */
     bool wasi;
@@ -25,7 +25,7 @@ struct output {
     uint64_t length;
 };
 
-/* A library that makes plugins of one source. What fails ends the process. Threads may call different plugins at once. */
+/* A library that makes plugins of one source. A failure ends the process. Threads may call different plugins at once. */
 struct library {
     union plugin (*plugin_new)(void);
     void (*plugin_call)(union plugin plugin, const char *function, const uint8_t *input, uint64_t length);
@@ -37,7 +37,7 @@ struct library {
 const struct library *extism_open(void *handle, const struct source *source);
 const struct library *wasmtime_open(void *handle, const struct source *source);
 
-/* What is asked of the library's plugins. */
+/* The work to do with the library's plugins. */
 struct work {
     const struct library *library;
     const char *function; /* empty: plugins are made, and none is called */
@@ -52,19 +52,19 @@ union plugin make(const struct work *work);
 /* Calls the function once. */
 void call(const struct work *work, union plugin plugin);
 
-/* How many calls take long enough for the clock, which is read before and after them, to cost nothing. Warms the plugin. */
+/* The number of calls per reading of the clock that makes the clock's own cost negligible. Warms the plugin. */
 uint64_t batch_of_calls(const struct work *work, union plugin plugin);
 
 /* Calls a second of two threads at once, each on a plugin of its own. `plugin` becomes one of the plugins. */
 double calls_of_two_threads(const struct work *work, union plugin *plugin);
 
-/* The same, divided by the calls a second that one thread makes on both plugins by turns. */
+/* The result of `calls_of_two_threads`, divided by the calls a second that one thread makes on both plugins by turns. */
 double two_threads_against_one(const struct work *work, union plugin *plugin);
 
 /* The monotonic clock, in nanoseconds. */
 uint64_t now(void);
 
-/* Puts the address of a function into `*to`, a pointer to functions. */
+/* Stores the address of a function in `*to`, a pointer to a function. Returns false if there is none. */
 bool find(void *handle, const char *name, void *to);
 
 /* Ends the process: 1 if a plugin fails, 2 if the driver was used wrongly. `why` may be NULL. */

@@ -1,5 +1,5 @@
 /*
- * Libraries with the C interface of Extism, of 0.1.0 or of 1.x; which one is seen from their functions.
+ * Libraries with the C interface of Extism 0.1.0 or 1.x, recognised by their functions.
  */
 #include "driver.h"
 
@@ -108,7 +108,7 @@ static bool find_v1(void *handle)
 
 const struct library *extism_open(void *handle, const struct source *source)
 {
-    /* The official plugin wants to be told something. */
+    /* The official plugin requires this key in its configuration. */
     static const char format[] = "{\"wasm\": [{\"path\": \"%s\"}], \"config\": {\"thing\": \"this\"}%s}";
     const char *timeout = source->timeout ? ", \"timeout_ms\": 60000" : "";
     int length = snprintf(manifest, sizeof manifest, format, source->path, timeout);

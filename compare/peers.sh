@@ -1,6 +1,6 @@
 #!/bin/sh
-# Brings the libraries that the documents compare with into target/peers: Extism 1.41.0 and wasmtime from PyPI, and Extism
-# 0.1.0, which is built from crates.io in some five minutes. Does nothing for those that are there.
+# Fetches the libraries that the documents compare with into target/peers: Extism 1.41.0 and wasmtime from PyPI, and
+# Extism 0.1.0, which is built from crates.io in some five minutes. Skips libraries that are there already.
 set -eu
 cd "$(dirname "$0")/.."
 peers=target/peers

@@ -1,5 +1,5 @@
 /*
- * Calls on two plugins by one thread and by two: whether calls on different plugins hold each other up.
+ * Calls two plugins from one thread and from two, to measure whether calls on different plugins hold each other up.
  */
 #include "driver.h"
 
@@ -33,7 +33,7 @@ static void *call_by_turns(void *argument)
     return NULL;
 }
 
-/* Calls a second, of all threads together; each has its share of the plugins. */
+/* The calls a second of all threads together; each thread has its share of the plugins. */
 static double rate(const struct work *work, const union plugin plugins[PLUGINS], uint64_t batch, int threads)
 {
     pthread_t ids[PLUGINS];
@@ -57,7 +57,7 @@ static double rate(const struct work *work, const union plugin plugins[PLUGINS],
     return sum;
 }
 
-/* Makes and warms the plugins, and tells in what batches they are called. */
+/* Makes and warms the plugins; returns the size of batches in which to call them. */
 static uint64_t prepare(const struct work *work, union plugin plugins[PLUGINS])
 {
     uint64_t batch = 0;

@@ -1,8 +1,8 @@
 /*
- * Plain wasmtime, through its C API: an engine as it comes, without fuel and epochs, and of Extism's host functions those
- * four that the kernels import. What computing costs without Extism.
+ * Plain wasmtime through its C API: an engine with its defaults, without fuel and epochs, and with only the four host
+ * functions of Extism that the kernels import. Measures computing without Extism.
  *
- * The API is declared here as far as it is used. Values cross it raw, which has one layout in all versions.
+ * Declares only the parts of the API that are used. Values are passed raw: their layout is the same in all versions.
  */
 #include "driver.h"
 
@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* From wasm.h and wasmtime.h. What is only passed on is `void`; an error or trap that is not NULL is a failure. */
+/* From wasm.h and wasmtime.h. Types that are only passed on are `void`; an error or trap that is not NULL is a failure. */
 
 enum { KIND_I32 = 0, KIND_I64 = 1, EXTERN_FUNC = 0 };
 
@@ -110,7 +110,7 @@ static void check(const char *what, const void *error, const void *trap)
     exit(1);
 }
 
-/* A plugin, and the bytes that it exchanges with its host: block after block, from the start again with each call. */
+/* A plugin, and the memory for bytes exchanged with it: blocks one after another, from the start again in each call. */
 struct guest {
     void *module, *store;
     struct instance instance;
@@ -119,7 +119,7 @@ struct guest {
     struct output output;
 };
 
-/* The address of `length` bytes of the memory. */
+/* The address of `length` bytes at `at` in the exchanged memory. */
 static uint8_t *bytes_at(struct guest *guest, int64_t at, uint64_t length)
 {
     if (at < 0 || (uint64_t)at > sizeof guest->memory || length > sizeof guest->memory - (uint64_t)at)
@@ -207,7 +207,7 @@ static union plugin plugin_new(void)
     return (union plugin){.address = guest};
 }
 
-/* Without the input: no kernel imports what reads it. */
+/* Ignores the input, because no kernel imports a function that reads it. */
 static void plugin_call(union plugin plugin, const char *function, const uint8_t *input, uint64_t length)
 {
     (void)input, (void)length;
@@ -216,7 +216,7 @@ static void plugin_call(union plugin plugin, const char *function, const uint8_t
     struct item item;
     if (!api.export_get(context, &guest->instance, function, strlen(function), &item) || item.kind != EXTERN_FUNC)
         fail(1, function, "no such function");
-    /* Block 0 is none. */
+    /* Offset 0 is not a valid block. */
     guest->used = 8;
     guest->output = (struct output){0};
     union value result = {0};

@@ -1,7 +1,7 @@
 #!/bin/sh
-# Cargo's RUSTC_WORKSPACE_WRAPPER: compiles what is ours so that libFuzzer sees which code runs, and AddressSanitizer each
-# access. The dependencies stay as they are, those that every other build here uses: it is not Wasmer that is fuzzed.
-# Stacks are left alone: plugins run on stacks that AddressSanitizer does not know.
+# Cargo's RUSTC_WORKSPACE_WRAPPER: compiles this workspace's crates so that libFuzzer sees which code runs, and
+# AddressSanitizer each access. Dependencies are not instrumented and shared with all other builds here: Wasmer is not
+# the target. Stack variables are not checked: plugins run on stacks that AddressSanitizer does not know.
 set -eu
 
 rustc=$1

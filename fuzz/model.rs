@@ -1,5 +1,5 @@
-//! The two guest ABIs as one reads about them. The model does not know where blocks will be; it is told, and says whether they
-//! may be there.
+//! A plain model of the two guest ABIs, written from their documentation. It does not choose the places of blocks; it
+//! is told the library's choice, and checks that it is allowed.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -9,32 +9,32 @@ use crate::{Abi, CONFIG};
 
 /// A plugin in one call.
 pub(crate) struct Model<'a> {
-    /// All bytes up to the last that has been written. The others are zero.
+    /// The bytes up to the last one written. All others are zero.
     memory: Vec<u8>,
     size: u64,
-    /// Live blocks, and how long they are.
+    /// Offsets and lengths of live blocks.
     blocks: BTreeMap<u64, u64>,
     input: Range<u64>,
     output: Range<u64>,
-    /// The text of an error, and its handle.
+    /// The handle and the text of the plugin's error.
     error: Option<(u64, String)>,
-    /// They stay from one call to the next.
+    /// The plugin's variables, which stay from call to call.
     vars: &'a mut BTreeMap<String, Vec<u8>>,
 }
 
-/// What the plugin has seen of a step that came to an end.
+/// The plugin's observations after a step that returned.
 #[derive(Clone, Copy)]
 pub(crate) struct Seen {
     pub(crate) result: u64,
-    /// Of the memory after it.
+    /// Size of the memory after the step, in bytes.
     pub(crate) size: u64,
 }
 
-/// Why a step does not come to an end.
+/// The error text of a step that ends the call.
 type Trap = String;
 
 impl<'a> Model<'a> {
-    /// The beginning of a call.
+    /// The state at the beginning of a call.
     pub(crate) fn new(input: &[u8], offset: u64, size: u64, vars: &'a mut BTreeMap<String, Vec<u8>>) -> Self {
         let (blocks, input_place) = (BTreeMap::new(), 0..0);
         let mut model = Self { memory: Vec::new(), size, blocks, input: input_place, output: 0..0, error: None, vars };
@@ -52,7 +52,7 @@ impl<'a> Model<'a> {
         self.size
     }
 
-    /// Makes a step; panics if it cannot have come to what was `seen`. `None` if it ends the call is no less than a claim.
+    /// Makes a step; panics if it cannot have been `seen`, or ended the call if that is `None`. Returns its trap.
     pub(crate) fn go(&mut self, abi: Abi, name: &str, operands: &[u64], seen: Option<Seen>) -> Option<Trap> {
         let expected = self.step(abi, name, operands, seen);
         match (expected, seen) {
@@ -70,7 +70,7 @@ impl<'a> Model<'a> {
         }
     }
 
-    /// Compares with what the caller of the plugin got, after the last step, which has ended the call if there is a `trap`.
+    /// Compares with the answer of the call, whose last step ended it if there is a `trap`.
     pub(crate) fn finish(&self, trap: Option<Trap>, answer: &Answer) {
         let said = self.error.as_ref().map(|(_, text)| text.replace('\0', "\\0"));
         match trap {
@@ -82,7 +82,7 @@ impl<'a> Model<'a> {
                 assert!(answer.code == -1 && rest.contains(&trap), "{}: {error}, not {trap}", answer.code);
             }
         }
-        // Too long to be shown.
+        // Not `assert_eq`: outputs are too long to be shown.
         assert!(answer.output == self.read(self.output.clone()), "the output is not what is at {:?}", self.output);
     }
 
@@ -93,7 +93,7 @@ impl<'a> Model<'a> {
         let value = match name {
             "alloc" => match first {
                 0 if abi == Abi::V1 => 0,
-                // More than there can be.
+                // More than a memory can hold.
                 length if length >= 1 << 32 && abi == Abi::V0 => {
                     return Err(format!("failed to grow memory by {length}"));
                 }
@@ -183,7 +183,7 @@ impl<'a> Model<'a> {
         Ok(value)
     }
 
-    /// The block that was made must be in the memory, with a byte after it, and in no other.
+    /// Checks that the new block lies in the memory, with a byte after it, and overlaps no other.
     fn new_block(&mut self, seen: Option<Seen>, length: u64) -> u64 {
         let Seen { result: offset, size } = seen.expect("a block can be had");
         let end = offset + length.max(1);
@@ -195,7 +195,7 @@ impl<'a> Model<'a> {
         offset
     }
 
-    /// The input goes with its block; the block of the output stays.
+    /// Frees a block: the input goes with its block, the block of the output stays.
     fn free(&mut self, offset: u64) {
         if !self.has_output(offset) {
             if offset == self.input.start {
@@ -205,14 +205,14 @@ impl<'a> Model<'a> {
         }
     }
 
-    /// In 1.x, handles that are passed to the host are the host's then; but for those of input and output.
+    /// In 1.x, a block passed to the host is freed by the host, unless it holds input or output.
     fn take_over(&mut self, abi: Abi, handle: u64) {
         if abi == Abi::V1 && handle != self.input.start && !self.has_output(handle) {
             self.blocks.remove(&handle);
         }
     }
 
-    /// True if the output is in this block.
+    /// True if the output lies in this block.
     fn has_output(&self, offset: u64) -> bool {
         let length = self.blocks.get(&offset).copied().unwrap_or(0);
         offset < self.output.end && self.output.start < offset.saturating_add(length)
@@ -236,7 +236,7 @@ impl<'a> Model<'a> {
         Ok(0)
     }
 
-    /// A new block of what was found under the key behind `handle`; 0 if there is nothing.
+    /// Makes a block of the value found under the key in block `handle`; 0 if there is none.
     fn hand_out(&mut self, abi: Abi, handle: u64, found: Option<Vec<u8>>, seen: Option<Seen>) -> u64 {
         let block = found.map_or(0, |bytes| {
             let offset = self.new_block(seen, bytes.len() as u64);
@@ -247,7 +247,7 @@ impl<'a> Model<'a> {
         block
     }
 
-    /// What is in a block that is passed to the host. In 1.x, 0 stands for nothing.
+    /// The contents of a block that is passed to the host. In 1.x, handle 0 is an empty block.
     fn bytes_of(&self, abi: Abi, handle: u64, what: &str) -> Result<Vec<u8>, Trap> {
         match (self.blocks.get(&handle), abi) {
             (Some(length), _) => Ok(self.read(handle..handle + length)),
@@ -280,7 +280,7 @@ impl<'a> Model<'a> {
     }
 }
 
-/// How many bytes a function moves.
+/// How many bytes a load or store moves.
 fn width(name: &str) -> u64 {
     if name.ends_with("u64") { 8 } else { 1 }
 }

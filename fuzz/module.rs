@@ -6,7 +6,7 @@ use arbitrary::{Arbitrary, Unstructured};
 
 use crate::generated;
 
-/// Shown as text when something is found.
+/// A generated module; `Debug` prints it as text.
 pub(crate) struct Module(pub(crate) Vec<u8>);
 
 impl<'a> Arbitrary<'a> for Module {

@@ -1,5 +1,5 @@
-//! Stopping a run: the library's own record of it, and its way to say when the timer looks, on Loom's threads. Every order of
-//! steps is tried, and every value that a load may find by the rules of the memory model.
+//! Models of stopping a run: the library's own `Record` and `Next`, on Loom's threads. Loom tries every order of steps,
+//! and every value that a load may see by the rules of the memory model.
 
 #[path = "../src/interrupt/next.rs"]
 mod next;
@@ -17,7 +17,7 @@ use next::Next;
 use record::{Phase, Record};
 use sync::AtomicU64;
 
-/// As in the library.
+/// The library's reasons.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Stopped {
     Timeout,
@@ -27,7 +27,7 @@ pub(crate) enum Stopped {
 #[derive(Debug)]
 pub(crate) struct Code;
 
-/// In a plugin's code.
+/// An address in a plugin's code.
 const ADDRESS: usize = 1000;
 
 mod timer {
@@ -54,7 +54,7 @@ fn join<T>(thread: thread::JoinHandle<T>) -> T {
     thread.join().expect("a panic ends the model")
 }
 
-/// A late canceller stops nothing that another plugin runs with the same record.
+/// A late canceller does not stop another plugin that reuses the record.
 fn cancelled_by_owner() {
     let (record, code) = record(1);
     let canceller = spawn(&record, |record| record.cancel(1));
@@ -73,7 +73,7 @@ fn cancelled_by_owner() {
     record.end();
 }
 
-/// A deadline ends the run that has it, and not the next one.
+/// A deadline ends its own run, and not the next one.
 fn expired_in_time() {
     let (record, _code) = record(1);
     record.begin(1, 10);
@@ -86,7 +86,7 @@ fn expired_in_time() {
     assert!(!signal::arrive(&record, 1) && !record.has_stopped());
 }
 
-/// Who cancels and the timer agree on one reason, and the thread learns it.
+/// A canceller and the timer agree on one reason, and the thread sees it.
 fn one_reason() {
     let (record, _code) = record(1);
     record.begin(1, 10);
@@ -102,7 +102,7 @@ fn one_reason() {
     assert_eq!(record.phase(), Phase::Idle);
 }
 
-/// A thread that waits in a host function wakes up.
+/// A thread that waits in a host function is woken.
 fn woken() {
     let (record, _code) = record(1);
     record.begin(1, NO_DEADLINE);
@@ -115,7 +115,7 @@ fn woken() {
     join(canceller);
 }
 
-/// However late the signal for a run is sent, and though it never arrives, the next run is told.
+/// If the signal for a run is sent late, and never arrives, the next run is still signalled.
 fn told_again() {
     let (record, _code) = record(1);
     record.begin(1, NO_DEADLINE);
@@ -127,7 +127,7 @@ fn told_again() {
     assert!(signal::arrive(&record, 2));
 }
 
-/// Where a signal cannot be sent, it is sent the next time.
+/// A signal that cannot be sent is sent the next time.
 fn sent_again() {
     let (record, _code) = record(1);
     record.begin(77, 10);
@@ -141,7 +141,7 @@ fn sent_again() {
     assert!(signal::arrive(&record, 1));
 }
 
-/// A signal that arrives while the thread runs another plugin is sent again when it has ended.
+/// A signal that arrives during a nested run of another plugin is sent again after that run.
 fn resumed() {
     let (record, _code) = record(1);
     record.begin(1, 10);
@@ -149,7 +149,7 @@ fn resumed() {
         let next = record.look(20);
         record.look(next)
     });
-    // It may come here, where the thread runs the other one.
+    // It may arrive here, during the nested run.
     signal::swallow(1);
     record.resume();
     let next = join(timer);
@@ -157,7 +157,7 @@ fn resumed() {
     assert!(signal::arrive(&record, 1));
 }
 
-/// Where a signal arrives in a handler of somebody else's, another one is sent.
+/// A signal that somebody else's handler takes is sent again.
 fn not_lost_for_good() {
     let (record, _code) = record(1);
     record.begin(1, 10);
@@ -169,7 +169,7 @@ fn not_lost_for_good() {
     assert!(signal::arrive(&record, 1));
 }
 
-/// Either the timer knows of a run's deadline, or who begins the run sees that it does not.
+/// Either the timer knows a run's deadline, or the thread that begins the run sees that it does not.
 fn known_to_the_timer() {
     let (record, _code) = record(1);
     let next = Arc::new(Next(AtomicU64::new(Next::NEVER)));
@@ -183,7 +183,7 @@ fn known_to_the_timer() {
     assert!(!seems_known || next.is_by(10));
 }
 
-/// The same at the end of another run's time.
+/// The same when another run's time ends.
 fn known_to_the_timer_again() {
     let (first, code) = record(1);
     let second = Arc::new(Record::new());
@@ -198,7 +198,7 @@ fn known_to_the_timer_again() {
     let seems_known = next.is_by(10);
     join(timer);
     assert!(!seems_known || next.is_by(10));
-    // The first one's time is over, so that a look is due soon, whatever was seen.
+    // The first run's time is over, so another look is due soon, whatever `is_by` returned.
     next.look([&*first, &*second].into_iter(), 10);
     assert_eq!([first.phase(), second.phase()], [Phase::Expired; 2]);
 }

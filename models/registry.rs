@@ -1,7 +1,7 @@
-//! The context's registry, the library's own source, with plugins that notice who uses them, on Shuttle's threads: they run in
-//! random orders, one step at a time, and every deadlock is found.
+//! Models of the context's registry: the library's own source, with plugins that check who uses them, on Shuttle's
+//! threads. These run in random orders, one step at a time, and every deadlock is found.
 //!
-//! `model-registry 10000` tries as many orders of each case, and as many again that Shuttle chooses to be rare ones.
+//! `model-registry 10000` tries that many random orders of each case, and as many that Shuttle chooses to be rare.
 
 #[expect(dead_code, reason = "functions that are one line each")]
 #[path = "../src/context/mod.rs"]
@@ -30,7 +30,7 @@ use shuttle::thread;
 
 const NAME: &CStr = c"run";
 
-/// A context, and how many plugins of it are alive.
+/// A context, and the number of its live plugins.
 #[derive(Clone, Default)]
 struct World {
     context: Arc<Context>,
@@ -66,7 +66,7 @@ fn join<T>(thread: thread::JoinHandle<T>) -> T {
     thread.join().expect("a panic ends the model")
 }
 
-/// Whatever threads do to the same plugins, each is used by one thread at a time, and none is left.
+/// Threads do random things to the same plugins: each plugin is used by one thread at a time, and none is left.
 fn anything() {
     let world = World::default();
     let threads: Vec<_> = (0..3).map(|_| world.spawn(|world| (0..6).for_each(|_| one_thing(world)))).collect();
@@ -78,7 +78,7 @@ fn anything() {
 fn one_thing(world: &World) {
     let (what, id) = (thread_rng().gen_range(0..10), thread_rng().gen_range(0..3));
     let context = &world.context;
-    // What fails, fails because there is no such plugin.
+    // The only failure is that there is no such plugin.
     let result = match what {
         0 | 1 => world.create(7).map(drop),
         2 => context.free(id),
@@ -109,7 +109,7 @@ fn freed() {
     assert!(join(user).is_sorted_by(|before, after| before >= after));
 }
 
-/// Who makes plugins while the context is closed leaves none.
+/// Threads that make plugins while the context is closed leave none behind.
 fn closed() {
     let world = World::default();
     let makers: Vec<_> = (0..2)
@@ -127,7 +127,7 @@ fn closed() {
     assert!(matches!(world.create(1), Err(Error::Closed)));
 }
 
-/// Calls find the plugin before an update, and then the one after it.
+/// Calls use the old plugin until an update, and the new one from then on.
 fn updated() {
     let world = World::default();
     let id = world.create(1).expect("an id");
@@ -138,7 +138,7 @@ fn updated() {
     assert!(seen.is_sorted() && seen.iter().all(|number| matches!(number, 1 | 2)), "{seen:?}");
 }
 
-/// Who frees a plugin that others free and update frees it once: no id is given twice.
+/// A plugin that several threads free and update is freed once: no id is given out twice.
 fn contended() {
     let world = World::default();
     let id = world.create(1).expect("an id");
@@ -149,12 +149,12 @@ fn contended() {
     join(free);
     assert_eq!(world.alive(), 0);
     let ids = |count| (0..count).map(|_| world.create(1).expect("an id")).collect::<BTreeSet<_>>();
-    // So many wait before one is given again.
+    // 25 freed ids wait before one is given out again.
     ids(25).into_iter().for_each(|id| world.context.free(id).expect("it does not run"));
     assert_eq!(ids(30).len(), 30);
 }
 
-/// Who may cancel a plugin may cancel the one that takes its place.
+/// A canceller of a plugin also cancels the one that replaces it.
 fn cancelled_after_update() {
     let world = World::default();
     let id = world.create(1).expect("an id");
@@ -177,7 +177,7 @@ fn cancelled_after_update() {
     join(user);
 }
 
-/// Cancelling what one plugin runs stops no other, though that one has its place.
+/// Cancelling one plugin's run stops no other plugin, not even one that reuses its id.
 fn cancelled() {
     let world = World::default();
     let (id, other) = (world.create(1).expect("an id"), world.create(2).expect("an id"));
@@ -197,7 +197,7 @@ fn cancelled() {
     assert!(!canceller.cancel());
 }
 
-/// Whose call has failed finds its own error, and does not wait for others.
+/// A thread whose call failed finds its own error, and does not wait for others.
 fn errors() {
     let world = World::default();
     let threads: Vec<_> = (0..2)
@@ -219,7 +219,7 @@ fn errors() {
     threads.into_iter().for_each(join);
 }
 
-/// A plugin's logger uses the library, and what it must not use is an error instead of a deadlock.
+/// A plugin's logger uses the library; what it must not use gives an error instead of a deadlock.
 fn nested() {
     let world = World::default();
     let id = world.create(1).expect("an id");

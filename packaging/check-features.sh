@@ -1,6 +1,6 @@
 #!/bin/sh
-# Checks the library with each compiler alone, with all and with none, each with and without WASI and HTTP; and the code for other
-# processors, where plugins are not stopped in their own code, as far as this processor's compiler sees its faults.
+# Runs clippy on the library with each compiler alone, with all and with none, each with and without WASI and HTTP.
+# Then on a copy with the code for other processors, where plugins are not stopped in their own code.
 set -eu
 cd "$(dirname "$0")/.."
 

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Checks that a library, stripped, has fewer bytes than a bound.
+# Checks that a library, when stripped, is smaller than a bound in bytes.
 set -eu
 [ $# -eq 2 ] || { echo "usage: check-size.sh LIBRARY BYTES" >&2; exit 2; }
 stripped=$(mktemp "${TMPDIR:-/tmp}/extism-size.XXXXXX")

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Installs what `make build` made on a system with ELF libraries, or removes it again.
+# Installs the files of `make build` on a system with ELF libraries, or removes them again.
 set -eu
 
 usage() {
@@ -36,7 +36,7 @@ soname=libextism.so.${version%%.*}
 PATH=$PATH:/usr/sbin:/sbin # users' has no ldconfig
 ldconfig=${LDCONFIG:-ldconfig}
 
-# A path as extism.pc writes it: below the prefix where it can be, so that the tree may be moved.
+# Prints a path as extism.pc has it: relative to the prefix if it is below it, so that the tree may be moved.
 # shellcheck disable=SC2016 # pkg-config expands it, not this shell
 below_prefix() {
     case $1 in
@@ -60,7 +60,7 @@ install_all() { # BUILD_DIR
         [ -f "$file" ] || fail "no $file: run \`make build\` first, with the features that are wanted"
     done
     [ -f "$root/extism.h" ] || fail "no $root/extism.h"
-    # A library under another soname would install well and then not be found.
+    # Programs would not find a library that has another soname.
     readelf -d "$1/libextism.so" | grep -q "SONAME.*\[$soname\]" || fail "the soname of $1/libextism.so is not $soname"
     libs_private=$(tr '\n' ' ' <"$1/native-libs.txt" | sed 's/ *$//')
 
@@ -80,7 +80,7 @@ install_all() { # BUILD_DIR
     [ -n "$destdir" ] || tell_loader
 }
 
-# Programs find the library by way of the loader's cache, which root can renew. A package does so when it is installed.
+# Renews the loader's cache, in which programs find the library; only root can. Packages do so at installation.
 tell_loader() {
     if [ "$(id -u)" -eq 0 ] && command -v "$ldconfig" >/dev/null; then
         "$ldconfig" || true

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Runs the comparison, for a moment, on the library in a directory: as one of ours, and as another's.
+# Runs a short comparison on the library in a directory, which is both the library under test and its peer.
 set -eu
 cd "$(dirname "$0")/.."
 [ $# -eq 1 ] || { echo "usage: test-compare.sh DIST" >&2; exit 2; }
@@ -17,7 +17,7 @@ ln -s "$library" "$work/cranelift/libextism.so"
 cat "$work/tables"
 cp "$work/compare.json" "$work/before.json"
 
-# What is not known is named with what there is, and the results stay.
+# An unknown name is an error that lists the known ones, and the results of the last run stay.
 for option in --workload --only; do
     status=0
     "${CARGO:-cargo}" run --quiet --release --locked -p extism-compare -- --libraries "$work" --rounds 1 $option 'no such' \
@@ -34,7 +34,7 @@ missing() {
 }
 for row in 'compile count_vowels' 'new + free, empty module' 'call, empty' '2 threads against 1' \
     'SHA-256 of 16 MiB, with a timeout' '100 plugins resident, official'; do
-    # In the table of figures, and in the one of ratios.
+    # Once in the table of figures, once in the table of ratios.
     [ "$(grep -c "^| $row .*[0-9]" "$work/tables")" -eq 2 ] || missing "$row" "the tables"
     grep -q "\"$row\"" "$work/compare.json" || missing "$row" compare.json
 done
@@ -42,7 +42,7 @@ for tag in '<svg' '<table>'; do
     grep -q "$tag" "$work/compare.html" || missing "$tag" compare.html
 done
 
-# The documents show the figures that are committed; those of a run that lacks rows are not taken.
+# The documents show the committed figures. The figures of a run that lacks rows are refused.
 "${CARGO:-cargo}" run --quiet --release --locked -p extism-compare -- --check-pages
 if "${CARGO:-cargo}" run --quiet --release --locked -p extism-compare -- --write-pages "$work/compare.json" 2>"$work/said"; then
     echo "--write-pages takes a run without all rows" >&2

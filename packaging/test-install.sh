@@ -1,5 +1,5 @@
 #!/bin/sh
-# Installs to temporary places, and there does what a user does: builds the examples with pkg-config and runs them.
+# Installs into temporary folders, and there builds the examples with pkg-config and runs them, as a user does.
 set -eu
 
 usage() {
@@ -34,7 +34,7 @@ printf '{"wasm": [{"path": "%s"}]}\n' "$plugin" >"$work/manifest.json"
 
 warnings="-Wall -Wextra -Wpedantic -Werror"
 
-# Flags are lists of words.
+# CFLAGS and LIBS are lists of words, so they are not quoted.
 # shellcheck disable=SC2086
 build() { # CFLAGS LIBS
     ${CC:-cc} -std=c11 $warnings "$examples/count_vowels.c" -o "$work/count_vowels" $1 $2
@@ -52,7 +52,7 @@ run() { # LIBRARY_PATH
     done
 }
 
-# What the library exports is what symbols.txt lists.
+# Checks that the library exports exactly the symbols in symbols.txt.
 check_symbols() {
     nm -D --defined-only "$build_dir/libextism.so" | sed 's/.* //' | sort >"$work/exported"
     sed -n 's/^\([a-z][a-z0-9_]*\) .*/\1/p' "$here/symbols.txt" | sort >"$work/listed"
@@ -63,7 +63,7 @@ needs_shared() {
     readelf -d "$work/$1" | grep -q 'NEEDED.*libextism\.so\.'
 }
 
-# WHERE is the folder below $work that everything goes to. Reads what install.sh reads.
+# WHERE is the folder below $work that everything goes to. The variables of install.sh are those of the caller.
 check_install() { # WHERE
     "$here/install.sh" install "$build_dir"
     libdir=${LIBDIR:-$PREFIX/lib}
@@ -73,7 +73,7 @@ check_install() { # WHERE
         needs_shared count_vowels || fail "count_vowels is not linked with the shared library"
         run "$DESTDIR$libdir"
 
-        # pkg-config cannot say which of the two libraries it means.
+        # `-lextism` would take the shared library, and pkg-config has no way to name the static one.
         static_libs=$(pkg-config --static --libs $package | sed 's/-lextism/-l:libextism.a/')
         build "$(pkg-config --cflags $package)" "$static_libs"
         ! needs_shared count_vowels || fail "count_vowels is not linked with the static library"
@@ -87,7 +87,7 @@ check_install() { # WHERE
 
 check_symbols
 export DESTDIR PREFIX LIBDIR INCLUDEDIR
-# This machine's loader is none of its business; test-make-install.sh looks after that.
+# Leaves this machine's loader alone; test-make-install.sh tests the calls of ldconfig.
 export LDCONFIG=true
 DESTDIR='' PREFIX=$work/prefix LIBDIR='' INCLUDEDIR=''
 check_install prefix

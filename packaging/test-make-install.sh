@@ -1,5 +1,5 @@
 #!/bin/sh
-# Checks that `make install` installs what was built and builds nothing, and what it tells the loader. A library of nothing
+# Checks that `make install` installs what was built, builds nothing, and calls ldconfig when it should. A tiny library
 # stands in for the real one, which test-install.sh installs and uses.
 set -eu
 cd "$(dirname "$0")/.."
@@ -21,14 +21,14 @@ echo 'archive' >"$work/dist/libextism.a"
 echo '-lc' >"$work/dist/native-libs.txt"
 echo ' --features llvm,singlepass' >"$work/dist/built"
 
-# Writes down how it is called, and knows no library.
+# A stand-in for ldconfig that logs its arguments, and finds no library.
 cat >"$work/ldconfig" <<END
 #!/bin/sh
 echo "ldconfig \$*" >>"$work/calls"
 END
 chmod +x "$work/ldconfig"
 
-# With a cargo and a compiler that fail whatever they are asked.
+# Runs `make install` with a cargo and a C compiler that always fail.
 make_install() { # VARIABLE=VALUE...
     "${MAKE:-make}" --no-print-directory install CARGO=false CC=false LDCONFIG="$work/ldconfig" "$@" >"$work/said" 2>&1
 }
@@ -41,7 +41,7 @@ is_installed() { # LIBDIR
     rm -rf "${1:?}"
 }
 
-# Whatever features are named now, as another user may.
+# Features that are given at installation change nothing: another user may give others.
 for features in FEATURES= FEATURES=singlepass NO_DEFAULT=1; do
     : >"$work/calls"
     make_install DIST="$work/dist" DESTDIR="$work/root" PREFIX=/usr "$features" || fail "$features: $(cat "$work/said")"

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Writes the linker's version script for libextism.so: what symbols.txt names is exported, and nothing else.
+# Writes the linker's version script for libextism.so: only the symbols in symbols.txt are exported.
 set -eu
 
 usage="usage: version-script.sh [SYMBOLS] >libextism.map"

@@ -1,11 +1,11 @@
-//! The variables of the environment: the only place that reads them, once, when the library is first used.
+//! The environment variables. This file alone reads them, once, when the library is first used.
 //!
-//! While one thread calls `setenv`, the C library's `getenv` on another may read memory that has been freed. A program that sets
-//! variables mostly does so before it has other threads, so that is when all of them are copied. From then on the copy is asked,
-//! also for what dependencies would read themselves (`first_use.rs`). A variable that is set later has no effect.
+//! While one thread calls `setenv`, the C library's `getenv` on another may read freed memory. Programs mostly set
+//! variables before they have other threads, so all variables are copied at the first use. The copy serves all readers,
+//! even dependencies that would read the environment themselves (`first_use.rs`). Variables set later have no effect.
 //!
-//! Each variable of this library is declared here once. An empty value is as good as none, but for `EXTISM_CACHE_DIR`. A value
-//! that cannot be read is the error of each plugin that is made, see [`check`].
+//! Each variable of this library is declared here once. An empty value counts as unset, except for `EXTISM_CACHE_DIR`.
+//! A wrong value is an error of every plugin that is made, see [`check`].
 
 use std::collections::HashMap;
 use std::env;
@@ -22,24 +22,24 @@ use crate::error::Excerpt;
 pub(crate) struct Variable<T> {
     name: &'static str,
     default: T,
-    /// Whether an empty value is one.
+    /// True if an empty value counts as set.
     may_be_empty: bool,
     /// Reads a value; `None` if it is wrong.
     read: fn(&'static OsStr) -> Option<T>,
-    /// What is said of a value that is wrong.
+    /// The end of the error message for a wrong value.
     wrong: &'static str,
 }
 
-/// Where things are kept between processes.
+/// The place of the cache.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum CachePlace {
-    /// In the user's directory for caches.
+    /// Below the user's directory for caches.
     Usual,
     Nowhere,
     At(&'static Path),
 }
 
-/// The compiler, where neither the manifest nor the program has chosen.
+/// The default compiler, if neither the manifest nor the program chooses one.
 pub(crate) static COMPILER: Variable<Option<&str>> = Variable {
     name: "EXTISM_COMPILER",
     default: None,
@@ -48,7 +48,7 @@ pub(crate) static COMPILER: Variable<Option<&str>> = Variable {
     wrong: "is not the name of a compiler",
 };
 
-/// Where compiled code and downloads are kept.
+/// The directory of the cache, for compiled code and downloads.
 pub(crate) static CACHE_DIR: Variable<CachePlace> = Variable {
     name: "EXTISM_CACHE_DIR",
     default: CachePlace::Usual,
@@ -57,13 +57,13 @@ pub(crate) static CACHE_DIR: Variable<CachePlace> = Variable {
     wrong: "is not a directory",
 };
 
-/// What compiled code, and what downloads, may grow to on disk, in bytes.
+/// The maximum size on disk of compiled code, and also of downloads, in bytes each.
 pub(crate) static CACHE_MAX_BYTES: Variable<u64> = bytes("EXTISM_CACHE_MAX_BYTES", 1 << 30);
 
-/// How much compiled code and bytes of modules the process keeps for plugins to come, in bytes.
+/// The maximum size of compiled code and module bytes that the process keeps in memory for later plugins, in bytes.
 pub(crate) static CACHE_MEMORY_BYTES: Variable<u64> = bytes("EXTISM_CACHE_MEMORY_BYTES", 64 << 20);
 
-/// How long a call may take, where the manifest does not say it.
+/// The maximum duration of a call, if the manifest does not set one.
 pub(crate) static TIMEOUT: Variable<Option<Duration>> = Variable {
     name: "EXTISM_TIMEOUT_MS",
     default: None,
@@ -72,7 +72,7 @@ pub(crate) static TIMEOUT: Variable<Option<Duration>> = Variable {
     wrong: "is no number of milliseconds",
 };
 
-/// Whether modules are taken from disk only.
+/// True if no module may be fetched from the network.
 pub(crate) static OFFLINE: Variable<bool> = Variable {
     name: "EXTISM_OFFLINE",
     default: false,
@@ -81,10 +81,10 @@ pub(crate) static OFFLINE: Variable<bool> = Variable {
     wrong: "is neither 0 nor 1",
 };
 
-/// How large a module may be, in bytes.
+/// The maximum size of a module, in bytes.
 pub(crate) static MAX_MODULE_BYTES: Variable<u64> = bytes("EXTISM_MAX_MODULE_BYTES", 256 << 20);
 
-/// Whether plugins' standard output and error are those of the process.
+/// True if plugins' standard output and error go to the process's.
 pub(crate) static INHERIT_OUTPUT: Variable<bool> = Variable {
     name: "EXTISM_ENABLE_WASI_OUTPUT",
     default: false,
@@ -123,7 +123,7 @@ pub(crate) struct Error {
 }
 
 impl<T: Copy> Variable<T> {
-    /// What it says. The default if it is not set, or wrong, which [`check`] tells.
+    /// The value; the default if it is unset, or wrong, which [`check`] reports.
     pub(crate) fn value(&'static self) -> T {
         self.of(snapshot()).unwrap_or(self.default)
     }
@@ -135,7 +135,7 @@ impl<T: Copy> Variable<T> {
     }
 }
 
-/// A variable of whatever type.
+/// A variable of any type.
 trait Checked: Sync {
     fn check(&self, snapshot: &'static Snapshot) -> Result<(), Error>;
     #[cfg(test)]
@@ -153,10 +153,10 @@ impl<T: Copy + Sync> Checked for Variable<T> {
     }
 }
 
-/// The environment as it was.
+/// A copy of the environment.
 struct Snapshot {
     variables: HashMap<OsString, OsString>,
-    /// The user's, from `HOME` or the system.
+    /// The user's home directory, from `HOME` or the system.
     home: Option<PathBuf>,
 }
 
@@ -181,34 +181,34 @@ impl Snapshot {
         value.filter(|value| may_be_empty || !value.is_empty())
     }
 
-    /// `XDG_CACHE_HOME`, which counts only if it is absolute, else `.cache` in the user's home.
+    /// The user's cache directory: `XDG_CACHE_HOME` if it is absolute, else `.cache` in the home directory.
     fn cache_home(&self) -> Option<PathBuf> {
         let given = self.get("XDG_CACHE_HOME", false).map(Path::new).filter(|path| path.is_absolute());
         given.map(Path::to_owned).or_else(|| Some(self.home.as_ref()?.join(".cache")))
     }
 }
 
-/// Reads the environment, if that has not been done.
+/// Reads the environment, unless it was read before.
 pub(crate) fn read() {
     snapshot();
 }
 
-/// Reads the environment as it would be with `changes`. False if it has been read before: nothing has changed then.
+/// Reads the environment with `changes` applied. False if it was read before; the changes then have no effect.
 #[cfg(feature = "compiler")]
 pub(crate) fn read_with(changes: impl IntoIterator<Item = (OsString, OsString)>) -> bool {
     SNAPSHOT.set(Snapshot::new(env::vars_os().chain(changes))).is_ok()
 }
 
-/// Whether all variables of this library can be used. Asked before each plugin is made.
+/// Checks all variables of this library. Called before each plugin is made.
 ///
 /// # Errors
-/// One cannot be; it is named.
+/// A variable has a wrong value; the error names it.
 pub(crate) fn check() -> Result<(), Error> {
     static CHECKED: OnceLock<Result<(), Error>> = OnceLock::new();
     CHECKED.get_or_init(|| ALL.iter().try_for_each(|variable| variable.check(snapshot()))).clone()
 }
 
-/// The value of any variable, if that is text.
+/// The value of any variable, if it is UTF-8.
 pub(crate) fn text(name: &str) -> Option<&'static str> {
     snapshot().get(name, true)?.to_str()
 }

@@ -1,34 +1,34 @@
-//! How an error and its causes become the one text that a C caller reads, and how much of a text from outside an error
-//! quotes.
+//! Turns errors into the text that a C caller reads, and bounds how much of a text from outside they quote.
 //!
-//! Each floor has its own small error enum; this leaf knows none of them and only follows `source()`. No Rust
-//! backtrace and no debug quoting ever appears in the text. Names, paths, addresses and values that somebody else wrote
-//! stand in those enums as [`Excerpt`]s, what other libraries say of them as [`Message`]s: an error is short whatever
-//! it is about, and cannot drive a terminal. A plugin's own error text is no part of this; it stays as it is.
+//! Each floor has its own small error enum; this leaf knows none of them and only follows `source()`. The text never
+//! contains a Rust backtrace or debug quoting. Error enums hold foreign names, paths, addresses and values as
+//! [`Excerpt`]s, and the messages of other libraries as [`Message`]s: every error is short, and none can drive a
+//! terminal. The error text that a plugin sets itself does not pass through here and stays as it is.
 
 use std::error::Error as StdError;
 use std::ffi::CString;
 use std::fmt::{self, Display, Write};
 
-/// How much of a text from outside an error quotes, in bytes.
+/// The length of an [`Excerpt`], in bytes, without the note at its end.
 const MAX_QUOTED: usize = 256;
 
-/// How long a line of a [`Message`] is, in bytes: it may have an [`Excerpt`] in it, and what is said of that.
+/// The length of a line of a [`Message`], in bytes: enough for an [`Excerpt`] and the words around it.
 const MAX_LINE: usize = 512;
 
-/// How many lines a [`Message`] has.
+/// The number of lines of a [`Message`].
 const MAX_LINES: usize = 16;
 
-/// How long the text of an error is, a plugin's own words aside, in bytes. Its parts are bounded; this holds if one is not.
+/// The length of an error's text, in bytes, without a plugin's own words. A safety net: the parts have bounds of their
+/// own.
 const MAX_TEXT: usize = 64 << 10;
 
-/// Text from outside as an error quotes it: its first 256 bytes, with a note of how many are left out, on one line, with
-/// control characters spelled out.
+/// A quoted text from outside: its first 256 bytes and a note of how many are left out, on one line, with control
+/// characters escaped.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Excerpt(String);
 
 impl Excerpt {
-    /// Of `text`, which is never made whole.
+    /// An excerpt of `text`, which is never held in memory as a whole.
     pub(crate) fn of(text: impl Display) -> Self {
         Self(written(text, Form { max_line: MAX_QUOTED, max_lines: None }))
     }
@@ -44,8 +44,8 @@ impl Display for Excerpt {
     }
 }
 
-/// What another library says of input from outside, which it may quote: at most 16 lines of 512 bytes, with control
-/// characters spelled out.
+/// A message of another library about input from outside, which it may quote: at most 16 lines of 512 bytes, with
+/// control characters escaped.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Message(String);
 
@@ -55,7 +55,7 @@ impl Message {
         Self(text.trim_end().to_owned())
     }
 
-    /// The same, with the place in front that it is about.
+    /// The message with `place`, which it is about, in front.
     pub(crate) fn at(self, place: &Excerpt) -> Self {
         Self(format!("{place}: {self}"))
     }
@@ -67,14 +67,14 @@ impl Display for Message {
     }
 }
 
-/// All of `text` on one line, with control characters spelled out.
+/// All of `text` on one line, with control characters escaped.
 pub(crate) fn one_line(text: impl Display) -> String {
     written(text, Form { max_line: usize::MAX, max_lines: None })
 }
 
 /// The text of `error`: its own message, then its causes, outermost first.
 ///
-/// A cause is indented under `Caused by:`, so that the first line alone is what most callers show.
+/// Causes are indented below `Caused by:`; most callers show the first line only.
 pub(crate) fn describe(error: &dyn StdError) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
@@ -102,23 +102,23 @@ pub(crate) fn bounded(mut text: String) -> String {
     text
 }
 
-/// `text` as a C string. NUL bytes, which would cut it short, are spelled `\0`.
+/// `text` as a C string. NUL bytes, which would end it early, become `\0`.
 pub(crate) fn to_c_string(text: &str) -> CString {
     CString::new(text.replace('\0', "\\0")).unwrap_or_default()
 }
 
-/// What becomes of a text from outside.
+/// The bounds of a quoted text.
 #[derive(Debug, Clone, Copy)]
 struct Form {
-    /// In bytes.
+    /// The maximum length of a line, in bytes.
     max_line: usize,
-    /// How many lines it may have, if it may have more than one.
+    /// The maximum number of lines; `None` makes it a single line.
     max_lines: Option<usize>,
 }
 
 fn written(text: impl Display, form: Form) -> String {
     let mut writer = Writer { text: String::new(), form, line_start: 0, lines: 1, left_out: 0 };
-    // It is the text itself that can fail, and then ends there.
+    // Only the text's own `Display` can fail; the text then ends there.
     let _ = write!(writer, "{text}");
     writer.end_line();
     writer.text
@@ -127,15 +127,15 @@ fn written(text: impl Display, form: Form) -> String {
 struct Writer {
     text: String,
     form: Form,
-    /// Where the last line begins.
+    /// Offset in `text` at which the last line begins.
     line_start: usize,
     lines: usize,
-    /// How many bytes do not fit into the last line.
+    /// Bytes of the last line that do not fit.
     left_out: usize,
 }
 
 impl Writer {
-    /// Says how much of the last line is left out.
+    /// Appends how much of the last line is left out.
     fn end_line(&mut self) {
         if self.left_out > 0 {
             // Writing to a String cannot fail.
@@ -179,7 +179,7 @@ impl Write for Writer {
     }
 }
 
-/// True for characters that would make another line of one, drive a terminal, or show a text in another order than it has.
+/// True for characters that start a new line, drive a terminal, or change the order in which a text is shown.
 fn is_unseen(character: char) -> bool {
     let reorders = matches!(character, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
     let breaks = matches!(character, '\u{2028}' | '\u{2029}');

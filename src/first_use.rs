@@ -1,8 +1,8 @@
-//! What is done once, when the library is first used: everything that would read the environment later does so now, while the
-//! program is likely to have no other threads (`environment.rs` says why).
+//! Initialisation at the first use of the library. It does everything that would read the environment later, because at
+//! first use the program is likely to have a single thread (`environment.rs` says why that matters).
 //!
-//! What is left to the C library: looking up a host by name reads `RES_OPTIONS` and `LOCALDOMAIN`, and an error of the system's is
-//! put into words with `LANGUAGE`, where the program has set a locale.
+//! The C library still reads the environment itself in two cases: looking up a host by name reads `RES_OPTIONS` and
+//! `LOCALDOMAIN`, and the text of a system error depends on `LANGUAGE` if the program has set a locale.
 
 use std::sync::Once;
 
@@ -12,7 +12,7 @@ use crate::{compiler, environment};
 #[cfg(feature = "http")]
 use crate::http;
 
-/// Called by each function of the C interface that can be the first, but not by those that need a context.
+/// Called by each C function that can be a program's first one. Functions that need a context are never the first.
 pub(crate) fn begin() {
     static BEGUN: Once = Once::new();
     BEGUN.call_once(|| {

@@ -1,14 +1,14 @@
-//! The gate that makes `fork` safe. The new process has the thread that forked and no other: a lock that another thread had at that
-//! moment stays locked there for ever, and what it was changing stays half changed.
+//! The gate that makes `fork` safe. A forked process has one thread, a copy of the one that forked. A lock that another
+//! thread held stays locked there for ever, and data that it was changing stays half changed.
 //!
-//! A thread enters before it takes a lock that threads share, or lets Wasmer take one, and leaves when it has given that back. The
-//! thread that forks closes the gate, waits until no other thread is inside, and opens it again in both processes. Inside, no thread
-//! waits for something that may take long: no plugin runs, nothing is compiled or fetched, and the host's logger is not called. So
-//! closing it mostly takes microseconds.
+//! A thread enters the gate before it takes a lock that threads share, or lets Wasmer take one, and leaves after
+//! releasing it. The thread that forks closes the gate, waits until no other thread is inside, and opens it again in
+//! both processes. No thread inside may wait for anything that takes long: it runs no plugin, compiles and fetches
+//! nothing, and does not call the host's logger. Closing the gate therefore mostly takes microseconds.
 //!
-//! The locks of `sync.rs` enter by themselves. Entering writes to memory that all threads share, so a plain call does not enter.
-//! A lock that may be held for long, such as that of a plugin, can be lost instead (`sync/reentrant.rs`). `ffi/fork.rs` lists all that
-//! is done before and after a fork.
+//! The locks of `sync.rs` enter by themselves. Entering writes to memory that all threads share, so a plain call does
+//! not enter. A lock that may be held for long, such as a plugin's, can be lost instead (`sync/reentrant.rs`).
+//! `ffi/fork.rs` lists the steps before and after a fork.
 
 use std::cell::Cell;
 use std::marker::PhantomData;
@@ -18,35 +18,35 @@ use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// How many threads are inside.
+/// The number of threads inside.
 static INSIDE: AtomicU32 = AtomicU32::new(0);
 
-/// Whether somebody is about to fork.
+/// True while the gate is closed, because a thread is about to fork.
 static IS_CLOSED: AtomicBool = AtomicBool::new(false);
 
-/// Locked by who forks, as long as the gate is closed: threads that want to enter wait for it.
+/// Locked by the forking thread while the gate is closed: threads that want to enter wait for it.
 static CLOSING: Mutex<()> = Mutex::new(());
 
-/// How many forks lie between the first process with this library in it and this one.
+/// The number of forks between the first process that used this library and this one.
 static GENERATION: AtomicU32 = AtomicU32::new(0);
 
-/// This process was forked although another thread was inside for too long: locks may be lost.
+/// This process was forked while another thread stayed inside for too long: its locks may be lost.
 static HAS_LOST: AtomicBool = AtomicBool::new(false);
 
 thread_local! {
-    /// How often this thread has entered.
+    /// Nesting depth of this thread's entries.
     static DEPTH: Cell<u32> = const { Cell::new(0) };
 }
 
-/// This thread is inside as long as this lives.
+/// Keeps this thread inside until it is dropped.
 #[derive(Debug)]
 #[must_use]
 pub(crate) struct Inside {
-    /// It belongs to its thread.
+    /// Makes the type neither `Send` nor `Sync`.
     _here: PhantomData<*const ()>,
 }
 
-/// Enters. Waits if another thread is about to fork, unless this one is inside already.
+/// Enters the gate. Waits while another thread is about to fork, unless this thread is inside already.
 pub(crate) fn enter() -> Inside {
     DEPTH.with(|depth| {
         let before = depth.get();
@@ -71,7 +71,7 @@ impl Drop for Inside {
 
 fn come_in() {
     loop {
-        // Either this finds the gate closed, or who has closed it finds this thread inside.
+        // Either this thread sees the closed gate, or the thread that closes it sees this one inside.
         INSIDE.fetch_add(1, Ordering::SeqCst);
         if !IS_CLOSED.load(Ordering::SeqCst) {
             return;
@@ -81,7 +81,7 @@ fn come_in() {
     }
 }
 
-/// As the first field of a struct whose last one is [`LeaveWhenDropped`]: what is between them is dropped inside.
+/// First field of a struct whose last is [`LeaveWhenDropped`]: the fields between them are dropped inside the gate.
 #[derive(Debug, Default)]
 pub(crate) struct EnterWhenDropped;
 
@@ -91,7 +91,7 @@ impl Drop for EnterWhenDropped {
     }
 }
 
-/// See [`EnterWhenDropped`].
+/// Leaves the gate that [`EnterWhenDropped`] has entered.
 #[derive(Debug, Default)]
 pub(crate) struct LeaveWhenDropped;
 
@@ -101,8 +101,8 @@ impl Drop for LeaveWhenDropped {
     }
 }
 
-/// Does `work`, which may take long or lead anywhere, such as into the host, outside, even if this thread is inside. It must have none
-/// of the locks then.
+/// Runs `work`, which may take long or call anything, such as the host, outside the gate even if this thread is inside.
+/// The thread must hold no lock of `sync.rs`.
 pub(crate) fn outside<T>(work: impl FnOnce() -> T) -> T {
     struct Back(u32);
 
@@ -122,33 +122,33 @@ pub(crate) fn outside<T>(work: impl FnOnce() -> T) -> T {
     work()
 }
 
-/// Counts the processes that were forked off, one from the other, up to this one.
+/// The number of forks that lead to this process.
 #[cfg(any(feature = "compiler", feature = "http"))]
 pub(crate) fn generation() -> u32 {
     GENERATION.load(Ordering::Relaxed)
 }
 
-/// Whether locks that nobody has may be locked in this process.
+/// True if locks whose holders do not exist may be locked in this process.
 pub(crate) fn has_lost() -> bool {
     HAS_LOST.load(Ordering::Relaxed)
 }
 
-/// The closed gate, from before a fork until after it: it opens when this is dropped.
+/// The closed gate, from before a fork until after it; opens when dropped.
 pub(crate) struct Closed {
-    /// Unless another thread has had it for too long.
+    /// `None` if another thread kept the lock past the deadline.
     closing: Option<MutexGuard<'static, ()>>,
-    /// Nobody else was inside.
+    /// No other thread was inside.
     is_empty: bool,
 }
 
-/// Closes the gate and waits until `deadline` that nobody else is inside.
+/// Closes the gate and waits, at most until `deadline`, for other threads to leave.
 pub(crate) fn close(deadline: Instant) -> Closed {
     let closing = until(deadline, || match CLOSING.try_lock() {
         Ok(closing) => Some(closing),
         Err(TryLockError::Poisoned(error)) => Some(error.into_inner()),
         Err(TryLockError::WouldBlock) => None,
     });
-    // What another thread has closed is its own to open.
+    // If another thread has closed the gate, that thread opens it.
     let is_empty = closing.is_some() && {
         IS_CLOSED.store(true, Ordering::SeqCst);
         until(deadline, || (INSIDE.load(Ordering::SeqCst) <= own()).then_some(())).is_some()
@@ -161,7 +161,7 @@ impl Closed {
     pub(crate) fn open_forked(self) {
         GENERATION.fetch_add(1, Ordering::Relaxed);
         HAS_LOST.store(!self.is_empty || has_lost(), Ordering::Relaxed);
-        // Threads that were about to enter are not there any more.
+        // Threads that were inside or about to enter do not exist in this process.
         INSIDE.store(own(), Ordering::SeqCst);
         IS_CLOSED.store(false, Ordering::SeqCst);
     }
@@ -175,12 +175,12 @@ impl Drop for Closed {
     }
 }
 
-/// What this thread has counted for itself: it may fork while it is inside, in a handler of a signal.
+/// This thread's share of [`INSIDE`]: it may fork while it is inside, in a signal handler.
 fn own() -> u32 {
     u32::from(DEPTH.get() > 0)
 }
 
-/// Asks until there is an answer, or `deadline` has come.
+/// Calls `ask` until it returns a value, or `deadline` has passed.
 pub(crate) fn until<T>(deadline: Instant, mut ask: impl FnMut() -> Option<T>) -> Option<T> {
     const PAUSE: Duration = Duration::from_micros(20);
     loop {
@@ -202,7 +202,7 @@ mod tests {
         Instant::now() + Duration::from_secs(20)
     }
 
-    /// Other tests enter at the same time, and leave soon.
+    /// Other tests enter and leave at the same time.
     #[test]
     fn who_closes_the_gate_waits_for_those_inside_and_others_for_that() {
         let (is_inside, may_leave) = (AtomicBool::new(false), AtomicBool::new(false));
@@ -224,7 +224,7 @@ mod tests {
             while !IS_CLOSED.load(Ordering::SeqCst) {
                 thread::yield_now();
             }
-            // Who is inside may enter again.
+            // A thread that is inside may enter again.
             drop(enter());
             drop(nested);
             may_leave.store(true, Ordering::SeqCst);
@@ -232,7 +232,7 @@ mod tests {
             closed.join().expect("no panic");
         });
         assert!(is_inside.load(Ordering::SeqCst));
-        // Nobody waits for long, and not at all for what is done outside.
+        // Closing gives up at its deadline, and does not wait for threads in `outside`.
         let is_empty = |deadline| close(deadline).is_empty;
         let _inside = enter();
         thread::scope(|scope| {

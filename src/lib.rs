@@ -29,7 +29,7 @@ mod rewrite;
 mod sandbox;
 #[cfg_attr(
     not(all(target_os = "linux", target_arch = "x86_64")),
-    expect(dead_code, reason = "what stops a plugin in its own code is not there")
+    expect(dead_code, reason = "the signals that stop a plugin in its own code are absent")
 )]
 mod stop;
 mod sync;

@@ -1,10 +1,9 @@
-//! Where log lines go. The library holds a sink of its own, so that it works beside whatever logger the host has
-//! installed and can be set again at any time; as long as none is set, lines go to the host's, through the `log`
-//! crate.
+//! The library's log. It has a sink of its own, so that it works beside any logger of the host and can be changed at
+//! any time. Without a sink, lines go to the host's logger, through the `log` crate.
 //!
-//! Nobody waits longer than [`PATIENCE`] for whoever reads a sink: plugins log, and have deadlines. A line that the sink has not
-//! taken until then is lost; how many were is said when it takes lines again. The one lock that all threads share is held for no longer than it takes to
-//! look which sink there is.
+//! No thread waits for a sink's reader longer than [`PATIENCE`], because plugins log and have deadlines. A line that
+//! the sink does not take in that time is lost; the number of lost lines is logged once the sink takes lines again. The
+//! one lock that all threads share is held only to look up the current sink.
 
 use std::borrow::Cow;
 use std::cell::Cell;
@@ -23,40 +22,40 @@ use crate::{environment, error, fork};
 use crate::outlet::Outlet;
 use crate::sync::{Mutex, RwLock};
 
-/// Under which target the library's own lines are logged.
+/// The target of the library's own lines.
 pub(crate) const TARGET: &str = "extism";
 
-/// Under which target plugins' lines are logged.
+/// The target of plugins' lines.
 pub(crate) const PLUGIN_TARGET: &str = "extism::plugin";
 
-/// How long a line may wait for a sink that takes nothing, such as a pipe whose reader is slow. After one that has waited in
-/// vain, the next do not wait until one gets through.
+/// How long a line may wait for a sink that takes nothing, such as a pipe with a slow reader. After one line has waited
+/// in vain, the next ones do not wait until one gets through.
 const PATIENCE: Duration = Duration::from_millis(20);
 
-/// How long a line may wait for other threads' lines. Those wait for a reader no longer than [`PATIENCE`] all together, but
-/// their threads may have to wait for a processor, and a disk may be slow.
+/// How long a line may wait for other threads' lines. These wait for a reader no longer than [`PATIENCE`] all together,
+/// but their threads may have to wait for a processor, and a disk may be slow.
 const LOCK_PATIENCE: Duration = Duration::from_millis(200);
 
 static SINK: RwLock<Option<Arc<dyn Log>>> = RwLock::new(None);
 
-/// The level of the sink, [`NO_SINK`] if there is none. Beside the sink, as calls ask for it.
+/// The sink's level as a number, or [`NO_SINK`]. Stored beside the sink because every call reads it.
 static LEVEL: AtomicUsize = AtomicUsize::new(NO_SINK);
 
 const NO_SINK: usize = usize::MAX;
 
-/// Where a sink writes to.
+/// The destination of a sink.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Destination<'a> {
     Stdout,
     Stderr,
-    /// Appended to; its directory is made when it is missing.
+    /// Appended to; missing directories are made.
     File(&'a str),
 }
 
-/// Makes `destination` the sink for lines of `level` and above, in the place of the one before.
+/// Replaces the sink by one that writes lines of `level` and above to `destination`.
 ///
 /// # Errors
-/// The file cannot be opened; the sink before stays.
+/// The file cannot be opened; the old sink stays.
 pub(crate) fn set(destination: Destination<'_>, level: LevelFilter) -> io::Result<()> {
     let outlet = match destination {
         Destination::Stdout => Outlet::Stdout,
@@ -77,7 +76,7 @@ pub(crate) fn set(destination: Destination<'_>, level: LevelFilter) -> io::Resul
     Ok(())
 }
 
-/// Replaces each `$ENV{NAME}` by that variable, as Extism 0.1.0 did; what is not set stays as it is written.
+/// Replaces each `$ENV{NAME}` by that variable, as Extism 0.1.0 did. Unset variables stay as they are written.
 fn expand(path: &str) -> Cow<'_, str> {
     let Some((before, rest)) = path.split_once("$ENV{") else { return Cow::Borrowed(path) };
     match rest.split_once('}') {
@@ -89,7 +88,7 @@ fn expand(path: &str) -> Cow<'_, str> {
     }
 }
 
-/// The lowest level that is logged at all. Costs two loads of what is seldom written.
+/// The most verbose level that is logged. Costs two loads of values that are seldom written.
 pub(crate) fn max_level() -> LevelFilter {
     const LEVELS: [LevelFilter; 6] = [
         LevelFilter::Off,
@@ -102,7 +101,7 @@ pub(crate) fn max_level() -> LevelFilter {
     LEVELS.get(LEVEL.load(Ordering::Relaxed)).copied().unwrap_or_else(log::max_level)
 }
 
-/// Whether lines of `level` are logged.
+/// True if lines of `level` are logged.
 pub(crate) fn is_enabled(level: Level) -> bool {
     level <= max_level()
 }
@@ -112,10 +111,10 @@ pub(crate) fn record(level: Level, target: &str, message: Arguments<'_>) {
     if !is_enabled(level) {
         return;
     }
-    // A plugin chooses its messages; it must not be able to fake lines or drive a terminal.
+    // Plugins choose messages; a message must not fake lines or drive a terminal.
     let message = error::one_line(message);
-    // Neither the library's sink nor the host's logger is used with the lock held: the one may wait for a reader, the
-    // other may call the library.
+    // Neither the library's sink nor the host's logger is used under the lock: the sink may wait for a reader, the
+    // logger may call the library.
     let sink = SINK.read().clone();
     let arguments = format_args!("{message}");
     let record = Record::builder().level(level).target(target).args(arguments).build();
@@ -129,29 +128,30 @@ pub(crate) fn record(level: Level, target: &str, message: Arguments<'_>) {
     }
 }
 
-/// Logs one line of the library's own about what it does. Says nothing of what a host's logger makes it do: that would be
-/// called again from inside, without end if it is a mistake that it makes. Should the logger panic, the line is lost.
+/// Logs a note: one line of the library's own about what it does. Inside the host's logger it does nothing, because the
+/// logger would be called from within itself, endlessly if it makes a mistake each time. If the logger panics, the line
+/// is lost.
 pub(crate) fn note(level: Level, message: Arguments<'_>) {
     if is_enabled(level) && NOTES.load(Ordering::Relaxed) && !IN_LOGGER.get() {
         let _ = catch_unwind(AssertUnwindSafe(|| record(level, TARGET, message)));
     }
 }
 
-/// Whether there are [notes](note).
+/// True if [notes](note) are logged.
 static NOTES: AtomicBool = AtomicBool::new(true);
 
-/// For a program that says itself what fails.
+/// Switches notes off, for a program that reports failures itself.
 #[cfg(feature = "compiler")]
 pub(crate) fn without_notes() {
     NOTES.store(false, Ordering::Relaxed);
 }
 
 thread_local! {
-    /// Whether the host's logger is being called on this thread.
+    /// True while this thread calls the host's logger.
     static IN_LOGGER: Cell<bool> = const { Cell::new(false) };
 }
 
-/// The host's logger is being called, until it is dropped.
+/// Marks a call of the host's logger on this thread, until it is dropped.
 struct InLogger {
     before: bool,
 }
@@ -168,18 +168,18 @@ impl Drop for InLogger {
     }
 }
 
-/// The end of the dispatch: writes what fern has formatted.
+/// The last logger of fern's chain: writes the formatted lines.
 struct Sink {
-    /// Lines that were lost since the last one that got through.
+    /// Lines lost since the last one that got through.
     lost: AtomicU64,
-    /// A line has waited in vain.
+    /// The last line waited in vain.
     is_stalled: AtomicBool,
     file: Mutex<LogFile>,
 }
 
 struct LogFile {
     outlet: Outlet,
-    /// What was written last ends in the middle of a line.
+    /// The last write ended in the middle of a line.
     is_cut: bool,
 }
 
@@ -194,7 +194,7 @@ impl Sink {
         let patience = if self.is_stalled() { Duration::ZERO } else { LOCK_PATIENCE };
         let is_written = self.file.try_lock_for(patience).is_some_and(|mut file| {
             let is_written = self.tell_lost(&mut file) && file.write(line, self.patience());
-            // With the lock still held: who waits for it shall not wait for the reader once more.
+            // Set under the lock: a thread that waits for the lock must not wait for the reader once more.
             self.is_stalled.store(!is_written, Ordering::Relaxed);
             is_written
         });
@@ -212,7 +212,7 @@ impl Sink {
         if self.is_stalled() { Duration::ZERO } else { PATIENCE }
     }
 
-    /// Writes how many lines were lost, if any were. They are still if that cannot be written.
+    /// Writes the number of lost lines, if there are any. If that fails, they stay counted.
     fn tell_lost(&self, file: &mut LogFile) -> bool {
         let lost = self.lost.load(Ordering::Relaxed);
         if lost == 0 {
@@ -241,11 +241,11 @@ impl Log for Sink {
 }
 
 impl LogFile {
-    /// Writes a line, at once if the file takes it: lines that other processes write to the same file are before or after it.
-    /// Returns whether all of it was written.
+    /// Writes a line, in a single write if the file takes it, so that lines of other processes do not mix into it.
+    /// Returns true if all of it was written.
     fn write(&mut self, line: &str, patience: Duration) -> bool {
         let until = Instant::now() + patience;
-        // After half a line, the next one has a line of its own.
+        // After half a line, start a new one.
         let line = if self.is_cut { format!("\n{line}") } else { line.to_owned() };
         let mut rest = line.as_bytes();
         while !rest.is_empty() {
@@ -270,7 +270,7 @@ impl LogFile {
     }
 }
 
-/// A line as it is written, without its end.
+/// The text of a line, without the line end.
 fn line(level: Level, target: &str, message: &Arguments<'_>) -> String {
     let time = humantime::format_rfc3339_millis(SystemTime::now());
     format!("{target} {level} {time} - {message}")

@@ -1,17 +1,17 @@
-//! Writing to a file without waiting for its reader: a log, or the process's own output.
+//! Writing to a log, or to the process's own output, without waiting for its reader.
 //!
-//! A pipe, terminal or socket that nobody reads from takes nothing more at some point, and an ordinary write then waits for
-//! ever. Who holds a lock, or has a plugin's deadline to look at, must not wait there. Setting `O_NONBLOCK` is no way out for the
-//! process's own streams: the flag belongs to what is open, which the host, its parent and its children use too. So each kind
-//! of file is written to in a way that asks for this one write not to wait:
+//! A pipe, terminal or socket that nobody reads from is full at some point, and an ordinary write then waits for ever.
+//! A thread that holds a lock, or that must keep a plugin's deadline, must not wait there. Setting `O_NONBLOCK` on the
+//! process's own streams is not possible: the flag belongs to the open file, which the host, its parent and its
+//! children share. Each kind of file is therefore written to in a way that applies to this one write:
 //!
-//! - a regular file: by an ordinary write, which waits for nobody;
+//! - a regular file: by an ordinary write, which waits for no reader;
 //! - a socket: with `MSG_DONTWAIT`;
 //! - a pipe: with `RWF_NOWAIT` (Linux 6.4 and later);
-//! - a terminal, and a pipe on older kernels: opened once more through `/proc/self/fd`, with `O_NONBLOCK`, for this one write. It is
-//!   not kept open: a reader waits for the end of a pipe until the last writer has closed it;
-//! - where that cannot be, such as another user's pipe: after `poll` has said that there is room, as much as fits into that. This
-//!   alone may wait, if another thread or process takes the room in between.
+//! - a terminal, and a pipe on older kernels: opened again through `/proc/self/fd` with `O_NONBLOCK`, for this one
+//!   write. It is not kept open, because a pipe's reader sees the end only when the last writer has closed it;
+//! - where opening fails, such as for another user's pipe: after `poll` has reported room, with no more than fits into
+//!   that. Only this write may wait, if another thread or process fills the room in between.
 //!
 //! Files that the library opens for itself have `O_NONBLOCK`.
 #![expect(unsafe_code, reason = "poll and send are C's")]
@@ -27,24 +27,24 @@ use rustix::fs::{FileType, fstat};
 
 use crate::write_signals;
 
-/// How much a pipe takes without waiting once `poll` says that it takes something (POSIX's `PIPE_BUF` of Linux).
+/// How many bytes a pipe takes without waiting once `poll` reports room: POSIX's `PIPE_BUF` on Linux.
 const PIPE_ROOM: usize = 4096;
 
-/// Where output goes. No method waits for a reader, but for [`wait`](Self::wait).
+/// An open destination of output. No method but [`wait`](Self::wait) waits for a reader.
 #[derive(Debug)]
 pub(crate) enum Outlet {
-    /// The process's own, whatever that is at the moment: a host may put another file in its place.
+    /// The process's current standard output: a host may replace the file.
     Stdout,
     Stderr,
-    /// Opened with `O_NONBLOCK`.
+    /// A file that is open with `O_NONBLOCK`.
     File(File),
 }
 
 impl Outlet {
-    /// Opens a file to append to. Makes it, and the directories that it is in, if they are missing.
+    /// Opens a file to append to. Makes it, and its directories, if they are missing.
     ///
     /// # Errors
-    /// It cannot be opened; a FIFO cannot be while nobody reads from it.
+    /// The file cannot be opened; opening a FIFO fails while nobody reads from it.
     pub(crate) fn open(path: &Path) -> io::Result<Self> {
         if let Some(parent) = path.parent() {
             fs::create_dir_all(parent)?;
@@ -54,10 +54,10 @@ impl Outlet {
         options.open(path).map(Self::File)
     }
 
-    /// Writes what the file takes of `bytes` now. If the write fails, no signal says so.
+    /// Writes as much of `bytes` as the file takes at once. A failed write raises no signal.
     ///
     /// # Errors
-    /// `WouldBlock` if it takes nothing now; whatever else is wrong with it.
+    /// `WouldBlock` if the file takes nothing at the moment; any other error of the write.
     pub(crate) fn write(&self, bytes: &[u8]) -> io::Result<usize> {
         write_signals::held(|| match self {
             Self::Stdout => write_shared(io::stdout().as_fd(), bytes),
@@ -76,7 +76,7 @@ impl Outlet {
     }
 }
 
-/// Writes to a file that is not the library's to change.
+/// Writes to a file whose flags the library must not change.
 fn write_shared(file: BorrowedFd<'_>, bytes: &[u8]) -> io::Result<usize> {
     match FileType::from_raw_mode(fstat(file)?.st_mode) {
         FileType::Socket => send(file, bytes),
@@ -94,11 +94,11 @@ fn write_shared(file: BorrowedFd<'_>, bytes: &[u8]) -> io::Result<usize> {
     }
 }
 
-/// Writes without waiting. `Unsupported` where the kernel cannot do that with this file.
+/// Writes without waiting; `Unsupported` if the kernel cannot do so with this file.
 #[cfg(target_os = "linux")]
 fn write_now(file: BorrowedFd<'_>, bytes: &[u8]) -> io::Result<usize> {
     use rustix::io::{Errno, ReadWriteFlags, pwritev2};
-    // As an offset, all ones are the end of what was written last.
+    // An offset of -1 stands for the file's current position.
     match pwritev2(file, &[IoSlice::new(bytes)], u64::MAX, ReadWriteFlags::NOWAIT) {
         Err(Errno::OPNOTSUPP | Errno::NOSYS | Errno::INVAL) => Err(ErrorKind::Unsupported.into()),
         outcome => Ok(outcome?),
@@ -110,24 +110,24 @@ fn write_now(_: BorrowedFd<'_>, _: &[u8]) -> io::Result<usize> {
     Err(ErrorKind::Unsupported.into())
 }
 
-/// Opens what `file` is once more, so that it does not wait and `file` still does.
+/// Opens the file behind `file` again, with `O_NONBLOCK`; `file` itself keeps its flags.
 fn reopen(file: BorrowedFd<'_>) -> io::Result<File> {
     let path = format!("/proc/self/fd/{}", file.as_raw_fd());
     OpenOptions::new().write(true).custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY).open(path)
 }
 
 fn send(socket: BorrowedFd<'_>, bytes: &[u8]) -> io::Result<usize> {
-    // SAFETY: the socket is open as long as it is borrowed, and as many bytes are read as there are.
+    // SAFETY: the borrow keeps the socket open, and `send` reads exactly the bytes of the slice.
     let sent = unsafe { libc::send(socket.as_raw_fd(), bytes.as_ptr().cast(), bytes.len(), libc::MSG_DONTWAIT) };
     usize::try_from(sent).map_err(|_| io::Error::last_os_error())
 }
 
-/// Whether a write to `file` would not wait: it takes something, or fails.
+/// True if a write to `file` would not wait: it takes something, or fails.
 fn poll(file: BorrowedFd<'_>, at_most: Duration) -> bool {
     let mut asked = libc::pollfd { fd: file.as_raw_fd(), events: libc::POLLOUT, revents: 0 };
     // Rounded up: 0 would not wait.
     let milliseconds = at_most.as_nanos().div_ceil(1_000_000).try_into().unwrap_or(libc::c_int::MAX);
-    // SAFETY: one entry, which is written.
+    // SAFETY: `poll` gets one entry, which it may write to.
     unsafe { libc::poll(&raw mut asked, 1, milliseconds) > 0 }
 }
 
@@ -139,7 +139,7 @@ mod tests {
 
     use super::{poll, reopen, write_shared};
 
-    /// The second way is that of older kernels.
+    /// The second way is the one for older kernels.
     #[test]
     fn a_full_pipe_is_not_waited_for() {
         type Way = fn(BorrowedFd<'_>, &[u8]) -> io::Result<usize>;

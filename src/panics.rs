@@ -1,7 +1,7 @@
-//! Panics that are caught, of this library and of what it depends on: nothing of them comes to the host's standard error.
+//! Keeps caught panics, of this library and its dependencies, off the host's standard error.
 //!
-//! Rust calls the process's one hook before anybody can catch a panic, on the thread that panics. So the hook is replaced once by
-//! one that passes on what is the host's own: a panic on a thread that is not inside the library.
+//! Rust calls the process's single panic hook on the panicking thread, before anything can catch the panic. The library
+//! replaces it once, by a hook that forwards only the host's own panics: those on threads outside the library.
 
 use crate::stop;
 use std::any::Any;
@@ -15,11 +15,11 @@ use std::thread;
 
 
 thread_local! {
-    /// How many times this thread is in [`quietly`].
+    /// How many calls of [`quietly`] are active on this thread.
     static QUIET: Cell<u32> = const { Cell::new(0) };
 }
 
-/// Does `work`, in which panics are caught by whoever has called the library, in silence. A plugin's run needs no such care
+/// Runs `work` without reporting its panics, which the library's entry point catches. Plugins' runs do not need it
 /// ([`stop::is_running_here`]).
 pub(crate) fn quietly<T>(work: impl FnOnce() -> T) -> T {
     struct Inside;
@@ -34,10 +34,10 @@ pub(crate) fn quietly<T>(work: impl FnOnce() -> T) -> T {
     work()
 }
 
-/// Does `work`, which compiles, on this thread and those of a thread pool. A panic in it is returned.
+/// Runs `work`, which compiles on this thread and on threads of a pool. Returns its panic.
 ///
 /// # Errors
-/// It panics.
+/// `work` panics.
 #[cfg(feature = "compiler")]
 pub(crate) fn catch_compiler<T>(work: impl FnOnce() -> T) -> thread::Result<T> {
     struct Compiling;
@@ -60,17 +60,17 @@ pub(crate) fn message(panic: &(dyn Any + Send)) -> &str {
         .unwrap_or("a panic without a message")
 }
 
-/// Puts the hook before the one that is there. A host that sets another later has that called, for all panics.
+/// Installs the hook, once. If the host installs another one later, that one is called for all panics.
 fn install() {
     static INSTALLED: Once = Once::new();
-    // A thread that panics already must not change the hook.
+    // The standard library panics if a panicking thread changes the hook.
     if INSTALLED.is_completed() || thread::panicking() {
         return;
     }
     INSTALLED.call_once(cover_hook);
 }
 
-/// Replaces the hook by one that passes on to it what the library does not catch.
+/// Replaces the hook by one that forwards to it the panics that the library does not catch.
 fn cover_hook() {
     let hosts = panic::take_hook();
     panic::set_hook(Box::new(move |panic| {
@@ -80,17 +80,17 @@ fn cover_hook() {
     }));
 }
 
-/// Whether the panic at `location`, on this thread, is caught by the library.
+/// True if the library catches the panic at `location` on this thread.
 fn is_caught(location: Option<&Location<'_>>) -> bool {
     let is_quiet = QUIET.try_with(Cell::get).unwrap_or(0) > 0;
     is_quiet || stop::is_running_here() || is_compilers(location)
 }
 
-/// How many threads compile: the compilers have threads of their own then.
+/// How many threads compile at the moment. Only then can a pool's thread panic inside a compiler.
 #[cfg(feature = "compiler")]
 static COMPILING: AtomicUsize = AtomicUsize::new(0);
 
-/// Whether it is a compiler's, on a thread of its thread pool.
+/// True if the panic at `location` comes from a compiler on a thread of its pool.
 #[cfg(feature = "compiler")]
 fn is_compilers(location: Option<&Location<'_>>) -> bool {
     COMPILING.load(Ordering::Relaxed) > 0
@@ -103,8 +103,8 @@ fn is_compilers(_: Option<&Location<'_>>) -> bool {
     false
 }
 
-/// Whether a source file is a compiler's, or one of a library that only compilers use here: it is in a directory with the name
-/// of the crate and its version.
+/// True if a source file belongs to a compiler, or to a library that only compilers use here: a directory above it is
+/// named after the crate and its version.
 #[cfg(feature = "compiler")]
 fn is_of_compiler(file: &str) -> bool {
     const CRATES: [&str; 9] =
@@ -131,7 +131,7 @@ mod tests {
         assert!(!is_of_compiler("src/objects/wasmer.rs"));
     }
 
-    /// One test, as there is one hook.
+    /// One test, because a process has one hook.
     #[test]
     fn only_panics_that_the_library_does_not_catch_reach_the_hosts_hook() {
         static SEEN: Mutex<Vec<String>> = Mutex::new(Vec::new());
@@ -144,14 +144,14 @@ mod tests {
                 before(panic);
             }
         }));
-        // Another test may have had the library's put in place, once for all.
+        // Another test may have installed the library's hook already.
         cover_hook();
         let panics = |text: &'static str| assert!(thread::spawn(move || panic!("{text}")).join().is_err());
         assert!(catch_compiler(|| panic!("seen? caught")).is_err());
         assert!(panic::catch_unwind(|| quietly(|| panic!("seen? quiet"))).is_err());
         panics("seen? the host's");
         quietly(|| panics("seen? on another thread"));
-        // On a thread pool: the host's, as its place is in this file.
+        // On the host's thread pool: the panic counts as the host's, because this file belongs to no compiler.
         let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build().expect("a thread");
         assert!(catch_compiler(|| pool.install(|| panic!("seen? on the host's pool"))).is_err());
         let seen = SEEN.lock().expect("no panic with it");

@@ -1,17 +1,17 @@
-//! Reading a file whole.
+//! Reads whole files.
 
 use std::fs::File;
 use std::io;
 
 use rustix::buffer::spare_capacity;
 
-/// How much of a file is looked at at once: what a core's own cache holds.
+/// How many bytes are read at once: as many as the cache of one CPU core holds.
 pub(crate) const CHUNK: usize = 256 << 10;
 
-/// Gives `take` what is in `file`, piece by piece.
+/// Calls `take` with the contents of `file`, at most [`CHUNK`] bytes at a time.
 ///
 /// # Errors
-/// It cannot be read, or `take` fails.
+/// The file cannot be read, or `take` fails.
 pub(crate) fn pieces(file: &File, mut take: impl FnMut(&[u8]) -> io::Result<()>) -> io::Result<()> {
     let (mut chunk, mut offset) = (Vec::with_capacity(CHUNK), 0);
     loop {
@@ -26,16 +26,16 @@ pub(crate) fn pieces(file: &File, mut take: impl FnMut(&[u8]) -> io::Result<()>)
     }
 }
 
-/// The contents of the regular `file`, which is `expected` bytes long as far as anybody knows; `None` if it has more than `max`.
+/// The contents of the regular `file`; `None` if more than `max` bytes are `expected`, or there are more.
 ///
 /// # Errors
-/// It cannot be read.
+/// The file cannot be read.
 pub(crate) fn whole(file: &File, expected: u64, max: u64) -> io::Result<Option<Vec<u8>>> {
     if expected > max {
         return Ok(None);
     }
     let mut bytes = Vec::new();
-    // Room for all of it and to see that there is no more: the standard library begins with little, and asks often.
+    // One byte more than expected, to see the end of the file. The standard library starts small, and asks often.
     let room = usize::try_from(expected).unwrap_or(usize::MAX).saturating_add(1);
     bytes.try_reserve_exact(room).map_err(io::Error::other)?;
     while bytes.len() as u64 <= max {

@@ -1,22 +1,22 @@
-//! What a thread has used of late, so that it finds it again without a word to others: a table that threads share has a lock,
-//! or counters, that each of them would write to in every call.
+//! Per-thread cache of recently used values. A hit writes to nothing that threads share; a shared table has a lock or
+//! counters that every call would write to.
 
 use std::cell::Cell;
 
 use crate::sync::{Arc, LocalKey};
 
-/// A number of places, each for one value and its key.
+/// A direct-mapped cache of `PLACES` values, one instance per thread.
 pub(crate) struct Recent<K, V, const PLACES: usize>([Place<K, V>; PLACES]);
 
-/// The key is that of the value which is there, or was.
+/// `key` belongs to the value that is in the place, or that was there last.
 struct Place<K, V> {
     key: Cell<Option<K>>,
     value: Cell<Option<Arc<V>>>,
 }
 
-/// What is only of use for some time.
+/// A value that expires: its owner has freed it, although caches still hold it.
 pub(crate) trait Passing {
-    /// Whether its time is over.
+    /// True once the value must not be used any more.
     fn is_over(&self) -> bool;
 }
 
@@ -26,11 +26,11 @@ impl<K: Copy + PartialEq, V: Passing, const PLACES: usize> Recent<K, V, PLACES> 
     }
 }
 
-/// Gives `work` the value of `key`, which `find` looks for if it is not at hand; `None` if there is none. `number` says which
-/// place it has.
+/// Calls `work` with the value of `key`, from the cache or from `find`; `None` if neither has it. `number` modulo
+/// `PLACES` chooses the place.
 ///
-/// The value is out of its place meanwhile: `work` may come to use others, or the same.
-// On each call's way, at one place for each kind of value.
+/// The value is taken out of its place during `work`, because `work` may use the cache itself, even for the same key.
+// Inlined: it is on the path of every plugin call, and is used once per kind of value.
 #[inline(always)]
 pub(crate) fn with_recent<K: Copy + PartialEq, V: Passing, T, const PLACES: usize>(
     places: &'static LocalKey<Recent<K, V, PLACES>>,
@@ -47,7 +47,7 @@ pub(crate) fn with_recent<K: Copy + PartialEq, V: Passing, T, const PLACES: usiz
     if let Ok(result) = places.try_with(with_places) {
         return result;
     }
-    // The thread ends, and its places are gone already.
+    // The thread is ending, and its thread-local cache is destroyed already.
     let (find, work) = job?;
     find().map(|value| work(&value))
 }
@@ -119,14 +119,14 @@ mod tests {
         // 1, 5 and 9 have one place, 2 has another.
         assert_eq!(found(&[2, 5, 2, 9, 2, 1, 1]), 3);
         assert_eq!(ALIVE.load(Ordering::Relaxed), 2);
-        // One is used while another is, or itself.
+        // Nested uses, of another value and of the same one.
         with_thing(1, |_| with_thing(5, |_| with_thing(1, |_| {})));
         assert_eq!(found(&[1]), 0);
         with_thing(1, |thing| thing.over.store(true, Ordering::Relaxed));
         assert_eq!(ALIVE.load(Ordering::Relaxed), 1, "its time was over");
         assert_eq!(found(&[1]), 1);
         assert!(with_recent(&THINGS, 3, 3, || None, |_| ()).is_none());
-        // What ends while it is at hand.
+        // A value that expires while it is in the cache.
         THINGS.with(|things| {
             let thing = things.0[1].value.take().expect("at hand");
             thing.over.store(true, Ordering::Relaxed);

@@ -1,4 +1,4 @@
-//! What the command-line tool does, for it alone: this is not an interface for programs.
+//! The functions behind the command-line tool. For the tool alone: this is not an interface for programs.
 
 #[doc(hidden)]
 pub mod phases;
@@ -24,7 +24,7 @@ use crate::load::Downloads;
 use crate::{log as sink, plugin};
 use crate::cache::private_dir::Readers;
 
-/// Why something could not be done.
+/// An error as text.
 #[derive(Debug)]
 pub struct Error(String);
 
@@ -40,60 +40,60 @@ fn failed(error: impl std::error::Error) -> Error {
     Error(error::describe(&error))
 }
 
-/// The names of all compilers, each with whether it is built in.
+/// The names of all compilers, each with true if it is built in.
 #[must_use]
 pub fn compilers() -> Vec<(&'static str, bool)> {
     compiler::backends().map(|backend| (backend.name(), backend.is_built_in())).collect()
 }
 
-/// Has the library read the environment as it would be with `changes`, for programs that do not want to change their own. False if it
-/// has been read before, which the first use of the library does: nothing has changed then.
+/// Makes the library read the environment with `changes` applied, for programs that do not want to change their own.
+/// False if the library was used before, which reads the environment: the changes then have no effect.
 #[must_use]
 pub fn set_environment<N: Into<OsString>, V: Into<OsString>>(changes: impl IntoIterator<Item = (N, V)>) -> bool {
     environment::read_with(changes.into_iter().map(|(name, value)| (name.into(), value.into())))
 }
 
-/// Reads a file as the library reads modules: regular files only, up to `EXTISM_MAX_MODULE_BYTES`.
+/// Reads a file like a module: a regular file, up to `EXTISM_MAX_MODULE_BYTES`.
 ///
 /// # Errors
-/// It cannot be read so.
+/// It cannot be read like this.
 pub fn read(path: &Path) -> Result<Vec<u8>, Error> {
     load::read(path).map_err(failed)
 }
 
-/// All of a text that somebody else wrote, on one line, as the log has it: control characters are spelled out.
+/// All of a foreign text on one line, as in the log: control characters are escaped.
 #[must_use]
 pub fn one_line(text: impl Display) -> String {
     error::one_line(text)
 }
 
-/// The beginning of such a text, as errors quote it.
+/// The beginning of a foreign text, as errors quote it.
 #[must_use]
 pub fn excerpt(text: impl Display) -> String {
     Excerpt::of(text).to_string()
 }
 
-/// What another library says of input from outside: a few lines, each like an [`excerpt`].
+/// A message of another library about foreign input: a few lines, each like an [`excerpt`].
 #[must_use]
 pub fn message(text: impl Display) -> String {
     Message::of(text).to_string()
 }
 
-/// Shows what the library warns of on standard error. What fails is the tool's to say.
+/// Sends the library's warnings to standard error. Notes are off, because the tool reports failures itself.
 pub fn show_warnings() {
     sink::without_notes();
     first_use::begin();
-    // Cannot fail: standard error is open, or nobody sees it.
+    // Opening standard error cannot fail.
     let _ = sink::set(sink::Destination::Stderr, log::LevelFilter::Warn);
 }
 
-/// The store that the environment names, or the usual one.
+/// The directory of the cache: the one that the environment names, or the default.
 #[must_use]
 pub fn default_store() -> Option<PathBuf> {
     directory::path()
 }
 
-/// For which compilers and which machine code is made.
+/// The compilers and the machine that code is made for.
 #[derive(Debug)]
 pub struct Order {
     backends: Vec<&'static Backend>,
@@ -105,26 +105,26 @@ pub struct Order {
 /// The code of one module.
 #[derive(Debug)]
 pub struct Compiled {
-    /// What the manifest calls it.
+    /// The module's name in the manifest.
     pub module: String,
-    /// In hex.
+    /// SHA-256 of the module, in hex.
     pub sha256: String,
     /// The compiler's name.
     pub compiler: &'static str,
-    /// It is for memories that are no reservations of 8 GiB.
+    /// The code is for memories without a reservation of 8 GiB, which move when they grow.
     pub memories_move: bool,
-    /// In bytes.
+    /// Size of the code, in bytes.
     pub size: usize,
-    /// How long it took, if it was not there.
+    /// The time to compile it; `None` if the code was in the store already.
     pub took: Option<Duration>,
 }
 
 impl Order {
-    /// Code of the named compilers, else of the one that a manifest asks for or that is in use; for a target and a CPU,
-    /// else for a baseline of this target.
+    /// An order for the named compilers, else for the one that a manifest asks for or the default; for a target and a
+    /// CPU, else for a baseline of this target.
     ///
     /// # Errors
-    /// A compiler is not built in, or there is no such machine.
+    /// A compiler is not built in, or the machine does not exist.
     pub fn new(compilers: &[String], target: Option<&str>, cpu: Option<&str>) -> Result<Self, Error> {
         let named = compilers.iter().map(|name| compiler::named("--compiler", name));
         let backends = named.collect::<Result<_, _>>().map_err(failed)?;
@@ -136,30 +136,30 @@ impl Order {
         })
     }
 
-    /// Code that counts its instructions, for manifests with `fuel`.
+    /// Sets whether the code counts its instructions, for manifests with `fuel`.
     #[must_use]
     pub fn with_fuel(self, fuel: bool) -> Self {
         Self { fuel, ..self }
     }
 
-    /// Also code for memories that are no reservations of 8 GiB, for processes with a limit on their address space.
+    /// Sets whether to make code for memories without an 8 GiB reservation too, for limited address spaces.
     #[must_use]
     pub fn with_moving_memories(self, also: bool) -> Self {
         Self { memories: if also { &[Memories::Reserved, Memories::Moving] } else { self.memories }, ..self }
     }
 
-    /// What the code is for, such as `x86_64-linux (sse2 sse3)`.
+    /// The machine that the code is for, such as `x86_64-linux (sse2 sse3)`.
     #[must_use]
     pub fn machine(&self) -> String {
         let features: Vec<_> = self.machine.features().into_iter().collect();
         format!("{} ({})", self.machine.name(), features.join(" "))
     }
 
-    /// Compiles the modules of `input`, a module or a manifest, and keeps the code in `store`, if there is one. That may be read
-    /// by others as far as the umask lets them, but for the store that the environment names.
+    /// Compiles the modules of `input`, a module or a manifest, and stores the code in `store`, if there is one. Others
+    /// may read it as far as the umask lets them, unless it is the cache that the environment names.
     ///
     /// # Errors
-    /// `input` is wrong, a module cannot be compiled, or its code cannot be kept.
+    /// `input` is invalid, a module cannot be compiled, or its code cannot be stored.
     pub fn compile(&self, input: &[u8], store: Option<&Path>) -> Result<Vec<Compiled>, Error> {
         let store = match store {
             Some(path) if Some(path) == directory::path().as_deref() => Some(open(path, true, Readers::Owner)?),
@@ -192,10 +192,10 @@ fn open(path: &Path, create: bool, readers: Readers) -> Result<Store, Error> {
 pub struct Plugin(plugin::Plugin);
 
 impl Plugin {
-    /// Makes one of a module or a manifest.
+    /// Makes a plugin from a module or a manifest.
     ///
     /// # Errors
-    /// Every way in which that can be wrong.
+    /// Any reason for which the plugin cannot be made.
     pub fn new(input: &[u8], with_wasi: bool) -> Result<Self, Error> {
         plugin::Plugin::new(input, with_wasi).map(Self).map_err(failed)
     }
@@ -217,7 +217,7 @@ impl Plugin {
     }
 }
 
-/// What is kept on disk, compiled code and downloads, to be looked at and cleaned up.
+/// The cache on disk, with compiled code and downloads: to list, check and clear it.
 #[derive(Debug)]
 pub struct Cache {
     code: Store,
@@ -225,7 +225,7 @@ pub struct Cache {
     downloads: Option<Downloads>,
 }
 
-/// A file that is kept.
+/// A file in the cache.
 #[derive(Debug)]
 pub struct CacheEntry {
     file: File,
@@ -235,14 +235,14 @@ pub struct CacheEntry {
 
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum File {
-    /// Of a module with this SHA-256, under this name.
+    /// Code of the module with this SHA-256, in the file of this name.
     Code(String, String),
     #[cfg(feature = "http")]
     Download(String),
 }
 
 impl CacheEntry {
-    /// The file, below the cache's directory.
+    /// The file's path, relative to the cache's directory.
     #[must_use]
     pub fn path(&self) -> String {
         match &self.file {
@@ -258,7 +258,7 @@ impl CacheEntry {
         self.size
     }
 
-    /// When it was made, or used, last.
+    /// The time at which it was last made or used.
     #[must_use]
     pub fn used(&self) -> SystemTime {
         self.used
@@ -266,10 +266,10 @@ impl CacheEntry {
 }
 
 impl Cache {
-    /// Opens one that is there.
+    /// Opens an existing cache.
     ///
     /// # Errors
-    /// It is not there, or others can write to it.
+    /// It does not exist, or others can write to it.
     pub fn open(path: &Path) -> Result<Self, Error> {
         let code = open(path, false, Readers::Owner)?;
         #[cfg(feature = "http")]
@@ -281,7 +281,7 @@ impl Cache {
         })
     }
 
-    /// All that is in it.
+    /// All files in it.
     ///
     /// # Errors
     /// It cannot be read.
@@ -314,10 +314,10 @@ impl Cache {
         self.downloads.as_ref().ok_or_else(|| io::ErrorKind::NotFound.into())
     }
 
-    /// Checks that a file is whole.
+    /// Checks that a file is undamaged.
     ///
     /// # Errors
-    /// It is not.
+    /// It is damaged.
     pub fn verify(&self, entry: &CacheEntry) -> Result<(), Error> {
         match &entry.file {
             File::Code(module, name) => self.code.verify(module, name).map(drop),

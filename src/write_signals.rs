@@ -1,17 +1,17 @@
 //! Writing without the signals that a failed write raises.
 //!
-//! The kernel raises SIGPIPE for a write to a pipe or socket whose reader is gone, and SIGXFSZ for one beyond `RLIMIT_FSIZE`.
-//! Both end a process that does not handle them. Their handling belongs to the host, so the library does not change it.
-//! Instead, both are blocked on the writing thread while it writes, and what the write raised is removed before the mask is
-//! restored. The write itself then says EPIPE or EFBIG.
+//! The kernel raises SIGPIPE for a write to a pipe or socket whose reader is gone, and SIGXFSZ for one beyond
+//! `RLIMIT_FSIZE`. Both end a process that does not handle them. Their handling belongs to the host, so the library
+//! does not change it. Instead, it blocks both on the writing thread during the write, and removes a signal that the
+//! write raised before it restores the mask. The write itself then returns EPIPE or EFBIG.
 //!
-//! Only the calling thread is affected: for a write, the kernel directs these signals at the thread. On systems other than Linux
-//! the write is done and nothing else; a host has to ignore the signals there.
+//! Only the calling thread is affected, because the kernel directs these signals at the writing thread. On systems
+//! other than Linux the signals are not blocked; a host has to ignore them there.
 
 /// Runs `write`, which may write to any file, with SIGPIPE and SIGXFSZ held off this thread. Costs four system calls.
 ///
-/// A signal that was pending before stays pending, and one that another process sends meanwhile arrives afterwards: a host
-/// that blocks these signals and waits for them finds all that it would have found.
+/// A signal that was pending before stays pending, and one that another process sends meanwhile is delivered
+/// afterwards: a host that blocks these signals and waits for them misses none.
 #[cfg(target_os = "linux")]
 pub(crate) fn held<T>(write: impl FnOnce() -> T) -> T {
     let _held = linux::Held::new();
@@ -36,11 +36,11 @@ mod linux {
 
     const SIGNALS: [c_int; 2] = [SIGPIPE, SIGXFSZ];
 
-    /// Both signals are blocked on this thread until it is dropped, after a panic too.
+    /// Blocks both signals on this thread until it is dropped, also by a panic.
     pub(super) struct Held {
         /// The thread's mask as it was.
         mask: sigset_t,
-        /// Those that were not pending before. If they are at the end, the write has raised them.
+        /// The signals that were not pending before. If one is pending at the end, the write has raised it.
         raisable: sigset_t,
     }
 
@@ -48,7 +48,7 @@ mod linux {
         pub(super) fn new() -> Self {
             let both = set_of(&SIGNALS);
             let mut mask = set_of(&[]);
-            // SAFETY: one set is read, one is written; of the process, only this thread's mask changes.
+            // SAFETY: it reads one set and writes one; it changes only this thread's mask.
             unsafe { libc::pthread_sigmask(SIG_BLOCK, &raw const both, &raw mut mask) };
             let mut pending = set_of(&[]);
             // SAFETY: the set is written.
@@ -67,10 +67,10 @@ mod linux {
         fn drop(&mut self) {
             while let Some((signal, sender)) = take_pending(&self.raisable) {
                 remove(&mut self.raisable, signal);
-                // The kernel names this process as the sender of what a write raises. A signal of another's is sent again.
+                // The kernel names this process as the sender of a write's signal. Signals of others are sent again.
                 let own = process::id().cast_signed();
                 if sender != own {
-                    // SAFETY: it takes numbers only.
+                    // SAFETY: it only takes numbers.
                     unsafe { libc::kill(own, signal) };
                 }
             }
@@ -79,18 +79,18 @@ mod linux {
         }
     }
 
-    /// Takes one of `signals` that is pending for this thread, or else for the process. Returns it and who sent it.
+    /// Removes one pending signal of `signals`, of this thread or else of the process; returns it and its sender.
     fn take_pending(signals: &sigset_t) -> Option<(c_int, libc::pid_t)> {
         let no_time = timespec { tv_sec: 0, tv_nsec: 0 };
         let mut info = MaybeUninit::<siginfo_t>::zeroed();
-        // SAFETY: set and time are read, the information is written.
+        // SAFETY: it reads the set and the time, and writes the information.
         let signal = unsafe { libc::sigtimedwait(ptr::from_ref(signals), info.as_mut_ptr(), &raw const no_time) };
         if signal <= 0 {
             return None;
         }
-        // SAFETY: numbers only, for which zeros are values too.
+        // SAFETY: it holds numbers only, and zeros are valid.
         let info = unsafe { info.assume_init() };
-        // SAFETY: the kernel fills the sender in for these signals, whoever has raised them.
+        // SAFETY: the kernel fills in the sender of these signals, whatever raised them.
         let sender = unsafe { info.si_pid() };
         Some((signal, sender))
     }

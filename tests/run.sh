@@ -1,6 +1,6 @@
 #!/bin/sh
-# Runs the tests that are named, and prints one total. What a test needs and does not find is named with its Debian
-# package and skipped, unless NO_SKIP is set: then it is a failure.
+# Runs the named tests, and prints one total. If a program that a test needs is missing, its Debian package is named and
+# the test skipped, unless NO_SKIP is set: then it is a failure.
 set -u
 
 usage="usage: run.sh (rust | compilers | tool | models | fuzz | c | valgrind | python | hosts | install)..."
@@ -13,7 +13,7 @@ make=${MAKE:-make}
 log=$(mktemp "${TMPDIR:-/tmp}/extism-tests.XXXXXX")
 trap 'rm -f "$log"' EXIT
 
-# No test uses, or leaves, code in the store of whoever runs it.
+# No test uses the user's cache, or leaves code in it.
 export EXTISM_CACHE_DIR=
 
 passed=0
@@ -25,7 +25,7 @@ missing() { # SUBJECT WHAT PACKAGE
     if [ -n "${NO_SKIP-}" ]; then failed=$((failed + 1)); else skipped=$((skipped + 1)); fi
 }
 
-# Whether the commands PROGRAM... are there, each followed by the package that has it.
+# Whether the commands PROGRAM... exist, each followed by the package that has it.
 have() { # SUBJECT (PROGRAM PACKAGE)...
     subject=$1
     shift
@@ -35,7 +35,7 @@ have() { # SUBJECT (PROGRAM PACKAGE)...
     done
 }
 
-# Runs a command that prints its results, and counts it as one test, or as what COUNT says of its output.
+# Runs a command that prints its results, and counts them with COUNT, or as one test.
 run() { # SUBJECT COUNT COMMAND...
     subject=$1 count=$2
     shift 2
@@ -64,7 +64,7 @@ python_results() { # passed | failed
         END { print (want == "failed" ? bad : ran - bad) + 0 }'
 }
 
-# Of what stops at the first failure.
+# For commands that stop at the first failure.
 case_results() { # passed | failed
     if [ "$1" = passed ]; then grep -cE '^[a-z_ ]+: (Done )?[0-9]+ (orders|runs)'; else echo 0; fi
 }
@@ -79,9 +79,9 @@ build() {
 }
 
 cargo_test="${CARGO:-cargo} test --release --locked --no-fail-fast"
-# The packages that the Makefile builds as one, too.
+# The packages that the Makefile too builds together.
 tested="-p extism-wasmer -p extism-benches -p extism-fuzz"
-# What does not depend on the compiler that is asked for, and each benchmark once.
+# The tests that do not depend on the chosen compiler, and each benchmark once.
 common="--lib --bench phases"
 
 rust() {
@@ -102,7 +102,7 @@ have_llvm() { # SUBJECT
 compilers() {
     have_llvm "compilers" || return
     "$make" --no-print-directory -C fixtures pdk >/dev/null || exit 1
-    # Each compiler fills a store, on which the library without compilers then runs the same tests.
+    # Each compiler fills a cache, on which the library without compilers then runs the same tests.
     stores=$PWD/target/stores
     rm -rf "$stores"
     once=$common
@@ -111,7 +111,7 @@ compilers() {
             $cargo_test $tested --features llvm,singlepass $once --test suite
         once=
     done
-    # The last of them without HTTP.
+    # The last of them is built without HTTP.
     for compiler in cranelift llvm singlepass; do
         features=wasi,http
         [ $compiler != singlepass ] || features=wasi
@@ -128,7 +128,7 @@ models() {
     run "threads in many orders" case_results "$make" --no-print-directory models
 }
 
-# With all compilers, as one target compares them.
+# Built with all compilers, as one fuzz target compares them.
 fuzz() {
     features=singlepass
     have_llvm "fuzzing of modules on LLVM" && features=llvm,singlepass
@@ -157,7 +157,7 @@ python() {
         missing "Python SDK" "python3 -m venv" python3-venv
         return
     fi
-    # Not `pip` itself, which names where it was installed: the tree may have been moved.
+    # Not `pip` itself, which contains the path where it was installed: the tree may have been moved.
     $venv/bin/python -m pip install --quiet --disable-pip-version-check -r tests/python/requirements.txt || exit 1
     run "Python SDK" python_results env EXTISM_PATH="$PWD/$dist" EXTISM_TEST_PLUGIN=$plugin \
         $venv/bin/python tests/python/test_sdk.py
@@ -184,7 +184,7 @@ install() {
     have "installation" pkg-config pkg-config readelf binutils "${CXX:-c++}" g++ || return
     run "make install" one_test packaging/test-make-install.sh
     build
-    # The comparison runs what the official PDK has compiled.
+    # The comparison runs the compiled plugins of the official PDK.
     "$make" --no-print-directory -C fixtures pdk >/dev/null || exit 1
     run "installation" one_test packaging/test-install.sh $dist $plugin
     run "comparison" one_test packaging/test-compare.sh $dist

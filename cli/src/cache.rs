@@ -19,7 +19,7 @@ pub(crate) struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
-    /// List what is in it, code and downloads: size, last use, file
+    /// List its contents, code and downloads: size, last use, file
     List,
     /// Check that everything in it is whole
     Verify,

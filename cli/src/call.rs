@@ -37,12 +37,12 @@ pub(crate) struct Arguments {
     /// How long the call may take, in milliseconds
     #[arg(long, value_name = "MS")]
     timeout: Option<u64>,
-    /// Call the function so many times, and print how long that took to standard error
+    /// Call the function this many times, and print the time taken to standard error
     #[arg(long = "loop", value_name = "TIMES", value_parser = value_parser!(u32).range(1..))]
     times: Option<u32>,
 }
 
-/// Reads `KEY=VALUE`; only the first separator counts.
+/// Reads `KEY=VALUE`; the value may contain further separators.
 fn pair(separator: char) -> impl Fn(&str) -> Result<(String, String), String> + Clone {
     move |text: &str| match text.split_once(separator) {
         Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value.to_owned())),
@@ -86,7 +86,7 @@ pub(crate) fn run(arguments: &Arguments) -> Outcome {
     text::print(&plugin.output(), 0)
 }
 
-/// Standard input to its end, which has to come some time.
+/// Reads standard input to its end, which must come before `MAX` bytes.
 fn standard_input() -> Result<Vec<u8>, String> {
     const MAX: u64 = 1 << 30;
     let mut input = Vec::new();
@@ -94,7 +94,7 @@ fn standard_input() -> Result<Vec<u8>, String> {
     if input.len() as u64 > MAX { Err(format!("standard input: more than {MAX} bytes")) } else { Ok(input) }
 }
 
-/// The plugin's manifest with what the options add to it.
+/// The plugin's manifest with the additions of the options.
 fn manifest(arguments: &Arguments) -> Result<String, Failure> {
     let mut manifest = plugin::manifest(&arguments.plugin)?;
     extend(&mut manifest, "config", &arguments.config)?;
@@ -121,7 +121,7 @@ fn extend(manifest: &mut Map<String, Value>, key: &str, more: &[(String, String)
     Ok(())
 }
 
-/// How long the calls took. The first is told apart: it runs initialisers and touches memory.
+/// Prints the calls' durations, the first one apart: it runs initialisers and touches memory for the first time.
 fn report(mut durations: Vec<Duration>) {
     let first = durations[0];
     durations.sort_unstable();

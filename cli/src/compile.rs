@@ -21,13 +21,13 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "TRIPLE")]
     target: Option<String>,
     /// `native`, a level such as `x86-64-v3`, or a list of features beyond the lowest level such as `avx2,bmi2`; if not
-    /// given the lowest level, `x86-64-v2` or `armv8`, so that the code runs on every such server
+    /// given, the lowest level, `x86-64-v2` or `armv8`, so that the code runs on every such server
     #[arg(long, value_name = "CPU")]
     cpu: Option<String>,
     /// Make code that counts its instructions, for manifests with `fuel`
     #[arg(long)]
     fuel: bool,
-    /// Make code for memories that are no reservations of 8 GiB of address space, too: for processes with a limit on it
+    /// Also make code for memories without a reservation of 8 GiB of address space, for processes with a limit on it
     /// (RLIMIT_AS, `ulimit -v`)
     #[arg(long)]
     moving_memories: bool,
@@ -51,7 +51,7 @@ pub(crate) fn run(arguments: &Arguments) -> Outcome {
         let compiled = plugin::read(path).and_then(|contents| order.compile(&contents, Some(&store)).map_err(named));
         match compiled {
             Ok(compiled) => compiled.iter().for_each(|compiled| lines += &line(path, compiled)),
-            // The others are compiled all the same.
+            // The other modules are still compiled.
             Err(error) => {
                 bar.suspend(|| text::complain(&error.text));
                 status = error.status;
@@ -75,7 +75,7 @@ fn line(path: &std::path::Path, compiled: &tool::Compiled) -> String {
     format!("{}  {}{module}  {compiler}{memories}  {size}  {took}\n", &compiled.sha256[..16], text::path(path))
 }
 
-/// A progress bar on standard error, if that is a terminal and there is something to wait for.
+/// A progress bar on standard error, if it is a terminal and there are several modules.
 fn progress(count: usize) -> ProgressBar {
     if count < 2 || !std::io::stderr().is_terminal() {
         return ProgressBar::hidden();

@@ -38,7 +38,7 @@ fn binary(contents: &[u8]) -> Result<Cow<'_, [u8]>, String> {
     wat::parse_bytes(contents).map_err(tool::message)
 }
 
-/// What is in a module.
+/// The contents of a module.
 #[derive(Default)]
 struct Facts {
     types: Vec<FuncType>,
@@ -146,7 +146,7 @@ impl Facts {
         lines
     }
 
-    /// Which of Extism's interfaces the module imports, and whether it needs WASI.
+    /// The Extism interfaces that the module imports, and WASI if it needs it.
     fn abi(&self) -> String {
         let has =
             |wanted: &dyn Fn(&str, &str) -> bool| self.imports.iter().any(|(module, name, _)| wanted(module, name));
@@ -160,7 +160,7 @@ impl Facts {
     }
 }
 
-/// Whether each compiler can compile the module, tried out.
+/// Tries each compiler on the module, and reports which can compile it.
 fn compilers(contents: &[u8]) -> String {
     let mut lines = String::new();
     for (name, built_in) in tool::compilers() {

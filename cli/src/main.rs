@@ -1,4 +1,4 @@
-//! `extism-wasmer`: compile, call and inspect Extism plugins, and look after the store of compiled code.
+//! `extism-wasmer`: compiles, calls and inspects Extism plugins, and looks after the cache.
 
 mod cache;
 mod call;
@@ -12,27 +12,27 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
-/// What this program ends with.
+/// The exit statuses of this program, besides 0.
 mod exit {
     /// A plugin's function, or a check, failed.
     pub(crate) const FAILED: u8 = 1;
-    /// The program was used wrongly; clap ends with the same.
+    /// The program was used wrongly; clap exits with the same status.
     pub(crate) const USAGE: u8 = 2;
     /// Something could not be read, made or written.
     pub(crate) const CANNOT: u8 = 3;
 }
 
-/// What a command came to: its exit status, or why it could not be done.
+/// The result of a command: its exit status, or why it failed.
 type Outcome = Result<u8, Failure>;
 
-/// Why a command could not be done.
+/// Why a command failed.
 struct Failure {
     status: u8,
     text: String,
 }
 
 impl Failure {
-    /// The value of an option is wrong.
+    /// A wrong value of an option.
     fn usage(error: impl Display) -> Self {
         Self { status: exit::USAGE, text: error.to_string() }
     }
@@ -68,7 +68,7 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Compile modules ahead of time, into a store that libraries without compilers run from
+    /// Compile modules ahead of time, into a store from which libraries without compilers run them
     Compile(compile::Arguments),
     /// Call a function of a plugin, and print its output
     Call(call::Arguments),

@@ -1,4 +1,4 @@
-//! What users give as a plugin: a module or a manifest in a file.
+//! Plugins as users give them: a module or a manifest in a file.
 
 use std::path::Path;
 
@@ -7,29 +7,29 @@ use serde_json::{Map, Value, json};
 
 use crate::{Failure, text};
 
-/// What is said of a file that nobody can read as a plugin.
+/// The error for a file that cannot be a plugin.
 const NEITHER: &str = "neither a module nor a manifest";
 
 /// The contents of a file, read as the library reads modules.
 pub(crate) fn read(path: &Path) -> Result<Vec<u8>, Failure> {
     let contents = tool::read(path)?;
-    // No text begins like that, and no module but with its magic number.
+    // No text begins with a NUL byte, and a module only with its magic number.
     let is_text = !contents.starts_with(b"\0");
     if is_text || is_module(&contents) { Ok(contents) } else { Err(wrong(path, NEITHER)) }
 }
 
-/// What is wrong with a file.
+/// The failure for a wrong file.
 pub(crate) fn wrong(path: &Path, what: impl std::fmt::Display) -> Failure {
     format!("`{}`: {what}", text::path(path)).into()
 }
 
-/// True for a module in binary or text, which are no manifests.
+/// True for a module, in binary or text; otherwise the file must be a manifest.
 pub(crate) fn is_module(contents: &[u8]) -> bool {
     let text = contents.trim_ascii_start();
     contents.starts_with(b"\0asm") || text.starts_with(b"(") || text.starts_with(b";;")
 }
 
-/// The manifest at `path`, or one around the module there.
+/// The manifest at `path`, or a new one around the module there.
 pub(crate) fn manifest(path: &Path) -> Result<Map<String, Value>, Failure> {
     let contents = read(path)?;
     if is_module(&contents) {
@@ -46,7 +46,7 @@ pub(crate) fn manifest(path: &Path) -> Result<Map<String, Value>, Failure> {
     value.as_object().cloned().ok_or_else(|| wrong(path, NEITHER))
 }
 
-/// What is wrong with a manifest in TOML, on one line: the error itself quotes lines of the text, however long they are.
+/// The error of a TOML manifest on one line. The error's own text quotes the manifest's lines, however long.
 fn not_toml(text: &str, error: &toml::de::Error) -> String {
     let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
     let line = 1 + before.bytes().filter(|byte| *byte == b'\n').count();

@@ -1,4 +1,4 @@
-//! Numbers as people read them, and writing that survives a closed pipe.
+//! Formats numbers for people, and writes output that tolerates a closed pipe.
 
 use std::io::{self, Write};
 use std::path::Path;
@@ -28,12 +28,12 @@ pub(crate) fn duration(duration: Duration) -> String {
     }
 }
 
-/// A path as it is shown: whoever has named the file does not drive the terminal.
+/// A path for display: control characters are escaped, so that a file's name cannot drive the terminal.
 pub(crate) fn path(path: &Path) -> String {
     tool::one_line(path.display())
 }
 
-/// Says on standard error what went wrong. Lines after the first are indented, so that they are not taken for others of this program.
+/// Prints an error to standard error. Further lines are indented, so that they do not look like errors of their own.
 pub(crate) fn complain(error: &str) {
     eprintln!("extism-wasmer: {}", lines(error));
 }
@@ -43,7 +43,7 @@ fn lines(text: &str) -> String {
     lines.join("\n  ")
 }
 
-/// Writes to standard output. A reader that has gone has read enough.
+/// Writes to standard output. A closed pipe is no error: the reader has read enough.
 pub(crate) fn print(text: &[u8], status: u8) -> Outcome {
     let mut stdout = io::stdout().lock();
     match stdout.write_all(text).and_then(|()| stdout.flush()) {

@@ -1,4 +1,4 @@
-//! How workloads are run: one process of the driver for each, with caches of its library's own.
+//! Runs workloads: one process of the driver for each, with separate caches for each library.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -10,20 +10,20 @@ use rustix::time::{ClockId, clock_gettime};
 use crate::library::{Kind, Library};
 use crate::workload::{Mode, Workload};
 
-/// Where the driver is, and how long it takes.
+/// The driver, and the settings of its runs.
 pub(crate) struct Bench<'a> {
     driver: PathBuf,
     seconds: f64,
-    /// One directory for each library.
+    /// The directory with the libraries' caches, one each.
     stores: PathBuf,
     libraries: &'a [Library],
 }
 
-/// A number, and the beginning of what the plugin answered.
+/// A measured number, and the beginning of the plugin's answer.
 pub(crate) type Figure = (f64, String);
 
 impl<'a> Bench<'a> {
-    /// With the driver in `folder`, where the libraries' caches are put. Nothing is left there from an earlier run.
+    /// Uses the driver in `folder`, which also holds the libraries' caches. Removes those of an earlier run.
     pub(crate) fn new(folder: &Path, seconds: f64, libraries: &'a [Library]) -> Result<Self, String> {
         let stores = folder.join("stores");
         if stores.exists() {
@@ -32,8 +32,8 @@ impl<'a> Bench<'a> {
         Ok(Self { driver: folder.join("driver"), seconds, stores, libraries })
     }
 
-    /// The guest interface of the plugin that a library runs; `None` if it cannot run what the workload wants. Ours run
-    /// all, so they take those that a peer of 1.x can run as well.
+    /// The guest interface (`v0` or `v1`) of the plugin that a library runs; `None` if it lacks the workload's. Our
+    /// libraries have both, and use `v1` if a peer of 1.x is compared, to run the same plugin as it.
     pub(crate) fn guests(&self, workload: &Workload, library: &Library) -> Option<&'static str> {
         let has_v1 = self.libraries.iter().any(|library| library.guests == Some("v1"));
         let default = if has_v1 { "v1" } else { "v0" };
@@ -41,7 +41,7 @@ impl<'a> Bench<'a> {
         library.guests.is_none_or(|only| only == guests).then_some(guests)
     }
 
-    /// Fills the stores with the code of all plugins, and the one of the library without compilers with LLVM's.
+    /// Compiles all plugins into the stores; the store of the library without compilers gets LLVM's code.
     pub(crate) fn fill(&self, workloads: &[&Workload]) -> Result<(), String> {
         for library in self.libraries {
             let maker = match library.kind {
@@ -58,7 +58,7 @@ impl<'a> Bench<'a> {
                     continue;
                 }
                 let figure = self.drive(maker, Some(&store), "start", &plugin, workload, Some(monotonic()));
-                // A peer that cannot do it says so when it is its turn.
+                // A peer that fails here reports it when it is measured.
                 if library.kind != Kind::Peer {
                     figure?;
                 }
@@ -67,7 +67,7 @@ impl<'a> Bench<'a> {
         Ok(())
     }
 
-    /// Runs a workload; `None` if the library does not do such things.
+    /// Runs a workload; `None` if the library does not support it.
     pub(crate) fn run(&self, workload: &Workload, library: &Library) -> Result<Option<Figure>, String> {
         if library.kind == Kind::Engine && !workload.is_plain() {
             return Ok(None);
@@ -90,7 +90,7 @@ impl<'a> Bench<'a> {
         self.drive(library, Some(&store), mode, &plugin, workload, number).map(Some)
     }
 
-    /// The median of several processes: a start is over too soon for one to say much.
+    /// The median of several processes, because one start is too short to measure well.
     fn start(&self, workload: &Workload, library: &Library, plugin: &str) -> Result<Figure, String> {
         const PROCESSES: usize = 15;
         let store = self.store(library);
@@ -100,7 +100,7 @@ impl<'a> Bench<'a> {
         Ok(figures.swap_remove(PROCESSES / 2))
     }
 
-    /// The size of a plugin's code, in a store that has nothing else.
+    /// The size of a plugin's code, measured in a store without other code.
     fn size(&self, workload: &Workload, library: &Library, plugin: &str) -> Result<Figure, String> {
         let store = self.store(library).join(file_name(workload.name));
         let (_, answer) = self.drive(library, Some(&store), "start", plugin, workload, Some(monotonic()))?;
@@ -114,7 +114,7 @@ impl<'a> Bench<'a> {
         Ok((size as f64, answer))
     }
 
-    /// Runs the driver, without caches if there is no store.
+    /// Runs the driver; without a store, all caches are off.
     fn drive(
         &self,
         library: &Library,
@@ -130,8 +130,8 @@ impl<'a> Bench<'a> {
         for variable in ["EXTISM_COMPILER", "EXTISM_CACHE_CONFIG", "EXTISM_CACHE_MEMORY_BYTES"] {
             command.env_remove(variable);
         }
-        // Ours keep code where this says, and in the process; upstream's cache is off if its configuration is empty,
-        // and where caches are otherwise.
+        // Our libraries cache code in this directory, and in memory. Upstream's cache is off if its configuration is
+        // empty, and else where caches usually are.
         match store {
             Some(store) => {
                 fs::create_dir_all(store).map_err(|error| format!("{}: {error}", store.display()))?;
@@ -169,7 +169,7 @@ fn file_name(name: &str) -> String {
     name.replace(|c: char| !c.is_alphanumeric(), "-")
 }
 
-/// The time that the driver's clock shows, in nanoseconds.
+/// The driver's clock, in nanoseconds.
 fn monotonic() -> u64 {
     let time = clock_gettime(ClockId::Monotonic);
     u64::try_from(time.tv_sec).unwrap_or(0) * 1_000_000_000 + u64::try_from(time.tv_nsec).unwrap_or(0)

@@ -1,4 +1,4 @@
-//! The figures as a page: one chart a workload, with a bar for each library from the least to the most.
+//! The figures as an HTML page: one chart for each workload, with a bar for each library and its least and most.
 
 use std::fmt::Display;
 use std::fmt::Write as _;
@@ -17,11 +17,11 @@ const WIDTH: u32 = 600;
 const BAR: u32 = 26;
 const TITLE: u32 = 34;
 
-/// Where bars begin, and how long the longest is.
+/// The x position where bars begin, and the length of the longest, in pixels.
 const LEFT: i32 = 170;
 const LONGEST: f64 = 300.0;
 
-/// One for each library, told apart also by those who see few colours.
+/// One for each library; people with colour blindness can tell them apart.
 const COLORS: [RGBColor; 7] = [
     RGBColor(0, 114, 178),
     RGBColor(230, 159, 0),
@@ -32,7 +32,7 @@ const COLORS: [RGBColor; 7] = [
     RGBColor(240, 228, 66),
 ];
 
-/// A page of its own, without anything from elsewhere.
+/// The whole page, which loads nothing from elsewhere.
 pub(crate) fn page(results: &Results) -> Result<String, String> {
     let mut page = String::from(HEAD);
     page += &format!("<p>{}, {} rounds.</p>\n", results.cpu, results.rounds);

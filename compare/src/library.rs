@@ -3,31 +3,31 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// A library, and how it is made to run.
+/// A library, and how to run it.
 #[derive(Debug)]
 pub(crate) struct Library {
     pub(crate) name: String,
     pub(crate) path: PathBuf,
-    /// Which of Extism's guest interfaces its plugins have, if it runs only those of one: `v0` or `v1`.
+    /// The guest interface of its plugins, `v0` or `v1`; `None` if it runs both.
     pub(crate) guests: Option<&'static str>,
     pub(crate) kind: Kind,
 }
 
-/// Where its code comes from.
+/// The origin of the machine code that a library runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
-    /// Ours: it compiles, and has a store.
+    /// Our library with a compiler and a store.
     Compiler,
-    /// Ours: it runs code of LLVM's from the store.
+    /// Our library without compilers, which runs LLVM's code from a store.
     Headless,
-    /// Another's, with one of Extism's C interfaces.
+    /// Another library, with one of Extism's C interfaces.
     Peer,
-    /// Plain wasmtime: it runs what computes and needs nothing else.
+    /// Plain wasmtime, which runs only workloads that compute.
     Engine,
 }
 
 impl Kind {
-    /// Whether it is another's.
+    /// True for libraries of others.
     pub(crate) fn is_peer(self) -> bool {
         matches!(self, Self::Peer | Self::Engine)
     }
@@ -49,7 +49,7 @@ pub(crate) fn built(folder: &Path) -> Result<Vec<Library>, String> {
 }
 
 impl Library {
-    /// Another library: `PATH`, or `NAME=PATH`. Its interface is seen from the names in it.
+    /// Another library: `PATH`, or `NAME=PATH`. Its interface is recognised by the symbol names in the file.
     pub(crate) fn peer(given: &str, number: usize) -> Result<Self, String> {
         let (name, path) = given.split_once('=').map_or((None, given), |(name, path)| (Some(name), path));
         let path = Path::new(path);

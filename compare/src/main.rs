@@ -1,6 +1,6 @@
-//! Runs the same workloads on several libraries with the C interface of Extism, of 0.1.0 or of 1.x, and on plain wasmtime,
-//! side by side: in rounds, one process a workload and library, so that all see the same noise. Prints tables, and writes
-//! JSON and a page.
+//! Runs the same workloads on several libraries with the C interface of Extism, 0.1.0 or 1.x, and on plain wasmtime: in
+//! rounds, with one process for each workload and library, so that all meet the same noise. Prints tables, and writes
+//! JSON and an HTML page.
 
 mod bench;
 mod chart;
@@ -32,16 +32,16 @@ struct Arguments {
     /// Another library, of either interface or with wasmtime's C API; can be repeated
     #[arg(long, value_name = "[NAME=]PATH")]
     peer: Vec<String>,
-    /// Only the compilers whose names begin like this; can be repeated
+    /// Only the compilers whose names begin with this; can be repeated
     #[arg(long, value_name = "NAME")]
     only: Vec<String>,
-    /// Only the workloads whose names begin like this; can be repeated
+    /// Only the workloads whose names begin with this; can be repeated
     #[arg(long, value_name = "NAME")]
     workload: Vec<String>,
-    /// How often everything is run
+    /// How often each workload is measured
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
     rounds: u32,
-    /// How long a workload that is repeated is repeated each time, in seconds
+    /// How long to repeat each call in one measurement, in seconds
     #[arg(long, default_value_t = 0.5)]
     seconds: f64,
     /// Measure nothing: put the figures of this compare.json into the documents
@@ -62,9 +62,9 @@ fn main() -> ExitCode {
     ExitCode::from(status)
 }
 
-/// Why there is no comparison. The results of the last one stay.
+/// Why the comparison failed. The results of the last one stay.
 enum Failure {
-    /// An option names what there is not.
+    /// An option names something that does not exist.
     Usage(String),
     Other(String),
 }
@@ -108,7 +108,7 @@ fn run(arguments: &Arguments) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Whether each of `wanted` is how one of `names` begins; nothing that is asked for is left out without a word.
+/// Checks that each of `wanted` begins one of `names`, so that no option is ignored silently.
 fn known<'a>(option: &str, wanted: &[String], names: impl Iterator<Item = &'a str>) -> Result<(), Failure> {
     let names: Vec<_> = names.collect();
     let unknown = wanted.iter().find(|wanted| !names.iter().any(|name| name.starts_with(wanted.as_str())));
@@ -118,7 +118,7 @@ fn known<'a>(option: &str, wanted: &[String], names: impl Iterator<Item = &'a st
     })
 }
 
-/// Whether `name` begins like one of `wanted`, or nothing is.
+/// True if `name` begins with one of `wanted`, or `wanted` is empty.
 fn begins(name: &str, wanted: &[String]) -> bool {
     wanted.is_empty() || wanted.iter().any(|wanted| name.starts_with(wanted.as_str()))
 }

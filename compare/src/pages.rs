@@ -17,11 +17,11 @@ const FIGURES: &str = "docs/compare.json";
 /// The pages with the tables.
 const PAGES: [&str; 2] = ["docs/benchmarks.md", "compiler-features.md"];
 
-/// The lines of a page that the tables stand between.
+/// The lines around the tables in a page.
 const BEGIN: &str = "<!-- figures: written by `make figures` -->\n";
 const END: &str = "<!-- end of figures -->\n";
 
-/// What the tables need of a run; [`Results`](crate::run::Results) has more.
+/// The parts of a run that the tables need; [`Results`](crate::run::Results) has more.
 #[derive(Deserialize)]
 struct Run {
     libraries: Vec<String>,
@@ -45,10 +45,10 @@ struct Cell {
     median: f64,
 }
 
-/// Makes the run in `compare_json` the one that the pages show.
+/// Writes the run in `compare_json` into the pages, and makes it the committed one.
 ///
 /// # Errors
-/// The file is not of this program's making, lacks a workload, or a file cannot be written.
+/// The file was not written by this program, lacks a workload, or a page cannot be written.
 pub(crate) fn write(compare_json: &Path) -> Result<(), String> {
     let json = read(compare_json)?;
     let section = section(&json)?;
@@ -77,7 +77,7 @@ fn read(path: &Path) -> Result<String, String> {
     fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))
 }
 
-/// The page with `section` in the place of the one that it has.
+/// The page with its tables replaced by `section`.
 fn replaced(page: &str, section: &str) -> Result<String, String> {
     let text = read(Path::new(page))?;
     let parts = text.split_once(BEGIN).and_then(|(before, rest)| Some((before, rest.split_once(END)?.1)));
@@ -85,7 +85,7 @@ fn replaced(page: &str, section: &str) -> Result<String, String> {
     Ok(format!("{before}{BEGIN}{section}{END}{after}"))
 }
 
-/// The tables, and what they were measured on.
+/// The tables, with the date and the CPU of their run.
 fn section(json: &str) -> Result<String, String> {
     let run: Run = serde_json::from_str(json).map_err(|error| format!("{FIGURES}: {error}"))?;
     let peers = run.peers.iter().map(|&peer| run.libraries[peer].clone());

@@ -1,4 +1,4 @@
-//! Running everything, and what came of it.
+//! Runs all workloads on all libraries, and holds the results.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -16,7 +16,7 @@ use crate::workload::{Plugin, Workload};
 #[derive(Debug, Serialize)]
 pub(crate) struct Results {
     pub(crate) libraries: Vec<String>,
-    /// Which of them are others', with which the first is compared.
+    /// Indices of the libraries of others; the first library is compared with each.
     pub(crate) peers: Vec<usize>,
     /// Seconds since 1970.
     time: u64,
@@ -32,11 +32,11 @@ pub(crate) struct Row {
     pub(crate) name: &'static str,
     #[serde(skip)]
     pub(crate) unit: Unit,
-    /// What the values are in.
+    /// The unit of the values.
     unit_name: &'static str,
     /// The guest interface of the plugin that each library ran, if it did.
     guests: Vec<Option<&'static str>>,
-    /// One for each library, if it can do that.
+    /// One for each library, if it supports the workload.
     pub(crate) cells: Vec<Option<Cell>>,
     /// One for each peer: how many times better the first library's median is.
     pub(crate) ratios: Vec<Option<f64>>,
@@ -90,7 +90,7 @@ impl Results {
             for (row, workload) in workloads.iter().enumerate() {
                 let mut answers = Answers::default();
                 for turn in 0..libraries.len() {
-                    // Everyone is first, second and last in turn.
+                    // Each library is first, second and last in turn.
                     let column = (turn + round) % libraries.len();
                     let library = &libraries[column];
                     bar.set_message(format!("{}, {}", workload.name, library.name));
@@ -100,7 +100,7 @@ impl Results {
                             answers.insert(workload, bench.guests(workload, library), answer, &library.name);
                         }
                         Ok(None) => {}
-                        // Another's failure is a dash; ours is one of this program.
+                        // A peer's failure is shown as a dash; a failure of our library ends the program.
                         Err(error) if library.kind.is_peer() => bar.suspend(|| eprintln!("compare: {error}")),
                         Err(error) => return Err(error),
                     }
@@ -129,13 +129,13 @@ impl Results {
     }
 }
 
-/// What plugins answered, and on which libraries.
+/// The answers of plugins, each with a library that gave it.
 #[derive(Default)]
 struct Answers<'a>(BTreeMap<Option<&'static str>, BTreeMap<String, &'a str>>);
 
 impl<'a> Answers<'a> {
     fn insert(&mut self, workload: &Workload, guests: Option<&'static str>, answer: String, library: &'a str) {
-        // Ours answer alike whatever their interface is; the official plugin of 0.x says more than that of 1.x.
+        // Our plugins answer alike with both interfaces; the official plugin of 0.x answers more than that of 1.x.
         let like = guests.filter(|_| workload.plugin == Plugin::Official);
         self.0.entry(like).or_default().insert(answer, library);
     }
@@ -148,7 +148,7 @@ impl<'a> Answers<'a> {
     }
 }
 
-/// What the system says of the processor.
+/// The processor's name and number of threads, from the system.
 fn cpu() -> String {
     let text = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let name = text.lines().find_map(|line| line.strip_prefix("model name")?.split_once(": "));

@@ -1,15 +1,15 @@
-//! The figures as text: a table of medians, and one of what they are against each other.
+//! The figures as tables: one of medians, and one of ratios between libraries.
 
 use std::iter;
 
 use crate::run::{Cell, Results, Row};
 use crate::unit::{Unit, three_digits};
 
-/// Rows of cells, of which the first has the names of the columns.
+/// Rows of cells; the first row holds the names of the columns.
 pub(crate) struct Table(Vec<Vec<String>>);
 
 impl Table {
-    /// The medians, with what was the least and the most.
+    /// The medians, with the least and the most.
     pub(crate) fn of_figures(results: &Results) -> Self {
         let cell = |row: &Row, cell: &Option<Cell>| cell.as_ref().map(|cell| shown(row.unit, cell));
         let mut table = Self::new("workload", results.libraries.iter().cloned());
@@ -30,7 +30,7 @@ impl Table {
         (!results.peers.is_empty()).then_some(table)
     }
 
-    /// With the names of its columns, the first of which is `corner`.
+    /// An empty table with the names of its columns, the first of which is `corner`.
     pub(crate) fn new(corner: &str, columns: impl Iterator<Item = String>) -> Self {
         Self(vec![iter::once(corner.to_owned()).chain(columns).collect()])
     }
@@ -41,7 +41,7 @@ impl Table {
         self.0.push(iter::once(name.to_owned()).chain(cells).collect());
     }
 
-    /// In Markdown, with columns that also stand under each other where that is not rendered.
+    /// In Markdown, with padded cells so that the source is readable too.
     pub(crate) fn markdown(&self) -> String {
         let lines = &self.0;
         let width = |column: usize| lines.iter().map(|line| line[column].chars().count()).max().unwrap_or(0);
@@ -60,7 +60,7 @@ impl Table {
         text
     }
 
-    /// In HTML, with the names of rows and columns as such.
+    /// In HTML, with the names of rows and columns as headers.
     pub(crate) fn html(&self) -> String {
         let escaped = |text: &str| text.replace('&', "&amp;").replace('<', "&lt;");
         let mut html = String::from("<table>\n");

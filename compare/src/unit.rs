@@ -1,22 +1,22 @@
-//! What figures are in, and how they are shown.
+//! The units of figures, and their display.
 
-/// How a figure is shown.
+/// The unit of a figure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Unit {
     /// Nanoseconds.
     Time,
-    /// From nanoseconds, and so many bytes.
+    /// Bytes a second, from nanoseconds for this many bytes.
     Throughput(u64),
     /// Bytes.
     Bytes,
     /// Calls a second.
     Rate,
-    /// A number without a unit, of which more is better.
+    /// A ratio, of which more is better.
     Factor,
 }
 
 impl Unit {
-    /// A figure as the driver gives it, in the unit in which it is shown.
+    /// Converts a figure from the driver's unit to the unit of display.
     pub(crate) fn value(self, figure: f64) -> f64 {
         match self {
             Self::Time | Self::Bytes | Self::Rate | Self::Factor => figure,
@@ -24,12 +24,12 @@ impl Unit {
         }
     }
 
-    /// Whether more is better.
+    /// True if more is better.
     pub(crate) fn more_is_better(self) -> bool {
         matches!(self, Self::Throughput(_) | Self::Rate | Self::Factor)
     }
 
-    /// What the values are in.
+    /// The name of the unit.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Time => "ns",
@@ -45,7 +45,7 @@ impl Unit {
         if self.more_is_better() { value / other } else { other / value }
     }
 
-    /// A value as people read it, with three digits.
+    /// A value for display, with three digits.
     pub(crate) fn show(self, value: f64) -> String {
         let units: &[&str] = match self {
             Self::Time => &["ns", "us", "ms", "s"],
@@ -64,7 +64,7 @@ impl Unit {
     }
 }
 
-/// A number with three digits, or all of those before the point.
+/// A number with three digits, or more if its integer part has more.
 pub(crate) fn three_digits(value: f64) -> String {
     let digits = if value >= 100.0 {
         0

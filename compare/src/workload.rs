@@ -1,27 +1,27 @@
-//! What is run.
+//! The workloads.
 
 use std::path::PathBuf;
 
 use crate::unit::Unit;
 
-/// What the driver measures.
+/// The quantity that the driver measures.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Mode {
-    /// Making and freeing a plugin, with no code kept from before.
+    /// Making and freeing a plugin, without any cache.
     Compile,
-    /// The same with all caches as they are by default, and as often as wanted in one process.
+    /// Making and freeing plugins in one process, repeatedly, with all caches at their defaults.
     New,
     /// A call.
     Call,
     /// From the start of a process to the first answer, with the code on disk.
     Start,
-    /// The resident set of so many plugins.
+    /// The resident set of this many plugins.
     Resident(u64),
-    /// Calls of two threads at once.
+    /// Calls a second of two threads at once.
     Threads,
-    /// The same against calls of one thread.
+    /// Calls a second of two threads, divided by those of one.
     Scaling,
-    /// The file with the code.
+    /// The size of the file with the code.
     Size,
 }
 
@@ -34,40 +34,40 @@ pub(crate) struct Workload {
     pub(crate) plugin: Plugin,
     pub(crate) function: &'static str,
     pub(crate) input: &'static str,
-    /// Whether calls may take no longer than a minute.
+    /// Calls have a timeout of a minute.
     pub(crate) timeout: bool,
-    /// The guest interface of the plugin, if it has to be that one.
+    /// The guest interface of the plugin, if the workload requires one.
     pub(crate) guests: Option<&'static str>,
 }
 
 impl Workload {
-    /// Its plugin for a guest interface, as the driver takes it.
+    /// The argument of the driver that names its plugin for a guest interface.
     pub(crate) fn plugin_for(&self, guests: &str) -> Result<String, String> {
         let timeout = if self.timeout { "timeout:" } else { "" };
         Ok(format!("{timeout}{}", self.plugin.path(guests)?))
     }
 
-    /// Whether an engine without Extism can run it.
+    /// True if an engine without Extism can run it.
     pub(crate) fn is_plain(&self) -> bool {
         self.mode == Mode::Call && self.plugin == KERNELS
     }
 }
 
-/// Where a plugin is.
+/// A plugin's origin.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Plugin {
-    /// A small one of ours, for both guest interfaces.
+    /// A small one of this repository, for both guest interfaces.
     Fixture(&'static str),
-    /// A large one of ours, on WASI.
+    /// A large one of this repository, on WASI.
     Big(&'static str),
-    /// What the official PDK has compiled: 1.9 MB, most of it debug data.
+    /// The compiled one of the official PDK: 1.9 MB, most of it debug data.
     Official,
     /// A module with nothing in it.
     Empty,
 }
 
 impl Plugin {
-    /// Its path for a guest interface, with `wasi:` in front where it needs that.
+    /// Its path for a guest interface, with `wasi:` in front if it needs WASI.
     fn path(self, guests: &str) -> Result<String, String> {
         let path = match self {
             Self::Fixture(name) => PathBuf::from(format!("fixtures/wasm/{name}.{guests}.wasm")),
@@ -81,7 +81,7 @@ impl Plugin {
     }
 }
 
-/// A plugin in cargo's registry, where `make fixtures-pdk` brings it.
+/// A plugin in cargo's registry, which `make fixtures-pdk` downloads.
 fn official(version: &str) -> Result<PathBuf, String> {
     let home = std::env::var_os("CARGO_HOME").map(PathBuf::from);
     let home = home.or_else(|| Some(PathBuf::from(std::env::var_os("HOME")?).join(".cargo")));

@@ -1,8 +1,8 @@
 /*
- * Cancelling: one thread calls a plugin that would run for ever, another one ends the call.
+ * Cancelling: one thread calls a plugin that would run for ever, another thread ends the call.
  *
- * A cancel handle belongs to one plugin and may be used by any thread at any time, also when nothing runs: then it does
- * nothing and says so.
+ * A cancel handle belongs to one plugin, and any thread may use it at any time. If no call is running, cancelling does
+ * nothing and returns false.
  */
 #include <pthread.h>
 #include <stdio.h>
@@ -41,7 +41,7 @@ int main(void)
         fprintf(stderr, "cancel: %s\n", error ? error : "no thread");
         return EXIT_FAILURE;
     }
-    /* False as long as the other thread has not begun its call. */
+    /* Returns false until the other thread has begun its call. */
     while (!extism_plugin_cancel(handle))
         ;
     pthread_join(caller, NULL);

@@ -1,7 +1,7 @@
 /*
- * Compilers: which ones are built into this library, and choosing one for the plugins to come: compilers [NAME]
+ * Compilers: lists those that are built into this library, and chooses one for later plugins: compilers [NAME]
  *
- * A manifest can choose for itself, by "compiler".
+ * A manifest can choose one for its own plugin, with "compiler".
  */
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,9 +1,9 @@
 /*
- * Calls a function of the plugin that a manifest describes, with the config the manifest gives it, and again after a
- * change: config MANIFEST.json FUNCTION INPUT [CONFIG.json]
+ * Calls a function of a manifest's plugin, with the manifest's config, and again after changing the config:
+ * config MANIFEST.json FUNCTION INPUT [CONFIG.json]
  *
- * CONFIG.json is an object such as {"greeting": "hello", "name": null}: a string sets a key, null removes it. What the
- * plugin logs goes to stderr.
+ * CONFIG.json is an object such as {"greeting": "hello", "name": null}: a string sets a key, null removes it. The
+ * plugin's log lines go to stderr.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -72,7 +72,7 @@ static bool change_config(ExtismContext *ctx, ExtismPlugin plugin, const char *p
     return done;
 }
 
-/* The error has to be asked for before the output: asking for the output clears it. */
+/* Asks for the error before the output, because asking for the output clears the error. */
 static bool call(ExtismContext *ctx, ExtismPlugin plugin, const char *function, const char *input)
 {
     int32_t rc = extism_plugin_call(ctx, plugin, function, (const uint8_t *)input, strlen(input));

@@ -1,4 +1,4 @@
-/* Calls count_vowels of a plugin file: count_vowels PLUGIN.wasm [TEXT] */
+/* Calls the function count_vowels of a plugin file: count_vowels PLUGIN.wasm [TEXT] */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

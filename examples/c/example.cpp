@@ -1,4 +1,4 @@
-// Contexts and plugins that free themselves, and errors that are exceptions: example PLUGIN.wasm [TEXT]
+// C++: contexts and plugins that free themselves, and errors as exceptions: example PLUGIN.wasm [TEXT]
 #include <cstdint>
 #include <exception>
 #include <fstream>
@@ -22,7 +22,7 @@ struct FreeContext {
 };
 using Context = std::unique_ptr<ExtismContext, FreeContext>;
 
-// Lives no longer than the context it was made in.
+// Must not outlive the context that it was made in.
 class Plugin {
 public:
     Plugin(const Context &context, const std::vector<std::uint8_t> &wasm, bool with_wasi)
@@ -39,7 +39,7 @@ public:
 
     bool has(const std::string &function) const { return extism_plugin_function_exists(ctx, id, function.c_str()); }
 
-    // The view is good until this plugin is called again.
+    // The result is valid until this plugin is called again, or destroyed.
     std::string_view call(const std::string &function, std::string_view input)
     {
         const auto *bytes = reinterpret_cast<const std::uint8_t *>(input.data());

@@ -1,7 +1,7 @@
 /*
  * Fuel: a limit on the WebAssembly instructions of a call. Unlike time, it is the same on every machine and in every run.
  *
- * The limit is the manifest's "fuel". Code that counts its instructions is slower: see README.md.
+ * The limit is the manifest's "fuel". Code that counts its instructions is slower: see docs/manifest.md.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -22,7 +22,7 @@ extern "C" {
     "MzIubHRfdSAobG9jYWwudGVlIDAgKGkzMi5hZGQgKGxvY2FsLmdldCAwKSAoaTMyLmNvbnN0IDEpKSkg" \
     "KGkzMi5jb25zdCAxMDAwKSkpKSkp"
 
-/* Calls a plugin that counts to 1000, which may execute this many instructions. */
+/* Calls a plugin that counts to 1000, and lets the call execute `fuel` instructions. */
 static int32_t count_with(ExtismContext *ctx, int fuel)
 {
     char manifest[512];

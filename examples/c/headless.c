@@ -1,9 +1,9 @@
 /*
- * A server without compilers: runs a plugin whose machine code was made elsewhere: headless STORE MANIFEST.json FUNCTION
+ * A server without compilers: runs a plugin with machine code from elsewhere: headless STORE MANIFEST.json FUNCTION
  *
- * STORE is a directory that `extism-wasmer compile --store STORE MANIFEST.json` has filled. With a "hash" in the manifest, the
- * module itself is not read and need not be there. What is not in the store is an error that says how to make it; this
- * program shows it.
+ * STORE is a directory that `extism-wasmer compile --store STORE MANIFEST.json` has filled. With a "hash" in the
+ * manifest, the module itself is not read and need not be there. If code is missing in STORE, the error says how to
+ * make it; this program prints it.
  */
 #define _POSIX_C_SOURCE 200809L /* setenv */
 
@@ -27,7 +27,7 @@ int main(int argc, char *argv[])
         fprintf(stderr, "usage: headless STORE MANIFEST.json FUNCTION\n");
         return EXIT_FAILURE;
     }
-    /* Before the library is first used, which is when it reads the environment. */
+    /* Must come before the first use of the library, which reads the environment once. */
     setenv("EXTISM_CACHE_DIR", argv[1], 1);
     FILE *file = fopen(argv[2], "rb");
     if (!file) {

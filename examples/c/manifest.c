@@ -1,8 +1,8 @@
 /*
  * Calls count_vowels of a plugin on a server: manifest URL SHA256 [TEXT]
  *
- * SHA256 is that of the module, 64 hex digits. What the server sends is not run unless it has it, and is kept on disk:
- * the second time, no server is needed.
+ * SHA256 is the hash of the module, 64 hex digits. A module with another hash is not run. The right one is kept on
+ * disk: the second time, no server is needed.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,7 +16,7 @@ extern "C" {
 }
 #endif
 
-/* The URL stands in JSON as it is: it must have no quotes, backslashes or control characters, as no URL has. */
+/* Copies the URL into JSON as it is. So quotes, backslashes and line ends are refused; no URL has any. */
 static bool write_manifest(char *manifest, size_t size, const char *url, const char *sha256)
 {
     int length;

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Shows what manifest.c does: loads a plugin from a server on this machine, and again when the server is gone.
+# Runs manifest.c: loads a plugin from a server on this machine, with a wrong hash, and again when the server is gone.
 set -eu
 [ $# -eq 2 ] || { echo "usage: manifest.sh MANIFEST_PROGRAM PLUGIN.wasm" >&2; exit 2; }
 command -v python3 >/dev/null || { echo "manifest.sh: skipped, for its server is python3's" >&2; exit 0; }

@@ -1,8 +1,8 @@
 /*
  * A time limit: a plugin that would run for ever is stopped after 100 ms, and can be called again.
  *
- * The limit is the manifest's "timeout_ms". It holds for each call, in the plugin's own code and in what the library
- * does for it.
+ * The limit is the manifest's "timeout_ms". It holds for each call, in the plugin's own code and in the library's work
+ * for the plugin.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,7 +16,7 @@ extern "C" {
 }
 #endif
 
-/* (module (func (export "forever") (loop (br 0)))), in base64 as manifests have it */
+/* (module (func (export "forever") (loop (br 0)))), in base64, as manifests have modules */
 #define FOREVER "KG1vZHVsZSAoZnVuYyAoZXhwb3J0ICJmb3JldmVyIikgKGxvb3AgKGJyIDApKSkp"
 
 int main(void)

@@ -1,7 +1,7 @@
-//! Damage in the store of compiled code is a miss: whatever has become of its files and links, the plugins that it has code
-//! for are made, and answer what they should.
+//! Damage in the cache of compiled code is a miss: whatever happens to its files and links, the plugins are made and
+//! answer correctly.
 //!
-//! Damage, not malice: who can write to the store can run code. Nothing is sealed anew.
+//! The damage is not malicious: anyone who can write to the cache can run code. Damaged artifacts are not sealed anew.
 #![no_main]
 
 #[path = "../environment.rs"]
@@ -25,30 +25,30 @@ fuzz_target!(init: fill(), |damages: Damages| {
     let (store, whole) = STORE.get().expect("it is filled");
     restore(store, whole);
     for damage in &damages.0 {
-        // One that is not possible after the others is none.
+        // Damage that earlier damage makes impossible is skipped.
         let _ = damage.do_in(store, whole);
     }
     check();
-    // A miss that could be stored is a hit now.
+    // A miss that could be stored must be a hit here.
     check();
     let _ = fs::set_permissions(store, Permissions::from_mode(0o700));
     fs::remove_dir_all(store).expect("it can be removed");
 });
 
-/// Where the store is, and what is in it.
+/// The store's path, and its undamaged entries.
 static STORE: OnceLock<(PathBuf, Vec<(PathBuf, Entry)>)> = OnceLock::new();
 
-/// What stands at a path in the store.
+/// An entry of the store.
 #[derive(Debug, Clone)]
 enum Entry {
     File(Vec<u8>),
     Link(PathBuf),
 }
 
-/// Makes the store, once with undamaged code.
+/// Makes the store, with undamaged code.
 fn fill() {
     let store = std::env::temp_dir().join(format!("extism-fuzz-artifacts-{}", std::process::id()));
-    // What is in the store is read from there each time.
+    // Nothing is kept in memory, so that the store is read each time.
     environment::isolate(&[("EXTISM_CACHE_DIR", store.clone().into()), ("EXTISM_CACHE_MEMORY_BYTES", "0".into())]);
     check();
     let mut whole = Vec::new();
@@ -80,7 +80,7 @@ fn restore(store: &Path, whole: &[(PathBuf, Entry)]) {
     }
 }
 
-/// Puts `entry` at `path`, instead of what may be there.
+/// Puts `entry` at `path`, and replaces anything that is there.
 fn put(path: &Path, entry: &Entry) -> io::Result<()> {
     remove(path);
     fs::DirBuilder::new().recursive(true).mode(0o700).create(path.parent().expect("it is in the store"))?;
@@ -94,13 +94,13 @@ fn remove(path: &Path) {
     let _ = fs::remove_file(path).or_else(|_| fs::remove_dir_all(path));
 }
 
-/// What each plugin's function `run` returns, and the plugin.
+/// Plugins, each with the result of its function `run`.
 const PLUGINS: [(i32, &str); 2] = [
     (1, r#"(module (func (export "run") (result i32) i32.const 1))"#),
     (2, r#"(module (memory 1) (data (i32.const 0) "\02") (func (export "run") (result i32) i32.const 0 i32.load))"#),
 ];
 
-/// Makes the plugins and calls them: found by their bytes, and by the hash that a manifest gives.
+/// Makes the plugins and calls them: with their code found by their bytes, and by the hash in a manifest.
 fn check() {
     for (answer, module) in PLUGINS {
         let with_hash =
@@ -113,11 +113,11 @@ fn check() {
     }
 }
 
-/// What is done to the store, in this order.
+/// The damage done to the store, in this order.
 #[derive(Debug)]
 struct Damages(Vec<Damage>);
 
-/// Damage to the entry of this number, or to one and another.
+/// Damage to the entry of this number, or to two entries.
 #[derive(Debug)]
 enum Damage {
     Flip {
@@ -146,13 +146,13 @@ enum Damage {
         entry: usize,
         name: String,
     },
-    /// A link that leads elsewhere, in the place of whatever is there.
+    /// Replaces the entry by a link to `target`.
     Link {
         entry: usize,
         target: String,
     },
     Directory(usize),
-    /// Also of the directories above, of which there are `above`.
+    /// Changes the mode of the entry, or of the directory `above` levels higher.
     Mode {
         entry: usize,
         above: usize,
@@ -190,7 +190,7 @@ impl<'a> Arbitrary<'a> for Damage {
     }
 }
 
-/// A file's name, or what was meant to be one; mostly such as stand in the store.
+/// A file's name, valid or not; mostly like those in the store.
 fn name(noise: &mut Unstructured<'_>) -> Result<String> {
     let (_, whole) = STORE.get().expect("it is filled");
     let (place, entry) = noise.choose(whole)?;
@@ -252,7 +252,7 @@ impl Damage {
             Self::Mode { entry, above, mode } => {
                 let path = path(entry);
                 let place = path.ancestors().nth(*above).filter(|place| place.starts_with(store)).unwrap_or(store);
-                // The owner's own rights stay, or the store could not be removed.
+                // The owner's rights stay, so that the store can be removed.
                 fs::set_permissions(place, Permissions::from_mode(mode & 0o777 | 0o700))
             }
         }

@@ -1,6 +1,6 @@
-//! Any functions of the C interface in any order, on contexts, plugins and handles that are there, have been freed or never
-//! were, leave the process alive. What is gone gives the documented error values, every error is UTF-8, and every output can be
-//! read to its end.
+//! The functions of the C interface in any order, on contexts, plugins and handles that exist, were freed or never
+//! existed, leave the process alive. Absent things give the documented error values, every error is UTF-8, and every
+//! output is readable.
 //!
 //! Some plugins loop for ever; a timeout of 5 ms, fuel, or another thread stops them.
 #![no_main]
@@ -36,7 +36,7 @@ fuzz_target!(init: environment::isolate(&[]), |steps: Steps| {
     choose_compiler(None);
 });
 
-/// A plugin that does one thing for each name.
+/// A plugin with one function for each kind of behaviour.
 const KIT: &str = r#"(module
     (import "extism:host/env" "input_offset" (func $offset (result i64)))
     (import "extism:host/env" "input_length" (func $length (result i64)))
@@ -63,13 +63,13 @@ const WASI: &str = r#"(module
     (func (export "echo") (call $exit (i32.const 3)))
     (func (export "fill") (loop $again (drop (call $yield)) (br $again))))"#;
 
-/// What a plugin is made of.
+/// The input of a plugin.
 struct Document {
     bytes: Vec<u8>,
-    /// What becomes a plugin, unless that takes too long.
+    /// It becomes a plugin, unless that takes too long.
     is_good: bool,
     is_kit: bool,
-    /// It may be that a call is stopped, and it is sure that one without an end is.
+    /// A call may be stopped, and an endless one always is.
     has_limit: bool,
 }
 
@@ -93,7 +93,7 @@ static DOCUMENTS: LazyLock<Vec<Document>> = LazyLock::new(|| {
     ]
 });
 
-/// Names of functions: of the kit, of no function, and no names.
+/// Names of functions of the kit, of other exports, of nothing, and invalid names.
 const NAMES: [&CStr; 17] = [
     c"echo",
     c"echo",
@@ -113,7 +113,7 @@ const NAMES: [&CStr; 17] = [
     c"extism-wasmer:io",
     c"\xff",
 ];
-/// Configurations, and whether they are.
+/// Configurations, with true for valid ones.
 const CONFIGS: [(&str, bool); 6] = [
     ("{}", true),
     (r#"{"key": "other", "none": null}"#, true),
@@ -122,7 +122,7 @@ const CONFIGS: [(&str, bool); 6] = [
     (r#"{"key": 1}"#, false),
     ("\0", false),
 ];
-/// Where the log goes and what, and whether it can.
+/// Destinations and levels of the log, with true for valid ones.
 const LOGS: [(Option<&CStr>, Option<&CStr>, bool); 7] = [
     (None, Some(c"off"), true),
     (Some(c"/dev/null"), Some(c"TRACE"), true),
@@ -135,7 +135,7 @@ const LOGS: [(Option<&CStr>, Option<&CStr>, bool); 7] = [
 const COMPILERS: [Option<&CStr>; 6] =
     [None, Some(c"cranelift"), Some(c"llvm"), Some(c"singlepass"), Some(c"gcc"), Some(c"\xff")];
 
-/// A context, and what is known to be in it.
+/// A context, and the plugins that are known to be in it.
 struct Caller {
     context: Context,
     is_there: bool,
@@ -145,7 +145,7 @@ struct Caller {
 #[derive(Debug)]
 struct Steps(Vec<Step>);
 
-/// A function to call. Numbers choose from what there is, by turns.
+/// A function to call. Numbers choose from the existing things, modulo their count.
 #[derive(Debug, Clone, Copy)]
 enum Step {
     NewContext,
@@ -176,7 +176,7 @@ enum Step {
         name: usize,
         input: usize,
     },
-    /// With the output of one as the input of the other.
+    /// Passes the output of one plugin as the input of another.
     CallWithOutput {
         place: Place,
         of: Place,
@@ -189,7 +189,7 @@ enum Step {
     Compiler(usize),
 }
 
-/// A context and a plugin in it, or an id of none.
+/// A context, and a plugin in it or an id of no plugin.
 #[derive(Debug, Clone, Copy)]
 struct Place {
     context: usize,
@@ -241,7 +241,7 @@ fn number(noise: &mut Unstructured<'_>) -> Result<usize> {
     noise.arbitrary::<u8>().map(usize::from)
 }
 
-/// Mostly not one of the first two, which are none.
+/// Mostly not one of the first two contexts, which are invalid.
 fn context(noise: &mut Unstructured<'_>) -> Result<usize> {
     if noise.ratio(1, 16)? { noise.int_in_range(0..=1) } else { Ok(2 + number(noise)?) }
 }
@@ -301,7 +301,7 @@ impl Step {
                 let (plugin, of) = (place.plugin(callers), of.plugin(callers));
                 let code = plugin.call_with_output_of("echo", &of);
                 place.check_echo(callers, code, &expected);
-                // Its output can be a name too.
+                // The output can be a function's name too.
                 if place.look(callers).output.contains(&0) {
                     place.plugin(callers).call_named_by_output(b"input");
                     place.look(callers);
@@ -382,12 +382,12 @@ impl Place {
         Plugin { context: &of(callers, self.context).context, id: self.id(callers) }
     }
 
-    /// What the plugin was made of, if there is one.
+    /// The input of the plugin, if it exists.
     fn document(self, callers: &[Caller]) -> Option<&'static Document> {
         of(callers, self.context).plugins.get(&self.id(callers)).copied()
     }
 
-    /// All that can be asked of a plugin.
+    /// Reads everything that can be read of a plugin.
     fn look(self, callers: &[Caller]) -> Answer {
         let plugin = self.plugin(callers);
         let error = plugin.context.error(plugin.id);
@@ -460,7 +460,7 @@ impl Place {
         assert!(!is_endless || code == -1, "{name:?} has ended");
     }
 
-    /// Calls a function without an end, until another thread has cancelled it.
+    /// Calls an endless function, until another thread has cancelled it.
     fn call_cancelled(self, callers: &[Caller], name: &CStr) {
         let plugin = self.plugin(callers);
         let (handle, is_over) = (plugin.cancel_handle(), AtomicBool::new(false));

@@ -1,9 +1,7 @@
-//! What a plugin asks of its host, through both guest ABIs in any order, comes to what a plain model of them says: bytes that
-//! are read are those that were written, live blocks do not overlap, and each import keeps its ABI's rule where a place is
-//! out of bounds or no block.
+//! Calls of both guest ABIs in any order behave as a plain model predicts: bytes read are those written, live blocks do
+//! not overlap, and each import keeps its ABI's rule for places that are out of bounds or no block.
 //!
-//! A module is made whose functions call the host step by step, and write down what comes back. `model.rs` goes through
-//! the same steps.
+//! A generated module calls the host step by step and notes the results. `model.rs` performs the same steps.
 #![no_main]
 
 #[path = "../environment.rs"]
@@ -24,18 +22,19 @@ use serde_json::json;
 use host::{Context, base64};
 use model::{Model, Seen};
 
-/// Which of the two guest ABIs a function belongs to.
+/// One of the two guest ABIs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Abi {
     V0,
     V1,
 }
 
-/// A function, by its name in both ABIs. Parameters: `s` is the size of a block, `h` the handle of one, `p` a place, `i` a place
-/// in the input, `n` a number of bytes, `v` a value of 64 bits, `b` one of 32. Results: `l` has 64 bits, `i` 32.
+/// A function: name, parameters, result. Parameters: `s` is the size of a block, `h` the handle of one, `p` a place,
+/// `i` a place in the input, `n` a number of bytes, `v` a value of 64 bits, `b` one of 32. Results: `l` has 64 bits,
+/// `i` 32.
 type Function = (&'static str, &'static str, &'static str);
 
-/// Those with which programs become interesting stand here more than once.
+/// Functions of both ABIs. Functions that make programs interesting are listed more than once.
 const BOTH: [Function; 24] = [
     ("alloc", "s", "l"),
     ("alloc", "s", "l"),
@@ -80,7 +79,7 @@ struct Step {
     operands: Vec<Operand>,
 }
 
-/// A number that the plugin gives, or one that it finds out and adds to.
+/// A constant, or a number that the plugin finds at run time, plus a constant.
 struct Operand {
     base: Base,
     plus: u64,
@@ -89,13 +88,13 @@ struct Operand {
 #[derive(Clone, Copy)]
 enum Base {
     Zero,
-    /// Where the input was in the beginning.
+    /// The place of the input at the beginning.
     Input,
     /// The end of the memory.
     End,
-    /// What an earlier step has returned.
+    /// The result of an earlier step.
     Result(usize),
-    /// How much memory there is behind that, up to [`MOST_BEHIND`]: a block of so many bytes may fill the memory.
+    /// The size of the memory behind that result, up to [`MOST_BEHIND`]: a block of this size may fill the memory.
     Behind(usize),
 }
 
@@ -108,11 +107,11 @@ struct Call {
 /// A plugin.
 struct Program {
     calls: Vec<Call>,
-    /// Linked with another module: not all that is inlined otherwise is.
+    /// Linked with another module, so that fewer calls are inlined.
     is_linked: bool,
-    /// With its instructions counted.
+    /// Its instructions are counted.
     is_counted: bool,
-    /// With a memory like the one that would be added for that: nothing is inlined.
+    /// Has a second memory like the one that the rewrite adds for inlining, so that nothing is inlined.
     is_called: bool,
 }
 
@@ -128,7 +127,7 @@ fuzz_target!(init: environment::isolate(&[]), |program: Program| {
     for ((call, answer), notes) in program.calls.iter().zip(answers).zip(notes.output.chunks(NOTES)) {
         let notes: Vec<_> = notes.as_chunks().0.iter().map(|bytes| u64::from_le_bytes(*bytes)).collect();
         let mut model = Model::new(&call.input, notes[1], notes[2], &mut vars);
-        // The last one may have ended the call.
+        // The last step may have ended the call.
         let finished = notes[0] as usize;
         let mut trap = None;
         for (index, step) in call.steps.iter().enumerate().take(finished + 1) {
@@ -140,11 +139,11 @@ fuzz_target!(init: environment::isolate(&[]), |program: Program| {
     }
 });
 
-/// What the plugin may read.
+/// The plugin's configuration.
 const CONFIG: [(&str, &str); 4] = [("a", "value"), ("b", ""), ("", "of no name"), ("\0", "zero")];
 
-/// How many bytes each call writes down: how many steps it has finished, where the input and the memory's end were; and
-/// for each step, what it has returned and where the memory ended then.
+/// How many bytes of notes a call makes: the number of finished steps, the place of the input, and the memory's size;
+/// and for each step, its result and the memory's size after it.
 const NOTES: usize = 8 * (3 + 2 * MOST_STEPS);
 const MOST_STEPS: usize = 24;
 
@@ -163,7 +162,7 @@ impl Program {
             modules.push(entry("beside", b"(module)"));
         }
         let fuel = self.is_counted.then_some(1_u64 << 50);
-        // What a call has written down is read after one that has trapped.
+        // `keep` leaves the notes of a call that trapped in place.
         json!({"wasm": modules, "config": BTreeMap::from(CONFIG), "fuel": fuel, "after_trap": "keep"}).to_string()
     }
 
@@ -215,7 +214,7 @@ impl Program {
 }
 
 impl Call {
-    /// The steps, which write down what they come to from `base` on.
+    /// Writes the steps as WAT; they note their results from `base` on.
     fn write(&self, base: usize, wat: &mut String) {
         let note = |place: usize| format!("i64.store offset={} (i32.const 0)", base + 8 * place);
         let _ = writeln!(wat, "    ({} (call $v1.input_offset))\n    ({} (call $v1.memory_bytes))", note(1), note(2));
@@ -234,7 +233,7 @@ impl Call {
 }
 
 impl Step {
-    /// Module and name, as WAT has them between quotes.
+    /// Module and name as WAT quotes them, without the outer quotes.
     fn import(&self) -> String {
         match self.abi {
             Abi::V0 => format!("env\" \"extism_{}", self.function.0),
@@ -252,7 +251,7 @@ impl Step {
     }
 }
 
-/// What the module calls an import.
+/// The name of an import in the module.
 fn name(import: &str) -> String {
     import.replace("env\" \"extism_", "v0.").replace("extism:host/env\" \"", "v1.")
 }
@@ -318,7 +317,7 @@ impl<'a> Arbitrary<'a> for Call {
     }
 }
 
-/// Small blocks, and one that fills the memory: there is no room but where one of them is freed.
+/// Steps that make small blocks, and one that fills the memory: afterwards there is only room where a block is freed.
 fn full(noise: &mut Unstructured<'_>) -> Result<Vec<Step>> {
     let mut operands = Vec::new();
     let mut size = 0;
@@ -332,7 +331,7 @@ fn full(noise: &mut Unstructured<'_>) -> Result<Vec<Step>> {
     Ok(operands.into_iter().map(alloc).collect())
 }
 
-/// A step after those of `earlier`.
+/// A random step after `earlier`.
 fn step(noise: &mut Unstructured<'_>, earlier: &[Step]) -> Result<Step> {
     let abi = *noise.choose(&[Abi::V0, Abi::V1])?;
     let of_v1 = if abi == Abi::V1 && noise.ratio(1, 4)? { Some(noise.choose(&V1)?) } else { None };
@@ -349,13 +348,13 @@ fn step(noise: &mut Unstructured<'_>, earlier: &[Step]) -> Result<Step> {
     Ok(Step { abi, function, operands })
 }
 
-/// An operand that may be meant, after the steps `earlier`.
+/// A plausible operand, after the steps `earlier`.
 fn sound(kind: char, noise: &mut Unstructured<'_>, earlier: &[Step]) -> Result<Operand> {
     const SIZES: [i64; 12] = [0, 1, 7, 8, 9, 16, 17, 24, 100, 5000, 65_536, 1 << 20];
     const LENGTHS: [i64; 6] = [0, 1, 4, 8, 9, 24];
     const VALUES: [i64; 4] = [0, 0x61, 0x62, 0xa9c3];
     let makes_block = |step: &Step| ["alloc", "var_get", "config_get"].contains(&step.function.0);
-    // The last first.
+    // Newest first.
     let blocks: Vec<_> = (0..earlier.len()).rev().filter(|step| makes_block(&earlier[*step])).collect();
     let block = |noise: &mut Unstructured<'_>| {
         let recent = if noise.arbitrary()? { 4 } else { blocks.len() };
@@ -371,16 +370,16 @@ fn sound(kind: char, noise: &mut Unstructured<'_>, earlier: &[Step]) -> Result<O
         'p' if blocks.is_empty() => number(Base::Input, *noise.choose(&LENGTHS)?),
         'p' => number(Base::Result(block(noise)?), *noise.choose(&LENGTHS)?),
         'i' | 'n' => number(Base::Zero, *noise.choose(&LENGTHS)?),
-        // What is in blocks can be a key.
+        // Values that are written to blocks can be keys.
         _ if noise.arbitrary()? => number(Base::Zero, *noise.choose(&VALUES)?),
         _ => number(Base::Zero, noise.arbitrary::<i64>()? & 0x7f7f_7f7f_7f7f_7f7f),
     }
 }
 
-/// Any operand, after as many steps as `earlier`.
+/// Any operand, after a number of `earlier` steps.
 fn odd(kind: char, noise: &mut Unstructured<'_>, earlier: usize) -> Result<Operand> {
     const NEAR: [i64; 9] = [0, 1, 7, 8, 16, -1, -7, -8, -9];
-    // Blocks of 4 GiB cannot be had.
+    // Blocks of 4 GiB are refused.
     const EDGES: [i64; 7] = [0, 64, 1 << 32, i64::MAX, i64::MIN, -1, -8];
     match noise.int_in_range(0..=3)? {
         _ if kind == 's' => number(Base::Zero, *noise.choose(&EDGES)?),

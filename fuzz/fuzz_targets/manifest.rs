@@ -1,7 +1,7 @@
-//! Whatever is given to `extism_plugin_new`, a plugin comes out or an error that says something. Nothing panics: libFuzzer
-//! ends the process at a panic, also where the library would have caught it.
+//! `extism_plugin_new` makes a plugin of any input, or gives an error with a text. Nothing panics: libFuzzer ends the
+//! process at a panic, even where the library would have caught it.
 //!
-//! Half of the inputs are given as they are, the others are made into manifests of the keys that there are.
+//! Half of the inputs are passed as they are, the others are turned into manifests with known keys.
 #![no_main]
 
 #[path = "../environment.rs"]
@@ -18,7 +18,7 @@ use serde_json::{Map, Value, json};
 
 use host::{Context, base64, sha256};
 
-/// What `extism_plugin_new` gets.
+/// The input of `extism_plugin_new`.
 struct Document {
     bytes: Vec<u8>,
     with_wasi: bool,
@@ -53,11 +53,11 @@ fuzz_target!(init: isolate(), |document: Document| {
 });
 
 fn isolate() {
-    // For start functions without an end.
+    // Stops start functions that do not end.
     environment::isolate(&[("EXTISM_TIMEOUT_MS", "1000".into())]);
 }
 
-/// Modules of every kind, those that need each other too.
+/// Modules of every kind, among them some that need each other.
 const MODULES: [&str; 14] = [
     "(module)",
     "",
@@ -76,7 +76,7 @@ const MODULES: [&str; 14] = [
         (func $g (drop (call $f (i64.const 70000)))) (start $g) (memory 2))"#,
 ];
 
-/// Strings that mean something somewhere, or nearly so.
+/// Strings with a meaning somewhere, or nearly so.
 const TEXTS: [&str; 26] = [
     "",
     "main",
@@ -180,7 +180,7 @@ fn value_of(key: &str, noise: &mut Unstructured<'_>) -> Result<Value> {
     }
 }
 
-/// Mostly what `right` makes, sometimes anything.
+/// Mostly a value from `right`, sometimes any value.
 fn or_odd(noise: &mut Unstructured<'_>, right: impl Fn(&mut Unstructured<'_>) -> Result<Value>) -> Result<Value> {
     if noise.ratio(1, 12)? { odd(noise, 3) } else { right(noise) }
 }
@@ -211,7 +211,7 @@ fn text(noise: &mut Unstructured<'_>) -> Result<Value> {
     if noise.ratio(1, 8)? { Ok(noise.arbitrary::<String>()?.into()) } else { Ok((*noise.choose(&TEXTS)?).into()) }
 }
 
-/// A map, or the list of pairs, which may be empty, that is taken for one.
+/// A map, or a list of lists of texts, which may be the pairs that are accepted as a map.
 fn strings(noise: &mut Unstructured<'_>) -> Result<Value> {
     if noise.arbitrary()? {
         return list(noise, |noise| list(noise, text));
@@ -231,7 +231,7 @@ fn list(noise: &mut Unstructured<'_>, one: impl Fn(&mut Unstructured<'_>) -> Res
     Ok(list.into())
 }
 
-/// The same in TOML, without what that has no word for.
+/// The manifest in TOML, without values that TOML cannot express.
 fn toml_document(manifest: &Value) -> String {
     let lines = manifest.as_object().into_iter().flatten();
     lines.filter_map(|(key, value)| Some(format!("{key} = {}\n", toml(value)?))).collect()

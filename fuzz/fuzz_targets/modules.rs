@@ -1,5 +1,5 @@
-//! Generated modules do the same on every compiler that is built in, with instructions counted and without; and counted, they
-//! execute as many. With `NO_SKIP`, there must be two compilers at least.
+//! Generated modules do the same on every built-in compiler, with and without counted instructions, and counts are
+//! equal everywhere. If `NO_SKIP` is set, at least two compilers must be built in.
 #![no_main]
 
 #[path = "../environment.rs"]

@@ -1,4 +1,4 @@
-//! Modules in which the host's functions are inlined behave as those in which they are called.
+//! Modules with inlined host functions behave like those that call them.
 #![no_main]
 
 #[path = "../environment.rs"]

@@ -1,4 +1,4 @@
-//! Signals that stay on their way until a thread of the model looks.
+//! Simulated signals: each stays pending until a thread of the model takes it.
 
 use loom::sync::Mutex;
 
@@ -6,11 +6,11 @@ use crate::record::Record;
 use crate::{ADDRESS, Code};
 
 loom::lazy_static! {
-    /// The threads that a signal is on its way to.
+    /// The threads that have pending signals.
     static ref SENT: Mutex<Vec<i32>> = Mutex::new(Vec::new());
 }
 
-/// There is no thread with another number.
+/// The ids of all threads.
 pub(crate) const THREADS: [i32; 2] = [1, 2];
 
 pub(crate) fn send(thread: i32) -> bool {
@@ -21,12 +21,12 @@ pub(crate) fn send(thread: i32) -> bool {
     is_there
 }
 
-/// Signals that have arrived in `thread`, which runs what `record` has: whether one of them makes it trap.
+/// Delivers the pending signals to `thread`, which runs `record`; returns true if one of them makes it trap.
 pub(crate) fn arrive(record: &Record, thread: i32) -> bool {
     (0..swallow(thread)).any(|_| record.traps(ADDRESS))
 }
 
-/// Somebody else has handled the signals that have arrived in `thread`. Says how many there were.
+/// Drops the pending signals of `thread`, as if somebody else had handled them; returns how many there were.
 pub(crate) fn swallow(thread: i32) -> usize {
     let mut sent = SENT.lock().expect("a panic ends the model");
     let all = sent.len();

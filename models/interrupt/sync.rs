@@ -1,11 +1,11 @@
-//! Loom's threads and memory, in the shape of those that the library uses.
+//! Loom's threads and atomics with the interface of the library's `sync.rs`.
 
 pub(crate) use loom::sync::atomic::{AtomicBool, AtomicI32, AtomicPtr, AtomicU32, Ordering, fence};
 pub(crate) use loom::sync::{Arc, MutexGuard};
 pub(crate) use loom::thread::{Thread, current};
 
-/// Stores are exchanges: after a store, Loom lets a thread find what a compare-and-exchange of a value before it has written. That
-/// one stands directly after the value that it replaces (C++20, 6.9.2.1 [intro.races]), so before the store.
+/// Stores are exchanges: after a plain store, Loom lets a thread see the result of a compare-and-exchange of an earlier
+/// value. By C++20, 6.9.2.1 [intro.races], that result directly follows the replaced value, and so precedes the store.
 #[derive(Debug)]
 pub(crate) struct AtomicU64(loom::sync::atomic::AtomicU64);
 
@@ -37,7 +37,7 @@ impl AtomicU64 {
     }
 }
 
-/// What a panic leaves behind is not poisoned.
+/// A panic does not poison it.
 #[derive(Debug)]
 pub(crate) struct InnerMutex<T>(loom::sync::Mutex<T>);
 

@@ -1,4 +1,4 @@
-//! Cancelling, as the registry sees it.
+//! Cancelling, as far as the registry uses it.
 
 use shuttle::sync::{Arc, Mutex, MutexGuard};
 
@@ -12,7 +12,7 @@ enum Phase {
     Gone,
 }
 
-/// What a plugin runs.
+/// The state of a plugin's run.
 #[derive(Debug, Default)]
 pub(crate) struct State(Mutex<Phase>);
 
@@ -46,13 +46,13 @@ impl Drop for Run<'_> {
     }
 }
 
-/// Shared by all copies; the library's is a plain address that lives for ever.
+/// Shared by all copies. The library's handle is a plain address that stays valid for ever.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Handle(&'static State);
 
 impl Handle {
     pub(crate) fn new(state: &Arc<State>) -> Self {
-        // A model's run is short, and its process ends with it.
+        // Leaked: a model runs for a short time, and its process ends with it.
         Self(Box::leak(Box::new(Arc::clone(state))))
     }
 

@@ -1,4 +1,4 @@
-//! A plugin that does nothing but notice who uses it.
+//! A plugin that does nothing but check who uses it.
 
 use std::cell::Cell;
 use std::ffi::CStr;
@@ -10,11 +10,11 @@ use thiserror::Error;
 
 use crate::interrupt::{Handle, State};
 
-/// All that are alive at the moment.
+/// The number of live plugins.
 pub(crate) type Alive = Arc<AtomicU64>;
 
 pub(crate) struct Plugin {
-    /// Says which plugin this is; its calls answer with it.
+    /// Identifies the plugin; its calls return it.
     number: i32,
     is_used: AtomicBool,
     state: Arc<State>,
@@ -35,16 +35,16 @@ pub(crate) struct Complaint {
     pub(crate) text: String,
 }
 
-/// What plugins call while they run.
+/// A function that plugins call while they run.
 pub(crate) type Logger = Box<dyn FnMut() + Send>;
 
 shuttle::thread_local! {
-    /// Where the plugins that this thread makes are counted.
+    /// The counter for plugins that this thread makes.
     static ALIVE: Cell<Option<Alive>> = const { Cell::new(None) };
     static LOGGER: Cell<Option<Logger>> = const { Cell::new(None) };
 }
 
-/// Counts the plugins that this thread makes.
+/// Counts the plugins that this thread makes from here on in `alive`.
 pub(crate) fn count(alive: &Alive) {
     ALIVE.with(|place| place.set(Some(Arc::clone(alive))));
 }
@@ -67,7 +67,7 @@ impl Plugin {
         Ok(Self { number, is_used: AtomicBool::new(false), state: Arc::default(), output: Vec::new(), alive })
     }
 
-    /// Does something, which takes a while.
+    /// Runs `work` as a use of the plugin during which other threads may run.
     fn used<T>(&mut self, work: impl FnOnce(&mut Self) -> T) -> T {
         assert!(!self.is_used.swap(true, Ordering::SeqCst), "two threads at once");
         thread::yield_now();
@@ -84,7 +84,7 @@ impl Plugin {
         Ok(true)
     }
 
-    /// Answers with its number, or fails if the input says so.
+    /// Returns its number, or fails if the input says so.
     pub(crate) fn call(&mut self, _name: &CStr, input: &[u8]) -> Result<i32, Box<Complaint>> {
         self.used(|plugin| {
             let state = Arc::clone(&plugin.state);

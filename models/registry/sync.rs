@@ -1,4 +1,4 @@
-//! Shuttle's threads and locks, in the shape of those that the library uses.
+//! Shuttle's threads and locks with the interface of the library's `sync.rs`.
 
 use std::cell::Cell;
 use std::ops::Deref;
@@ -10,7 +10,7 @@ pub(crate) use shuttle::thread::LocalKey;
 use shuttle::thread::{self, ThreadId};
 pub(crate) use shuttle::thread_local;
 
-/// What a panic leaves behind is not poisoned.
+/// A panic does not poison it.
 #[derive(Debug, Default)]
 pub(crate) struct Mutex<T>(shuttle::sync::Mutex<T>);
 
@@ -24,12 +24,12 @@ impl<T> Mutex<T> {
     }
 }
 
-/// The thread that has it gets it again. No process of a model is forked, so that it cannot be lost.
+/// A reentrant lock. It cannot be lost, because no model forks.
 #[derive(Debug)]
 pub(crate) struct ReentrantMutex<T> {
     owner: Mutex<Option<ThreadId>>,
     released: Condvar,
-    /// How often the owner has it.
+    /// How many guards the owner has.
     depth: Cell<u32>,
     value: T,
 }
@@ -59,7 +59,7 @@ impl<T> ReentrantMutex<T> {
     }
 }
 
-/// See the library's.
+/// Never made here; the library's type has the same name.
 #[derive(Debug)]
 pub(crate) struct Lost;
 

@@ -1,4 +1,4 @@
-//! The directory in which things are kept from one process to the next: compiled code and downloaded modules.
+//! The cache: the directory that keeps compiled code and downloaded modules from one process to the next.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -11,7 +11,7 @@ use crate::environment::{self, CachePlace};
 use super::private_dir::{PrivateDir, Readers};
 use crate::sync::Mutex;
 
-/// Why nothing can be kept, or found.
+/// Why there is no usable cache.
 #[derive(Debug, Error)]
 pub(crate) enum Unusable {
     #[error("there is none (EXTISM_CACHE_DIR)")]
@@ -23,7 +23,7 @@ pub(crate) enum Unusable {
 /// The directory that could not be used last: the log says so once, not for every plugin.
 static REFUSED: Mutex<Option<PathBuf>> = Mutex::new(None);
 
-/// Says that `path` is not used.
+/// Logs that the directory `path` is not used, unless it was the last one that was refused.
 pub(crate) fn refuse(path: &Path, error: &io::Error) {
     let mut refused = REFUSED.lock();
     if refused.replace(path.to_owned()).as_deref() != Some(path) {
@@ -33,21 +33,21 @@ pub(crate) fn refuse(path: &Path, error: &io::Error) {
     }
 }
 
-/// Where it is: `EXTISM_CACHE_DIR`, else `extism-wasmer` in the user's directory for caches. `None` if
-/// `EXTISM_CACHE_DIR` is empty.
+/// The path of the cache: `EXTISM_CACHE_DIR`, else `extism-wasmer` in the user's directory for caches; `None` if it is
+/// empty.
 pub(crate) fn path() -> Option<PathBuf> {
     match environment::CACHE_DIR.value() {
         CachePlace::Nowhere => None,
-        // Without a slash at the end, which would have a link followed.
+        // `components` drops a final slash, which would make the system follow a symbolic link.
         CachePlace::At(path) => Some(path.components().collect()),
         CachePlace::Usual => Some(environment::cache_home()?.join("extism-wasmer")),
     }
 }
 
-/// Opens it, and makes it if `create`, for nobody else to read.
+/// Opens the cache, and makes it first if `create` is set. Only its owner may read it.
 ///
 /// # Errors
-/// It is off, cannot be opened, or others can write to it. This is a line in the log, too.
+/// The cache is switched off, cannot be opened, or others can write to it. The latter two are also logged.
 pub(crate) fn open(create: bool) -> Result<(PrivateDir, PathBuf), Unusable> {
     let path = path().ok_or(Unusable::Nowhere)?;
     let readers = Readers::Owner;

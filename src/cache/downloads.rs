@@ -1,12 +1,12 @@
-//! What was downloaded, on disk.
+//! The cache of downloads.
 //!
 //! ```text
 //! downloads/modules/SHA-256    the bytes
-//! downloads/addresses/KEY      what an address gave last, an `Entry`
-//! downloads/locks/NAME         locked by who fetches it
+//! downloads/addresses/KEY      the last answer of an address, an `Entry`
+//! downloads/locks/NAME         locked during a fetch
 //! ```
 //!
-//! Whatever is wrong with it is a line in the log and makes a download.
+//! Any damage is logged and leads to a new download.
 
 use std::fmt;
 use std::io;
@@ -29,29 +29,29 @@ use crate::module::bytes::ModuleBytes;
 
 use super::private_dir::{FileLock, PrivateDir};
 
-/// What an entry must not be larger than.
+/// The maximum size of an entry's file, in bytes.
 const MAX_ENTRY: u64 = 64 << 10;
 
-/// How much the entries may take up, a block each.
+/// The maximum disk space of all entries, in bytes, each rounded up to blocks.
 const MAX_ENTRIES: u64 = 64 << 20;
 
-/// How old a lock is that nobody can have any more: nothing is waited for so long.
+/// The age of an abandoned lock: no thread waits or fetches for so long.
 const LEFT: Duration = Duration::from_secs(3600);
 
-/// What was at an address when the server was asked last.
+/// The last answer of an address.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Entry {
-    /// In hex.
+    /// SHA-256 of the module, in hex.
     pub(crate) sha256: String,
-    /// Where it came from in the end: what follows is that server's.
+    /// The address after redirects: the validators below are that server's.
     pub(crate) url: String,
     pub(crate) etag: Option<String>,
     pub(crate) last_modified: Option<String>,
-    /// When that was, in nanoseconds since 1970: no two are the same.
+    /// The time of the answer, in nanoseconds since 1970: no two answers have the same.
     pub(crate) checked: u128,
 }
 
-/// What the entry of an address is called: by all that is sent there.
+/// The file name of an address's entry: a hash of everything that is sent there.
 pub(crate) fn key(remote: &Remote) -> String {
     let mut hasher = blake3::Hasher::new();
     let headers = remote.headers.iter().flat_map(|(name, value)| [name, value]);
@@ -61,7 +61,7 @@ pub(crate) fn key(remote: &Remote) -> String {
     hasher.finalize().to_hex().to_string()
 }
 
-/// The open directory. What is in it is opened when it is needed: one that can only be read need not have all of it.
+/// The open directory of downloads. Its subdirectories are opened on demand, because a read-only one may lack some.
 #[derive(Debug)]
 pub(crate) struct Kept {
     downloads: PrivateDir,
@@ -73,7 +73,7 @@ const ADDRESSES: &str = "addresses";
 const LOCKS: &str = "locks";
 
 impl Kept {
-    /// Opens it, and makes it if it is not there.
+    /// Opens the directory, and makes it if it is missing. `None`, and a line in the log, if it cannot be used.
     pub(crate) fn open() -> Option<Self> {
         let (root, path) = directory::open(true).ok()?;
         let path = path.join("downloads");
@@ -86,7 +86,7 @@ impl Kept {
         }
     }
 
-    /// As [`open`](Self::open), in the directory `root`, which is at `path`; `None` if there is nothing.
+    /// Opens the directory below `root`, which is at `path`; `None` if it does not exist.
     ///
     /// # Errors
     /// Others can write to it.
@@ -99,7 +99,7 @@ impl Kept {
         }
     }
 
-    /// The bytes with this SHA-256, if they are there and no more than `max`.
+    /// The module with this SHA-256, if it is in memory or in the cache, and no longer than `max` bytes.
     pub(crate) fn module(&self, sha256: Digest, max: u64) -> Option<Arc<ModuleBytes>> {
         let name = sha256.to_string();
         let known = ModuleBytes::with_sha256(sha256).filter(|known| known.as_slice().len() as u64 <= max);
@@ -129,7 +129,7 @@ impl Kept {
         }
     }
 
-    /// Keeps bytes that have this SHA-256; returns whether it could be done.
+    /// Stores bytes that have this SHA-256; returns true if they could be stored.
     pub(crate) fn keep(&self, sha256: Digest, bytes: &[u8]) -> bool {
         let (name, max) = (sha256.to_string(), environment::CACHE_MAX_BYTES.value());
         let kept = match bytes.len() as u64 {
@@ -139,39 +139,39 @@ impl Kept {
         self.report(&format!("modules/{name}"), kept)
     }
 
-    /// What the address of this key gave last.
+    /// The entry of the address with this key.
     pub(crate) fn entry(&self, key: &str) -> Option<Entry> {
         serde_json::from_slice(&self.downloads.directory(ADDRESSES).ok()?.read(key, MAX_ENTRY).ok()?).ok()
     }
 
-    /// Notes what the address of this key has given.
+    /// Stores the entry of the address with this key.
     pub(crate) fn note(&self, key: &str, entry: &Entry) {
         let text = serde_json::to_vec(entry).map_err(io::Error::other);
         let noted = text.and_then(|text| self.place(ADDRESSES, key, &text, MAX_ENTRIES));
         self.report(&format!("addresses/{key}"), noted);
     }
 
-    /// Puts a file into a directory, and makes room for it.
+    /// Writes a file into a directory, and removes old files beyond `max` bytes.
     fn place(&self, directory: &str, name: &str, bytes: &[u8], max: u64) -> io::Result<()> {
         let directory = self.downloads.create_directory(directory)?;
         directory.write(name, &[bytes])?;
         trim(&directory, max, name)
     }
 
-    /// The right to fetch `name`, unless somebody else has it.
+    /// Locks the right to fetch `name`; `None` if another thread or process has it.
     ///
     /// # Errors
     /// Nothing can be locked here.
     pub(crate) fn lock(&self, name: &str) -> io::Result<Option<FileLock>> {
         let locks = self.downloads.create_directory(LOCKS)?;
-        // Those of processes that were killed, and that nobody has wanted since.
+        // Locks of processes that were killed, and that nobody has wanted since.
         for left in locks.entries()?.iter().filter(|lock| lock.is_older_than(LEFT)) {
             let _ = locks.remove(&left.name);
         }
         locks.lock_file(name)
     }
 
-    /// The files of all modules, which are called by their SHA-256.
+    /// The files of all modules, which are named by their SHA-256.
     ///
     /// # Errors
     /// The directory cannot be read.
@@ -184,17 +184,17 @@ impl Kept {
         Ok(entries.into_iter().filter(|entry| !entry.is_temporary()).collect())
     }
 
-    /// Checks that the file of this name is what it is called.
+    /// Checks that the contents of the file match its name.
     ///
     /// # Errors
-    /// It is not, or cannot be read.
+    /// They do not match, or the file cannot be read.
     #[cfg(feature = "compiler")]
     pub(crate) fn verify(&self, name: &str) -> io::Result<()> {
         let bytes = self.downloads.directory(MODULES)?.read(name, environment::CACHE_MAX_BYTES.value())?;
         if Digest::of(&bytes).to_string() == name { Ok(()) } else { Err(io::Error::other("damaged")) }
     }
 
-    /// Removes the file of this name. What its address gave is asked for anew.
+    /// Removes the file of this name. If its address is used again, the server is asked anew.
     ///
     /// # Errors
     /// It cannot be removed.
@@ -211,10 +211,10 @@ impl Kept {
     }
 }
 
-/// Removes what was not used for longest, but not `newest`, until the rest takes up at most `max` bytes, and what is left
-/// of writes that were interrupted.
+/// Removes files, least recently used first but never `newest`, until the rest takes up at most `max` bytes; also
+/// removes temporary files of interrupted writes.
 fn trim(directory: &PrivateDir, max: u64, newest: &str) -> io::Result<()> {
-    /// What a file takes up at least.
+    /// The least disk space of a file, in bytes.
     const BLOCK: u64 = 4096;
     let (abandoned, entries): (Vec<_>, Vec<_>) =
         directory.entries()?.into_iter().partition(|entry| entry.is_abandoned());

@@ -1,13 +1,13 @@
-//! An error that somebody may ask for. There mostly is none, and to see that costs a look at a flag: each call forgets the
-//! error before.
+//! The stored error of a plugin. Each call clears the error of the one before. There mostly is none, which a call sees
+//! by reading one flag.
 
 use crate::sync::{AtomicBool, Mutex, Ordering};
 
-/// Does not share a cache line with what is written more often.
+/// Aligned, so that it shares no cache line with data that is written more often.
 #[derive(Debug, Default)]
 #[repr(align(64))]
 pub(super) struct ErrorText {
-    /// Whether there may be one. Changed by who has the lock only.
+    /// True if `text` may be set. Changed only under the lock.
     is_set: AtomicBool,
     text: Mutex<Option<String>>,
 }

@@ -1,15 +1,15 @@
-//! The numbering of plugins, as Extism 0.1.0 did it: ids count up from 0; those of freed plugins wait in a queue and
-//! are handed out again, oldest first, once 25 of them wait.
+//! Numbers plugins as Extism 0.1.0 did: ids count up from 0. The ids of freed plugins wait in a queue and are given out
+//! again, oldest first, once 25 of them wait.
 
 use std::collections::VecDeque;
 
 /// A plugin's id. Negative ids are never given.
 pub(crate) type PluginId = i32;
 
-/// How many freed ids must wait before one is used again: a stale id stays stale for a while.
+/// How many freed ids must wait before one is used again, so that a stale id stays invalid for a while.
 const WAITING: usize = 25;
 
-/// Which ids are next.
+/// The next ids.
 #[derive(Debug, Default)]
 pub(super) struct Ids {
     next: PluginId,
@@ -17,7 +17,7 @@ pub(super) struct Ids {
 }
 
 impl Ids {
-    /// A fresh id; `None` if all are in use.
+    /// The next id, new or reused; `None` if all are in use.
     pub(super) fn take(&mut self) -> Option<PluginId> {
         if self.freed.len() < WAITING && self.next < PluginId::MAX {
             let id = self.next;

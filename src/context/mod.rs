@@ -1,7 +1,7 @@
-//! A context: the plugins that one C caller has, by id, and the errors it can ask for.
+//! A context: the registry of one C caller's plugins, by id, and the errors that it can ask for.
 //!
-//! Every method may be called from any thread. Calls on different plugins run side by side; on one plugin they queue,
-//! and who frees or replaces it queues too. The registry's own lock is never held while a plugin runs.
+//! Every method may be called from any thread. Calls on different plugins run in parallel. Calls on one plugin wait for
+//! each other, and so does freeing or replacing it. The registry's own lock is never held while a plugin runs.
 
 mod error_text;
 mod ids;
@@ -27,7 +27,7 @@ use thread_errors::ThreadErrors;
 #[derive(Default)]
 pub(crate) struct Context {
     registry: Mutex<Registry>,
-    /// Its caller has freed it.
+    /// The caller has freed the context.
     closed: AtomicBool,
     errors: ThreadErrors,
 }
@@ -38,10 +38,10 @@ impl Passing for Context {
     }
 }
 
-/// How many plugins a thread finds again without the registry.
+/// How many plugins a thread finds in its own cache, without the registry.
 const RECENT: usize = 64;
 
-/// A plugin's id and where its context is. An id is given again, and a context's place, only when the plugin is gone.
+/// A plugin's id and the address of its context. Neither an id nor an address is reused before the plugin is gone.
 type Address = (PluginId, usize);
 
 sync::thread_local! {
@@ -72,7 +72,7 @@ pub(crate) enum Error {
          make another"
     )]
     Lost(PluginId),
-    /// Boxed, as all results have room for it.
+    /// Boxed to keep every `Result` small.
     #[error(transparent)]
     Plugin(Box<plugin::Error>),
 }
@@ -99,10 +99,10 @@ impl Context {
         Ok(id)
     }
 
-    /// Puts a new plugin in the place of `id`, once that is not running. If it cannot be made, the old one stays.
+    /// Replaces plugin `id` by a new one, once it is not running. If the new one cannot be made, the old one stays.
     ///
     /// # Errors
-    /// The plugin cannot be made, or there is no plugin `id`.
+    /// The new plugin cannot be made, or there is no plugin `id`.
     pub(crate) fn update(&self, id: PluginId, input: &[u8], with_wasi: bool) -> Result<(), Error> {
         let plugin = Plugin::new(input, with_wasi)?;
         let replaced = self.with_slot(id, |slot| {
@@ -124,9 +124,9 @@ impl Context {
     pub(crate) fn free(&self, id: PluginId) -> Result<(), Error> {
         let old = match self.with_slot(id, Slot::free) {
             Some(Ok(old)) => Some(old),
-            // Its memory stays with the thread that used it.
+            // A vanished thread holds the slot: its memory is never freed.
             Some(Err(Error::Lost(_))) => None,
-            // There is none, or another thread was faster.
+            // There is no such plugin, or another thread has freed it first.
             None | Some(Err(Error::NoSuchPlugin(_))) => return Ok(()),
             Some(Err(error)) => return Err(error),
         };
@@ -147,7 +147,7 @@ impl Context {
         let mut registry = self.registry.lock();
         let plugins = std::mem::take(&mut registry.plugins);
         let mut result = Ok(());
-        // All at once, before anything can go wrong with one of them; and who finds one outside the registry knows that it is to go.
+        // All are marked before closing one can fail. A thread with one of them in its cache then sees that it is gone.
         plugins.values().for_each(|slot| slot.doom());
         drop(registry);
         for (_, slot) in plugins {
@@ -161,12 +161,12 @@ impl Context {
     /// # Errors
     /// As for [`reset`](Self::reset): the one that is running is freed when its call returns.
     pub(crate) fn close(&self) -> Result<(), Error> {
-        // Who makes a plugin at this moment has put it into the registry, or will see that it is over.
+        // A thread that is making a plugin has either put it into the registry, or will see `closed`.
         self.closed.store(true, Ordering::Release);
         self.reset()
     }
 
-    /// In a process that was forked off, before it has a second thread: finds the plugins that other threads were using.
+    /// In a forked process, before it has a second thread: marks as lost the plugins that other threads were using.
     pub(crate) fn forked(&self) {
         self.registry.lock().plugins.values().for_each(|slot| slot.forked());
     }
@@ -187,7 +187,7 @@ impl Context {
         Ok(self.use_plugin(id, |plugin, _| plugin.has_function(name))??)
     }
 
-    /// Calls the function `name` of plugin `id`. Clears errors first; the outcome's error becomes the plugin's.
+    /// Calls the function `name` of plugin `id`. Clears errors first; an error of the call becomes the plugin's.
     ///
     /// # Errors
     /// There is no such plugin.
@@ -195,7 +195,7 @@ impl Context {
         self.use_plugin(id, |plugin, slot| {
             match plugin.call(name, input) {
                 Ok(code) => {
-                    // A logger that used the plugin in vain meanwhile has left an error of its own.
+                    // A logger that tried to use the plugin during the call has left an error.
                     slot.clear_error();
                     code
                 }
@@ -208,7 +208,7 @@ impl Context {
         })
     }
 
-    /// Stands for a call of plugin `id` whose arguments cannot be used: clears errors and output, and keeps `text` as the
+    /// Stands in for a call of plugin `id` with unusable arguments: clears errors and output, and makes `text` the
     /// plugin's error.
     ///
     /// # Errors
@@ -223,12 +223,12 @@ impl Context {
     /// Address and length of the output of plugin `id`. Clears errors first.
     ///
     /// # Errors
-    /// There is no such plugin, or no room for a copy of output that cannot be read in place.
+    /// There is no such plugin, or no memory for a copy of output that cannot be read in place.
     pub(crate) fn output(&self, id: PluginId) -> Result<(*const u8, u64), Error> {
         Ok(self.use_plugin(id, |plugin, _| plugin.output())??)
     }
 
-    /// How many instructions the last call of plugin `id` has executed, if they are counted.
+    /// The instructions that the last call of plugin `id` executed, if they are counted.
     ///
     /// # Errors
     /// There is no such plugin.
@@ -237,7 +237,7 @@ impl Context {
         used.unwrap_or(Err(Error::NoSuchPlugin(id)))
     }
 
-    /// To stop what plugin `id` runs. Does not wait for it.
+    /// A canceller for the runs of plugin `id`. Does not wait for a running call.
     ///
     /// # Errors
     /// There is no such plugin.
@@ -245,14 +245,14 @@ impl Context {
         self.with_slot(id, Slot::canceller).ok_or(Error::NoSuchPlugin(id))
     }
 
-    /// The error of plugin `id`, or of the context if there is no such plugin: this thread's, else the newest. Does not wait for a
-    /// running call.
+    /// The error of plugin `id`. If there is no such plugin, the context's: that of this thread, else the newest. Does
+    /// not wait for a running call.
     pub(crate) fn error(&self, id: PluginId) -> Option<String> {
         self.with_slot(id, Slot::error).unwrap_or_else(|| self.errors.get())
     }
 
-    /// Keeps `error` for [`Context::error`]: with plugin `id` if it exists and `error` is about what it did, else with
-    /// the context.
+    /// Keeps `error` for [`Context::error`]: with plugin `id` if it exists and the error is not about its absence, else
+    /// with the context.
     pub(crate) fn report(&self, id: Option<PluginId>, error: &Error) {
         let about_plugin = !matches!(error, Error::NoSuchPlugin(_));
         self.report_text(id.filter(|_| about_plugin), error::describe(error));
@@ -266,7 +266,7 @@ impl Context {
         }
     }
 
-    /// Gives `work` the slot of plugin `id`, if there is one.
+    /// Calls `work` with the slot of plugin `id`; `None` if there is none.
     fn with_slot<T>(&self, id: PluginId, work: impl FnOnce(&Slot) -> T) -> Option<T> {
         let address = (id, std::ptr::from_ref(self).addr());
         with_recent(&SLOTS, id.cast_unsigned() as usize, address, || self.find(id), work)
@@ -277,7 +277,7 @@ impl Context {
         self.registry.lock().plugins.get(&id).cloned()
     }
 
-    /// Waits for plugin `id`, clears its error and this thread's of the context, and gives it to `work`.
+    /// Waits for plugin `id`, clears its error and this thread's error of the context, and calls `work` with it.
     fn use_plugin<T>(&self, id: PluginId, work: impl FnOnce(&mut Plugin, &Slot) -> T) -> Result<T, Error> {
         let used = self.with_slot(id, |slot| {
             slot.with(|plugin| {

@@ -1,4 +1,4 @@
-//! One plugin's place in a context: the plugin behind its lock, and its error, which can be read while the plugin runs.
+//! A slot: a plugin's place in a context. Holds the plugin behind a lock, and its error, readable during a call.
 
 use std::cell::{RefCell, RefMut};
 
@@ -9,25 +9,25 @@ use crate::recent::Passing;
 use crate::stop::Handle;
 use crate::sync::{Arc, AtomicBool, Lost, Mutex, Ordering, ReentrantMutex};
 
-/// Shared by the context and the threads that use the plugin. Two of them do not share a cache line.
+/// Shared by the context and the threads that use the plugin. Aligned, so that slots share no cache line.
 #[repr(align(128))]
 pub(super) struct Slot {
     id: PluginId,
-    /// The plugin has been freed, or is to be once it does not run any more.
+    /// The plugin has been freed, or will be once its run has ended.
     gone: AtomicBool,
-    /// `None` once the plugin has been freed. The lock lets a thread in that has it already, such as a logger of the
-    /// host that calls the library; the cell then tells that the plugin is busy.
+    /// `None` once the plugin has been freed. The lock admits the thread that holds it again, such as a host's logger
+    /// that calls the library during a call; the cell then reports that the plugin is busy.
     plugin: ReentrantMutex<RefCell<Option<Plugin>>>,
     error: ErrorText,
     canceller: Canceller,
 }
 
-/// Stops what the plugin in a slot runs, whichever plugin that is; nothing, once there is none.
+/// Stops the running call of the plugin in a slot, also of one that replaced another; does nothing once it is freed.
 #[derive(Debug, Clone)]
 pub(crate) struct Canceller(Arc<Mutex<Handle>>);
 
 impl Canceller {
-    /// `false` if nothing runs.
+    /// Returns `false` if nothing runs.
     pub(crate) fn cancel(&self) -> bool {
         let handle = *self.0.lock();
         handle.cancel()
@@ -47,7 +47,7 @@ impl Slot {
         Self { id, gone: AtomicBool::new(false), plugin, error: ErrorText::default(), canceller }
     }
 
-    /// Waits for the plugin and gives it to `work`.
+    /// Waits for the plugin and calls `work` with it.
     pub(super) fn with<T>(&self, work: impl FnOnce(&mut Plugin) -> T) -> Result<T, Error> {
         let lock = self.plugin.lock().map_err(|Lost| Error::Lost(self.id))?;
         let plugin = lock.try_borrow_mut().map_err(|_| Error::Reentered(self.id))?;
@@ -60,34 +60,34 @@ impl Slot {
         Ok(result)
     }
 
-    /// Waits for the plugin and puts `plugin` in its place; returns the one before.
+    /// Waits for the plugin and replaces it by `plugin`; returns the old one.
     pub(super) fn replace(&self, plugin: Plugin) -> Result<Plugin, Error> {
         self.exchange(Some(plugin))
     }
 
-    /// Waits for the plugin and frees it.
+    /// Waits for the plugin and takes it out of the slot; the caller drops it.
     pub(super) fn free(&self) -> Result<Plugin, Error> {
         let plugin = self.exchange(None);
         if matches!(plugin, Ok(_) | Err(Error::Lost(_))) {
             self.gone.store(true, Ordering::Release);
-            // Threads that have used it of late may hold this place for long.
+            // Threads may keep this slot in their caches for long.
             self.error.clear();
         }
         plugin
     }
 
-    /// In a process that was forked off, before it has a second thread: the plugin is lost if another thread was using it.
+    /// In a forked process, before it has a second thread: the plugin is lost if another thread was using it.
     pub(super) fn forked(&self) {
         self.plugin.forked();
     }
 
-    /// Says that the plugin is to go.
+    /// Marks the plugin as gone; it is freed once its run has ended.
     pub(super) fn doom(&self) {
         self.gone.store(true, Ordering::Release);
     }
 
-    /// As [`free`](Self::free); a plugin that is running on this very thread is freed when its call returns, which is an
-    /// error all the same.
+    /// Like [`free`](Self::free). A plugin that is running on this very thread is freed when its call returns, which is
+    /// still reported as an error.
     pub(super) fn close(&self) -> Result<(), Error> {
         self.doom();
         self.error.clear();

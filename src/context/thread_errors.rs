@@ -1,25 +1,25 @@
 //! The errors of a context, one for each thread that failed in it.
 //!
-//! Threads that use one context fail side by side, and each asks for what it has done itself; so a call forgets the error of its own
-//! thread only. A thread that has none gets the newest of all: some callers ask on another thread than the one that failed, as
-//! Go's runtime may move a goroutine between two calls of C.
+//! Threads that share a context fail side by side, and each asks for its own error; a call therefore clears the error
+//! of its own thread only. A thread without an error gets the newest of all: some callers ask on another thread than
+//! the one that failed, because Go's runtime may move a goroutine between two C calls.
 //!
-//! A plain call, which forgets the error before it, costs a look at a flag while no thread has an error in the context, and one at
-//! the thread's own count otherwise.
+//! Clearing costs a plain call one read of a flag while no thread has an error in the context, and one read of the
+//! thread's own count otherwise.
 
 use std::cell::Cell;
 use std::collections::BTreeMap;
-// Gives out numbers and nothing else; no thread waits for another here.
+// From `std`, not `sync`: it only numbers threads, and no thread waits for another here.
 use std::sync::atomic::AtomicU64;
 
 use crate::sync::{self, AtomicBool, Mutex, Ordering};
 
-/// How many threads have an error in one context. Of more, the oldest is forgotten: threads end, and their errors stay.
+/// The maximum number of errors in one context. Beyond it the oldest is dropped: threads end, but their errors stay.
 const MOST: usize = 256;
 
-/// What a thread knows of its errors. Without a destructor, so that it is there until the very end of the thread.
+/// A thread's knowledge of its errors. Has no destructor, so that it is valid until the thread is gone.
 struct Own {
-    /// The thread's number, 0 before its first error. Not given again, as the system's number of a thread is.
+    /// The thread's number; 0 before its first error. Never reused, unlike the system's thread ids.
     number: Cell<u64>,
     /// How many contexts may have an error of this thread.
     count: Cell<u32>,
@@ -39,11 +39,11 @@ impl Own {
     }
 }
 
-/// Does not share a cache line with what is written more often.
+/// Aligned, so that it shares no cache line with data that is written more often.
 #[derive(Debug, Default)]
 #[repr(align(64))]
 pub(super) struct ThreadErrors {
-    /// Whether any thread may have one. Changed by who has the lock only.
+    /// True if any thread may have an error. Changed only under the lock.
     is_set: AtomicBool,
     errors: Mutex<Errors>,
 }
@@ -51,13 +51,13 @@ pub(super) struct ThreadErrors {
 #[derive(Debug, Default)]
 struct Errors {
     by_thread: BTreeMap<u64, Error>,
-    /// How many there were.
+    /// How many errors were ever set.
     count: u64,
 }
 
 #[derive(Debug)]
 struct Error {
-    /// Those that came later have more.
+    /// The error's number in order of arrival: newer errors have higher ones.
     age: u64,
     text: String,
 }
@@ -106,7 +106,7 @@ impl ThreadErrors {
 }
 
 impl Errors {
-    /// Returns whether the thread had none.
+    /// Returns true if the thread had no error before.
     fn set(&mut self, thread: u64, text: String) -> bool {
         self.count += 1;
         let before = self.by_thread.insert(thread, Error { age: self.count, text });

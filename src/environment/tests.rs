@@ -10,7 +10,7 @@ fn snapshot(variables: &[(&str, &str)]) -> &'static Snapshot {
     Box::leak(Box::new(Snapshot::new(variables)))
 }
 
-/// What `variable` says where it has this value; the error as text.
+/// Reads `value` as the value of `variable`; the error as text.
 fn read<T: Copy>(variable: &Variable<T>, value: &str) -> Result<T, String> {
     variable.of(snapshot(&[(variable.name, value)])).map_err(|error| error.to_string())
 }
@@ -46,7 +46,7 @@ fn each_variable_is_checked() {
     assert_eq!(wrong(snapshot(&[])), None);
     let mut found: Vec<_> = Vec::new();
     for variable in ALL {
-        // No text, and no number.
+        // Not UTF-8, and no number.
         let value = (OsString::from(variable.name()), OsString::from_vec(b"\xff".to_vec()));
         found.extend(wrong(Box::leak(Box::new(Snapshot::new([value])))));
     }
@@ -66,22 +66,22 @@ fn the_cache_is_where_xdg_says() {
     for (variables, expected) in cases {
         assert_eq!(snapshot(variables).cache_home(), Some(PathBuf::from(expected)), "{variables:?}");
     }
-    // The system knows where users without HOME are at home; it may know none.
+    // Without `HOME`, the system's user database is asked; it may have no entry.
     assert!(snapshot(&[("HOME", "")]).cache_home().is_none_or(|path| path.ends_with(".cache")));
 }
 
-/// README.md has a row for each, with the default where there is one.
+/// docs/environment.md has a row for each variable, with its default if there is one.
 #[test]
-fn the_readme_has_them_all() {
-    let readme = include_str!("../../README.md");
-    let row = |name: &str| readme.lines().find(|line| line.starts_with(&format!("| `{name}` |")));
+fn the_document_has_them_all() {
+    let document = include_str!("../../docs/environment.md");
+    let row = |name: &str| document.lines().find(|line| line.starts_with(&format!("| `{name}` |")));
     for variable in ALL {
-        assert!(row(variable.name()).is_some(), "README.md does not list {}", variable.name());
+        assert!(row(variable.name()).is_some(), "docs/environment.md does not list {}", variable.name());
     }
     for variable in [&CACHE_MAX_BYTES, &CACHE_MEMORY_BYTES, &MAX_MODULE_BYTES] {
         let row = row(variable.name).expect("see above");
         assert!(row.contains(&format!("{} (", variable.default)), "{row}");
     }
-    let listed = readme.lines().filter(|line| line.starts_with("| `EXTISM_")).count();
-    assert_eq!(listed, ALL.len(), "README.md lists one that is none");
+    let listed = document.lines().filter(|line| line.starts_with("| `EXTISM_")).count();
+    assert_eq!(listed, ALL.len(), "docs/environment.md lists one that is none");
 }

@@ -1,4 +1,4 @@
-//! From C pointers to slices and strings. NULL and impossible lengths are errors that name the parameter.
+//! Conversion of C pointers to slices and strings. NULL and impossible lengths are errors that name the parameter.
 
 use std::ffi::{CStr, c_char};
 use std::slice;

@@ -1,4 +1,4 @@
-//! Stopping a call from another thread.
+//! The functions that stop a call from another thread.
 
 use std::collections::HashMap;
 use std::ptr;
@@ -10,15 +10,15 @@ use super::token;
 use crate::context::Canceller;
 use crate::sync::{Lazy, RwLock};
 
-/// Stops what one plugin runs. Made by `extism_plugin_cancel_handle`, freed by `extism_cancel_handle_free`; its contents are
-/// private. It may be used by any thread at any time, also after its plugin and context have been freed.
+/// Stops the calls of one plugin. Made by `extism_plugin_cancel_handle`, freed by `extism_cancel_handle_free`; its
+/// contents are private. Any thread may use it at any time, also after its plugin and context have been freed.
 pub struct ExtismCancelHandle {
     _private: (),
 }
 
 static HANDLES: Lazy<RwLock<HashMap<usize, Canceller>>> = Lazy::new(RwLock::default);
 
-/// Makes a handle that stops calls of a plugin. It follows `extism_plugin_update`. Does not wait for a running call.
+/// Makes a handle that stops calls of a plugin, also after `extism_plugin_update`. Does not wait for a running call.
 ///
 /// @param ctx The context that the plugin belongs to.
 /// @param plugin The plugin's id.
@@ -37,15 +37,15 @@ pub extern "C" fn extism_plugin_cancel_handle(
     })
 }
 
-/// Stops the call that a plugin is running, which then returns -1; its error text contains `cancelled`, or `timeout` if its time
-/// was over before. It stops at once in the plugin's own code, and also in waiting for a timer or an answer by HTTP; in anything
-/// else that the library does for the plugin, such as to fill memory, at the end of that. The plugin can be called again. Does not
-/// wait for the call to stop.
+/// Stops a plugin's running call, which then returns -1; its error text contains `cancelled`, or `timeout` if its time
+/// was over before. The call stops at once in the plugin's own code and while it waits for a timer or an HTTP answer.
+/// Other work that the library does for the plugin, such as filling memory, is finished first. The plugin can be called
+/// again. Does not wait for the call to stop.
 ///
 /// @param handle The handle. NULL and handles that have been freed are ignored.
-/// @return true if a call was running, which may have come to its end by itself all the same; false if not, and then
-///         nothing has happened. false also where the system refuses each signal that could reach the plugin's thread, as
-///         filters of system calls do: a call that is running then ends in the next host function that it calls.
+/// @return true if a call was running; it may still have ended by itself. false if no call was running: nothing has
+///         happened then. Also false where the system refuses each signal that could reach the plugin's thread, as
+///         filters of system calls do: a running call then ends in the next host function that it calls.
 #[unsafe(no_mangle)]
 pub extern "C" fn extism_plugin_cancel(handle: *const ExtismCancelHandle) -> bool {
     guard(false, || {

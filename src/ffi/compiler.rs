@@ -1,4 +1,4 @@
-//! Which compiler makes the plugins' code.
+//! Functions that choose and report the compiler.
 
 use std::ffi::{CStr, c_char};
 use std::ptr;
@@ -8,13 +8,13 @@ use super::{arg, fork};
 
 use crate::{compiler, first_use};
 
-/// What a library answers that has no compiler, as long as nobody asks for the code of a certain one.
+/// The name that a library without compilers reports, unless the code of a certain compiler was asked for.
 const HEADLESS: &CStr = c"headless";
 
-/// Chooses the compiler for plugins that are made from now on, by all threads, unless their manifest has `compiler`.
-/// Plugins that are there keep their code. Wins over the environment variable `EXTISM_COMPILER`.
+/// Chooses the compiler for plugins that any thread makes from this call on, unless their manifest has `compiler`.
+/// Existing plugins keep their code. Takes precedence over the environment variable `EXTISM_COMPILER`.
 ///
-/// In a library without compilers it chooses whose precompiled code is looked for.
+/// In a library without compilers, it chooses the compiler whose precompiled code is looked up.
 ///
 /// @param name `cranelift`, `llvm` or `singlepass`; NULL goes back to `EXTISM_COMPILER` and the default. Borrowed.
 /// @return false if there is no such compiler in this library; the choice then stays as it was.
@@ -55,10 +55,10 @@ pub extern "C" fn extism_compiler() -> *const c_char {
     })
 }
 
-/// Whether a compiler is built into this library.
+/// Tells whether a compiler is built into this library.
 ///
 /// @param name The compiler's name. Borrowed.
-/// @return false if it is not, or if there is no compiler of that name; also for NULL.
+/// @return false if it is not built in, if there is no compiler of that name, or for NULL.
 ///
 /// # Safety
 /// `name` must be NULL or point to a NUL-terminated string.

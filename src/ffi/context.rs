@@ -1,4 +1,4 @@
-//! Contexts. A C caller holds a token, not a pointer (`token.rs`).
+//! The functions of contexts. A C caller holds a token, not a pointer (`token.rs`).
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -22,14 +22,14 @@ pub struct ExtismContext {
 
 static CONTEXTS: Lazy<RwLock<HashMap<usize, Arc<Context>>>> = Lazy::new(RwLock::default);
 
-/// How many contexts a thread finds again without the table.
+/// How many contexts a thread finds in its own cache, without the shared table.
 const RECENT: usize = 4;
 
 thread_local! {
     static RECENTLY: Recent<usize, Context, RECENT> = const { Recent::new() };
 }
 
-/// Gives `work` the context behind a token, if there is one.
+/// Calls `work` with the context of a token; `None` if the token is unknown.
 pub(super) fn with<T>(token: *const ExtismContext, work: impl FnOnce(&Context) -> T) -> Option<T> {
     let token = token.addr();
     with_recent(&RECENTLY, token, token, || find(token), work)
@@ -40,17 +40,17 @@ fn find(token: usize) -> Option<Arc<Context>> {
     CONTEXTS.read().get(&token).cloned()
 }
 
-/// In a process that was forked off: notes which plugins other threads were using, which are not there any more.
+/// In a forked process: marks as lost the plugins that other threads were using; those threads do not exist here.
 pub(super) fn forked() {
     CONTEXTS.read().values().for_each(|context| context.forked());
 }
 
 /// Makes a context without plugins.
 ///
-/// The first call of this function, `extism_log_file` or one of those about compilers reads the environment; variables that are set
-/// later have no effect.
+/// The first call of this function, `extism_log_file` or a function about compilers reads the environment; variables
+/// that are set later have no effect.
 ///
-/// @return The context, to be freed with `extism_context_free`. NULL if something inside the library fails that must not.
+/// @return The context, to be freed with `extism_context_free`. NULL after an internal error of the library.
 #[unsafe(no_mangle)]
 pub extern "C" fn extism_context_new() -> *mut ExtismContext {
     guard(std::ptr::null_mut(), || {
@@ -71,7 +71,7 @@ pub extern "C" fn extism_context_new() -> *mut ExtismContext {
 pub extern "C" fn extism_context_free(ctx: *mut ExtismContext) {
     guard((), || {
         if thread_end::stage() == Stage::Ending && !thread_end::is_busy() {
-            // Should there be no thread for it, the plugins are left to the end of the process.
+            // If no thread can be made, the plugins live until the process ends.
             let _ = thread_end::elsewhere(|| extism_context_free(ctx));
             return;
         }

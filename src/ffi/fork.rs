@@ -1,4 +1,4 @@
-//! The steps before a fork, and after it in both processes, in their order. `crate::fork` says why.
+//! The steps before a fork, and after it in both processes, in their order. `crate::fork` explains the design.
 
 use std::cell::RefCell;
 use std::sync::Once;
@@ -11,11 +11,11 @@ use crate::{sandbox, stop, fork as gate};
 use crate::fork::Closed;
 
 
-/// How long all of it may take. It takes that long only where a thread is inside the gate for so long, such as one that writes to a
-/// log nobody reads, and what that thread has locked is lost then in the new process.
+/// How long all steps before a fork may take. They take that long only if a thread stays inside the gate, for example
+/// while it writes to a log that nobody reads. The new process then loses the locks of that thread.
 const PATIENCE: Duration = Duration::from_millis(400);
 
-/// What a thread that forks has locked. They are taken from the last to the first, and given back in this order.
+/// The locks that a forking thread holds, taken from the last field to the first and released in field order.
 struct Held {
     engine: sandbox::fork::Held,
     timer: Option<stop::fork::Held>,
@@ -26,12 +26,12 @@ thread_local! {
     static HELD: RefCell<Option<Held>> = const { RefCell::new(None) };
 }
 
-/// Sees to it that the process can be forked from now on. Whatever takes a lock comes after that.
+/// Makes forks safe from here on. Must come before anything that takes a lock.
 pub(super) fn prepare() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
-        // SAFETY: the three are functions of this library, which is linked to stay (`-z nodelete`): Wasmer's handlers are in it too.
-        // There may be no memory for that, and then a fork is as it was.
+        // SAFETY: the three functions stay loaded, because the library is linked with `-z nodelete`, which Wasmer's
+        // handlers need too. If there is no memory to register them, a fork behaves as without the library.
         unsafe { libc::pthread_atfork(Some(before), Some(after_in_parent), Some(after_in_child)) };
     });
 }
@@ -39,12 +39,12 @@ pub(super) fn prepare() {
 extern "C" fn before() {
     let deadline = Instant::now() + PATIENCE;
     let gate = gate::close(deadline);
-    // Nobody who wants the schedule is inside; nor is who has it, who wants nothing else.
+    // The gate is empty, so no thread inside holds or wants the schedule. An outside holder waits for nothing else.
     let timer = stop::fork::hold(deadline);
-    // Who has these wants nothing else either.
+    // A thread that holds the engine's locks takes no others.
     let engine = sandbox::fork::hold(deadline);
     let held = Held { engine, timer, gate };
-    // At the very end of a thread there is no place, and all is given back at once.
+    // At the very end of a thread, thread-local storage is gone: everything is released at once.
     let _ = HELD.try_with(|place| place.replace(Some(held)));
 }
 

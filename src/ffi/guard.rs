@@ -1,4 +1,4 @@
-//! The boundary that no panic crosses.
+//! The panic boundary: every C function runs its body inside [`guard`].
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -17,12 +17,12 @@ pub(super) fn guard<T>(fallback: T, work: impl FnOnce() -> T) -> T {
     catch_unwind(AssertUnwindSafe(work)).unwrap_or(fallback)
 }
 
-/// Runs `work` on the context behind `context`. What goes wrong is kept for `extism_error`, with plugin `id` where
-/// there is one, and the result is `fallback`. A thread that is at its end has `again`, which is the same function of C's, run on
-/// another thread.
+/// Runs `work` on the context of the token `context`. An error is kept for `extism_error`, with plugin `id` if there is
+/// one, and `fallback` is returned. On a thread that is ending, runs `again` instead, the same C function, on another
+/// thread.
 ///
-/// State that a panic has left half-changed is not seen again: locks are released, and an instance in which a call
-/// did not come to its end is replaced.
+/// State that a panic left half changed is never used again: locks are released, and an instance whose call did not end
+/// is replaced.
 #[inline(always)]
 pub(super) fn with_context<T: Copy>(
     context: *const ExtismContext,
@@ -34,7 +34,7 @@ pub(super) fn with_context<T: Copy>(
     in_context(Use::Other, context, id, fallback, again, work)
 }
 
-/// As [`with_context`], for `work` that calls plugin `id`.
+/// Like [`with_context`], for `work` that calls plugin `id`.
 #[inline(always)]
 pub(super) fn call_in_context<T: Copy>(
     context: *const ExtismContext,
@@ -46,7 +46,7 @@ pub(super) fn call_in_context<T: Copy>(
     in_context(Use::Call, context, Some(id), fallback, again, work)
 }
 
-// On each call's way, at one place in each of C's functions.
+// Inlined: it is on the path of every call, and used once per C function.
 #[inline(always)]
 fn in_context<T: Copy>(
     what: Use,
@@ -92,9 +92,9 @@ fn at_thread_end<T>(context: *const ExtismContext, id: Option<PluginId>, fallbac
     })
 }
 
-/// A line of the log about what failed. What a plugin's own call comes to is logged where that ends.
+/// Logs a failure. The outcome of a plugin's own call is logged where that call ends.
 fn log(id: Option<PluginId>, failure: &Failure) {
-    /// How much of the first line of an error is logged, in bytes.
+    /// How many bytes of an error's first line are logged.
     const MOST: usize = 512;
     if !sink::is_enabled(Level::Error) {
         return;
@@ -108,7 +108,7 @@ fn log(id: Option<PluginId>, failure: &Failure) {
     }
 }
 
-/// Why an entry point fails.
+/// Why a C function fails.
 #[derive(Debug, Error)]
 pub(super) enum Failure {
     #[error(transparent)]

@@ -1,4 +1,4 @@
-//! The log and the version, which belong to no context.
+//! The functions of the log and the version, which need no context.
 
 use std::ffi::c_char;
 
@@ -17,8 +17,8 @@ const VERSION: &std::ffi::CStr =
         Err(_) => panic!("the package version has a NUL byte"),
     };
 
-/// Sets where log lines go, for the whole process. Can be called again at any time, from any thread; until the first
-/// call lines go to the logger of the host, if that is written in Rust and has one.
+/// Sets the destination of log lines, for the whole process. Can be called again at any time, from any thread. Until
+/// the first call, lines go to the host's logger, if the host is written in Rust and has one.
 ///
 /// @param filename `-` or `stdout`, `stderr`, or the path of a file, which is appended to; missing directories are
 ///                 made, `$ENV{NAME}` is replaced by that environment variable. NULL means `stderr`. Borrowed.

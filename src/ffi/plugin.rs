@@ -1,4 +1,4 @@
-//! Plugins: create, replace, free, configure, call, and what a call leaves.
+//! The functions of plugins: create, replace, free, configure, call, and read the results of a call.
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
@@ -17,22 +17,22 @@ pub type ExtismPlugin = i32;
 /// A number of bytes.
 pub type ExtismSize = u64;
 
-/// What `extism_error` says of a context that is none.
+/// The text of `extism_error` for an unknown context.
 const NO_CONTEXT: &str = "the context is NULL, has been freed, or never was one";
 
 thread_local! {
     static HANDED_OUT: RefCell<HandedOut> = const { RefCell::new(HandedOut(VecDeque::new())) };
 }
 
-/// The texts for all threads whose own are gone: each is at its end.
+/// The texts for threads whose thread-local values are destroyed, because they are ending.
 static LAST: Mutex<HandedOut> = Mutex::new(HandedOut(VecDeque::new()));
 
 /// The texts that `extism_error` has handed out on a thread, the newest last.
 struct HandedOut(VecDeque<CString>);
 
 impl HandedOut {
-    /// So many texts stay, if that many bytes are enough for them: a goroutine may go on on another thread before it has read
-    /// one, and others ask on this one.
+    /// How many texts stay valid, as long as they are no longer than `MOST_BYTES` together. A goroutine may move to
+    /// another thread before it has read its text, while other goroutines ask on this thread.
     const MOST: usize = 64;
     const MOST_BYTES: usize = 1 << 16;
 
@@ -74,7 +74,7 @@ pub unsafe extern "C" fn extism_plugin_new(
     wasm_size: ExtismSize,
     with_wasi: bool,
 ) -> ExtismPlugin {
-    // SAFETY: as for this call, which waits.
+    // SAFETY: the arguments are those of this call, which waits for it.
     let again = || unsafe { extism_plugin_new(ctx, wasm, wasm_size, with_wasi) };
     with_context(ctx, None, -1, again, |context| {
         // SAFETY: C passes as many bytes as it says, see above.
@@ -103,7 +103,7 @@ pub unsafe extern "C" fn extism_plugin_update(
     wasm_size: ExtismSize,
     with_wasi: bool,
 ) -> bool {
-    // SAFETY: as for this call, which waits.
+    // SAFETY: the arguments are those of this call, which waits for it.
     let again = || unsafe { extism_plugin_update(ctx, index, wasm, wasm_size, with_wasi) };
     with_context(ctx, None, false, again, |context| {
         // SAFETY: C passes as many bytes as it says, see above.
@@ -143,7 +143,7 @@ pub unsafe extern "C" fn extism_plugin_config(
     json: *const u8,
     json_size: ExtismSize,
 ) -> bool {
-    // SAFETY: as for this call, which waits.
+    // SAFETY: the arguments are those of this call, which waits for it.
     let again = || unsafe { extism_plugin_config(ctx, plugin, json, json_size) };
     with_context(ctx, Some(plugin), false, again, |context| {
         // SAFETY: C passes as many bytes as it says, see above.
@@ -153,13 +153,13 @@ pub unsafe extern "C" fn extism_plugin_config(
     })
 }
 
-/// Whether a plugin's main module exports a function of this name, of whatever type. Clears errors like
+/// Tells whether a plugin's main module exports a function of this name, of any type. Clears errors like
 /// `extism_plugin_call`.
 ///
 /// @param ctx The context that the plugin belongs to.
 /// @param plugin The plugin's id.
 /// @param func_name The function's name, in UTF-8. Borrowed until the return.
-/// @return true if it does. false also if there is no such plugin or the name is NULL or not UTF-8; `extism_error`
+/// @return true if it does. Also false if there is no such plugin or the name is NULL or not UTF-8; `extism_error`
 ///         tells these cases apart.
 ///
 /// # Safety
@@ -170,7 +170,7 @@ pub unsafe extern "C" fn extism_plugin_function_exists(
     plugin: ExtismPlugin,
     func_name: *const c_char,
 ) -> bool {
-    // SAFETY: as for this call, which waits.
+    // SAFETY: the arguments are those of this call, which waits for it.
     let again = || unsafe { extism_plugin_function_exists(ctx, plugin, func_name) };
     with_context(ctx, Some(plugin), false, again, |context| {
         // SAFETY: C passes a NUL-terminated string, see above.
@@ -179,33 +179,33 @@ pub unsafe extern "C" fn extism_plugin_function_exists(
     })
 }
 
-/// Calls a function that a plugin exports. It takes no parameters and returns an `i32` or nothing. Waits for a call
-/// that is running on the plugin already.
+/// Calls a function that a plugin exports: no parameters, result `i32` or none. Waits for a running call on the plugin.
 ///
-/// The plugin's error, and this thread's of the context, are cleared first, and the output is emptied.
+/// Clears the plugin's error and this thread's error of the context, and empties the output.
 ///
-/// After a call that trapped, was stopped or exited, the next one gets a new instance: memory and globals are as when the plugin
-/// was made, configuration and variables stay. `"after_trap": "keep"` in the manifest keeps the old one after a trap or an exit.
+/// After a call that trapped, was stopped or exited, the next call gets a new instance: memory and globals are as when
+/// the plugin was made; configuration and variables stay. `"after_trap": "keep"` in the manifest keeps the instance
+/// after a trap or an exit.
 ///
-/// The first call on a thread, or the first plugin that it makes, unblocks SIGSEGV, SIGILL, SIGFPE, SIGURG and one real-time
-/// signal there, which traps and timeouts arrive as, and gives it an alternate stack for handlers if it has none of 64 KiB. A
-/// thread that blocks them after that gets no timeouts, and a trap in it ends the process.
+/// The first call on a thread, or the first plugin that it makes, unblocks SIGSEGV, SIGILL, SIGFPE, SIGURG and one
+/// real-time signal there, which traps and timeouts arrive as, and sets an alternate signal stack unless there is one
+/// of 64 KiB. A thread that blocks the signals later gets no timeouts, and a trap in it ends the process.
 ///
-/// A thread whose thread-local values are being destroyed, or the process by `exit`, may call all functions. They are then run on
-/// a thread made for it, while it waits. Once `exit` has been called, no more plugins can be made of modules that no plugin has.
+/// All functions may be called while thread-local values are destroyed, at a thread's end or by `exit`. They then run
+/// on another thread, for which the caller waits. After `exit` was called, new plugins can only use modules that a
+/// plugin has already.
 ///
 /// @param ctx The context that the plugin belongs to.
 /// @param plugin_id The plugin's id.
 /// @param func_name The function's name, in UTF-8. Borrowed until the return.
 /// @param data The input. Borrowed until the return. NULL: the input is empty, whatever `data_len` says.
 /// @param data_len How many bytes `data` has.
-/// @return What the function returned, by convention 0 for success; 0 if it returns nothing; the status 0 to 125 if
-///         it called WASI's `proc_exit`; -1 if it could not be called or trapped. `extism_error` has the text, which
-///         a plugin may also set together with a result of 0.
+/// @return The function's result, by convention 0 for success; 0 if it returns nothing; the status 0 to 125 if it
+///         called WASI's `proc_exit`; -1 if it could not be called or trapped. `extism_error` has the text, which a
+///         plugin may also set together with a result of 0.
 ///
 /// # Safety
-/// `func_name` must be NULL or point to a NUL-terminated string, `data` must be NULL or point to `data_len` readable
-/// bytes.
+/// `func_name` must be NULL or a NUL-terminated string, `data` must be NULL or point to `data_len` readable bytes.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn extism_plugin_call(
     ctx: *mut ExtismContext,
@@ -214,7 +214,7 @@ pub unsafe extern "C" fn extism_plugin_call(
     data: *const u8,
     data_len: ExtismSize,
 ) -> i32 {
-    // SAFETY: as for this call, which waits.
+    // SAFETY: the arguments are those of this call, which waits for it.
     let again = || unsafe { extism_plugin_call(ctx, plugin_id, func_name, data, data_len) };
     call_in_context(ctx, plugin_id, -1, again, |context| {
         // SAFETY: C passes a NUL-terminated string, see above.
@@ -232,15 +232,15 @@ pub unsafe extern "C" fn extism_plugin_call(
     })
 }
 
-/// The text of an error: of a plugin, or of the context if there is no plugin with this id (such as -1). Does not wait
-/// for a running call and clears nothing. A plugin has one error: threads that share a plugin clear each other's by
-/// their next call. A context has one for each thread that failed in it; a thread that has none gets the newest.
+/// The error text of a plugin, or of the context if there is no plugin with this id (such as -1). Does not wait for a
+/// running call and clears nothing. A plugin has one error: threads that share a plugin clear each other's error by
+/// their next call. A context has one error for each thread that failed in it; a thread without one gets the newest.
 ///
 /// @param ctx The context.
 /// @param plugin The plugin's id, or -1.
 /// @return A NUL-terminated text, or NULL if there is no error. It belongs to the library and is valid until this
-///         thread calls `extism_error` again or ends. Short texts stay for some calls more, for languages that go on on
-///         another thread before they have copied one.
+///         thread calls `extism_error` again or ends. Short texts stay valid for some calls more, for languages that
+///         may move to another thread before they have copied the text.
 #[unsafe(no_mangle)]
 pub extern "C" fn extism_error(ctx: *mut ExtismContext, plugin: ExtismPlugin) -> *const c_char {
     guard(ptr::null(), || {
@@ -252,35 +252,35 @@ pub extern "C" fn extism_error(ctx: *mut ExtismContext, plugin: ExtismPlugin) ->
     })
 }
 
-/// How many bytes the last call of a plugin has output. Waits for a running call. Clears errors like
-/// `extism_plugin_call`: ask for the error first.
+/// The length in bytes of the output of a plugin's last call. Waits for a running call. Clears errors like
+/// `extism_plugin_call`: read the error first.
 ///
 /// @param ctx The context that the plugin belongs to.
 /// @param plugin The plugin's id.
-/// @return The length; 0 if there is no output or no such plugin, or where `extism_plugin_output_data` has no room.
+/// @return The length; 0 if there is no output or no such plugin, or if `extism_plugin_output_data` lacks memory.
 #[unsafe(no_mangle)]
 pub extern "C" fn extism_plugin_output_length(ctx: *mut ExtismContext, plugin: ExtismPlugin) -> ExtismSize {
     let again = || extism_plugin_output_length(ctx, plugin);
     with_context(ctx, Some(plugin), 0, again, |context| Ok(context.output(plugin)?.1))
 }
 
-/// The output of the last call of a plugin. Waits for a running call. Clears errors like `extism_plugin_call`: ask for
-/// the error first.
+/// The output of a plugin's last call. Waits for a running call. Clears errors like `extism_plugin_call`: read the
+/// error first.
 ///
 /// @param ctx The context that the plugin belongs to.
 /// @param plugin The plugin's id.
-/// @return The bytes, as many as `extism_plugin_output_length` says; they stand in the plugin's memory, are not
+/// @return The bytes, as many as `extism_plugin_output_length` reports. They are in the plugin's memory, are not
 ///         NUL-terminated, and are valid until the plugin is called, updated or freed, or the context is reset or
-///         freed. Not NULL even if there is no output. NULL if there is no such plugin; NULL, and an error, if the
-///         output ends where the memory does, so that it is copied, and there is no room for that.
+///         freed. Not NULL even if there is no output. NULL if there is no such plugin. Output that ends where the
+///         memory ends is copied: NULL, and an error, if there is no memory for the copy.
 #[unsafe(no_mangle)]
 pub extern "C" fn extism_plugin_output_data(ctx: *mut ExtismContext, plugin: ExtismPlugin) -> *const u8 {
     let again = || extism_plugin_output_data(ctx, plugin);
     with_context(ctx, Some(plugin), ptr::null(), again, |context| Ok(context.output(plugin)?.0))
 }
 
-/// How many instructions the last call of a plugin has executed, where its manifest has `fuel`: of all its modules together.
-/// Of a call that was stopped or has trapped, the last few may be missing. Waits for a running call; leaves errors as they are.
+/// How many instructions a plugin's last call executed in all its modules, if the manifest has `fuel`. After a stop or
+/// a trap, the last few may be missing. Waits for a running call; leaves errors as they are.
 ///
 /// @param ctx The context that the plugin belongs to.
 /// @param plugin The plugin's id.

@@ -1,11 +1,11 @@
-//! Calls from a thread that is at its end: in `atexit`, and in destructors of static and thread-local objects.
+//! Calls from a thread that is ending: in `atexit` functions, and in destructors of static and thread-local objects.
 //!
-//! The engine has thread-local values with destructors, and panics without them. They are gone, in the main thread too, before
-//! the host's own destructors run. So what is asked for after that is done on a thread made for it, while the one that asked waits.
+//! The engine panics without its thread-local values, which are destroyed before the host's own destructors run, in the
+//! main thread too. Each later call runs on a thread made for it, while the calling thread waits.
 //!
-//! Destructors run in the opposite order of first uses. So a thread has two [`Sentinel`]s here, used for the first time right after
-//! its first use of the library and right after its first call of a plugin, by when the engine has used all of its values: one of the
-//! two goes before any of them.
+//! Destructors run in reverse order of first use. Of a thread's two [`Sentinel`]s, one is first used right after its
+//! first use of the library, the other after its first plugin call, when the engine has used all its values. One of the
+//! two is destroyed before any of those values.
 
 use crate::stop;
 use std::cell::Cell;
@@ -13,18 +13,18 @@ use std::{io, panic, thread};
 
 
 
-/// How far a thread is.
+/// The life stages of a thread.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Stage {
     /// It has not called a plugin.
     New,
     HasCalled,
-    /// Its thread-local values are going, or are gone.
+    /// Its thread-local values are being destroyed, or are gone.
     Ending,
 }
 
 thread_local! {
-    // Without a destructor: there to the very end.
+    // Has no destructor: it stays valid until the thread is gone.
     static STAGE: Cell<Stage> = const { Cell::new(Stage::New) };
     static AFTER_USE: Sentinel = const { Sentinel };
     static AFTER_CALL: Sentinel = const { Sentinel };
@@ -38,26 +38,26 @@ impl Drop for Sentinel {
     }
 }
 
-/// How far this thread is.
+/// The stage of this thread.
 #[inline(always)]
 pub(super) fn stage() -> Stage {
     STAGE.get()
 }
 
-/// Whether a plugin that this thread runs, and ends in the middle of, such as by `exit` in a logger, is locked by it.
+/// True if this thread is in the middle of a plugin's run and holds its lock, for example after `exit` in a logger.
 #[cold]
 pub(super) fn is_busy() -> bool {
     stop::is_running_here()
 }
 
-/// What the library was used for.
+/// The kind of a use of the library.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Use {
     Call,
     Other,
 }
 
-/// Notes that a new thread has used the library.
+/// Notes the first use, or the first call, by a new thread.
 #[cold]
 pub(super) fn note(what: Use) {
     let _ = AFTER_USE.try_with(|_| ());
@@ -67,15 +67,15 @@ pub(super) fn note(what: Use) {
     }
 }
 
-/// Does `work` on a thread made for it.
+/// Runs `work` on a thread made for it, and waits.
 #[cold]
 #[inline(never)]
 pub(super) fn elsewhere<T>(work: impl FnOnce() -> T) -> io::Result<T> {
-    /// As large as that of a main thread mostly is.
+    /// As large as most main threads' stacks.
     const STACK: usize = 8 << 20;
-    /// What one thread lends to another, which uses it alone.
+    /// A value that one thread lends to another, which uses it alone.
     struct Lent<T>(T);
-    // SAFETY: the thread that lends it waits until the other has ended.
+    // SAFETY: the lending thread waits until the other one has ended.
     unsafe impl<T> Send for Lent<T> {}
 
     let work = Lent(work);
@@ -84,7 +84,7 @@ pub(super) fn elsewhere<T>(work: impl FnOnce() -> T) -> io::Result<T> {
         Lent(work())
     };
     let builder = thread::Builder::new().name("extism-last-call".to_owned()).stack_size(STACK);
-    // SAFETY: the thread is waited for, so that what `work` has borrowed is there as long as it.
+    // SAFETY: the thread is joined below, so that everything `work` borrows outlives it.
     let running = unsafe { builder.spawn_unchecked(work) }?;
     match running.join() {
         Ok(Lent(result)) => Ok(result),

@@ -1,11 +1,11 @@
-//! What a C caller holds instead of a pointer: an address that is looked up in a table and never dereferenced, and never given
-//! twice, so that a stale or foreign one is recognised.
+//! Tokens: a C caller holds one instead of a pointer. A token is an address that is looked up in a table and never
+//! dereferenced. None is given out twice, so that a stale or foreign token is recognised.
 
 use crate::sync::Mutex;
 
 static TOKENS: Mutex<Tokens> = Mutex::new(Tokens { next: 0, end: 0 });
 
-/// Addresses that nobody else has: those of a block that is allocated, never touched and never freed. It takes up
+/// The supply of unique addresses: those of a block that is allocated, never touched and never freed. It takes up
 /// address space, not memory.
 struct Tokens {
     next: usize,
@@ -27,7 +27,7 @@ impl Tokens {
     }
 }
 
-/// One that nobody has had.
+/// A token that was never given out before.
 pub(super) fn take() -> usize {
     TOKENS.lock().take()
 }

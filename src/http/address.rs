@@ -1,9 +1,9 @@
-//! Which addresses mean the machine's own surroundings.
+//! Recognises addresses of the machine's own surroundings.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-/// Addresses at which clouds tell a machine its secrets and that are not link-local: Amazon's on IPv6 (instances, and
-/// containers), Google's and Scaleway's on IPv6, Alibaba's, Oracle's, and Azure's.
+/// Addresses of clouds' metadata services, which hand out a machine's secrets, that are not link-local: Amazon's on
+/// IPv6 (instances, and containers), Google's and Scaleway's on IPv6, Alibaba's, Oracle's, and Azure's.
 const METADATA: [IpAddr; 7] = [
     IpAddr::V6(Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254)),
     IpAddr::V6(Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x23)),
@@ -14,8 +14,8 @@ const METADATA: [IpAddr; 7] = [
     IpAddr::V4(Ipv4Addr::new(168, 63, 129, 16)),
 ];
 
-/// Whether `address` is link-local (169.254.0.0/16, RFC 3927, or fe80::/10, RFC 4291) or a cloud's metadata service,
-/// in whichever way it is written.
+/// True if `address` is link-local (169.254.0.0/16, RFC 3927, or fe80::/10, RFC 4291) or a cloud's metadata service, in
+/// any notation.
 pub(super) fn is_link_local(address: IpAddr) -> bool {
     let is_unicast = match address {
         IpAddr::V4(v4) => v4.is_link_local(),
@@ -24,8 +24,8 @@ pub(super) fn is_link_local(address: IpAddr) -> bool {
     is_unicast || METADATA.contains(&address)
 }
 
-/// The IPv4 address that an IPv6 address stands for: mapped and compatible ones (RFC 4291), translated ones (RFC 2765),
-/// those of NAT64 (RFC 6052, RFC 8215) and of 6to4 (RFC 3056).
+/// The IPv4 address embedded in an IPv6 address: mapped and compatible (RFC 4291), translated (RFC 2765), NAT64 (RFC
+/// 6052, RFC 8215) and 6to4 (RFC 3056).
 fn embedded(address: Ipv6Addr) -> Option<Ipv4Addr> {
     let [a, b, c, d, e, f, high, low] = address.segments();
     let bits = |high: u16, low: u16| Some(Ipv4Addr::from_bits(u32::from(high) << 16 | u32::from(low)));

@@ -1,4 +1,4 @@
-//! Who makes the connections, and gives them up.
+//! Makes connections, counts the threads that wait for them, and closes them.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -12,22 +12,22 @@ use ureq::unversioned::transport::{ConnectionDetails, Connector, DefaultConnecto
 use super::guard::Guard;
 use crate::sync::{Lazy, PerProcess};
 
-/// How long it may take to find a server's address, and to connect to it.
+/// The timeout for looking up a server's address, and for connecting to it.
 const CONNECT: Duration = Duration::from_secs(10);
 
-/// How long a server may be silent.
+/// The timeout for each read and write.
 const STALL: Duration = Duration::from_secs(30);
 
-/// Makes the connections of one request, or of any number of them.
+/// Makes the connections of any number of requests.
 #[derive(Debug, Clone)]
 pub(crate) struct Client {
-    /// Connects to link-local addresses too.
+    /// May connect to link-local addresses.
     pub(super) open: Agent,
-    /// Does not.
+    /// Refuses link-local addresses.
     pub(super) guarded: Agent,
 }
 
-/// Counts threads that wait for the network, and the bytes that they would send.
+/// Counts the threads that wait for the network, and the bytes that they send.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Waiting(Arc<Counts>);
 
@@ -38,17 +38,17 @@ struct Counts {
 }
 
 impl Waiting {
-    /// How many there are.
+    /// The number of waiting threads.
     pub(crate) fn count(&self) -> usize {
         self.0.threads.load(Ordering::Relaxed)
     }
 
-    /// How many bytes they have.
+    /// The number of bytes that they hold to send.
     pub(crate) fn bytes(&self) -> usize {
         self.0.bytes.load(Ordering::Relaxed)
     }
 
-    /// One more, until what is returned is dropped.
+    /// Counts one more thread, until the returned value is dropped.
     pub(crate) fn one(&self, bytes: usize) -> OneWaiting {
         self.0.threads.fetch_add(1, Ordering::Relaxed);
         self.0.bytes.fetch_add(bytes, Ordering::Relaxed);
@@ -56,7 +56,7 @@ impl Waiting {
     }
 }
 
-/// See [`Waiting::one`].
+/// A thread counted by [`Waiting::one`].
 #[derive(Debug)]
 pub(crate) struct OneWaiting {
     all: Waiting,
@@ -71,22 +71,21 @@ impl Drop for OneWaiting {
 }
 
 impl Client {
-    /// One whose threads are counted in `waiting`.
+    /// A client whose threads `waiting` counts.
     pub(crate) fn new(waiting: &Waiting) -> Self {
         let agent = |open| agent(Guard { open, waiting: waiting.clone() });
         Self { open: agent(true), guarded: agent(false) }
     }
 
-    /// Ends the connections that are there, whatever is waited for, and makes no more. Who is looking up a host, or connecting, comes
-    /// to the end of that.
+    /// Shuts down all connections at once, and makes no more. A host look-up or a connect in progress runs to its end.
     pub(crate) fn give_up(self) {
         self.open.shutdown();
         self.guarded.shutdown();
     }
 }
 
-/// What all agents are made with. Made at the first use of the library: `ureq` looks for proxies in the environment when it is, which
-/// are not used.
+/// The configuration of all agents. Built at the library's first use, because `ureq` then looks for proxies in the
+/// environment; the proxies it finds are not used.
 static CONFIG: Lazy<Config> = Lazy::new(|| {
     Agent::config_builder()
         .user_agent(concat!("extism-wasmer/", env!("CARGO_PKG_VERSION")))
@@ -103,12 +102,12 @@ static CONFIG: Lazy<Config> = Lazy::new(|| {
         .build()
 });
 
-/// See [`CONFIG`].
+/// Builds [`CONFIG`].
 pub(crate) fn begin() {
     let _ = &*CONFIG;
 }
 
-/// The one that all agents have, with what it keeps for TLS.
+/// The connector of all agents, which share its TLS state.
 #[derive(Debug)]
 struct SharedConnector;
 

@@ -1,4 +1,4 @@
-//! Why there is no answer, and how addresses are shown.
+//! Errors of requests, and how they show addresses.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -11,7 +11,7 @@ use super::guard::LinkLocal;
 use super::request::MAX_HEAD;
 use crate::error::{Excerpt, Message};
 
-/// Why there is no answer.
+/// Why a request has no answer.
 #[derive(Debug, ThisError)]
 pub(crate) enum Error {
     #[error("Invalid URL: `{url}`: {cause}")]
@@ -44,7 +44,7 @@ pub(crate) enum Error {
     TooLong { url: Excerpt, max: u64, setting: &'static str, via: Via },
 }
 
-/// An address, or whatever stands for one, as errors show it: not all of it if it is long, and without the password.
+/// An address, or the text in its place, as errors show it: shortened, and without user and password.
 pub(crate) fn shown(text: &str) -> Excerpt {
     let start = text.find("//").map_or(0, |at| at + 2);
     let end = text[start..].find(['/', '?', '#']).map_or(text.len(), |at| start + at);
@@ -52,7 +52,7 @@ pub(crate) fn shown(text: &str) -> Excerpt {
     Excerpt::of(format_args!("{}{}", &text[..start], &text[host..]))
 }
 
-/// The address that a request was for at first, if it has been sent elsewhere.
+/// The address of the original request, if the hop was a redirect.
 #[derive(Debug, Clone)]
 pub(crate) struct Via(pub(super) Option<Excerpt>);
 
@@ -65,7 +65,7 @@ impl fmt::Display for Via {
     }
 }
 
-/// Where an answer came from, and how.
+/// The address of an answer, and the original one if it was redirected.
 #[derive(Debug, Clone)]
 pub(crate) struct Origin {
     pub(super) url: Excerpt,
@@ -78,7 +78,7 @@ impl fmt::Display for Origin {
     }
 }
 
-/// What went wrong at `url`.
+/// The error for a failure at `url`.
 pub(super) fn failure(url: &Url, via: Via, error: ureq::Error) -> Error {
     let text = shown(url.as_str());
     match error {
@@ -105,7 +105,7 @@ fn describe(phase: ureq::Timeout) -> &'static str {
 
 #[cfg(test)]
 mod tests {
-    /// As text.
+    /// The excerpt as text.
     fn shown(text: &str) -> String {
         super::shown(text).to_string()
     }

@@ -1,4 +1,4 @@
-//! Which addresses are connected to: looked up here, so that what was looked at is what is connected to.
+//! The client's resolver: looks addresses up and checks them, so that exactly the checked ones are connected to.
 
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
 use std::sync::mpsc;
@@ -12,15 +12,15 @@ use ureq::unversioned::transport::NextTimeout;
 use super::address::is_link_local;
 use super::{OneWaiting, STACK, Waiting};
 
-/// Finds addresses, and keeps only those that may be connected to.
+/// Looks addresses up, and keeps those that may be connected to.
 #[derive(Debug)]
 pub(super) struct Guard {
-    /// They are not looked at.
+    /// Addresses are not checked.
     pub(super) open: bool,
     pub(super) waiting: Waiting,
 }
 
-/// All addresses of a host are link-local; the first of them.
+/// All addresses of a host are link-local; holds the first one.
 #[derive(Debug, Error)]
 #[error("{0} is a link-local address")]
 pub(super) struct LinkLocal(pub(super) IpAddr);
@@ -32,10 +32,10 @@ impl Resolver for Guard {
         config: &ureq::config::Config,
         timeout: NextTimeout,
     ) -> Result<ResolvedSocketAddrs, ureq::Error> {
-        /// No more are tried; the type has room for 16.
+        /// The maximum number of addresses to try, as many as the result type holds.
         const MOST: usize = 16;
         let found = look_up(uri, timeout, self.waiting.one(0))?;
-        // The proxy is the environment's choice, wherever it is.
+        // The environment chooses the proxy, which may have any address.
         let is_proxy = config.proxy().is_some_and(|proxy| proxy.uri() == uri);
         let mut addresses = self.empty();
         allowed(found, self.open || is_proxy)?.into_iter().take(MOST).for_each(|address| addresses.push(address));
@@ -43,15 +43,15 @@ impl Resolver for Guard {
     }
 }
 
-/// Those of a host's addresses that may be connected to: if not `open`, those that are not link-local.
+/// The addresses in `found` that may be connected to: all if `open`, else those that are not link-local.
 fn allowed(found: Vec<SocketAddr>, open: bool) -> Result<Vec<SocketAddr>, ureq::Error> {
     let Some(first) = found.first().copied() else { return Err(ureq::Error::HostNotFound) };
     let allowed: Vec<_> = found.into_iter().filter(|address| open || !is_link_local(address.ip())).collect();
     if allowed.is_empty() { Err(ureq::Error::Other(Box::new(LinkLocal(first.ip())))) } else { Ok(allowed) }
 }
 
-/// The addresses of the host of `uri`. The system cannot be told to stop looking: a thread waits for it, and is left
-/// alone when time is up. It is counted as `waiting` as long as it is there.
+/// The addresses of the host of `uri`. The system's look-up cannot be cancelled: it runs on a thread, which is
+/// abandoned when the time is over. `waiting` counts the thread until it ends.
 fn look_up(uri: &Uri, timeout: NextTimeout, waiting: OneWaiting) -> Result<Vec<SocketAddr>, ureq::Error> {
     let host = uri.host().unwrap_or_default().trim_start_matches('[').trim_end_matches(']').to_owned();
     let port = uri.port_u16().unwrap_or(if uri.scheme_str() == Some("https") { 443 } else { 80 });
@@ -62,7 +62,7 @@ fn look_up(uri: &Uri, timeout: NextTimeout, waiting: OneWaiting) -> Result<Vec<S
     let look = move || {
         let found = (host, port).to_socket_addrs().map(Iterator::collect::<Vec<_>>);
         drop(waiting);
-        // Nobody is there any more if it took too long.
+        // The receiver is gone if the look-up took too long.
         let _ = sender.send(found);
     };
     thread::Builder::new().name("extism-dns".to_owned()).stack_size(STACK).spawn(look)?;

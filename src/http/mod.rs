@@ -1,8 +1,8 @@
-//! One HTTP client, for modules and for plugins: each hop of a request is asked for, each address is looked at before
-//! it is connected to, and time and size have limits.
+//! The HTTP client, for modules and for plugins. It asks its rules before each hop of a request, checks each address
+//! before it connects, and bounds time and size.
 //!
-//! Each hop has a connection of its own. One that is kept for the next request can be closed by the server at the moment
-//! when that is sent, and nobody could say whether it has arrived.
+//! Each hop has a connection of its own. A server may close a kept connection at the moment when the next request is
+//! sent, and the client could not tell whether the request arrived.
 
 mod address;
 mod client;
@@ -27,26 +27,26 @@ use error::{Via, failure};
 pub(crate) use request::Request;
 pub(crate) use response::Response;
 
-/// How often an answer may send the request elsewhere.
+/// The maximum number of redirects.
 const MAX_REDIRECTS: usize = 10;
 
-/// How long a request may take in all, where its deadline is not closer.
+/// The maximum duration of a request, unless its deadline is earlier.
 const TOTAL: Duration = Duration::from_secs(600);
 
-/// The stack of the threads that send requests and look up hosts, in bytes. It is given as the standard library would look for it in
-/// the environment.
+/// The stack size of threads that send requests and look up hosts, in bytes. Given explicitly, because the standard
+/// library would read its default from the environment.
 pub(crate) const STACK: usize = 2 << 20;
 
-/// Where a request may go.
+/// The hosts that a request may reach.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Permission {
     Denied,
-    /// Anywhere but to link-local addresses, which mean the machine's own surroundings: a cloud's metadata, say.
+    /// All but link-local addresses, which reach the machine's surroundings, such as a cloud's metadata.
     NotLinkLocal,
     Anywhere,
 }
 
-/// What a request is held to.
+/// The rules of a request.
 pub(crate) struct Rules<'a> {
     /// Asked before each hop.
     pub(crate) permits: &'a dyn Fn(&Url) -> Permission,
@@ -54,11 +54,11 @@ pub(crate) struct Rules<'a> {
     pub(crate) client: &'a Client,
 }
 
-/// Sends a request, and follows redirects as far as `rules` permit.
+/// Sends a request, and follows redirects that `rules` permit.
 ///
 /// # Errors
-/// A hop is not permitted, a server cannot be reached or breaks the protocol, or it takes too long. A status of 400 or
-/// more is an answer.
+/// A hop is not permitted, a server cannot be reached or breaks the protocol, or the request takes too long. A status
+/// of 400 or more is a normal answer.
 pub(crate) fn send(mut request: Request<'_>, rules: &Rules<'_>) -> Result<Response, Error> {
     let first = request.url.clone();
     let start = Instant::now();
@@ -77,10 +77,10 @@ pub(crate) fn send(mut request: Request<'_>, rules: &Rules<'_>) -> Result<Respon
     Err(Error::Redirects { url: shown(request.url.as_str()), via: Via(Some(shown(first.as_str()))) })
 }
 
-/// What `permits` says of the first hop of a request.
+/// Checks the first hop of a request with `permits`.
 ///
 /// # Errors
-/// It must not be sent.
+/// The request must not be sent.
 pub(crate) fn check(request: &Request<'_>, permits: impl Fn(&Url) -> Permission) -> Result<(), Error> {
     permission(&request.url, &permits, &Via(None)).map(drop)
 }
@@ -95,7 +95,7 @@ fn permission(url: &Url, permits: &dyn Fn(&Url) -> Permission, via: &Via) -> Res
     }
 }
 
-/// Sends a request to where it asks, and no further.
+/// Sends one hop of a request.
 fn send_once(request: &Request<'_>, rules: &Rules<'_>, deadline: Instant, via: Via) -> Result<Response, Error> {
     let url = &request.url;
     let agent = match (permission(url, rules.permits, &via)?, address_of(url)) {
@@ -116,7 +116,7 @@ fn send_once(request: &Request<'_>, rules: &Rules<'_>, deadline: Instant, via: V
     for (name, value) in condition.map(|condition| &condition.headers).into_iter().chain([&request.headers]).flatten() {
         builder = builder.header(name, value);
     }
-    // A method that has a body says so even of an empty one.
+    // A method with a body sends an empty one explicitly.
     let has_body = [Method::POST, Method::PUT, Method::PATCH].contains(&request.method);
     let answer = match request.body.as_deref().or(has_body.then_some(&[])) {
         Some(body) => run(agent, builder, body, proxy, left),
@@ -132,7 +132,7 @@ fn send_once(request: &Request<'_>, rules: &Rules<'_>, deadline: Instant, via: V
         }
     }
     let status = parts.status.as_u16();
-    // What a header says of the encoding is of a body that there would be.
+    // These answers have no body; a header about its encoding describes the body that another request would get.
     let has_body = request.method != Method::HEAD && status != 204 && status != 304;
     Ok(Response { status, headers, url: url.clone(), via, has_body, body })
 }
@@ -148,7 +148,7 @@ fn run(
     agent.run(message)
 }
 
-/// The address, if that is what the URL has for a host.
+/// The address, if the URL's host is an address.
 fn address_of(url: &Url) -> Option<IpAddr> {
     match url.host()? {
         Host::Domain(_) => None,

@@ -1,4 +1,4 @@
-//! Proxies, as the environment names them: the convention of curl and most other programs.
+//! Proxies from environment variables, by the convention of curl and most other programs.
 
 use ureq::{Proxy, ProxyProtocol};
 use url::{Host, Url};
@@ -9,14 +9,14 @@ use crate::environment;
 /// The proxy for requests to `url`, if there is one.
 ///
 /// # Errors
-/// The environment names one that cannot be used.
+/// The environment names a proxy that cannot be used.
 pub(super) fn of(url: &Url) -> Result<Option<Proxy>, Error> {
     choose(url, |name| environment::text(name).filter(|value| !value.is_empty()))
 }
 
 fn choose<'a>(url: &Url, variable: impl Fn(&str) -> Option<&'a str>) -> Result<Option<Proxy>, Error> {
     let is_https = url.scheme() == "https";
-    // In a CGI program, HTTP_PROXY is a header of whoever sent the request, which is no proxy: CVE-2016-5385.
+    // In a CGI program, HTTP_PROXY holds the `Proxy` header of the incoming request: CVE-2016-5385.
     let is_cgi = variable("REQUEST_METHOD").is_some();
     let names = match (is_https, is_cgi) {
         (true, _) => ["https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"].as_slice(),
@@ -36,7 +36,7 @@ fn choose<'a>(url: &Url, variable: impl Fn(&str) -> Option<&'a str>) -> Result<O
     }
 }
 
-/// Whether `exception` of the list in NO_PROXY means the host of `url`: by name, as a domain it is in, or all.
+/// True if `exception`, an entry of NO_PROXY, covers the host of `url`: by name, as a domain around it, or as `*`.
 fn is_exception(exception: &str, url: &Url) -> bool {
     let (name, port) = match exception.rsplit_once(':') {
         Some((name, port)) if !name.contains(':') || name.ends_with(']') => (name, port.parse().ok()),
@@ -63,7 +63,7 @@ mod tests {
     use super::choose;
     use url::Url;
 
-    /// Which proxy is taken, or the error.
+    /// The host of the chosen proxy, or the error.
     fn proxy(url: &str, variables: &[(&str, &str)]) -> Result<String, String> {
         let variable = |name: &str| variables.iter().find(|(other, _)| *other == name).map(|(_, value)| *value);
         let chosen = choose(&Url::parse(url).expect(url), variable).map_err(|error| error.to_string())?;

@@ -1,4 +1,4 @@
-//! What is asked for, and what becomes of it at a redirect.
+//! A request, and its changes at a redirect.
 
 use std::borrow::Cow;
 
@@ -10,30 +10,30 @@ use url::Url;
 use super::{Error, shown};
 use crate::error::Excerpt;
 
-/// What the URL of a request may have, and all its headers together, in bytes.
+/// The maximum length of a request's URL, and of all its headers together, in bytes.
 pub(super) const MAX_HEAD: usize = 64 << 10;
 
-/// What is asked for.
+/// A request.
 #[derive(Debug, Clone)]
 pub(crate) struct Request<'a> {
     pub(super) method: Method,
     pub(super) url: Url,
     pub(super) headers: HeaderMap,
-    /// What the headers have, in bytes.
+    /// The length of the headers, in bytes.
     head: usize,
     pub(super) condition: Option<Condition>,
     pub(super) body: Option<Cow<'a, [u8]>>,
 }
 
-/// What is known of the answer of one address.
+/// The validators of an earlier answer of one address.
 #[derive(Debug, Clone)]
 pub(super) struct Condition {
     pub(super) url: String,
     pub(super) headers: HeaderMap,
 }
 
-/// Headers that say how a message is framed and where it goes. The client's own; another `Host` than the URL's would
-/// reach another server than the one that was asked for.
+/// Headers of framing and routing, which only the client sets; a `Host` other than the URL's would reach another server
+/// than the one that was named.
 const FRAMING: [HeaderName; 9] = [
     header::CONNECTION,
     header::CONTENT_LENGTH,
@@ -46,7 +46,7 @@ const FRAMING: [HeaderName; 9] = [
     header::UPGRADE,
 ];
 
-/// Headers that a server which was not asked may see. Any other may be a secret that is meant for the one that was.
+/// Headers that may be sent to another server after a redirect. Any other may be a secret for the first server.
 const PUBLIC: [HeaderName; 7] = [
     header::ACCEPT,
     header::ACCEPT_CHARSET,
@@ -58,10 +58,10 @@ const PUBLIC: [HeaderName; 7] = [
 ];
 
 impl<'a> Request<'a> {
-    /// A request for `url` by `method`, in whichever case. User and password of the URL become a header.
+    /// A request for `url` by `method`, in any case. User and password of the URL become a header.
     ///
     /// # Errors
-    /// The URL or the method is none, or one that cannot be used.
+    /// The URL or the method is invalid, or cannot be used here.
     pub(crate) fn new(method: &str, url: &str) -> Result<Self, Error> {
         if url.len() > MAX_HEAD {
             return Err(Error::TooMuch("the URL"));
@@ -75,11 +75,11 @@ impl<'a> Request<'a> {
         Ok(Self { method, url, headers, head: 0, condition: None, body: None })
     }
 
-    /// Adds a header, in the place of one that has the same name. Those that are the client's own are not sent; returns
-    /// whether it is one of the others.
+    /// Adds a header, or replaces one of the same name. Headers that only the client sets are ignored; returns false
+    /// for these.
     ///
     /// # Errors
-    /// It is not a header of HTTP.
+    /// It is not a valid HTTP header.
     pub(crate) fn header(&mut self, name: &str, value: &str) -> Result<bool, Error> {
         self.head = self.head.saturating_add(name.len() + value.len() + ": \r\n".len());
         if self.head > MAX_HEAD {
@@ -93,33 +93,33 @@ impl<'a> Request<'a> {
         Ok(true)
     }
 
-    /// Asks for an answer only if that is not what `url` gave before, which these headers stand for. Nobody else is told
-    /// of them.
+    /// Asks for an answer only if it differs from an earlier answer of `url`, whose validators are in `headers`. They
+    /// are sent to no other address.
     ///
     /// # Errors
-    /// They are not headers of HTTP.
+    /// They are not valid HTTP headers.
     pub(crate) fn unless(&mut self, url: &str, headers: &[(&'static str, &str)]) -> Result<(), Error> {
         let headers = headers.iter().map(|(name, value)| parse_header(name, value)).collect::<Result<_, _>>()?;
         self.condition = Some(Condition { url: url.to_owned(), headers });
         Ok(())
     }
 
-    /// Sends `body` with it.
+    /// Sets the body.
     pub(crate) fn body(&mut self, body: Cow<'a, [u8]>) {
         self.body = Some(body);
     }
 
-    /// What it asks for.
+    /// The address that it asks for.
     pub(crate) fn url(&self) -> &Url {
         &self.url
     }
 
-    /// The same, for errors.
+    /// The address as errors show it.
     pub(crate) fn shown(&self) -> Excerpt {
         shown(self.url.as_str())
     }
 
-    /// Makes it the request that a redirect asks for, by RFC 9110, section 15.4.
+    /// Turns it into the request of a redirect, by RFC 9110, section 15.4.
     pub(super) fn redirect(&mut self, status: u16, next: Url) -> Result<(), Error> {
         let is_safe = self.method == Method::GET || self.method == Method::HEAD;
         if (status == 303 && !is_safe) || ((status == 301 || status == 302) && self.method == Method::POST) {
@@ -148,7 +148,7 @@ fn parse_header(name: &str, value: &str) -> Result<(HeaderName, HeaderValue), Er
     Ok((parsed, HeaderValue::from_str(value).map_err(|_| bad())?))
 }
 
-/// Takes user and password out of `url`, as a header of the basic scheme, RFC 7617.
+/// Moves user and password out of `url` into a header of the basic scheme, RFC 7617.
 fn take_credentials(url: &mut Url) -> Result<Option<(HeaderName, HeaderValue)>, Error> {
     if url.username().is_empty() && url.password().is_none() {
         return Ok(None);
@@ -157,7 +157,7 @@ fn take_credentials(url: &mut Url) -> Result<Option<(HeaderName, HeaderValue)>, 
     let mut pair = decoded(url.username());
     pair.push(b':');
     pair.extend(decoded(url.password().unwrap_or_default()));
-    // Neither fails for a URL with a host; one without has neither.
+    // Neither call fails for a URL with a host; a URL without one has no credentials.
     let _ = (url.set_username(""), url.set_password(None));
     let value = HeaderValue::from_str(&format!("Basic {}", STANDARD.encode(pair)));
     let mut value = value.map_err(|_| Error::Header(Excerpt::of(header::AUTHORIZATION)))?;

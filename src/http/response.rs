@@ -1,4 +1,4 @@
-//! An answer.
+//! Answers of servers.
 
 use std::io::{self, Read as _};
 
@@ -7,18 +7,18 @@ use url::Url;
 
 use super::error::{Error, Origin, Via, failure, shown};
 
-/// How much of a body is read at once.
+/// How many bytes of a body are read at once.
 const PIECE: usize = 64 << 10;
 
-/// An answer, whose body is still to be read.
+/// An answer whose body is still to be read.
 pub(crate) struct Response {
     pub(crate) status: u16,
     /// Names in lower case; several values of one name are joined by commas.
     pub(crate) headers: Vec<(String, String)>,
-    /// Where it came from in the end.
+    /// The address after redirects.
     pub(super) url: Url,
     pub(super) via: Via,
-    /// Such an answer has a body.
+    /// An answer with this status, to this method, has a body.
     pub(super) has_body: bool,
     pub(super) body: Body,
 }
@@ -29,15 +29,15 @@ impl Response {
         self.headers.iter().find(|(other, _)| other == name).map(|(_, value)| value.as_str())
     }
 
-    /// Where the answer sends the request, if it does.
+    /// The target of a redirect, if the answer is one.
     pub(super) fn redirect(&self) -> Option<&str> {
         matches!(self.status, 301 | 302 | 303 | 307 | 308).then(|| self.header("location")).flatten()
     }
 
-    /// Reads the body, and shows each piece of it to `each`. `setting` says where the limit of `max` bytes is from.
+    /// Reads the body, and calls `each` with each piece of it. `setting` names the limit of `max` bytes in errors.
     ///
     /// # Errors
-    /// It is longer, ends early, is not what its encoding says, or takes too long.
+    /// The body is longer, ends early, does not match its encoding, or takes too long.
     pub(crate) fn read(
         &mut self,
         max: u64,
@@ -54,7 +54,7 @@ impl Response {
         if expected > max {
             return Err(too_long());
         }
-        // A server can promise much: memory is taken as the bytes come.
+        // A server can announce any length: memory is allocated as the bytes arrive.
         let (mut bytes, size) = (Vec::new(), usize::try_from(expected.min(1 << 20)).unwrap_or(0));
         bytes.try_reserve_exact(size).map_err(|_| no_room(size))?;
         let mut piece = Vec::new();
@@ -77,12 +77,12 @@ impl Response {
         }
     }
 
-    /// Where it came from in the end.
+    /// The address after redirects.
     pub(crate) fn url(&self) -> &str {
         self.url.as_str()
     }
 
-    /// Where it came from, and how, for errors.
+    /// The addresses of the answer, for errors.
     pub(crate) fn origin(&self) -> Origin {
         Origin { url: shown(self.url.as_str()), via: self.via.clone() }
     }

@@ -1,5 +1,5 @@
-//! Modules from servers. What a `hash` is known of is asked for on the network only if it is not kept on disk; without
-//! one, the server is asked whether it has something newer. Many who want the same at once ask once.
+//! Modules from servers. A module with a `hash` is fetched only if it is not in the cache; without one, the server is
+//! asked for a newer version. Downloads are single flight across threads and processes.
 
 mod kept;
 
@@ -22,51 +22,51 @@ use crate::sync::PerProcess;
 use kept::Entry;
 pub(crate) use kept::Kept;
 
-/// How long to wait for somebody else who fetches the same, where no deadline is closer.
+/// How long to wait for another fetch of the same module, unless a deadline is earlier.
 const PATIENCE: Duration = Duration::from_secs(600);
 
-/// A module that is wanted from a server.
+/// A request for a module of a server.
 #[derive(Debug)]
 pub(crate) struct Wanted<'a> {
     pub(crate) remote: &'a Remote,
     pub(crate) expected: Option<Digest>,
-    /// In bytes.
+    /// The size limit, in bytes.
     pub(crate) max: u64,
     pub(crate) deadline: Option<Instant>,
 }
 
-/// A module as it came from its server.
+/// A module as its server sent it.
 struct Fetched {
     bytes: Arc<ModuleBytes>,
     sha256: Digest,
     entry: Entry,
-    /// The server does not say otherwise.
+    /// The server does not forbid to store it.
     may_be_kept: bool,
 }
 
-/// What it came to that only one may fetch at a time.
+/// The turn to fetch a module, which one thread has at a time.
 struct Turn {
-    /// None where nothing can be locked.
+    /// `None` if the cache cannot hold locks.
     lock: Option<FileLock>,
     waited: Duration,
 }
 
 impl Turn {
-    /// The lock, if others have something from waiting for it. Who has waited longer than `most`, and still does not find
-    /// what is wanted, has waited for somebody who could not fetch it, or not keep it: nobody else should have to.
+    /// The lock, if it is worth keeping. A thread that waited longer than `most`, and still does not find the module,
+    /// has waited for one that could not fetch or store it; it drops the lock, so that nobody waits in vain after it.
     fn alone(self, most: Duration) -> Option<FileLock> {
         self.lock.filter(|_| self.waited <= most)
     }
 }
 
 impl Wanted<'_> {
-    /// Its bytes, with the expected hash if there is one.
+    /// The module's bytes, checked against the expected hash.
     ///
     /// # Errors
-    /// The server does not give it, it has another hash or is larger than allowed, or the deadline passes; or it is not
-    /// on disk, and `EXTISM_OFFLINE` forbids to ask.
+    /// The server does not send it, it has another hash or is larger than allowed, or the deadline passes; or it is not
+    /// in the cache, and `EXTISM_OFFLINE` forbids to fetch it.
     pub(crate) fn load(&self) -> Result<Arc<ModuleBytes>, Error> {
-        // Before anything else: a wrong address is an error whether or not the network is needed.
+        // First of all, so that a wrong address is an error whether or not the network is needed.
         let request = self.request()?;
         match (Kept::open(), self.expected) {
             (Some(kept), Some(sha256)) => self.with_hash(request, &kept, sha256),
@@ -110,10 +110,10 @@ impl Wanted<'_> {
         }
         let turn = self.turn(kept, &key, &request)?;
         let known = kept.entry(&key).and_then(|entry| Some((module(&entry)?, entry)));
-        // Until what was fetched is kept. Many may have been before who did no more than read what there is.
+        // Held until the fetched bytes are stored. If bytes are known, earlier holders may only have asked the server.
         let _alone = turn.alone(if known.is_some() { Duration::from_secs(5) } else { Duration::ZERO });
         let fetched = match known {
-            // Who had the lock before has just asked the server.
+            // The previous holder of the lock has just asked the server.
             Some((bytes, entry)) if before.as_ref() != Some(&entry) => return Ok(bytes),
             None => self.fetch(request)?,
             Some((bytes, entry)) => {
@@ -135,7 +135,7 @@ impl Wanted<'_> {
         Ok(fetched.bytes)
     }
 
-    /// Waits until nobody else fetches `name`.
+    /// Waits for the turn to fetch `name`.
     fn turn(&self, kept: &Kept, name: &str, request: &Request<'_>) -> Result<Turn, Error> {
         if is_offline() {
             return Err(offline(request));
@@ -163,7 +163,7 @@ impl Wanted<'_> {
     }
 
     fn ask(&self, request: Request<'_>) -> Result<Response, Error> {
-        // An address in the manifest itself is named; nothing that it leads to is.
+        // A link-local address is permitted only if the manifest's URL itself names it.
         let named = request.url().host().filter(|host| !matches!(host, Host::Domain(_))).map(|host| host.to_owned());
         let permits = |url: &Url| match url.host() {
             Some(host) if named.as_ref() == Some(&host.to_owned()) => Permission::Anywhere,
@@ -174,7 +174,7 @@ impl Wanted<'_> {
         Ok(http::send(request, &Rules { permits: &permits, deadline: self.deadline, client })?)
     }
 
-    /// The module that is in an answer.
+    /// Reads the module from an answer.
     fn take(&self, mut response: Response) -> Result<Fetched, Error> {
         if response.status != 200 {
             return Err(Error::Status { origin: response.origin(), status: response.status });
@@ -203,7 +203,7 @@ fn is_offline() -> bool {
     environment::OFFLINE.value()
 }
 
-/// Since 1970.
+/// Nanoseconds since 1970.
 fn nanoseconds() -> u128 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos()
 }

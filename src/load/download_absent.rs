@@ -1,4 +1,4 @@
-//! Stands in the place of `download.rs` where there is no HTTP: nothing is fetched.
+//! Replaces `download.rs` in builds without HTTP: fetching is an error.
 
 use std::sync::Arc;
 use std::time::Instant;

@@ -1,4 +1,4 @@
-//! Modules from files. Only regular files are read, and each is opened once: what was verified is what runs.
+//! Modules from files. Only regular files are read, and each is opened once, so that the verified bytes run.
 
 use std::fs::{File, OpenOptions};
 use std::io;
@@ -12,7 +12,7 @@ use crate::error::Excerpt;
 pub(crate) fn open(name: &str, path: &Path, max: u64) -> Result<Contents, Error> {
     let in_file = |cause| contents::Error { path: path.to_owned(), cause };
     let file = open_now(path).map_err(in_file)?;
-    // The open file is asked, not the path: nobody can exchange it any more.
+    // Checks the open file, not the path, behind which the file could be exchanged.
     let metadata = file.metadata().map_err(in_file)?;
     if !metadata.is_file() {
         return Err(Error::NotAFile { path: path.to_owned() });
@@ -23,7 +23,7 @@ pub(crate) fn open(name: &str, path: &Path, max: u64) -> Result<Contents, Error>
     Ok(Contents::of_file(file, path.to_owned(), metadata.len(), max)?)
 }
 
-/// Opens without waiting for the other end of a FIFO.
+/// Opens a file. Does not wait for the other end of a FIFO.
 fn open_now(path: &Path) -> io::Result<File> {
     let mut options = OpenOptions::new();
     options.read(true);

@@ -1,5 +1,5 @@
-//! From a manifest entry to the verified bytes of a WebAssembly module. Nothing of the bytes is interpreted before
-//! the hash that the manifest gives for them has been found right.
+//! Turns a manifest entry into the verified bytes of a WebAssembly module. The bytes are not interpreted before their
+//! hash was compared with the manifest's.
 //!
 //! This floor does not know what a module imports or how it is compiled.
 
@@ -36,24 +36,24 @@ use crate::http::{self, Origin};
 use crate::manifest::{ModuleEntry, Source};
 use download::Wanted;
 
-/// A module whose bytes are what the manifest promised.
+/// A module whose bytes match the manifest's hash, if it has one.
 #[derive(Debug)]
 pub(crate) struct LoadedModule {
     pub(crate) name: String,
     /// A binary or WAT text.
     pub(crate) contents: Contents,
-    /// The address that they come from, if it is one, as errors show it.
+    /// The URL that the bytes come from, if any, as errors show it.
     #[cfg_attr(not(feature = "compiler"), expect(dead_code, reason = "nothing is read"))]
     address: Option<Excerpt>,
     /// The bytes' SHA-256, if the manifest has one.
     pub(crate) sha256: Option<Digest>,
 }
 
-/// Where a module comes from, as errors say it.
+/// The origin of a module, as errors show it.
 #[cfg(feature = "compiler")]
 #[derive(Debug)]
 pub(crate) enum ModuleOrigin {
-    /// The manifest, or the caller, who have given the bytes of the module of this name.
+    /// The manifest or the caller, which gave the bytes of the module of this name.
     Given(Excerpt),
     /// A file or an address.
     Place(Excerpt),
@@ -110,20 +110,20 @@ pub(crate) enum Error {
     Cut { origin: ModuleOrigin, size: usize, end: u64 },
 }
 
-/// The SHA-256 that the manifest has for the module of `entry`.
+/// The SHA-256 that the manifest gives for the module of `entry`.
 ///
 /// # Errors
-/// It is none.
+/// It is not a SHA-256.
 pub(crate) fn expected_hash(entry: &ModuleEntry<'_>) -> Result<Option<Digest>, Error> {
     let Some(given) = &entry.hash else { return Ok(None) };
     let bad = || Error::BadHash { name: Excerpt::of(&entry.name), given: Excerpt::of(given) };
     Digest::parse(given).ok_or_else(bad).map(Some)
 }
 
-/// Gets the module of `entry`, until `deadline`, and checks its hash.
+/// Loads the module of `entry`, by `deadline` at the latest, and checks its hash.
 ///
 /// # Errors
-/// The source cannot be read, is over the size limit, or does not have the hash.
+/// The source cannot be read, is over the size limit, or has another hash.
 pub(crate) fn load(entry: ModuleEntry<'_>, deadline: Option<Instant>) -> Result<LoadedModule, Error> {
     let (sha256, max) = (expected_hash(&entry)?, environment::MAX_MODULE_BYTES.value());
     let address = match &entry.source {
@@ -142,7 +142,7 @@ pub(crate) fn load(entry: ModuleEntry<'_>, deadline: Option<Instant>) -> Result<
             verified(Contents::of_bytes(bytes).map_err(no_room)?, sha256)?
         }
         Source::Url(remote) => {
-            // Verified as it comes.
+            // Verified while it is downloaded.
             let wanted = Wanted { remote: &remote, expected: sha256, max, deadline };
             Contents::of_module(wanted.load()?, None)
         }
@@ -150,10 +150,10 @@ pub(crate) fn load(entry: ModuleEntry<'_>, deadline: Option<Instant>) -> Result<
     Ok(LoadedModule { name: entry.name, contents, address, sha256 })
 }
 
-/// The bytes of the regular file at `path`, which is no longer than a module may be.
+/// The bytes of the regular file at `path`, at most as many as a module may have.
 ///
 /// # Errors
-/// It cannot be read, is no regular file, or is longer.
+/// The file cannot be read, is not a regular file, or is longer.
 #[cfg(feature = "compiler")]
 pub(crate) fn read(path: &Path) -> Result<Vec<u8>, Error> {
     let name = path.display().to_string();
@@ -183,10 +183,10 @@ impl LoadedModule {
         }
     }
 
-    /// The module as a binary: what does not start with the magic number of the format is WAT text.
+    /// The module in binary: bytes without the magic number of the binary format are read as WAT.
     ///
     /// # Errors
-    /// It is neither, malformed, or cannot be read.
+    /// The bytes are neither binary nor WAT, are malformed, or cannot be read.
     pub(crate) fn to_binary(&self) -> Result<Cow<'_, [u8]>, Error> {
         let bytes = self.contents.bytes()?.as_slice();
         if kind::is_binary(bytes) {

@@ -1,6 +1,6 @@
-//! The bytes of modules, kept once in a process however often they are loaded. A module that is still there from before is
-//! recognised by a look at some of its bytes and a comparison of all, which needs no cryptographic hash; its hashes are
-//! taken when they are asked for, once.
+//! The registry of module bytes: a process keeps each module's bytes once, however often they are loaded. A module that
+//! is in memory already is found by a fingerprint of some of its bytes, and a comparison of all. Neither needs a
+//! cryptographic hash; hashes are computed once, on demand.
 
 use std::borrow::Cow;
 use std::collections::{HashMap, TryReserveError};
@@ -15,7 +15,7 @@ use super::digest::Digest;
 use crate::read;
 use crate::sync::{Lazy, Mutex, get_or_make};
 
-/// How much of its front and of its end a module is looked up by.
+/// How many bytes at the front, and at the end, of a module its fingerprint covers.
 const GLANCE: usize = 256;
 
 /// A module's bytes: binary or text, valid or not.
@@ -27,21 +27,21 @@ pub(crate) struct ModuleBytes {
     blake3: OnceLock<blake3::Hash>,
 }
 
-/// All that somebody has, by what a glance at them gives.
+/// All modules in use, by fingerprint. In this file, "glance" means fingerprint.
 static MODULES: Lazy<Mutex<HashMap<u64, Vec<Weak<ModuleBytes>>>>> = Lazy::new(Mutex::default);
 
-/// With how many that look alike a module is compared, those that came last. Who makes many of them on purpose only makes
-/// others of that look be taken for new.
+/// How many modules with the same fingerprint are compared, newest first: bounds the cost of crafted look-alikes, which
+/// at worst are stored twice.
 const ALIKE: usize = 4;
 
-/// Numbers glances.
+/// The random keys of the fingerprint's hash.
 static GLANCES: Lazy<RandomState> = Lazy::new(RandomState::new);
 
 impl ModuleBytes {
-    /// Those of `bytes`.
+    /// The module bytes equal to `bytes`.
     ///
     /// # Errors
-    /// There is no room for a copy.
+    /// There is no memory for a copy.
     pub(crate) fn of_bytes(bytes: Cow<'_, [u8]>) -> Result<Arc<Self>, TryReserveError> {
         let bytes = match bytes {
             Cow::Owned(bytes) => return Ok(Self::of_vec(bytes)),
@@ -57,13 +57,13 @@ impl ModuleBytes {
         Ok(Self::keep(copy, glance))
     }
 
-    /// Those of `bytes`, which are not copied.
+    /// The module bytes equal to `bytes`, which are not copied.
     pub(crate) fn of_vec(bytes: Vec<u8>) -> Arc<Self> {
         let (glance, known) = Self::look_up(&bytes);
         known.unwrap_or_else(|| Self::keep(bytes, glance))
     }
 
-    /// What a glance at `bytes` gives, and those of somebody who has the same.
+    /// The fingerprint of `bytes`, and the registered module with the same bytes.
     fn look_up(bytes: &[u8]) -> (u64, Option<Arc<Self>>) {
         let front = &bytes[..bytes.len().min(GLANCE)];
         let back = &bytes[bytes.len().saturating_sub(GLANCE)..];
@@ -71,7 +71,7 @@ impl ModuleBytes {
         (glance, known(glance).into_iter().find(|known| *known.bytes == *bytes))
     }
 
-    /// Those of a regular file, which is `size` bytes long as far as anybody knows, if somebody has them.
+    /// The registered module with the bytes of a regular file, if there is one. `size` is the file's expected length.
     ///
     /// # Errors
     /// The file cannot be read.
@@ -87,7 +87,7 @@ impl ModuleBytes {
         Ok(None)
     }
 
-    /// Those of `bytes`, whose SHA-256 was taken already.
+    /// The module bytes equal to `bytes`, whose SHA-256 is known.
     #[cfg(feature = "http")]
     pub(crate) fn hashed(bytes: Vec<u8>, sha256: Digest) -> Arc<Self> {
         let module = Self::of_vec(bytes);
@@ -95,7 +95,7 @@ impl ModuleBytes {
         module
     }
 
-    /// Those with this SHA-256, if somebody has them and the hash was taken.
+    /// The registered module with this SHA-256, if its hash was ever computed.
     #[cfg(feature = "http")]
     pub(crate) fn with_sha256(sha256: Digest) -> Option<Arc<Self>> {
         let all: Vec<_> = MODULES.lock().values().flatten().filter_map(Weak::upgrade).collect();
@@ -105,12 +105,12 @@ impl ModuleBytes {
     fn keep(bytes: Vec<u8>, glance: u64) -> Arc<Self> {
         let (sha256, blake3) = (OnceLock::new(), OnceLock::new());
         let module = Arc::new(Self { bytes, glance, sha256, blake3 });
-        // Dropped after the lock, which who drops the last takes.
+        // Declared before the lock, so dropped after it: dropping the last reference to a module takes the lock.
         let others: Vec<_>;
         let mut modules = MODULES.lock();
         let same = modules.entry(glance).or_default();
         others = latest(same);
-        // Another thread may have brought it meanwhile.
+        // Another thread may have registered it meanwhile.
         if let Some(known) = others.iter().find(|other| other.bytes == module.bytes) {
             return Arc::clone(known);
         }
@@ -122,12 +122,12 @@ impl ModuleBytes {
         &self.bytes
     }
 
-    /// Their SHA-256.
+    /// SHA-256 of the bytes.
     pub(crate) fn sha256(&self) -> Digest {
         *get_or_make(&self.sha256, || Digest::of(&self.bytes))
     }
 
-    /// Their BLAKE3.
+    /// BLAKE3 of the bytes.
     pub(crate) fn blake3(&self) -> &blake3::Hash {
         get_or_make(&self.blake3, || blake3::hash(&self.bytes))
     }
@@ -149,31 +149,31 @@ fn glance(length: u64, front: &[u8], back: &[u8]) -> u64 {
     GLANCES.hash_one((length, front, back))
 }
 
-/// The last few of those that look alike.
+/// The newest modules of one fingerprint, at most [`ALIKE`].
 fn latest(same: &[Weak<ModuleBytes>]) -> Vec<Arc<ModuleBytes>> {
     same.iter().rev().filter_map(Weak::upgrade).take(ALIKE).collect()
 }
 
-/// Modules that look like this. The lock is given back before they are: who drops the last takes it.
+/// Modules with this fingerprint. The lock is released before they are dropped, because dropping the last takes it.
 fn known(glance: u64) -> Vec<Arc<ModuleBytes>> {
     let modules = MODULES.lock();
     modules.get(&glance).map_or_else(Vec::new, |same| latest(same))
 }
 
-/// Whether the file has just these bytes.
+/// True if the file has exactly these bytes.
 fn has_bytes(file: &File, mut expected: &[u8]) -> io::Result<bool> {
     let mut is_same = true;
     let read = read::pieces(file, |piece| {
         let rest = expected.strip_prefix(piece);
         is_same = rest.is_some();
         expected = rest.unwrap_or_default();
-        // What comes after the first difference is of no interest.
+        // Stops reading at the first difference.
         rest.map(drop).ok_or_else(|| io::Error::other("another file"))
     });
     if is_same { read.map(|()| expected.is_empty()) } else { Ok(false) }
 }
 
-/// As much of `buffer` as there is from `offset` on.
+/// Reads from `offset` on, until `buffer` is full or the file ends; returns the part that was read.
 fn read_at<'a>(file: &File, buffer: &'a mut [u8], offset: u64) -> io::Result<&'a [u8]> {
     let mut length = 0;
     while length < buffer.len() {
@@ -236,7 +236,7 @@ mod tests {
             assert_eq!(other.sha256(), Digest::of(&changed));
             assert!(Arc::ptr_eq(&open(&path, 2 * CHUNK).expect("known"), &other), "{place}");
         }
-        // A file that has become longer or shorter than it was said to be.
+        // A file whose length differs from the given one.
         for length in [2 * CHUNK - 1, 2 * CHUNK + 1] {
             fs::write(&path, noise(length, 2)).expect("writable");
             assert!(open(&path, 2 * CHUNK).is_none(), "{length}");

@@ -1,5 +1,5 @@
-//! What there is of a module: its bytes, or an open file. A file is only kept in memory if somebody needs its bytes, not its
-//! hash, or will be asked for it again: where the code is on disk, that saves much of the time that a big module takes.
+//! A module's contents: its bytes, or an open file. A file stays in memory only if somebody needs its bytes, not just
+//! its hash, or will ask for it again. If the machine code is on disk, this saves much of a big module's time.
 
 pub(crate) mod kind;
 
@@ -26,12 +26,12 @@ pub(crate) struct Error {
     pub(crate) cause: io::Error,
 }
 
-/// Bytes that are read when they are needed, and are the same each time.
+/// A module's bytes, read when they are first needed, and the same each time.
 #[derive(Debug)]
 pub(crate) struct Contents {
-    /// Where the file is, if they are in one.
+    /// The path of the file, if there is one.
     path: Option<PathBuf>,
-    /// The file, and its size as far as anybody knows, before it is read.
+    /// The file and the size it had when it was opened, if its bytes may still have to be read.
     file: Option<(File, u64)>,
     max: u64,
     blake3: OnceCell<blake3::Hash>,
@@ -39,10 +39,10 @@ pub(crate) struct Contents {
 }
 
 impl Contents {
-    /// Those of `bytes`.
+    /// The contents `bytes`.
     ///
     /// # Errors
-    /// There is no room for a copy.
+    /// There is no memory for a copy.
     pub(crate) fn of_bytes(bytes: Cow<'_, [u8]>) -> Result<Self, TryReserveError> {
         Ok(Self::of_module(ModuleBytes::of_bytes(bytes)?, None))
     }
@@ -51,7 +51,7 @@ impl Contents {
         Self { path, file: None, max: 0, blake3: OnceCell::new(), bytes: bytes.into() }
     }
 
-    /// Those of a regular file of `size` bytes, which must not become longer than `max` bytes.
+    /// The contents of a regular file that is `size` bytes long, and must not grow longer than `max` bytes.
     ///
     /// # Errors
     /// The file cannot be read.
@@ -66,13 +66,13 @@ impl Contents {
         }
     }
 
-    /// Where the file is, if they are in one.
+    /// The path of the file, if there is one.
     #[cfg_attr(not(feature = "compiler"), expect(dead_code, reason = "only compilers read text"))]
     pub(crate) fn path(&self) -> Option<&Path> {
         self.path.as_deref()
     }
 
-    /// How many bytes there are, as far as anybody knows.
+    /// The size in bytes; before a file is read, the size it had when it was opened.
     pub(crate) fn size(&self) -> u64 {
         match (self.bytes.get(), &self.file) {
             (Some(bytes), _) => bytes.as_slice().len() as u64,
@@ -81,12 +81,12 @@ impl Contents {
         }
     }
 
-    /// All bytes, if they are in memory.
+    /// The bytes, if they are in memory.
     pub(crate) fn at_hand(&self) -> Option<&Arc<ModuleBytes>> {
         self.bytes.get()
     }
 
-    /// All bytes.
+    /// The bytes, which are read if they are not in memory.
     ///
     /// # Errors
     /// The file cannot be read, is longer than allowed, or has changed since it was hashed.
@@ -134,7 +134,7 @@ impl Contents {
         Ok(hasher.finalize())
     }
 
-    /// Their SHA-256.
+    /// SHA-256 of the bytes.
     ///
     /// # Errors
     /// As for [`bytes`](Self::bytes).
@@ -175,7 +175,7 @@ mod tests {
             assert_eq!(hashed_first.blake3().expect("readable"), blake3::hash(&bytes), "{length}");
             assert!(hashed_first.at_hand().is_none(), "{length}");
             assert_eq!(hashed_first.bytes().expect("readable").as_slice(), bytes, "{length}");
-            // From here on, the module is known.
+            // From here on, the module is in the registry of module bytes.
             let again = open(&path, length, length as u64);
             assert!(Arc::ptr_eq(again.at_hand().expect("known"), hashed_first.bytes().expect("read")), "{length}");
             assert_eq!(again.blake3().expect("known"), blake3::hash(&bytes), "{length}");

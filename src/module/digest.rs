@@ -9,12 +9,12 @@ use sha2::{Digest as _, Sha256};
 pub(crate) struct Digest([u8; 32]);
 
 impl Digest {
-    /// That of `bytes`.
+    /// The SHA-256 of `bytes`.
     pub(crate) fn of(bytes: &[u8]) -> Self {
         Self(Sha256::digest(bytes).into())
     }
 
-    /// That of the bytes which `hasher` has seen.
+    /// The SHA-256 of the bytes that `hasher` was fed.
     #[cfg(feature = "http")]
     pub(crate) fn from_hasher(hasher: Sha256) -> Self {
         Self(hasher.finalize().into())

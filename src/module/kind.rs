@@ -1,9 +1,9 @@
-//! What bytes are that should be a module, told by how they begin: errors say it. Nothing is decided by it but their text.
+//! Names the kind of bytes that should be a module, by how they begin. Only the text of errors depends on the names.
 
-/// Where WebAssembly's binary format begins.
+/// The first bytes of WebAssembly's binary format.
 const MAGIC: &[u8] = b"\0asm";
 
-/// What the first version of it goes on with.
+/// The next bytes: version 1.
 #[cfg(feature = "compiler")]
 const VERSION: &[u8] = &[1, 0, 0, 0];
 
@@ -12,8 +12,8 @@ pub(crate) fn is_binary(bytes: &[u8]) -> bool {
     bytes.starts_with(MAGIC)
 }
 
-/// True if `bytes` begin like WebAssembly's text format, which can be nothing but parentheses and comments. A byte order
-/// mark may come first.
+/// True if `bytes` begin like WebAssembly's text format, which can be nothing but parentheses and comments. A byte
+/// order mark may come first.
 pub(crate) fn is_wat(bytes: &[u8]) -> bool {
     let text = without_mark(bytes).trim_ascii_start();
     text.starts_with(b"(") || text.starts_with(b";;")
@@ -24,7 +24,7 @@ pub(crate) fn without_mark(bytes: &[u8]) -> &[u8] {
     bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes)
 }
 
-/// What bytes are that are no module, as far as that can be told: for a sentence such as "it is ...".
+/// The kind of bytes that are no module, if it can be told: for a sentence such as "it is ...".
 pub(crate) fn of(bytes: &[u8]) -> &'static str {
     let text = without_mark(bytes).trim_ascii_start();
     match (bytes, text) {
@@ -36,7 +36,7 @@ pub(crate) fn of(bytes: &[u8]) -> &'static str {
 
 const NOTHING: &str = "empty but for white space";
 
-/// Formats that are told by their first bytes.
+/// Formats that are recognised by their first bytes.
 fn known(bytes: &[u8]) -> Option<&'static str> {
     const KINDS: [(&[u8], &str); 14] = [
         (
@@ -60,7 +60,7 @@ fn known(bytes: &[u8]) -> Option<&'static str> {
     KINDS.iter().find(|(start, _)| bytes.starts_with(start)).map(|(_, kind)| *kind)
 }
 
-/// Texts that are told by how they begin.
+/// Texts that are recognised by how they begin.
 fn marked_up(text: &[u8]) -> Option<&'static str> {
     let begins =
         |start: &str| text.get(..start.len()).is_some_and(|begin| begin.eq_ignore_ascii_case(start.as_bytes()));
@@ -75,10 +75,10 @@ fn marked_up(text: &[u8]) -> Option<&'static str> {
     }
 }
 
-/// Any text.
+/// Text of no recognised kind.
 const TEXT: &str = "text of another kind";
 
-/// True if that is a kind of its own, and not what anything could be.
+/// True if `kind` is a recognised kind.
 pub(crate) fn is_known(kind: &str) -> bool {
     kind != TEXT && kind != NOTHING
 }
@@ -91,7 +91,7 @@ fn other(bytes: &[u8]) -> &'static str {
 }
 
 #[cfg(feature = "compiler")]
-/// Where the binary module `bytes` would have to go on at least, in bytes, if it is cut off: in its header or in a section.
+/// If the binary module `bytes` is cut off, in its header or in a section: the least length of the whole, in bytes.
 pub(crate) fn cut_before(bytes: &[u8]) -> Option<u64> {
     let header = MAGIC.len() + VERSION.len();
     if bytes.len() < header {
@@ -104,7 +104,7 @@ pub(crate) fn cut_before(bytes: &[u8]) -> Option<u64> {
     while at < bytes.len() {
         // The section's id, then its size.
         let Some((size, start)) = number(bytes, at + 1) else {
-            // There may be no more of it, or too much.
+            // The number is cut off, or is too long.
             return (bytes.len() - at <= MAX_NUMBER).then_some(bytes.len() as u64 + 1);
         };
         let end = start as u64 + u64::from(size);
@@ -116,12 +116,12 @@ pub(crate) fn cut_before(bytes: &[u8]) -> Option<u64> {
     None
 }
 
-/// How many bytes a number has at most.
+/// The maximum length of a number of 32 bits, in bytes.
 #[cfg(feature = "compiler")]
 const MAX_NUMBER: usize = 5;
 
-/// The number at `at`, as WebAssembly writes those of 32 bits (LEB128), and where it ends. `None` if it is malformed, which
-/// is for others to say.
+/// The 32-bit number at offset `at` in WebAssembly's encoding (LEB128), and the offset of its end. `None` if it is
+/// malformed; the validator reports that.
 #[cfg(feature = "compiler")]
 fn number(bytes: &[u8], at: usize) -> Option<(u32, usize)> {
     let mut value = 0_u32;
@@ -174,7 +174,7 @@ mod tests {
     #[cfg(feature = "compiler")]
     #[test]
     fn what_is_cut_off_is_told() {
-        // A type section of 4 bytes, and one of names.
+        // A type section of 4 bytes, and a custom section.
         let module = b"\0asm\x01\0\0\0\x01\x04\x01\x60\0\0\0\x05\x04name";
         assert_eq!(cut_before(module), None);
         for length in 0..module.len() {

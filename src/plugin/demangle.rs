@@ -1,32 +1,32 @@
-//! Names of functions as they are in the source, of which compilers make other ones: Rust's and C++'s.
+//! Demangling: turns symbols of Rust and C++ back into the names in the source.
 //!
-//! Plugins choose the names, so time, memory and room on the stack are bounded. Rust's take time in proportion to their
-//! length. Those of C++ mostly do, but can take time that doubles with each level of expressions in each other: they are read
-//! with a bound on their levels, which grows as long as that takes no time.
+//! Plugins choose the symbols, so time, memory and stack use are bounded. A Rust symbol takes time in proportion to its
+//! length. Most C++ symbols do too, but nested expressions can double it per level: levels have a bound, raised while
+//! reading is fast.
 
 use std::fmt::{self, Write};
 use std::time::{Duration, Instant};
 
 use cpp_demangle::{DemangleOptions, ParseOptions, Symbol};
 
-/// How long a name is that comes out, in bytes: no more of it is written.
+/// The maximum length of a demangled name, which is cut there, and of a mangled C++ symbol, in bytes.
 pub(crate) const MAX_NAME: usize = 256;
 
-/// How long a name of Rust may be that is read, in bytes.
+/// The maximum length of a mangled Rust symbol, in bytes.
 const MAX_MANGLED: usize = 4096;
 
-/// The name that Rust's compiler has made `name` of, without the hash at its end; the start of it, if it is long.
+/// The Rust name behind `name`, without the hash at its end, cut at [`MAX_NAME`]; `None` if it is no Rust symbol.
 pub(crate) fn rust(name: &str) -> Option<String> {
     let is_mangled = name.starts_with("_ZN") || name.starts_with("_R");
     let name = Some(name).filter(|name| is_mangled && name.len() <= MAX_MANGLED)?;
     let readable = rustc_demangle::try_demangle(name).ok()?;
     let mut start = Start { text: String::new(), is_cut: false };
-    // It fails where the rest would be too much, and what there is by then is enough.
+    // The write fails at the maximum length; the text up to there is used.
     let is_whole = write!(start, "{readable:#}").is_ok();
     ((is_whole || start.is_cut) && !start.text.is_empty()).then_some(start.text)
 }
 
-/// The start of a text; to write more than that fails.
+/// Collects the first [`MAX_NAME`] bytes of a text; a write of more than that fails.
 struct Start {
     text: String,
     is_cut: bool,
@@ -41,19 +41,19 @@ impl Write for Start {
     }
 }
 
-/// How many levels of a name are read at first, how many more each time, and at most: of the names in LLVM, which are
-/// deeper than most, 99 in 100 have no more. Each level takes a piece of the stack.
+/// Levels of nesting that are read: at first, how many more in each further try, and at most. Of the names in LLVM,
+/// which are deeper than most, 99 in 100 need only the first. Each level uses stack.
 const FIRST: u32 = 12;
 const STEP: u32 = 2;
 const LAST: u32 = 48;
 
-/// How long reading a name with one bound may take. With the next it could be some ten times as long.
+/// How long reading a name with one bound may take. The next bound could take some ten times as long.
 const ONE: Duration = Duration::from_micros(200);
 
 /// How long all names of a backtrace may take.
 const ALL: Duration = Duration::from_millis(5);
 
-/// Reads names of C++, those of one backtrace.
+/// Demangles the C++ names of one backtrace, within one budget of time.
 pub(crate) struct Cpp {
     left: Duration,
 }
@@ -63,7 +63,7 @@ impl Cpp {
         Self { left: ALL }
     }
 
-    /// The name that a C++ compiler has made `name` of, if that can be told in time and is short.
+    /// The C++ name behind the symbol `name`, if it is short and can be found in time.
     pub(crate) fn name(&mut self, name: &str) -> Option<String> {
         if !name.starts_with("_Z") || name.len() > MAX_NAME {
             return None;
@@ -77,7 +77,7 @@ impl Cpp {
             match readable {
                 Some(readable) => return Some(readable),
                 None if took <= ONE => (levels, was_slow) = (levels + STEP, false),
-                // The thread may have had to wait for another: once more.
+                // The thread may have been descheduled: try once more.
                 None if !was_slow => was_slow = true,
                 None => return None,
             }
@@ -86,7 +86,7 @@ impl Cpp {
     }
 }
 
-/// The name, if it has no more levels and is not too long.
+/// The demangled name, if it has at most `levels` levels and is not too long.
 fn read(name: &str, levels: u32) -> Option<String> {
     let symbol = Symbol::new_with_options(name, &ParseOptions::default().recursion_limit(levels)).ok()?;
     let mut start = Start { text: String::new(), is_cut: false };
@@ -106,7 +106,7 @@ mod tests {
             ("_ZN9my_plugin6config4load17h0123456789abcdefE", Some("my_plugin::config::load")),
             ("_RNvNtCs1234_9my_plugin6config4load", Some("my_plugin::config::load")),
             ("_RINvNtC3std3mem8align_ofjdE", Some("std::mem::align_of::<usize, f64>")),
-            // C++'s, and what only looks like a mangled name.
+            // C++ names, and texts that only look like mangled names.
             ("_ZN6config4loadEi", None),
             ("_ZN", None),
             ("_R", None),
@@ -138,7 +138,7 @@ mod tests {
         assert_eq!(Cpp::new().name(&format!("_ZN{}Ev", "4long".repeat(60))), None);
     }
 
-    /// References to earlier parts of a name double it each time.
+    /// References back to earlier parts of a name double its length each time.
     #[test]
     fn hostile_names_of_rust_take_no_time() {
         let mut doubled = String::from("_RNvC1a1b");
@@ -154,7 +154,7 @@ mod tests {
         assert!(start.elapsed().as_secs() < 5, "{:?}", start.elapsed());
     }
 
-    /// As far as a search for slow names has come: seconds to hours, if they were read without a bound.
+    /// The slowest names that a search has found: without a bound they take seconds to hours.
     #[test]
     fn hostile_names_of_cpp_take_no_time() {
         let names = [
@@ -173,7 +173,7 @@ mod tests {
         assert!(start.elapsed() < ALL * 400, "{:?}", start.elapsed());
     }
 
-    /// Errors are made on threads of the host's, whatever room they have.
+    /// Errors are made on the host's threads, which may have small stacks.
     #[test]
     fn deep_names_take_little_of_the_stack() {
         let names =

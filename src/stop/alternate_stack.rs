@@ -1,23 +1,23 @@
-//! The stack that handlers of signals run on. Wasmer makes one for each thread that has none that is large enough, and unmaps it
-//! when the thread ends, while the kernel still has its address: a signal that comes late would end the process there. So a
-//! thread gets this one before, which is taken back first.
+//! The alternate signal stack of a thread. Wasmer makes one for each thread without a large enough one, and unmaps it
+//! when the thread ends, although the kernel still has its address: a late signal would then end the process. The
+//! library therefore installs its own stack first, and takes it back from the kernel before unmapping it.
 #![expect(unsafe_code, reason = "the kernel gets the address of a mapping")]
 
 use std::mem::MaybeUninit;
 use std::ptr;
 
-/// What is enough for Wasmer.
+/// Bytes; Wasmer accepts a stack of this size.
 const SIZE: usize = 64 << 10;
-/// Below the stack, where nothing may be written.
+/// Bytes below the stack that are not accessible.
 const GUARD: usize = 64 << 10;
 
 thread_local! {
     static STACK: Option<AlternateStack> = AlternateStack::of_this_thread();
 }
 
-/// Gives this thread a stack for handlers, if it has none that is large enough.
+/// Gives this thread a signal stack, if it has none that is large enough.
 pub(crate) fn prepare() {
-    // At the very end of a thread, it does without.
+    // At the very end of a thread it goes without one.
     let _ = STACK.try_with(|_| ());
 }
 
@@ -27,14 +27,14 @@ struct AlternateStack {
 
 fn current() -> libc::stack_t {
     let mut current = MaybeUninit::zeroed();
-    // SAFETY: it only asks, and there is room for the answer.
+    // SAFETY: it only asks, and the answer has room.
     unsafe { libc::sigaltstack(ptr::null(), current.as_mut_ptr()) };
-    // SAFETY: written, or all zeros, which are a valid value of it.
+    // SAFETY: written, or all zeros, which are a valid value.
     unsafe { current.assume_init() }
 }
 
 impl AlternateStack {
-    /// `None` if the thread has one, or there is no memory: Wasmer says that then.
+    /// `None` if the thread has one, or there is no memory: Wasmer reports the latter.
     fn of_this_thread() -> Option<Self> {
         let has = current();
         if has.ss_flags & libc::SS_DISABLE == 0 && has.ss_size >= SIZE {
@@ -48,7 +48,7 @@ impl AlternateStack {
         }
         let this = Self { mapping };
         let stack = libc::stack_t { ss_sp: this.bottom(), ss_flags: 0, ss_size: SIZE };
-        // SAFETY: it is a part of the mapping.
+        // SAFETY: the range is a part of the mapping.
         let is_writable = unsafe { libc::mprotect(this.bottom(), SIZE, access) } == 0;
         // SAFETY: the mapping stays until `drop` has taken the stack back.
         let is_in_use = is_writable && unsafe { libc::sigaltstack(&raw const stack, ptr::null_mut()) } == 0;
@@ -64,10 +64,10 @@ impl Drop for AlternateStack {
     fn drop(&mut self) {
         if current().ss_sp == self.bottom() {
             let none = libc::stack_t { ss_sp: ptr::null_mut(), ss_flags: libc::SS_DISABLE, ss_size: 0 };
-            // SAFETY: handlers run on the thread's own stack from then on.
+            // SAFETY: it only disables the alternate stack; handlers then run on the thread's own stack.
             unsafe { libc::sigaltstack(&raw const none, ptr::null_mut()) };
         }
-        // SAFETY: the kernel does not have it any more, and nobody else ever did.
+        // SAFETY: the kernel does not use the mapping any more, and nobody else ever did.
         unsafe { libc::munmap(self.mapping, GUARD + SIZE) };
     }
 }

@@ -1,10 +1,10 @@
-//! The signals of faults, such as SIGSEGV, which the engine takes for traps.
+//! The signals of faults, such as SIGSEGV, which the engine turns into traps.
 //!
-//! The engine's handler looks where the fault is, not whether there is one: a signal that a process sends (`kill -SEGV`) would be a
-//! trap in a plugin that runs at that moment, and anywhere else would be swallowed, with the engine's handler taken away, so that
-//! the next trap ended the process. So there is one handler of the library's above the engine's, which lets only faults through, and
-//! one below, for what the engine does not take for a trap. Both leave the rest to what the signal did before: it ends the process,
-//! or goes to the host's handler.
+//! The engine's handler checks the address of the fault, not whether a fault happened. A signal that a process sends
+//! (`kill -SEGV`) would count as a trap in a running plugin. Anywhere else it would be swallowed, and the engine's
+//! handler removed, so that the next trap would end the process. The library therefore installs one handler above the
+//! engine's, which lets only faults through, and one below it, for faults that the engine does not take for traps. Both
+//! leave the rest to the action from before the library: it ends the process or calls the host's handler.
 #![expect(unsafe_code, reason = "handlers are known by their addresses")]
 
 use std::mem;
@@ -13,24 +13,24 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use super::action::{self, Handler};
 
-/// A fault in a handler comes to the handler too, as the engine has it.
+/// A fault inside a handler reaches the handler again, as with the engine's own flags.
 const FLAGS: libc::c_int = libc::SA_NODEFER;
 
 /// One of the signals.
 struct Fault {
     number: i32,
-    /// The engine's handler; 0 as long as there is none.
+    /// The address of the engine's handler; 0 if there is none.
     engine: AtomicUsize,
-    /// What a host has for it: a handler, `SIG_DFL` or `SIG_IGN`.
+    /// The host's action: a handler's address, `SIG_DFL` or `SIG_IGN`.
     host: AtomicUsize,
-    /// The host's handler is one of `SA_SIGINFO`.
+    /// The host's handler was installed with `SA_SIGINFO`.
     has_info: AtomicBool,
 }
 
 static FAULTS: [Fault; 4] =
     [Fault::new(libc::SIGSEGV), Fault::new(libc::SIGBUS), Fault::new(libc::SIGILL), Fault::new(libc::SIGFPE)];
 
-/// Has `install` install the engine's handlers, and puts the library's above and below them. Does nothing the second time.
+/// Calls `install` for the engine's handlers, and puts the library's above and below them. Does nothing later.
 pub(crate) fn cover(install: fn()) {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
@@ -57,7 +57,7 @@ impl Fault {
     fn put_above(&self, host: &libc::sigaction) {
         let engine = action::current(self.number);
         if action::is(&engine, below) {
-            // The engine does not handle this one here.
+            // The engine does not handle this signal on this platform.
             action::restore(self.number, host);
         } else {
             self.engine.store(engine.sa_sigaction, Ordering::Relaxed);
@@ -65,7 +65,7 @@ impl Fault {
         }
     }
 
-    /// Does what the signal did before the library came.
+    /// Does what the signal did before the library was loaded.
     fn as_before(&self, info: *mut libc::siginfo_t, context: *mut libc::c_void) {
         let is_sent = is_sent(info);
         let host = self.host.load(Ordering::Relaxed);
@@ -82,8 +82,8 @@ impl Fault {
         }
     }
 
-    /// By the signal, and the default for it: where it was sent, it is sent again; after a fault, the same instruction is executed
-    /// again.
+    /// Ends the process by the default action. A signal that was sent is sent again; after a fault, the instruction is
+    /// executed again.
     fn end_process(&self, is_sent: bool) {
         action::set_default(self.number);
         if is_sent {
@@ -91,8 +91,8 @@ impl Fault {
         }
     }
 
-    /// The host's handler may have set the default for the next signal, as that of Rust's standard library does: it is then what the
-    /// host has, and traps go on being traps.
+    /// The host's handler may have reset its signal to the default, as Rust's standard library does. The default then
+    /// becomes the host's action, and the library's handler stays installed for traps.
     fn stay(&self) {
         if action::current(self.number).sa_sigaction == libc::SIG_DFL {
             self.host.store(libc::SIG_DFL, Ordering::Relaxed);
@@ -101,9 +101,9 @@ impl Fault {
     }
 }
 
-/// Whether a process sent the signal; else the kernel found a fault.
+/// True if a process sent the signal; otherwise the kernel found a fault.
 fn is_sent(info: *const libc::siginfo_t) -> bool {
-    // SAFETY: the kernel passes it to the handler.
+    // SAFETY: the kernel passes a valid pointer to the handler.
     unsafe { &*info }.si_code <= 0
 }
 
@@ -117,7 +117,7 @@ extern "C" fn above(number: i32, info: *mut libc::siginfo_t, context: *mut libc:
     if is_sent(info) || engine == 0 {
         fault.as_before(info, context);
     } else {
-        // SAFETY: the engine has installed it, with `SA_SIGINFO`.
+        // SAFETY: the engine installed it with `SA_SIGINFO`, so it has this type.
         let engine = unsafe { mem::transmute::<usize, Handler>(engine) };
         engine(number, info, context);
     }

@@ -1,4 +1,4 @@
-//! Stopping, in a process that was forked: it has one thread, no timer, and nothing that other threads ran.
+//! Repairs this module in a forked process, which has one thread, no timer thread, and no runs of other threads.
 
 use std::sync::MutexGuard;
 use std::time::Instant;
@@ -9,18 +9,18 @@ use crate::fork;
 /// The timer's schedule, locked from before a fork until after it.
 pub(crate) struct Held(MutexGuard<'static, timer::Schedule>);
 
-/// Locks the schedule, which other threads have for moments only. `None` if that takes until `deadline`: the thread that forks
-/// has it itself, in a handler of a signal.
+/// Locks the schedule, which other threads hold for moments only. `None` if `deadline` passes: the forking thread then
+/// holds it itself, in a signal handler.
 pub(crate) fn hold(deadline: Instant) -> Option<Held> {
     fork::until(deadline, timer::try_hold).map(Held)
 }
 
 impl Held {
-    /// In the new process: its only thread has another number, and the next deadline gets another timer.
+    /// In the new process: the only thread has a new kernel id, and the next deadline starts a new timer thread.
     pub(crate) fn forked(mut self) {
         THREAD.with(|thread| {
             let before = thread.number.replace(0);
-            // A thread that runs nothing is left as it is.
+            // A thread without a run is prepared later, at its next run.
             let now = thread.current.get().map_or(0, |_| thread.number(|| ()));
             timer::forget_threads(&mut self.0, before, now);
         });

@@ -1,9 +1,9 @@
-//! Stopping what a plugin runs: at its deadline, or when another thread asks for it.
+//! Stops a plugin's run at its deadline, or when another thread asks for it.
 //!
-//! Nothing is checked while a plugin runs. A thread that sleeps until the first deadline (`timer.rs`), or whoever cancels, says
-//! in the plugin's [`Record`] that its run shall end, and sends the thread that runs it a signal (`signal.rs`). The signal's
-//! handler makes the thread trap, if it is in the plugin's own code at that moment; if it is not, as the host does something
-//! for the plugin, the signal is sent again a little later. Host functions that wait ask [`Watch`].
+//! Nothing is checked while a plugin runs. The timer thread, which sleeps until the earliest deadline (`timer.rs`), or
+//! a canceller marks the run in the plugin's [`Record`] as to be ended, and signals the thread that runs it
+//! (`signal.rs`). The signal's handler makes that thread trap if it is in the plugin's own code. If the host is doing
+//! something for the plugin, the signal is sent again a little later. Host functions that wait ask [`Watch`].
 //!
 //! Start with [`Stopper`].
 
@@ -48,19 +48,19 @@ pub(crate) enum Stopped {
     Cancelled,
 }
 
-/// Where a plugin's own code is: its functions, without whatever the compiler has put beside them.
+/// The addresses of a plugin's own functions, without anything else that the compiler puts beside them.
 #[derive(Debug)]
 pub(crate) struct Code {
-    /// Sorted by address; none is in another.
+    /// Sorted by address, disjoint.
     functions: Vec<Range<usize>>,
-    /// What a thread does before it runs such code for the first time.
+    /// Called on each thread before it runs such code for the first time.
     prepare_thread: fn(),
 }
 
 impl Code {
     /// The addresses of `functions`.
     pub(crate) fn new(mut functions: Vec<Range<usize>>) -> Self {
-        /// What is between functions that stand so close is padding.
+        /// Gaps of fewer bytes than this are padding, and count as code.
         const PADDING: usize = 32;
         functions.sort_unstable_by_key(|function| function.start);
         functions.dedup_by(|next, previous| {
@@ -74,7 +74,7 @@ impl Code {
         Self { functions, prepare_thread: || () }
     }
 
-    /// The same; a thread does `prepare` before it runs such code for the first time.
+    /// Sets the function that each thread calls before it runs such code for the first time.
     pub(crate) fn for_threads(self, prepare: fn()) -> Self {
         Self { prepare_thread: prepare, ..self }
     }
@@ -86,18 +86,18 @@ impl Code {
     }
 }
 
-/// A plugin's, to say what it runs. Its plugin runs one thing at a time.
+/// A plugin's side of the mechanism: announces its runs, one at a time.
 #[derive(Debug)]
 pub(crate) struct Stopper {
     record: &'static Record,
-    /// Tells it from others that have had the record before.
+    /// Distinguishes this owner from earlier owners of the record.
     owner: u64,
-    /// Kept for the record, which has its address.
+    /// Keeps the code alive, because the record holds its address.
     code: Arc<Code>,
 }
 
 impl Stopper {
-    /// For a plugin with this code.
+    /// Makes the stopper of a plugin with this code.
     pub(crate) fn new(code: Arc<Code>) -> Self {
         static OWNERS: AtomicU64 = AtomicU64::new(1);
         let owner = OWNERS.fetch_add(1, Ordering::Relaxed);
@@ -106,10 +106,10 @@ impl Stopper {
         Self { record, owner, code }
     }
 
-    /// Begins a run, which lasts as long as what is returned, on this thread.
+    /// Begins a run on this thread; dropping the returned value ends it.
     ///
     /// # Errors
-    /// There is a deadline, and nothing would end the run then.
+    /// There is a deadline that nothing could enforce.
     pub(crate) fn begin(&self, deadline: Option<Instant>) -> Result<Run, NoTimer> {
         let deadline = deadline.map_or(u64::MAX, timer::nanoseconds);
         let (outer, thread) = THREAD.with(|thread| {
@@ -117,7 +117,7 @@ impl Stopper {
             (thread.current.replace(self.record), number)
         });
         self.record.begin(thread, deadline);
-        // From here on, it ends the run.
+        // From here on, dropping it ends the run.
         let run = Run { record: self.record, outer };
         if deadline != u64::MAX {
             timer::look_by(deadline)?;
@@ -125,12 +125,12 @@ impl Stopper {
         Ok(run)
     }
 
-    /// For the host functions of the plugin.
+    /// A watch for the plugin's host functions.
     pub(crate) fn watch(&self) -> Watch {
         Watch(self.record)
     }
 
-    /// To cancel what the plugin runs, while the plugin lives.
+    /// A handle that cancels the plugin's runs, as long as the plugin lives.
     pub(crate) fn handle(&self) -> Handle {
         Handle { record: self.record, owner: self.owner }
     }
@@ -143,12 +143,12 @@ impl Drop for Stopper {
     }
 }
 
-/// Whether this thread is in the middle of a run.
+/// True if this thread is in the middle of a run.
 pub(crate) fn is_running_here() -> bool {
     THREAD.with(|thread| thread.current.get().is_some())
 }
 
-/// For what code calls that takes long: makes this thread trap as its plugin's code would, if the plugin shall be stopped.
+/// Yield point for long operations that plugins' code calls: traps, as that code would, if the plugin must stop.
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 pub(crate) fn leave_if_stopped() {
     if let Some(record) = THREAD.with(|thread| thread.current.get())
@@ -163,22 +163,22 @@ pub(crate) fn leave_if_stopped() {
 #[derive(Debug)]
 pub(crate) struct Run {
     record: &'static Record,
-    /// What the thread was in the middle of, and is not stopped in meanwhile.
+    /// The run that this one interrupted on its thread; it is not stopped until this one ends.
     outer: Option<&'static Record>,
 }
 
 impl Run {
-    /// Why the run has ended, if it has not ended by itself.
+    /// Why the run was stopped; `None` if it ended by itself.
     pub(crate) fn stopped(&self) -> Option<Stopped> {
         self.record.has_stopped().then(|| self.record.phase().reason()).flatten()
     }
 
-    /// Whether the thread is in the middle of another run.
+    /// True if the thread is in the middle of another run.
     pub(crate) fn is_nested(&self) -> bool {
         self.outer.is_some()
     }
 
-    /// Whether it should have ended, even if it has ended by itself.
+    /// True if the run's time is over or it was cancelled, even if it ended by itself.
     pub(crate) fn is_over(&self) -> bool {
         self.record.is_over(timer::now())
     }
@@ -194,25 +194,25 @@ impl Drop for Run {
     }
 }
 
-/// For a host function that runs long, to ask whether the plugin that waits for it shall be stopped.
+/// Lets a long host function ask whether its plugin must stop.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Watch(&'static Record);
 
 impl Watch {
-    /// Why the plugin shall be stopped, if it shall.
+    /// Why the plugin must stop; `None` if it need not.
     pub(crate) fn reason(&self) -> Option<Stopped> {
         self.0.phase().reason()
     }
 
-    /// The same; who has asked must then end it, and why is said for it.
+    /// Like [`reason`](Self::reason). If there is one, the caller must end the run, which then counts as stopped.
     pub(crate) fn stop(&self) -> Option<Stopped> {
         let reason = self.reason()?;
         self.0.set_stopped();
         Some(reason)
     }
 
-    /// Waits until `is_done`, or the end of the time, or the plugin shall be stopped. Who makes `is_done` true unparks the
-    /// thread.
+    /// Waits until `is_done` returns true, `until` has passed, or the plugin must stop. A thread that changes the
+    /// result of `is_done` must unpark this one.
     #[cfg_attr(not(any(feature = "wasi", feature = "http")), expect(dead_code, reason = "no host function waits"))]
     pub(crate) fn wait(&self, until: Option<Instant>, mut is_done: impl FnMut() -> bool) {
         self.0.sleeps(true);
@@ -227,7 +227,7 @@ impl Watch {
     }
 }
 
-/// To cancel what a plugin runs.
+/// Cancels a plugin's runs.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Handle {
     record: &'static Record,
@@ -235,11 +235,11 @@ pub(crate) struct Handle {
 }
 
 impl Handle {
-    /// Stops what the plugin runs now; `false` if that is nothing, or no signal reaches it.
+    /// Stops the plugin's current run; `false` if there is none, or if no signal reaches it.
     pub(crate) fn cancel(&self) -> bool {
         let _inside = crate::fork::enter();
         self.record.cancel(self.owner).is_some_and(|was_told| {
-            // Should there be no timer, what was told by now is all there is.
+            // Without a timer, the first notification is the only one.
             timer::look_by(timer::now() + timer::SOON).is_ok() || was_told
         })
     }
@@ -275,7 +275,7 @@ mod tests {
         assert!(!handle.cancel());
         assert_eq!(one.begin(None).expect("no deadline").stopped(), None);
         drop(one);
-        // The next one has the same record.
+        // The next stopper reuses the record.
         let next = stopper();
         let _run = next.begin(None).expect("no deadline");
         assert!(!handle.cancel());

@@ -1,17 +1,17 @@
-//! When the thread that watches deadlines looks next. Who begins a run tells it only if that is too late.
+//! The time at which the timer thread next looks at the records. A beginning run wakes it only if that is too late.
 
 use super::record::Record;
 use crate::sync::{AtomicU64, Ordering, fence};
 
-/// Written by who has the schedule's lock, read by all.
+/// In nanoseconds of `timer::nanoseconds`. Written under the schedule's lock, read by all.
 pub(crate) struct Next(pub(crate) AtomicU64);
 
 impl Next {
     pub(crate) const NEVER: u64 = u64::MAX;
 
-    /// Whether the next look is no later than `at`.
+    /// True if the next look is no later than `at`.
     pub(crate) fn is_by(&self, at: u64) -> bool {
-        // With the fence in `look`: either this finds what is set there, or `look` finds the run that has begun before.
+        // With the fence in `look`: either this load sees the value set there, or `look` sees the run begun before.
         fence(Ordering::SeqCst);
         at >= self.0.load(Ordering::Relaxed)
     }
@@ -22,7 +22,7 @@ impl Next {
 
     /// Looks at all records, and returns when to look again.
     pub(crate) fn look<'a>(&self, records: impl Iterator<Item = &'a Record>, now: u64) -> u64 {
-        // Who begins a run from now on, and is not seen here, waits for the lock.
+        // A run that begins from here on, and is not seen below, makes its thread wait for the schedule's lock.
         self.set(Self::NEVER);
         fence(Ordering::SeqCst);
         let next = records.map(|record| record.look(now)).min().unwrap_or(Self::NEVER);

@@ -1,19 +1,19 @@
-//! What a plugin runs at the moment, as the thread that runs it says it, and whether it shall go on, as others do.
+//! The shared state of a plugin's current run: written by the thread that runs it, and by threads that want it to end.
 
 use std::ptr;
 
 use super::{Code, Stopped, signal, timer};
 use crate::sync::{Arc, AtomicBool, AtomicI32, AtomicPtr, AtomicU32, AtomicU64, InnerMutex, Ordering, Thread, current};
 
-/// How far a run is.
+/// The state of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Phase {
     /// Nothing runs.
     Idle,
     Running,
-    /// It shall end, as its time is over.
+    /// Must end: its deadline has passed.
     Expired,
-    /// It shall end, as somebody wants it.
+    /// Must end: it was cancelled.
     Cancelled,
 }
 
@@ -33,30 +33,30 @@ impl Phase {
     }
 }
 
-/// Belongs to one plugin at a time, and is never freed: a signal or a canceller may come late. In each field, what a late one finds
-/// is true of now.
+/// A record belongs to one plugin at a time and is never freed, because a signal or a canceller may come late. A late
+/// one finds valid, current values in every field.
 #[derive(Debug)]
 #[repr(align(128))]
 pub(crate) struct Record {
-    /// How many runs there were, times four, and the [`Phase`]. Only the thread that runs begins and ends a run; who wants to
-    /// stop it exchanges the very number that it has seen, and so cannot stop another.
+    /// The number of runs so far, times four, plus the [`Phase`]. Only the running thread begins and ends a run. A
+    /// thread that stops it exchanges exactly the value that it read, and so cannot stop a later run.
     state: AtomicU64,
-    /// Which [`Stopper`](super::Stopper) has it; 0 is none.
+    /// The number of the [`Stopper`](super::Stopper) that owns the record; 0 is none.
     owner: AtomicU64,
-    /// When the run has to be done, as `timer::nanoseconds` says.
+    /// The end of the run's time, in nanoseconds as `timer::nanoseconds` counts them.
     deadline: AtomicU64,
-    /// The kernel's number of the thread.
+    /// The kernel's id of the thread that runs it.
     thread: AtomicI32,
-    /// The run was made to end.
+    /// The run was stopped.
     stopped: AtomicBool,
-    /// The run that a signal is on its way for, as its `state`; 0 is none.
+    /// The `state` of the run that a pending signal is meant for; 0 is none.
     signalled: AtomicU64,
-    /// How often the thread was told to stop.
+    /// How often the thread was notified.
     tries: AtomicU32,
-    /// As long as there is an owner, it keeps this.
+    /// Valid as long as there is an owner, which keeps it alive.
     code: AtomicPtr<Code>,
-    /// The thread, while it waits for something that the plugin is not stopped in. Locked by that thread for moments, by the timer,
-    /// which has the schedule, and by who cancels, inside the gate of `fork.rs`.
+    /// The thread, while it waits in a host function, where no signal stops it. Locked for moments: by that thread, by
+    /// the timer under the schedule's lock, and by cancellers inside the gate of `fork.rs`.
     sleeper: InnerMutex<Option<Thread>>,
 }
 
@@ -85,7 +85,7 @@ impl Record {
         self.code.store(ptr::null_mut(), Ordering::Relaxed);
     }
 
-    /// This thread begins a run.
+    /// Begins a run on this thread.
     pub(crate) fn begin(&self, thread: i32, deadline: u64) {
         self.thread.store(thread, Ordering::Relaxed);
         self.deadline.store(deadline, Ordering::Relaxed);
@@ -95,7 +95,7 @@ impl Record {
         self.state.store(next, Ordering::Release);
     }
 
-    /// This thread ends the run.
+    /// Ends the run on this thread.
     pub(crate) fn end(&self) {
         let state = self.state.load(Ordering::Relaxed);
         self.state.store(state / 4 * 4 + Phase::Idle as u64, Ordering::Release);
@@ -105,13 +105,12 @@ impl Record {
         Phase::of(self.state.load(Ordering::Acquire))
     }
 
-    /// Whether the run shall end, or its deadline has come and nobody has looked yet.
+    /// True if the run must end, or its deadline has passed but the timer has not looked yet.
     pub(crate) fn is_over(&self, now: u64) -> bool {
         self.phase().reason().is_some() || self.deadline.load(Ordering::Relaxed) <= now
     }
 
-    /// The thread goes on with this run, after it has run another plugin in the middle of it: a signal that came meanwhile has done
-    /// nothing.
+    /// Continues this run after a nested run of another plugin, during which signals for this one had no effect.
     pub(crate) fn resume(&self) {
         self.signalled.store(0, Ordering::Relaxed);
     }
@@ -124,12 +123,12 @@ impl Record {
         self.stopped.load(Ordering::Relaxed)
     }
 
-    /// The thread has another number.
+    /// Changes the thread's id.
     pub(crate) fn set_thread(&self, thread: i32) {
         self.thread.store(thread, Ordering::Relaxed);
     }
 
-    /// After a fork, the thread `before` has the number `now`, and there is no other.
+    /// After a fork: the only thread had the id `before` and has `now`; runs of all others are over.
     pub(crate) fn fork(&self, before: i32, now: i32) {
         self.signalled.store(0, Ordering::Relaxed);
         if self.thread.load(Ordering::Relaxed) == before {
@@ -139,16 +138,16 @@ impl Record {
         }
     }
 
-    /// Says that this thread waits, and can be unparked.
+    /// Notes whether this thread waits and can be unparked.
     pub(crate) fn sleeps(&self, sleeps: bool) {
         *self.sleeper.lock() = sleeps.then(current);
     }
 
-    /// Stops what `owner` runs: says whether the thread has been told by now; `None` if nothing runs.
+    /// Stops the run of `owner`. Returns whether this call notified the thread; `None` if nothing runs.
     pub(crate) fn cancel(&self, owner: u64) -> Option<bool> {
         loop {
             let state = self.state.load(Ordering::Acquire);
-            // Should it be another's from now on, the state is not this any more either.
+            // If the record changes owners from here on, `state` changes too, and the exchange fails.
             if self.owner.load(Ordering::Acquire) != owner {
                 return None;
             }
@@ -158,14 +157,14 @@ impl Record {
                 Phase::Running => {}
             }
             let told = self.stop(state, Phase::Cancelled);
-            // Else the run has ended at this moment, or its time has.
+            // Otherwise the run has just ended, or its deadline has just passed.
             if told.is_some() {
                 return told;
             }
         }
     }
 
-    /// Stops the run whose deadline is over, or has another try; returns when to look again.
+    /// Stops the run if its deadline has passed, or notifies its thread again; returns when to look next.
     pub(crate) fn look(&self, now: u64) -> u64 {
         let state = self.state.load(Ordering::Acquire);
         match Phase::of(state) {
@@ -189,17 +188,18 @@ impl Record {
         }
     }
 
-    /// Makes the run with this state end, and says whether the thread was told; `None` if that run is not any more.
+    /// Marks the run with this state as to be ended. Returns whether its thread was notified; `None` if the run is
+    /// over.
     fn stop(&self, state: u64, phase: Phase) -> Option<bool> {
         let next = state / 4 * 4 + phase as u64;
         self.state.compare_exchange(state, next, Ordering::AcqRel, Ordering::Relaxed).ok()?;
         Some(self.notify(next))
     }
 
-    /// Lets the thread know that the run with this state shall end; `false` if that cannot be done now.
+    /// Notifies the thread that the run with this state must end; `false` if it cannot be notified at the moment.
     fn notify(&self, state: u64) -> bool {
         let is_awake = self.sleeper.lock().as_ref().map(Thread::unpark).is_none();
-        // Real-time signals queue. One for each run that has not arrived, in a thread that blocks it for a time, is enough.
+        // Real-time signals queue up in a thread that blocks them: one pending signal per run is enough.
         if self.signalled.swap(state, Ordering::Relaxed) == state || signal::send(self.thread.load(Ordering::Relaxed)) {
             return true;
         }
@@ -207,8 +207,8 @@ impl Record {
         !is_awake
     }
 
-    /// In the handler of a signal that has arrived in the thread which runs this, at `address`: whether it shall trap there. If so,
-    /// that is taken for granted.
+    /// Called in the signal's handler, on the thread of this run, interrupted at `address`: returns true if it must
+    /// trap there. The run then counts as stopped.
     pub(crate) fn traps(&self, address: usize) -> bool {
         self.signalled.store(0, Ordering::Relaxed);
         let traps = self.phase().reason().is_some() && signal::is_in(self.code.load(Ordering::Relaxed), address);

@@ -1,9 +1,9 @@
-//! Stands in the place of `signal.rs` where nobody has written and tried that yet. Plugins stop in host functions that wait.
+//! Replaces `signal.rs` on platforms without a tested one: there, plugins stop only in host functions that wait.
 
 use super::Code;
 use super::this_thread::ThisThread;
 
-/// A number of the system's for an error.
+/// A system error number.
 pub(crate) type Errno = i32;
 
 pub(crate) fn prepare(_: &ThisThread) -> i32 {
@@ -14,7 +14,7 @@ pub(crate) fn send(_: i32) -> bool {
     false
 }
 
-/// The README says what is not stopped here.
+/// Deadlines are accepted; the README lists what is not stopped here.
 pub(crate) fn can_send() -> Result<(), Errno> {
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! What a thread knows of itself, in thread-local storage.
+//! A thread's own state, in thread-local storage.
 #![expect(unsafe_code, reason = "a signal's handler needs an atomic, which holds an address")]
 
 use std::cell::Cell;
@@ -9,11 +9,11 @@ use super::signal;
 use super::record::Record;
 
 
-/// Has no destructor: it is there until the very end of the thread.
+/// Has no destructor: valid until the thread is gone.
 pub(crate) struct ThisThread {
-    /// The record of what it runs.
+    /// The record of its current run.
     pub(crate) current: Current,
-    /// The kernel's number of it; 0 as long as it is not ready for the signals.
+    /// The thread's kernel id; 0 until the thread is ready for the signals.
     pub(crate) number: Cell<i32>,
 }
 
@@ -22,7 +22,7 @@ thread_local! {
 }
 
 impl ThisThread {
-    /// The kernel's number of the thread. `prepare` is what else it has to do before its first run.
+    /// The thread's kernel id. Before the thread's first run, makes it ready for signals and calls `prepare`.
     pub(crate) fn number(&self, prepare: impl FnOnce()) -> i32 {
         if self.number.get() == 0 {
             self.number.set(signal::prepare(self));
@@ -32,7 +32,7 @@ impl ThisThread {
     }
 }
 
-/// A record, or none. Only its thread uses it; a signal's handler may do so between any two instructions of the same thread.
+/// A record, or none. Used by its own thread only, whose signal handlers may run between any two instructions.
 pub(crate) struct Current(AtomicPtr<Record>);
 
 impl Current {
@@ -41,7 +41,7 @@ impl Current {
     }
 
     pub(crate) fn get(&self) -> Option<&'static Record> {
-        // SAFETY: null, or a record that `set` was given, which lives for ever.
+        // SAFETY: null, or a record that `set` was given, which is never freed.
         unsafe { self.0.load(Ordering::Relaxed).as_ref() }
     }
 

@@ -1,5 +1,5 @@
-//! The one thread that watches all deadlines. It is made for the first one, sleeps until the earliest, and for ever if there is
-//! none.
+//! The timer thread, which watches all deadlines. It is started for the first deadline, and sleeps until the earliest
+//! one, or for ever if there is none.
 
 use std::io;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError, TryLockError};
@@ -14,37 +14,37 @@ use super::record::Record;
 use super::signal;
 use crate::sync::{AtomicU64, Lazy};
 
-/// How long to wait before a thread that has not stopped is told again, in nanoseconds: the first times, when it may have been
-/// in a host function by chance, and then.
+/// Nanoseconds until a thread that has not stopped is notified again: `SOON` for the first [`TRIES`] times, because the
+/// thread may just have been in a host function, and `LATER` after that.
 pub(crate) const SOON: u64 = 100_000;
 pub(crate) const LATER: u64 = 1_000_000;
 pub(crate) const TRIES: u32 = 100;
 
-/// From this try on, a signal that has not arrived may be lost, to a handler that the host has put in the way: there is another at
-/// each power of two. They are few, as those of a thread that blocks them queue.
+/// From this try on, a signal that has not arrived may be lost to a handler of the host's: another one is sent at each
+/// power of two. They are few, because those for a thread that blocks them queue up.
 pub(crate) const LOST: u32 = 64;
 
 static NEXT: Next = Next(AtomicU64::new(Next::NEVER));
 
-// Of the standard library, as these two stand the process's being forked.
+// From the standard library, whose locks stay usable in a forked process.
 static SCHEDULE: Mutex<Schedule> =
     Mutex::new(Schedule { records: Vec::new(), free: Vec::new(), is_watched: false, can_signal: None });
 static CHANGED: Condvar = Condvar::new();
-/// The thread has found out whether it can signal others.
+/// Signalled when the timer thread has found out whether it can signal others.
 static FOUND_OUT: Condvar = Condvar::new();
 
 pub(crate) struct Schedule {
-    /// All that there are.
+    /// All records.
     records: Vec<&'static Record>,
-    /// Those without an owner.
+    /// Records without an owner.
     free: Vec<&'static Record>,
-    /// There is a thread.
+    /// The timer thread exists.
     is_watched: bool,
-    /// Whether the thread can signal others, or why not: filters of system calls are a thread's own. `None` until it has found out.
+    /// Whether the timer thread can signal others; filters of system calls are per thread. `None` until it knows.
     can_signal: Option<Result<(), signal::Errno>>,
 }
 
-/// Why no deadline can be kept to. One word, as each run has room for it.
+/// Why no deadline can be enforced. One word, because each run has room for it.
 #[derive(Debug, Error)]
 #[error("no timeout can be kept to, as {0}")]
 pub(crate) struct NoTimer(Box<Cause>);
@@ -73,10 +73,10 @@ fn schedule() -> MutexGuard<'static, Schedule> {
     SCHEDULE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// The moment that deadlines count from.
+/// The time that deadlines are counted from.
 static START: Lazy<Instant> = Lazy::new(Instant::now);
 
-/// A deadline in nanoseconds.
+/// An instant in nanoseconds since [`START`].
 pub(crate) fn nanoseconds(instant: Instant) -> u64 {
     instant.saturating_duration_since(*START).as_nanos().try_into().unwrap_or(u64::MAX)
 }
@@ -85,7 +85,7 @@ pub(crate) fn now() -> u64 {
     nanoseconds(Instant::now())
 }
 
-/// A record that nobody else has.
+/// A record without an owner, new or reused.
 pub(crate) fn take_record() -> &'static Record {
     let mut schedule = schedule();
     schedule.free.pop().unwrap_or_else(|| {
@@ -99,10 +99,10 @@ pub(crate) fn give_back(record: &'static Record) {
     schedule().free.push(record);
 }
 
-/// Makes the thread look at the records no later than `at`.
+/// Makes the timer thread look at the records at time `at` or before.
 ///
 /// # Errors
-/// There is no thread, and none can be made; or it cannot signal others.
+/// There is no timer thread and none can be started, or it cannot signal others.
 pub(crate) fn look_by(at: u64) -> Result<(), NoTimer> {
     if NEXT.is_by(at) {
         return Ok(());
@@ -116,13 +116,13 @@ pub(crate) fn look_by(at: u64) -> Result<(), NoTimer> {
     Ok(())
 }
 
-/// Whether deadlines can be kept to, asked anew.
+/// Checks anew whether deadlines can be enforced.
 ///
 /// # Errors
 /// As for a run with a deadline.
 pub(crate) fn check() -> Result<(), NoTimer> {
     let mut schedule = watched()?;
-    // A filter of system calls may have come since, for this thread or for all.
+    // A filter of system calls may have been installed since, for this thread or for all.
     if signal::can_send().is_err() {
         schedule.can_signal = None;
         CHANGED.notify_one();
@@ -131,7 +131,7 @@ pub(crate) fn check() -> Result<(), NoTimer> {
     schedule.can_signal()
 }
 
-/// The schedule, with a thread that watches it.
+/// The schedule, after starting its timer thread if needed.
 fn watched() -> Result<MutexGuard<'static, Schedule>, NoTimer> {
     let mut schedule = schedule();
     if !schedule.is_watched {
@@ -141,7 +141,7 @@ fn watched() -> Result<MutexGuard<'static, Schedule>, NoTimer> {
     found_out(schedule)
 }
 
-/// Waits until the thread knows whether it can signal others, which takes it a moment after its start.
+/// Waits until the timer thread knows whether it can signal others, which takes it a moment after its start.
 fn found_out(schedule: MutexGuard<'static, Schedule>) -> Result<MutexGuard<'static, Schedule>, NoTimer> {
     const PATIENCE: Duration = Duration::from_secs(20);
     let is_open = |schedule: &mut Schedule| schedule.can_signal.is_none();
@@ -158,7 +158,7 @@ impl Schedule {
 
 fn start() -> io::Result<()> {
     const STACK: usize = 128 << 10;
-    // The host's signals are not for this thread.
+    // The host's signals must not be handled on this thread.
     let _blocked = signal::Blocked::new();
     thread::Builder::new().name("extism-timer".to_owned()).stack_size(STACK).spawn(watch).map(drop)
 }
@@ -166,13 +166,13 @@ fn start() -> io::Result<()> {
 fn watch() {
     let mut schedule = schedule();
     loop {
-        // Two system calls, each time that it does not sleep any more.
+        // Two system calls at each wake-up.
         let can_signal = signal::can_send();
         schedule.can_signal = Some(can_signal);
         FOUND_OUT.notify_all();
         let next = NEXT.look(schedule.records.iter().copied(), now());
         if can_signal.is_err() {
-            // Whoever begins a run with a deadline comes to hear of it.
+            // The next run with a deadline takes the schedule's lock and gets the error.
             NEXT.set(Next::NEVER);
         }
         schedule = wait(schedule, next);
@@ -187,7 +187,7 @@ fn wait(schedule: MutexGuard<'static, Schedule>, until: u64) -> MutexGuard<'stat
     CHANGED.wait_timeout(schedule, left).unwrap_or_else(PoisonError::into_inner).0
 }
 
-/// The schedule, if nobody has it at this moment.
+/// The schedule, if nobody holds it at the moment.
 pub(crate) fn try_hold() -> Option<MutexGuard<'static, Schedule>> {
     match SCHEDULE.try_lock() {
         Ok(schedule) => Some(schedule),
@@ -196,7 +196,7 @@ pub(crate) fn try_hold() -> Option<MutexGuard<'static, Schedule>> {
     }
 }
 
-/// In a process that was forked off, which has one thread: it was `before` and is `now`, and what others ran is over.
+/// In a forked process: its only thread had the id `before` and has `now`; the runs of other threads are over.
 pub(crate) fn forget_threads(schedule: &mut Schedule, before: i32, now: i32) {
     schedule.is_watched = false;
     schedule.can_signal = None;

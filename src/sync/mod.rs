@@ -1,7 +1,7 @@
-//! What threads meet in. The models of `models/`, which try the orders that threads may run in, put their own in its place.
+//! The library's locks, atomics and other shared types. The models in `models/`, which try thread orders, replace them.
 //!
-//! All locks are the standard library's below: they consist of a number, which a forked process has too. Others, such as
-//! parking_lot's, keep lists of the threads that wait, and those threads are not there any more.
+//! All locks build on the standard library's: plain numbers, which stay valid in a forked process. Others, such as
+//! parking_lot's, keep lists of waiting threads, and those threads do not exist in the new process.
 
 mod once;
 mod reentrant;
@@ -23,19 +23,19 @@ pub(crate) use reentrant::{Lost, ReentrantMutex};
 
 use crate::fork::{self, Inside};
 
-/// A lock that threads share. Who has it is inside the gate of `fork.rs`, so that no process is forked meanwhile: nobody has it for
-/// long. A panic does not poison it.
+/// A lock that threads share. Its holder is inside the gate of `fork.rs`, so that no fork happens while it is held; it
+/// must be held for a short time only. A panic does not poison it.
 #[derive(Debug, Default)]
 pub(crate) struct Mutex<T>(sync::Mutex<T>);
 
-/// The same for readers and writers.
+/// A [`Mutex`] with shared access for readers.
 #[derive(Debug, Default)]
 pub(crate) struct RwLock<T>(sync::RwLock<T>);
 
-/// What has been locked, until it is dropped.
+/// A held lock. Dropping it unlocks.
 #[derive(Debug)]
 pub(crate) struct Guard<G> {
-    // The first to go.
+    // Dropped first: the lock is released inside the gate.
     guard: G,
     _inside: Inside,
 }
@@ -49,7 +49,7 @@ impl<T> Mutex<T> {
         lock(|| self.0.lock(), || self.0.try_lock())
     }
 
-    /// Waits for the lock, at most for `patience`.
+    /// Waits for the lock, at most for `patience`; `None` if that is not enough.
     pub(crate) fn try_lock_for(&self, patience: Duration) -> Option<Guard<sync::MutexGuard<'_, T>>> {
         let _inside = fork::enter();
         let guard = fork::until(Instant::now() + patience, || taken(self.0.try_lock()))?;
@@ -77,12 +77,12 @@ fn lock<G>(wait: impl FnOnce() -> LockResult<G>, mut ask: impl FnMut() -> TryLoc
         return Guard { guard: wait().unwrap_or_else(PoisonError::into_inner), _inside };
     }
     let guard = fork::until(Instant::now() + PATIENCE, || taken(ask()));
-    // As a panic, without its message on standard error: it ends at the C boundary.
+    // Unwinds without running the panic hook, which would print to standard error. The C boundary catches it.
     let lost = || panic::resume_unwind(Box::new(LOST));
     Guard { guard: guard.unwrap_or_else(lost), _inside }
 }
 
-/// The guard, if the lock was free.
+/// The guard if the lock was free.
 fn taken<G>(asked: TryLockResult<G>) -> Option<G> {
     match asked {
         Ok(guard) => Some(guard),
@@ -91,7 +91,7 @@ fn taken<G>(asked: TryLockResult<G>) -> Option<G> {
     }
 }
 
-/// How long a lock is waited for that may be lost.
+/// How long to wait for a lock that may be lost: its holder may not exist in this forked process.
 const PATIENCE: Duration = Duration::from_millis(200);
 
 const LOST: &str =
@@ -111,8 +111,8 @@ impl<G: DerefMut> DerefMut for Guard<G> {
     }
 }
 
-/// A lock for moments, outside the gate: of something that another lock protects too, so that a fork finds it locked only together with
-/// that one.
+/// A lock outside the gate, held for moments only. Another lock, which a fork waits for, must protect the value too: a
+/// fork then finds this one held only together with the other.
 #[derive(Debug, Default)]
 pub(crate) struct InnerMutex<T>(sync::Mutex<T>);
 

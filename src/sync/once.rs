@@ -1,12 +1,12 @@
-//! Values that are made once. Putting one in its place takes a lock too: other threads wait for it.
+//! Values that are made once. Storing one takes a lock, which other threads wait for: inside the gate of `fork.rs`.
 
 use std::ops::Deref;
 use std::sync::OnceLock;
 
 use crate::fork;
 
-/// The value in `place`. If there is none, `make` makes one first, which may take long; should another thread be faster, that one's
-/// stays.
+/// The value in `place`. If it is empty, calls `make`, outside the gate because `make` may take long. If another thread
+/// stores its value first, that value stays.
 pub(crate) fn get_or_make<T>(place: &OnceLock<T>, make: impl FnOnce() -> T) -> &T {
     place.get().unwrap_or_else(|| {
         let made = make();
@@ -15,7 +15,7 @@ pub(crate) fn get_or_make<T>(place: &OnceLock<T>, make: impl FnOnce() -> T) -> &
     })
 }
 
-/// A value that is made when somebody asks for it first. To make it must take moments only.
+/// A value that is made at its first use. `make` must take moments only.
 #[derive(Debug)]
 pub(crate) struct Lazy<T> {
     place: OnceLock<T>,
@@ -36,7 +36,7 @@ impl<T> Deref for Lazy<T> {
     }
 }
 
-/// A value that cannot be used by a forked process, which gets one of its own: one with threads or connections.
+/// A value that a forked process cannot use, such as one with threads or connections: each process makes its own.
 #[cfg(any(feature = "compiler", feature = "http"))]
 #[derive(Debug)]
 pub(crate) struct PerProcess<T: 'static>(super::Mutex<Option<Made<T>>>);
@@ -44,7 +44,7 @@ pub(crate) struct PerProcess<T: 'static>(super::Mutex<Option<Made<T>>>);
 #[cfg(any(feature = "compiler", feature = "http"))]
 #[derive(Debug)]
 struct Made<T: 'static> {
-    /// In which process, as [`fork::generation`] counts them.
+    /// The process that made the value, as [`fork::generation`] counts processes.
     generation: u32,
     value: &'static T,
 }
@@ -55,7 +55,7 @@ impl<T: Sync> PerProcess<T> {
         Self(super::Mutex::new(None))
     }
 
-    /// This process's value, which `make` makes if there is none; it is never dropped.
+    /// This process's value, which `make` makes at the first use. It is never dropped.
     ///
     /// # Errors
     /// `make` fails.

@@ -1,5 +1,4 @@
-//! A lock that its thread gets again, and that a forked process can find to be lost: it may be locked for as long as a plugin runs,
-//! and no fork waits for that.
+//! A reentrant lock that can be lost: it may be held for as long as a plugin runs, and a fork does not wait that long.
 #![expect(unsafe_code, reason = "the standard library's lock of this kind is not stable yet (rust-lang/rust#121440)")]
 
 use std::ops::Deref;
@@ -9,7 +8,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// A lock that its thread gets again. A panic does not poison it.
+/// A reentrant lock. A panic does not poison it.
 #[derive(Debug, Default)]
 pub(crate) struct ReentrantMutex<T> {
     lock: Mutex<()>,
@@ -18,21 +17,21 @@ pub(crate) struct ReentrantMutex<T> {
     value: T,
 }
 
-// SAFETY: only the thread that has the lock gets at `value`, and what it gets is a reference that cannot leave the thread with its
-// guard: as if the value were moved from thread to thread.
+// SAFETY: only the thread that holds the lock reaches `value`, by reference, and its guard is not `Send`: as if the
+// value were moved from thread to thread.
 unsafe impl<T: Send> Sync for ReentrantMutex<T> {}
 
 const NOBODY: usize = 0;
 
-/// The thread that has the lock is in the process that this one was forked off from.
+/// An owner that does not exist in this process: the thread that held the lock when the process was forked.
 const GONE: usize = usize::MAX;
 
-/// The lock is lost: the thread that has it is not there any more.
+/// The lock is lost: its holder does not exist in this process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Lost;
 
 thread_local! {
-    /// Its address tells threads apart that are there at the same time.
+    /// Only the address is used: it differs between threads that exist at the same time.
     static HERE: u8 = const { 0 };
 }
 
@@ -45,9 +44,10 @@ impl<T> ReentrantMutex<T> {
         Self { lock: Mutex::new(()), owner: AtomicUsize::new(NOBODY), value }
     }
 
-    /// Waits for the lock, unless this thread has it already.
+    /// Waits for the lock, unless this thread holds it already.
     ///
     /// # Errors
+    /// The lock is lost.
     /// It is lost.
     #[inline]
     pub(crate) fn lock(&self) -> Result<ReentrantGuard<'_, T>, Lost> {
@@ -57,7 +57,7 @@ impl<T> ReentrantMutex<T> {
         }
     }
 
-    /// As [`lock`](Self::lock), but gives up at `deadline`, if there is one: `None` then.
+    /// Like [`lock`](Self::lock), but returns `None` at `deadline`, if there is one.
     pub(crate) fn lock_until(&self, deadline: Option<Instant>) -> Option<Result<ReentrantGuard<'_, T>, Lost>> {
         /// How long to wait before the lock is tried again.
         const PAUSE: Duration = Duration::from_millis(1);
@@ -101,10 +101,10 @@ impl<T> ReentrantMutex<T> {
         Ok(self.lock.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// In a new process, before it has a second thread: the lock is lost if another thread had it. Returns whether it is.
+    /// In a forked process with one thread: marks the lock as lost if another thread held it. Returns true if so.
     pub(crate) fn forked(&self) -> bool {
         let owner = self.owner.load(Ordering::Relaxed);
-        // The owner is noted a moment after the lock is taken, and before it is given back.
+        // `owner` alone does not tell: it is set just after the lock is taken, and cleared just before it is released.
         let is_lost = owner != this_thread() && matches!(self.lock.try_lock(), Err(TryLockError::WouldBlock));
         if is_lost {
             self.owner.store(GONE, Ordering::Relaxed);
@@ -113,11 +113,11 @@ impl<T> ReentrantMutex<T> {
     }
 }
 
-/// The lock, until this is dropped; those of one thread are dropped in the order opposite to that they were made in.
+/// The held lock. The guards of one thread must be dropped in reverse order of their making.
 #[derive(Debug)]
 pub(crate) struct ReentrantGuard<'a, T> {
     mutex: &'a ReentrantMutex<T>,
-    /// None if the thread had the lock before.
+    /// `None` if the thread held the lock already.
     outermost: Option<MutexGuard<'a, ()>>,
 }
 

@@ -1,4 +1,4 @@
-//! Steps on a plugin's way one by one, for the benchmarks and for the test of what the rewrite costs.
+//! The steps in a plugin's making one by one, for the benchmarks and for the test of the rewrite's cost.
 
 use super::{Error, failed};
 use crate::;
@@ -8,10 +8,10 @@ use crate::code::{self, Prepared};
 use crate::rewrite::{Builtins, Inlining, Wanted};
 use crate::manifest::{self, MAIN};
 
-/// A module as it is compiled.
+/// A module as the compiler gets it.
 pub struct Rewritten(Prepared);
 
-/// Reads a module or a manifest; returns how many modules it has.
+/// Parses a module or a manifest; returns its number of modules.
 ///
 /// # Errors
 /// It is neither.
@@ -19,10 +19,10 @@ pub fn parse(input: &[u8]) -> Result<usize, Error> {
     manifest::parse(input).map(|manifest| manifest.modules.len()).map_err(failed)
 }
 
-/// Validates and rewrites a module that is alone in its manifest, for the compiler in use.
+/// Validates and rewrites a module that is alone in its manifest, for the current compiler.
 ///
 /// # Errors
-/// It is none, or there is no compiler.
+/// It is not a module, or there is no compiler.
 pub fn rewrite(wasm: &[u8]) -> Result<Rewritten, Error> {
     let backend = compiler::select(None).map_err(failed)?.ok_or_else(|| failed(code::Error::NoCompiler))?;
     let traits = code::traits_here(backend).map_err(failed)?;

@@ -9,7 +9,7 @@ use libc::{SIG_BLOCK, SIG_UNBLOCK, SIGPIPE, SIGXFSZ, c_int, sighandler_t};
 use super::held;
 use super::linux::{contains, set_of};
 
-/// How often a handler was run.
+/// The number of handler calls.
 static DELIVERED: AtomicUsize = AtomicUsize::new(0);
 
 extern "C" fn count(_: c_int) {
@@ -41,13 +41,13 @@ fn is_pending(signal: c_int) -> bool {
     contains(&pending, signal)
 }
 
-/// For this thread, as the kernel does for a write.
+/// Raises a signal on this thread, as the kernel does for a write.
 fn raise(signal: c_int) {
     // SAFETY: it takes a number only.
     unsafe { libc::raise(signal) };
 }
 
-/// Sends this thread a signal from another process, and waits for that.
+/// Sends a signal to this thread from another process, and waits for that process.
 fn raise_from_outside(signal: c_int) {
     let process = std::process::id();
     // SAFETY: it has no arguments.
@@ -72,11 +72,11 @@ fn write_to_nobody() {
     assert_eq!(error.raw_os_error(), Some(libc::EPIPE));
 }
 
-/// What a write raises does not arrive; everything else does, once.
+/// A write's own signals are not delivered; all others are, once.
 #[test]
 fn only_what_the_write_raises_is_taken_away() {
     type Case = (&'static str, &'static [c_int], &'static [c_int], fn(), usize);
-    // Blocked by the host, pending before, what is done, how many signals arrive in the end.
+    // Name, signals blocked by the host, signals pending before, the work, how many signals are delivered in the end.
     let cases: [Case; 9] = [
         ("nothing", &[], &[], || {}, 0),
         ("a closed pipe", &[], &[], write_to_nobody, 0),

@@ -1,4 +1,4 @@
-/* Calls: what comes back, what goes in and out, and what stays between two of them. */
+/* Calls: return codes, input and output, and the state that stays between calls. */
 #include "guest.h"
 
 static void return_codes(void)
@@ -30,7 +30,7 @@ static void return_codes(void)
     extism_context_free(ctx);
 }
 
-/* Functions of a shape that a plugin's functions cannot have. */
+/* Functions of types that cannot be called as a plugin's function. */
 static void other_signatures(void)
 {
     static const struct {
@@ -93,7 +93,7 @@ static void missing_functions(void)
     extism_context_free(ctx);
 }
 
-/* Copies the input to the output, eight bytes at a time and the rest one by one. */
+/* Functions on the input; `echo` copies it to the output, eight bytes at a time and the rest one by one. */
 #define ECHO                                                                                                           \
     "(module " GUEST "(func (export \"length\") (result i32) (i32.wrap_i64 (call $input_length)))"                     \
     "(func (export \"silent\")) (func (export \"fail\") unreachable)"                                                  \
@@ -133,7 +133,7 @@ static void input_and_output(void)
     }
     free(bytes);
 
-    /* No data, whatever the length says. */
+    /* Without data the input is empty, whatever the length says. */
     int32_t rc = extism_plugin_call(ctx, plugin, "length", NULL, 5);
     CHECK(rc == 0);
     rc = extism_plugin_call(ctx, plugin, "echo", NULL, 5);
@@ -156,13 +156,13 @@ static void output(void)
     CHECK(extism_plugin_output_data(ctx, 9) == NULL);
     CHECK_STARTS(extism_error(ctx, 9), "Plugin does not exist: 9");
 
-    /* The last range set counts, and may be any part of the memory. */
+    /* The last range that is set is the output, and may be any part of the memory. */
     int32_t rc = guest_call(ctx, plugin, "middle", "abcdefgh");
     CHECK(rc == 0);
     bool right = guest_output_is(ctx, plugin, "cde", 3);
     CHECK(right);
 
-    /* In place, and there until the next call on this plugin, with a readable byte after it. */
+    /* The output stays in place until the next call on this plugin, with a readable byte after it. */
     right = guest_answers(ctx, plugin, "echo", "stays", "stays");
     CHECK(right);
     const uint8_t *data = extism_plugin_output_data(ctx, plugin);
@@ -182,7 +182,7 @@ static void output(void)
     volatile uint8_t after = data[5];
     (void)after;
 
-    /* One plugin's output is the other's input, and its own. */
+    /* A plugin's output may be the input of another plugin, and its own. */
     rc = extism_plugin_call(ctx, third, "echo", data, 5);
     CHECK(rc == 0);
     right = guest_output_is(ctx, third, "stays", 5);
@@ -192,7 +192,7 @@ static void output(void)
     right = guest_output_is(ctx, plugin, "stays", 5);
     CHECK(right);
 
-    /* A call that sets no output, or that fails, has none. */
+    /* A call that sets no output, or that fails, leaves none. */
     rc = guest_call(ctx, plugin, "silent", "some input");
     CHECK(rc == 0);
     CHECK(extism_plugin_output_length(ctx, plugin) == 0);
@@ -209,7 +209,7 @@ static void output(void)
     extism_context_free(ctx);
 }
 
-/* Globals, memory and variables live on, also after a trap. */
+/* Functions that count in a global and in memory, and answer the sum. */
 #define COUNTING                                                                                                       \
     "(module " GUEST "(global $n (mut i32) (i32.const 0))"                                                             \
     "(func $up (result i32)"                                                                                           \
@@ -219,7 +219,7 @@ static void output(void)
     "(func (export \"up\") (result i32) (call $up))"                                                                   \
     "(func (export \"up_and_fail\") (drop (call $up)) unreachable))"
 
-/* Globals and memory stay from call to call; after a trap, if the manifest says so. */
+/* Globals and memory stay from call to call; after a trap, only if the manifest says so. */
 static void state_between_calls(void)
 {
     static const struct {

@@ -1,4 +1,4 @@
-/* Cancelling: handles, what they stop, and how long they may be used. */
+/* Cancelling: handles, the calls that they stop, and how long handles may be used. */
 #include "guest.h"
 
 #include <pthread.h>
@@ -39,7 +39,7 @@ static void a_running_call_ends(void)
     CHECK(call.rc == -1);
     CHECK_HAS(extism_error(ctx, plugin), "cancelled");
 
-    /* The plugin can be called again, and what is over is not cancelled. */
+    /* The plugin can be called again, and a call that is over cannot be cancelled. */
     int32_t rc = guest_call(ctx, plugin, "seven", "");
     CHECK(rc == 7);
     CHECK(!extism_plugin_cancel(handle));

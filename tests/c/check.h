@@ -1,13 +1,13 @@
 /*
- * What every test program starts with: extism.h, in the way both C11 and C++17 take it, and checks that count.
+ * The head of every test program: extism.h, included as both C11 and C++17 need it, and checks that are counted.
  *
- * A failed check prints where it stands and what it saw, and the program goes on. `main` ends with
- * `return check_done();`. Checks are made by the main thread only: worker threads hand their findings back.
+ * A failed check prints its place and the values it saw, and the program continues. `main` ends with
+ * `return check_done();`. Only the main thread makes checks: worker threads hand their findings back.
  */
 #ifndef CHECK_H
 #define CHECK_H
 
-/* mkdtemp, mkfifo, setenv: without this, -std=c11 hides them. g++ brings _GNU_SOURCE of its own. */
+/* mkdtemp, mkfifo, setenv: without this, -std=c11 hides them. g++ defines _GNU_SOURCE itself. */
 #if !defined(_GNU_SOURCE) && !defined(_POSIX_C_SOURCE)
 #define _POSIX_C_SOURCE 200809L
 #endif
@@ -57,11 +57,11 @@ static inline bool text_has(const char *text, const char *part)
     return text && strstr(text, part);
 }
 
-/* `which` names the row of a table of cases, "" where there is none. */
+/* `which` names the row of a table of cases, or is "" outside of tables. */
 #define CHECK_CASE(which, cond) ((void)check_that((cond), __FILE__, __LINE__, #cond, (which)))
 #define CHECK(cond) CHECK_CASE("", cond)
 
-/* On texts. `got` may be NULL and is evaluated once. */
+/* The same for texts. `got` may be NULL and is evaluated once. */
 #define CHECK_TEXT(got, want) CHECK_TEXT_CASE("", got, want)
 #define CHECK_STARTS(got, want) CHECK_STARTS_CASE("", got, want)
 #define CHECK_HAS(got, want) CHECK_HAS_CASE("", got, want)

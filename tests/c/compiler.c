@@ -1,4 +1,4 @@
-/* Compilers: which are there, and who chooses. */
+/* Compilers: which are built in, and the choice of one. */
 #include "guest.h"
 
 int main(void)

@@ -1,4 +1,4 @@
-/* Contexts: their life, the numbering of plugins, and every wrong pointer a caller can come up with. */
+/* Contexts: their life, the numbering of plugins, and every wrong pointer that a caller can pass. */
 #include "guest.h"
 
 #define NUMBER(n) "(module (func (export \"number\") (result i32) (i32.const " #n ")))"
@@ -55,7 +55,7 @@ static void freeing_null_and_nothing(void)
     extism_context_free(ctx);
 }
 
-/* Freed ids wait in a queue; from 25 waiting on, the oldest is used again. */
+/* Ids of freed plugins wait in a queue; from 25 waiting on, the oldest is used again. */
 static void ids(void)
 {
     static const ExtismPlugin then[] = {1, 25, 26, 27};
@@ -160,7 +160,7 @@ static void many_contexts(void)
     CHECK(wrong == 0);
 }
 
-/* Everything that takes a context, with a pointer that is none. */
+/* Calls everything that takes a context, with a pointer that is no context. */
 static void nothing_works_on(const char *which, ExtismContext *ctx)
 {
     static const ExtismPlugin plugins[] = {0, 1, -1, INT32_MAX, INT32_MIN};
@@ -215,7 +215,7 @@ static void pointers_that_are_no_context(void)
     free(heap);
 }
 
-/* Finalizers run in any order: what comes after the context's end must not reach the next context either. */
+/* Finalizers run in any order: calls after the context's end must not reach a later context either. */
 static void stale_contexts(void)
 {
     enum { N = 64 };

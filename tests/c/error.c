@@ -1,9 +1,9 @@
-/* Errors: where they are kept, what clears them, and what they say. */
+/* Errors: their places, the calls that clear them, and their texts. */
 #include "guest.h"
 
 #define FAILS "(module " GUEST "(func (export \"fail\") unreachable) (func (export \"fine\")))"
 
-/* A context with an error of its own, and two plugins with one each. */
+/* A context with an error of its own, and two plugins with an error each. */
 struct pending {
     ExtismContext *ctx;
     ExtismPlugin one, two;
@@ -78,7 +78,7 @@ static void reset_keeps_the_context_error(void)
     extism_context_free(p.ctx);
 }
 
-/* The same functions say so where there is no such plugin, and leave the errors of others alone. */
+/* The same functions report an id that no plugin has, and leave other plugins' errors alone. */
 static void unknown_plugins(void)
 {
     ExtismContext *ctx = extism_context_new();
@@ -102,7 +102,7 @@ static void unknown_plugins(void)
     CHECK(data == NULL);
     CHECK_STARTS(extism_error(ctx, -1), "Plugin does not exist: 14");
 
-    /* Any id that no plugin has asks for the context's error. */
+    /* For any id that no plugin has, the error is the context's. */
     CHECK_STARTS(extism_error(ctx, 14), "Plugin does not exist: 14");
     CHECK_STARTS(extism_error(ctx, INT32_MIN), "Plugin does not exist: 14");
     CHECK_STARTS(extism_error(ctx, INT32_MAX), "Plugin does not exist: 14");
@@ -110,7 +110,7 @@ static void unknown_plugins(void)
     extism_context_free(ctx);
 }
 
-/* What was handed out lives until this thread asks again, whatever happens to its owner. */
+/* The text of an error lives until this thread asks again, whatever happens to the plugin and the context. */
 static void texts_outlive_their_plugin(void)
 {
     ExtismContext *ctx = extism_context_new();
@@ -129,7 +129,7 @@ static void texts_outlive_their_plugin(void)
     CHECK_STARTS(error, "Call failed");
 }
 
-/* Nobody wants a Rust backtrace, or Rust's way to write values down. */
+/* No error has a Rust backtrace, or a value in Rust's notation. */
 static void check_readable(const char *which, const char *error)
 {
     static const char *const noise[] = {"stack backtrace", "Error(", "Error {", "Some(", "\\n", "\\\"", ".rs:"};
@@ -178,7 +178,7 @@ static void traps(void)
     extism_context_free(ctx);
 }
 
-/* Thousands of frames are not worth a line each. */
+/* A backtrace of thousands of frames is cut. */
 static void stack_overflow(void)
 {
     ExtismContext *ctx = extism_context_new();
@@ -200,7 +200,7 @@ static void stack_overflow(void)
     extism_context_free(ctx);
 }
 
-/* The input is the guest's error, word for word. */
+/* The input becomes the guest's error, word for word. */
 static void errors_of_the_guest(void)
 {
     static const char text[] = "it said \"no\"\n\tand 'twice' \\ \xc3\xa4";
@@ -227,7 +227,7 @@ static void errors_of_the_guest(void)
     CHECK(rc == 0);
     CHECK(extism_error(ctx, plugin) == NULL);
 
-    /* Its own words first, then the trap that followed. */
+    /* The guest's own error comes first, then the trap that followed. */
     rc = guest_call(ctx, plugin, "trap", text);
     CHECK(rc == -1);
     CHECK_STARTS(extism_error(ctx, plugin), text);

@@ -1,4 +1,4 @@
-/* Fuel: how many instructions a call may execute, and how many it has. */
+/* Fuel: the number of instructions that a call may execute, and the number that it has executed. */
 #include "guest.h"
 
 /* The second function executes more instructions than the first. */

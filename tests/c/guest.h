@@ -1,15 +1,15 @@
 /*
- * Guests for the tests: what each module in here begins with, and how to load and call one.
+ * Guests for the tests: the head of each module, and functions that load and call one.
  *
- * A guest is WebAssembly text that begins with `(module`. C promises string literals of 4095 characters, so GUEST is
- * short and a module stays small.
+ * A guest is WebAssembly text that begins with `(module`. C guarantees no string literals above 4095 characters, so
+ * GUEST is short and a module stays small.
  */
 #ifndef GUEST_H
 #define GUEST_H
 
 #include "check.h"
 
-/* The guest ABI's imports, one page of memory, and three helpers:
+/* The head of a guest: imports of the guest ABI, one page of memory, and three helpers:
  *   $block   copies memory (pointer, length) to a new block
  *   $input   copies the input to a new block
  *   $output  makes a block the output */
@@ -73,14 +73,14 @@ static inline bool guest_output_is(ExtismContext *ctx, ExtismPlugin plugin, cons
     return extism_plugin_output_length(ctx, plugin) == len && data && memcmp(data, want, len) == 0;
 }
 
-/* Calls a function that is expected to succeed with this text as its output. */
+/* Calls a function that must succeed with this text as its output. */
 static inline bool guest_answers(ExtismContext *ctx, ExtismPlugin plugin, const char *function, const char *input,
                                  const char *want)
 {
     return guest_call(ctx, plugin, function, input) == 0 && guest_output_is(ctx, plugin, want, strlen(want));
 }
 
-/* Standard base64 with padding: modules inside manifests. */
+/* Standard base64 with padding, for modules inside manifests. */
 static inline void base64(char *out, size_t room, const char *text)
 {
     static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
@@ -104,7 +104,7 @@ static inline void base64(char *out, size_t room, const char *text)
     out[n] = 0;
 }
 
-/* A plugin from a manifest in which `%s` stands for the module. */
+/* Makes a plugin of a manifest in which `%s` stands for the module. */
 static inline ExtismPlugin guest_new_in(ExtismContext *ctx, const char *manifest, const char *wat)
 {
     char module[6000], text[8192];

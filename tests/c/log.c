@@ -1,11 +1,11 @@
-/* The log: where it goes, what is in it, and that it can be set up again. */
+/* The log: its destinations, its contents, and setting it up again. */
 #include "guest.h"
 
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* Functions named after the levels log their input. */
+/* Functions that are named after the levels, and log their input. */
 #define LOGS                                                                                                           \
     "(module (import \"env\" \"extism_log_error\" (func $error (param i64)))"                                          \
     "(import \"env\" \"extism_log_warn\" (func $warn (param i64)))"                                                    \
@@ -20,7 +20,7 @@ static const char *const levels[] = {"error", "warn", "info", "debug"};
 
 static char folder[] = "/tmp/extism-log-XXXXXX";
 
-/* A path in this program's own folder. Four of them live at a time. */
+/* A path in this program's own directory. Four of them are valid at a time. */
 static const char *in_folder(const char *name)
 {
     static char paths[4][256];
@@ -31,7 +31,7 @@ static const char *in_folder(const char *name)
     return path;
 }
 
-/* The whole file, good until the next call; empty where there is no such file. */
+/* The contents of a file, valid until the next call; empty if there is no such file. */
 static const char *content(const char *path)
 {
     static char text[65536];
@@ -96,7 +96,7 @@ static void lines(ExtismContext *ctx, ExtismPlugin plugin)
         CHECK_HAS_CASE(names[l], at, names[l]);
     }
 
-    /* Not every message is text, and some are none. */
+    /* Not every message is text, and some are empty. */
     int32_t rc = extism_plugin_call(ctx, plugin, "error", (const uint8_t *)"\xff\xfe", 2);
     CHECK(rc == 0);
     rc = guest_call(ctx, plugin, "error", "");
@@ -110,7 +110,7 @@ static void lines(ExtismContext *ctx, ExtismPlugin plugin)
 
 static void files(ExtismContext *ctx, ExtismPlugin plugin)
 {
-    /* Folders on the way are made, and what stands in the file stays. */
+    /* Missing directories of the path are made, and the file's contents stay. */
     const char *deep = in_folder("a/b/deep.log");
     bool ok = extism_log_file(deep, "info");
     CHECK(ok);
@@ -133,7 +133,7 @@ static void files(ExtismContext *ctx, ExtismPlugin plugin)
     CHECK_HAS(content(deep), "third");
     CHECK(!text_has(content(second), "third"));
 
-    /* Environment variables in the path stand for the values that they had when the library was first used. */
+    /* Environment variables in the path have the values of the library's first use. */
     setenv("EXTISM_TEST_FOLDER", "/not/there", 1);
     ok = extism_log_file("$ENV{EXTISM_TEST_FOLDER}/second.log", "info");
     CHECK(ok);
@@ -147,7 +147,7 @@ static void files(ExtismContext *ctx, ExtismPlugin plugin)
     rmdir(in_folder("a"));
 }
 
-/* What cannot be done is refused, and the log goes on as it was. */
+/* A setting that cannot be applied is refused, and the log stays as it was. */
 static void refused(ExtismContext *ctx, ExtismPlugin plugin)
 {
     static const char *const bad_levels[] = {"loud", "", "info ", "5", "\xff"};
@@ -227,7 +227,7 @@ int main(void)
     refused(ctx, plugin);
     streams(ctx, plugin);
 
-    /* The next log ends this one, so that nothing holds on to the folder. */
+    /* Ends this log, so that nothing keeps the directory in use. */
     ok = extism_log_file(NULL, "off");
     CHECK(ok);
     ok = rmdir(folder) == 0;

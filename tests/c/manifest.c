@@ -1,4 +1,4 @@
-/* Manifests: what is loaded, and what is refused with which words. */
+/* Manifests: which are loaded, and which are refused with which error. */
 #include "guest.h"
 
 #include <unistd.h>
@@ -6,7 +6,7 @@
 #define EMPTY "(module)"
 #define ZEROS "0000000000000000000000000000000000000000000000000000000000000000"
 
-/* Answers with the config value that the input names, or 1. */
+/* Answers with the config value that the input names, or returns 1. */
 #define CONFIG                                                                                                         \
     "(module " GUEST "(func (export \"config\") (result i32) (local $at i64)"                                          \
     "  (local.set $at (call $config_get (call $input)))"                                                               \
@@ -62,7 +62,7 @@ static void what_makes_none(void)
     plugin = extism_plugin_new(ctx, (const uint8_t *)"\xff\xfe\0\1", 4, false);
     CHECK(plugin == -1);
 
-    /* None of it took an id. */
+    /* No failed attempt took an id. */
     plugin = guest_new(ctx, EMPTY);
     CHECK(plugin == 0);
     extism_context_free(ctx);

@@ -1,7 +1,7 @@
-/* What a guest may do to the memory it shares with the host, and that it finds nobody else's bytes there. */
+/* The memory that a guest shares with the host: its bounds, its blocks, and no bytes of other calls. */
 #include "guest.h"
 
-/* Each function is one attempt that has to end in a trap; none may reach the host's memory. */
+/* Each function is an attempt that must trap; none may reach the host's other memory. */
 static void out_of_range(void)
 {
     static const struct {
@@ -77,7 +77,7 @@ static void no_input(void)
     extism_context_free(ctx);
 }
 
-/* Each case answers 0 where the allocator keeps its promises, else the number of the broken one. */
+/* Each case returns 0 if the allocator behaves, else the number of the expectation that failed. */
 static void allocator(void)
 {
 #define ALLOC(name, n) "(local.set $" #name " (call $alloc (i64.const " #n ")))"
@@ -132,7 +132,7 @@ static void allocator(void)
     extism_context_free(ctx);
 }
 
-/* Blocks, input and output of a call are gone when the next begins, also after a trap. */
+/* Blocks, input and output of a call are gone when the next one begins, also after a trap. */
 static void nothing_left_behind(void)
 {
     static const char secret[] = "SECRETS!SECRETS!SECRETS!SECRETS!SECRETS!";
@@ -141,7 +141,7 @@ static void nothing_left_behind(void)
         ctx, "(module " GUEST "(func (export \"keep\") (call $output (call $input)))"
              "(func (export \"keep_and_fail\") (call $output (call $input)) unreachable)"
              "(func (export \"keep_and_free\") (call $free (call $input)))"
-             /* how many times the secret stands in all memory up to a block that was just made */
+             /* how often the secret stands in all memory up to a new block */
              "(func (export \"find\") (result i32) (local $i i64) (local $end i64) (local $n i32)"
              "  (local.set $end (i64.add (call $alloc (i64.const 4096)) (i64.const 4088)))"
              "  (block $done (loop $next"
@@ -160,7 +160,7 @@ static void nothing_left_behind(void)
     extism_context_free(ctx);
 }
 
-/* `memory.max` counts the blocks, not what the module itself declares. */
+/* `memory.max` counts blocks, not the memory that the module declares. */
 static void memory_max(void)
 {
     ExtismContext *ctx = extism_context_new();
@@ -181,7 +181,7 @@ static void memory_max(void)
     extism_context_free(ctx);
 }
 
-/* What counts is the total with the new value in it. */
+/* The limit is on the total with the new value in it. */
 static void limit_of_variables(void)
 {
     static const char module[] =
@@ -207,7 +207,7 @@ static void limit_of_variables(void)
         CHECK_CASE(cases[i].function, rc == cases[i].rc);
     }
 
-    /* Without a setting there is a limit too, and the first value does not slip through. */
+    /* Without a setting there is a limit too, which the first value does not escape. */
     plugin = guest_new(ctx, module);
     int32_t rc = guest_call(ctx, plugin, "b101M", "");
     CHECK(rc == -1);

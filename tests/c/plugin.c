@@ -1,7 +1,7 @@
-/* Plugins: what makes one, update, free, config, and which functions they have. */
+/* Plugins: making, updating, configuring and freeing them, and the functions that they have. */
 #include "guest.h"
 
-/* Everything a plugin keeps between calls: a global, a variable, its config. */
+/* All state of a plugin between calls: a global, a variable, its config. */
 #define STATE                                                                                                          \
     "(module " GUEST "(global $n (mut i32) (i32.const 0)) (data (i32.const 0) \"k\")"                                  \
     "(func (export \"count\") (result i32)"                                                                            \
@@ -39,7 +39,7 @@ static void what_makes_a_plugin(void)
     extism_context_free(ctx);
 }
 
-/* The same bytes share their code and nothing else. */
+/* Plugins of the same bytes share their code and nothing else. */
 static void twins_share_nothing(void)
 {
     ExtismContext *ctx = extism_context_new();
@@ -82,7 +82,7 @@ static void update(void)
     bool ok = guest_config(ctx, plugin, "{\"b\": \"later\"}");
     CHECK(ok);
 
-    /* A failing update says so in the context and leaves everything as it was, the output included. */
+    /* A failing update sets the context's error and changes nothing, not even the output. */
     bool right = guest_answers(ctx, plugin, "var", "", "kept");
     CHECK(right);
     ok = guest_update(ctx, plugin, "{}");
@@ -98,7 +98,7 @@ static void update(void)
     right = guest_answers(ctx, plugin, "config", "b", "later");
     CHECK(right);
 
-    /* A successful one keeps the id and nothing else. */
+    /* A successful update keeps the id and nothing else. */
     rc = guest_call(ctx, plugin, "fail", "");
     CHECK(rc == -1);
     ok = guest_update(ctx, plugin, STATE);
@@ -141,7 +141,7 @@ static void freed_plugins(void)
     extism_plugin_free(ctx, plugin);
     CHECK(extism_error(ctx, -1) == NULL);
 
-    /* What Node does after a failed call on a freed plugin. */
+    /* The calls that Node makes after a failed call on a freed plugin. */
     int32_t rc = guest_call(ctx, plugin, "count", "");
     CHECK(rc == -1);
     CHECK_STARTS(extism_error(ctx, plugin), "Plugin does not exist: 0");
@@ -162,7 +162,7 @@ static void config(void)
     ExtismPlugin plugin =
         guest_new_in(ctx, "{\"wasm\": [{\"data\": \"%s\"}], \"config\": {\"a\": \"1\", \"b\": \"2\"}}", STATE);
 
-    /* Strings overwrite, null removes, what is absent stays. */
+    /* Strings overwrite, null removes, and keys that are not given stay. */
     bool ok = guest_config(ctx, plugin, "{\"b\": null, \"c\": \"3\", \"empty\": \"\", \"k\\u00e4se\": \"\\u00e4\"}");
     CHECK(ok);
     bool right = guest_answers(ctx, plugin, "config", "a", "1");
@@ -182,7 +182,7 @@ static void config(void)
     right = guest_answers(ctx, plugin, "config", "c", "4");
     CHECK(right);
 
-    /* All or nothing, and the plugin says why. */
+    /* A refused config changes nothing, and the error is the plugin's. */
     for (size_t i = 0; i < COUNT(bad); i++) {
         ok = guest_config(ctx, plugin, bad[i]);
         CHECK_CASE(bad[i], !ok);
@@ -236,7 +236,7 @@ static void function_exists(void)
     extism_context_free(ctx);
 }
 
-/* Host functions work while the start section runs, and what it set is there afterwards. */
+/* Host functions work while the start section runs, and the variables that it sets stay. */
 static void start_section(void)
 {
     ExtismContext *ctx = extism_context_new();

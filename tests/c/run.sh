@@ -1,5 +1,5 @@
 #!/bin/sh
-# Builds the C tests against the library as it is shipped, each as C11 and as C++17, and runs them.
+# Builds the C tests against the shipped library, each as C11 and as C++17, and runs them.
 set -eu
 
 usage() {
@@ -41,18 +41,18 @@ work=$(mktemp -d "${TMPDIR:-/tmp}/extism-c-tests.XXXXXX")
 trap 'rm -rf "$work"' EXIT
 trap 'exit 2' HUP INT TERM
 
-# What the tests compile stays out of the user's cache.
+# The code that the tests compile stays out of the user's cache.
 mkdir -m 700 "$work/cache"
 export EXTISM_CACHE_DIR="$work/cache"
 
-# The loader looks for the soname, which a build folder need not have as a file.
+# The loader looks for the soname, and a build directory need not have a file of that name.
 soname=$(readelf -d "$library_dir/libextism.so" | sed -n 's/.*(SONAME).*\[\(.*\)\]/\1/p')
 ln -s "$library_dir/libextism.so" "$work/libextism.so"
 [ -z "$soname" ] || [ "$soname" = libextism.so ] || ln -s "$library_dir/libextism.so" "$work/$soname"
 
 warnings="-Wall -Wextra -Wpedantic -Werror"
 
-# Flags are lists of words.
+# The flags are lists of words, so they are not quoted.
 # shellcheck disable=SC2086
 compile() { # LANGUAGE SOURCE OUTPUT LIBRARY...
     language=$1 source=$2 output=$3
@@ -66,7 +66,7 @@ compile() { # LANGUAGE SOURCE OUTPUT LIBRARY...
     esac
 }
 
-# Compiled guests are code that changes, and a trap is known by the exact address of its instruction.
+# Compiled guests are code that changes, and a trap is recognised by the exact address of its instruction.
 # shellcheck disable=SC2086
 run() {
     if [ -n "$valgrind" ]; then

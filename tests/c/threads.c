@@ -1,4 +1,4 @@
-/* Threads: any function from any thread, and no one waits who need not. */
+/* Threads: any function from any thread, and no thread waits without need. */
 #include "guest.h"
 
 #include <fcntl.h>
@@ -16,7 +16,7 @@ enum { THREADS = 4, CALLS = 250 };
     "  (global.set $n (i32.add (global.get $n) (i32.const 1))) (global.get $n))"                                       \
     "(func (export \"fail\") unreachable))"
 
-/* What a thread is given, and what it found out: the main thread checks it. */
+/* Arguments and results of a thread. The main thread checks the results. */
 struct job {
     pthread_t thread;
     ExtismContext *ctx;
@@ -81,7 +81,7 @@ static void *counts(void *arg)
     return NULL;
 }
 
-/* Calls on one plugin queue: each sees a number of its own. */
+/* Calls on one plugin queue: each returns a number of its own. */
 static void one_plugin_for_all(void)
 {
     static struct job jobs[THREADS];
@@ -165,7 +165,7 @@ static void *asks(void *arg)
     return NULL;
 }
 
-/* One thread fails while others ask why. */
+/* One thread fails while others ask for the error. */
 static void errors_across_threads(void)
 {
     static struct job failing, asking[THREADS];
@@ -188,7 +188,7 @@ static void errors_across_threads(void)
     }
     CHECK(failing.wrong == 0);
 
-    /* What this thread was told is still there, and it sees the failure of another thread. */
+    /* The text that this thread got is still valid, and it sees the failure of another thread. */
     CHECK_STARTS(mine, "Call failed");
     CHECK_STARTS(extism_error(ctx, plugin), "Call failed");
     extism_context_free(ctx);
@@ -222,7 +222,7 @@ static void context_freed_under_calls(void)
     }
 }
 
-/* Logs its input, 1 KiB, 256 times: more than a pipe takes in, so the call goes on until someone reads. */
+/* Logs its input, 1 KiB, 256 times: more than a pipe holds, so the call lasts until someone reads. */
 #define FLOOD                                                                                                          \
     "(module (import \"env\" \"extism_log_error\" (func $log (param i64)))" GUEST                                      \
     "(func (export \"flood\") (result i32) (local $i i32) (local $at i64)"                                             \
@@ -262,7 +262,7 @@ static void *drains(void *arg)
     }
 }
 
-/* While one plugin is in a call for as long as this test wants, everything else goes on. */
+/* While one plugin is in a call for as long as this test wants, everything else works. */
 static void a_long_call_holds_up_nobody(void)
 {
     static struct job flooding, freeing, draining;
@@ -289,7 +289,7 @@ static void a_long_call_holds_up_nobody(void)
     ssize_t n = read(in, &byte, 1);
     CHECK(n == 1);
 
-    /* The call is under way. An error can be asked for, and other plugins made, called and freed. */
+    /* The call is running. Errors can be read, and other plugins made, called and freed. */
     CHECK(extism_error(ctx, busy) == NULL);
     CHECK(extism_error(ctx, -1) == NULL);
     bool right = guest_answers(ctx, other, "echo", "still here", "still here");
@@ -299,7 +299,7 @@ static void a_long_call_holds_up_nobody(void)
     CHECK(right);
     extism_plugin_free(ctx, fresh);
 
-    /* Who frees the plugin waits for the call, and again nobody else does. */
+    /* A thread that frees the plugin waits for the call, and again no other thread does. */
     start(&freeing, ctx, busy, 0, frees);
     right = guest_answers(ctx, other, "echo", "not held up", "not held up");
     CHECK(right);
@@ -326,7 +326,7 @@ static void a_long_call_holds_up_nobody(void)
     extism_context_free(ctx);
 }
 
-/* A dead-lock is a failure, not a wait for ever. */
+/* Turns a dead-lock into a failure. */
 static void hung(int signal_number)
 {
     static const char text[] = "threads.c: a thread waits and nobody will wake it\n";

@@ -6,7 +6,7 @@ static ExtismPlugin wasi_new(ExtismContext *ctx, const char *wat)
     return extism_plugin_new(ctx, (const uint8_t *)wat, strlen(wat), true);
 }
 
-/* proc_exit ends the call from any depth with its own code, and the plugin goes on. */
+/* proc_exit ends the call from any depth with its exit code, and the plugin stays usable. */
 static void exits(void)
 {
     static const struct {
@@ -78,7 +78,7 @@ static void environment(void)
     CHECK(entries(ctx, plugin, "a=1") == 1);
     CHECK(entries(ctx, plugin, "b=2") == 1);
 
-    /* Removed is removed, and set three times is there once. */
+    /* A removed key is gone, and a key that is set three times is there once. */
     for (int i = 0; i < 3; i++) {
         bool ok = guest_config(ctx, plugin, "{\"a\": null, \"b\": \"3\", \"c\": \"4\"}");
         CHECK(ok);

@@ -1,4 +1,4 @@
-;; What the tests of the hosts call: functions that trap, overflow the stack, never end, and one that answers.
+;; The guest of the hosts' tests: functions that trap, overflow the stack, never end, and one that answers.
 (module
   (memory 1)
   (func (export "fine") (result i32) (i32.const 7))

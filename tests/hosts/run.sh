@@ -1,5 +1,5 @@
 #!/bin/sh
-# Runs the tests of one language's host: the library inside of its process, with its signals, stacks and collector.
+# Runs the tests of one language's host: the library inside its process, with its signals, stacks and collector.
 set -eu
 
 usage="usage: run.sh (python | node | go | java | ruby) HEADER_DIR LIBRARY_DIR PLUGIN WORK_DIR"
@@ -17,7 +17,7 @@ EXTISM_GUEST=$here/guest.wat
 EXTISM_PLUGIN=$(cd "$(dirname "$4")" && pwd)/$(basename "$4")
 export EXTISM_LIBRARY EXTISM_GUEST EXTISM_PLUGIN
 
-# Whatever hangs is a failure.
+# A test that hangs is a failure.
 limited="timeout --signal KILL 120"
 
 case $host in
@@ -37,7 +37,7 @@ case $host in
         ;;
     java)
         jna=${JNA_JAR:-/usr/share/java/jna.jar}
-        # So that it does not warn of sun.misc.Signal.
+        # Suppresses the warning about sun.misc.Signal.
         javac -XDignore.symbol.file -d "$work" -cp "$jna" "$here/java/HostTest.java"
         $limited java -cp "$jna:$work" HostTest
         ;;

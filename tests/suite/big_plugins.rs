@@ -1,9 +1,9 @@
-//! Real programs of a megabyte each as plugins: SQLite and QuickJS. `make fixtures-big` builds them; where it has not
-//! run, these tests say so and pass, unless `NO_SKIP` is set.
+//! SQLite and QuickJS, programs of a megabyte each, as plugins. `make fixtures-big` builds them. Without them the tests
+//! print that they are skipped and pass, unless `NO_SKIP` is set.
 
 use crate::host::{Context, Plugin, root};
 
-/// Runs `test` on the plugin `name` for both guest ABIs.
+/// Runs `test` on the plugin `name`, once for each guest ABI.
 fn with_plugin(name: &str, test: impl Fn(Plugin<'_>)) {
     for abi in ["v0", "v1"] {
         let path = root().join(format!("fixtures/big/{name}.{abi}.wasm"));

@@ -1,4 +1,4 @@
-//! What a plugin, or a careless caller, must not be able to take or break: tables, names, texts, memory of calls gone by.
+//! Bounds on what a plugin or a careless caller can use up or break: tables, names, texts, memory of earlier calls.
 
 #[cfg(feature = "cranelift")]
 mod compiling;
@@ -9,7 +9,7 @@ use crate::child;
 use crate::host::{Compiler, Context, fixture, manifest};
 use crate::linking::modules;
 
-/// A module that says in its output what it likes.
+/// A module that puts the name of a function, `g`, into its output.
 const SAYS: &str = r#"
     (import "env" "extism_alloc" (func $alloc (param i64) (result i64)))
     (import "env" "extism_store_u8" (func $store (param i64 i32)))
@@ -23,7 +23,7 @@ const SAYS: &str = r#"
     (func (export "_start") (call $say (i32.const 0x67)))
     (func (export "g") (result i32) (i32.add (i32.const 100) (i32.wrap_i64 (call $length))))"#;
 
-/// The name of the function is read before the output that it stands in is cleared, overwritten or let go.
+/// The library reads the function's name before it clears, overwrites or frees the output in which the name stands.
 #[test]
 fn a_name_may_stand_in_the_output() {
     for (speaker, input) in [("say", 0), ("say", 3), ("say", 70_000), ("_start", 0), ("_start", 70_000)] {
@@ -44,7 +44,7 @@ fn a_call_without_a_name_leaves_no_output() {
     assert!(plugin.output().is_empty());
 }
 
-/// Each takes up address space, however small it is.
+/// Each memory reserves address space, however small it is.
 #[test]
 fn memories_leave_address_space_for_others() {
     child::alone("bounds::memories_leave_address_space_for_others", || {
@@ -170,7 +170,7 @@ fn logs_are_bounded() {
     });
 }
 
-/// A backtrace repeats names for every frame.
+/// A backtrace repeats a function's name for every frame, so names are cut.
 #[test]
 fn long_names_do_not_make_long_errors() {
     let name = "n".repeat(90_000);
@@ -186,7 +186,7 @@ fn long_names_do_not_make_long_errors() {
     assert!(answer.error().contains(&"n".repeat(256)) && answer.error().len() < 16_384, "{}", answer.error().len());
 }
 
-/// What the host keeps of a plugin's words is cut; the rest is counted.
+/// The host keeps a bounded part of a plugin's error text and says how many bytes it left out.
 #[test]
 fn errors_are_cut() {
     for kitchen in ["kitchen.v0", "kitchen.v1"] {
@@ -222,7 +222,7 @@ fn proposals_that_cannot_be_bounded_are_off() {
     let context = Context::new();
     for (module, reason) in [
         ("(module (memory 1 1 shared))", "threads"),
-        // Would wait until another thread wakes it, and there is none.
+        // This function would wait for another thread to wake it, and there is none.
         (
             r#"(module (memory 1) (func (export "f") (drop (memory.atomic.wait32 (i32.const 0) (i32.const 0) (i64.const -1)))))"#,
             "threads",
@@ -246,7 +246,7 @@ fn the_number_of_modules_is_bounded() {
     context.plugin(entries(40));
 }
 
-/// What one huge call used is the system's again at the next one.
+/// The memory that one huge call used is given back to the system at the next call.
 #[test]
 fn huge_input_is_given_back() {
     child::alone("bounds::huge_input_is_given_back", || {
@@ -269,7 +269,7 @@ fn huge_input_is_given_back() {
     });
 }
 
-/// A command library's instances are counted against the plugin's pages, and the error says what to do.
+/// The instances of a command library count against the plugin's pages, and the error says what to do.
 #[test]
 fn command_libraries_that_use_up_the_pages_say_so() {
     let library = "(module (memory 2) (func (export \"_start\")) (func (export \"f\") (result i32) (i32.const 1)))";
@@ -309,7 +309,7 @@ fn what_stands_beside_the_host_functions_is_there() {
     assert_eq!(plugin.call_only("test", b""), 1);
 }
 
-/// As modules, only regular files are read; nothing waits for what is none.
+/// Only regular files are read as modules; the library does not wait for any other kind of file.
 #[test]
 fn modules_are_regular_files() {
     let folder = tempfile::tempdir().expect("a folder");
@@ -328,7 +328,7 @@ fn modules_are_regular_files() {
         (at("nothing"), "No such file or directory"),
         ("/dev/zero".to_owned(), "is not a regular file"),
         ("/dev/tty".to_owned(), ""),
-        // What is in these is more than they say, or cannot be read.
+        // The contents of these files are longer than they say, or cannot be read.
         ("/proc/self/mem".to_owned(), "Input/output error"),
         ("/proc/kmsg".to_owned(), ""),
     ];
@@ -344,12 +344,12 @@ fn modules_are_regular_files() {
     }
 }
 
-/// The numbers that WebAssembly engines have agreed to take, <https://webassembly.github.io/spec/js-api/#limits>; who has more
-/// is told what of.
+/// The limits that WebAssembly engines have agreed on, <https://webassembly.github.io/spec/js-api/#limits>. The error
+/// names the part of which a module has too many.
 #[cfg(feature = "compiler")]
 #[test]
 fn a_module_s_parts_are_counted() {
-    /// A module of one section.
+    /// A module of one section, which has `count` times `item`.
     fn module(section: u8, count: u32, item: &[u8]) -> Vec<u8> {
         let number = |mut number: u32| {
             let mut bytes = Vec::new();

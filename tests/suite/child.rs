@@ -1,4 +1,4 @@
-//! Tests in a process of their own: for what is set for a whole process, measured in it, or might end it.
+//! Runs tests in a process of their own: those that set or measure something of the whole process, or might end it.
 
 use std::env;
 use std::ffi::OsStr;
@@ -9,13 +9,13 @@ use std::process::{Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// Tells the child that it is one, and which case to run.
+/// The environment variable that marks a child process and names the case that it runs.
 const CASE: &str = "EXTISM_TEST_CASE";
 
 /// How long a child may take before it counts as dead-locked.
 const PATIENCE: Duration = Duration::from_secs(120);
 
-/// What a child wrote.
+/// The output of a child process.
 pub(crate) struct Ended {
     pub(crate) stdout: String,
     pub(crate) stderr: String,
@@ -26,7 +26,7 @@ pub(crate) fn case() -> Option<String> {
     env::var(CASE).ok()
 }
 
-/// Runs `body` as the test of this name, such as `log::formats`, in a process where nothing else runs.
+/// Runs `body` as the test of this name, such as `log::formats`, in a process that runs nothing else.
 pub(crate) fn alone(test: &str, body: impl FnOnce()) {
     match case() {
         Some(_) => body(),
@@ -34,8 +34,8 @@ pub(crate) fn alone(test: &str, body: impl FnOnce()) {
     }
 }
 
-/// The command that runs the test of this name again, quietly, where [`case`] says `case`. Plugins there do not share code
-/// unless the variable is set otherwise: what is tested is mostly what happens where there is none.
+/// The command that runs the test of this name again, without output, where [`case`] answers `case`. Plugins in that
+/// process share no code unless the variable is set otherwise: most of these tests are about plugins that cannot share.
 pub(crate) fn command(test: &str, case: &str) -> Command {
     let mut command = Command::new(env::current_exe().expect("the tests are a file"));
     command
@@ -46,20 +46,20 @@ pub(crate) fn command(test: &str, case: &str) -> Command {
     command
 }
 
-/// Runs the test of this name again in a new process, where [`case`] says `case`. It must pass.
+/// Runs the test of this name again in a new process, where [`case`] answers `case`. It must pass.
 pub(crate) fn run(test: &str, case: &str, variables: &[(&str, &OsStr)]) -> Ended {
     let mut child = command(test, case);
     child.envs(variables.iter().copied());
     end(child, test, case)
 }
 
-/// As [`run`], in a process as hosts in C have it, as far as Rust's standard library goes: in a program of Rust's, that has a handler
-/// for faults, and a lock for it that each thread takes when it begins and when it ends, which no fork waits for.
+/// Like [`run`], as a host in C would be: in a Rust program, the standard library installs a handler for faults, with a
+/// lock that each thread takes as it begins and ends, and no fork waits for that lock.
 #[cfg(target_os = "linux")]
 pub(crate) fn run_like_c(test: &str, case: &str, variables: &[(&str, &OsStr)]) -> Ended {
     let child = command(test, case);
     let mut like_c = Command::new("sh");
-    // The handler is only installed where there is none.
+    // The standard library installs its handler only where the signal has its default action.
     like_c.args(["-c", "trap '' SEGV BUS && exec \"$@\"", "sh"]).arg(child.get_program()).args(child.get_args());
     like_c.envs(child.get_envs().filter_map(|(name, value)| Some((name, value?)))).envs(variables.iter().copied());
     end(like_c, test, case)
@@ -96,9 +96,9 @@ fn end(mut command: Command, test: &str, case: &str) -> Ended {
     ended
 }
 
-/// Runs the test of this name again, where [`case`] says `case`, with a file system in memory at a place, for it alone and with
-/// mount's options. It must pass. Where nothing may be mounted, it is said that the test was skipped, and false returned, unless
-/// `NO_SKIP` is set.
+/// Runs the test of this name again, where [`case`] answers `case`. At a place that only that process sees, a file
+/// system in memory is mounted with the given options. The test must pass. If nothing may be mounted, the function
+/// prints that the test is skipped and returns false, unless `NO_SKIP` is set.
 #[cfg(any(feature = "http", target_os = "linux"))]
 pub(crate) fn mounted(test: &str, case: &str, (place, options): (&Path, &str), variables: &[(&str, &OsStr)]) -> bool {
     let mount = |then: &[&OsStr]| {
@@ -109,7 +109,7 @@ pub(crate) fn mounted(test: &str, case: &str, (place, options): (&Path, &str), v
     };
     if !mount(&["true".as_ref()]).stderr(Stdio::null()).status().is_ok_and(|status| status.success()) {
         assert!(env::var_os("NO_SKIP").is_none(), "{test}: nothing can be mounted here");
-        // Past the test runner, which would keep it for itself.
+        // Written directly: the test runner would capture `eprintln!`.
         let _ = writeln!(io::stderr(), "{test}: skipped, nothing can be mounted here");
         return false;
     }

@@ -1,5 +1,5 @@
-//! The choice of the compiler. `compilers/memories.rs` holds that each of them keeps plugins in their own memory,
-//! `compilers/features.rs` which WebAssembly each of them understands.
+//! The choice of the compiler. `compilers/memories.rs` tests that each compiler keeps plugins in their own memory,
+//! `compilers/features.rs` which WebAssembly proposals each supports.
 
 #[cfg(feature = "compiler")]
 mod choice;
@@ -12,12 +12,12 @@ mod validity;
 
 use crate::host::Compiler;
 
-/// Whether this library has no compiler and runs code that was made before.
+/// Whether this library has no compiler and only runs code that was compiled before.
 pub(crate) fn headless() -> bool {
     !Compiler::ALL.iter().any(|compiler| compiler.is_built_in())
 }
 
-/// The compilers whose code can be tried here: those that are built in, or the one whose code is at hand.
+/// The compilers whose code can run here: those that are built in, or else the one whose code is in the cache.
 pub(crate) fn usable() -> Vec<Compiler> {
     let all = Compiler::ALL.into_iter();
     if headless() {

@@ -1,5 +1,5 @@
-//! 64 threads on one context, which do whatever there is to do to any of its plugins, until it is freed under them.
-//! `make crowd` does that for a minute.
+//! 64 threads on one context make, call, change and free any of its plugins until the context is freed under them.
+//! `make crowd` runs this test for a minute.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
@@ -13,14 +13,14 @@ use crate::host::{Context, Plugin, manifest};
 use crate::noise::noise;
 
 const THREADS: u64 = 64;
-/// Ids that are used.
+/// How many plugin ids the threads use, from 0.
 const PLUGINS: u64 = 40;
 /// How long a context lives.
 const ROUND: Duration = Duration::from_millis(300);
-/// What plugins answer, so that an answer says which module gave it.
+/// The answers of the plugins: each says which module gave it.
 const NUMBERS: [i32; 3] = [101, 102, 103];
 
-/// Answers with its number after some work, traps, or does not end.
+/// A module with a function that answers `number` after some work, one that traps, and one that does not end.
 fn module(number: i32) -> String {
     format!(
         r#"(module (memory 1)
@@ -136,7 +136,7 @@ fn one(context: &Context, manifests: &[String], below: &mut impl FnMut(u64) -> u
     }
 }
 
-/// Calls what fails. The error may be that of another thread's call by then.
+/// Calls a function that fails. By the time the error is read, it may be the error of another thread's call.
 fn failed(plugin: Plugin<'_>, function: &str) -> Option<String> {
     assert_eq!(plugin.call_only(function, b""), -1);
     let error = plugin.context.error(plugin.id)?;

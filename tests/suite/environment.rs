@@ -1,4 +1,4 @@
-//! The environment is read once, when the library is first used, and never again: another thread may be changing it. Each test
+//! The library reads the environment once, when it is first used: later, another thread may be changing it. Each test
 //! has a process of its own.
 #![cfg(target_os = "linux")]
 #![expect(unsafe_code, reason = "the environment, and how the C library keeps it, are the process's")]
@@ -15,7 +15,7 @@ use crate::child;
 use crate::host::{Compiler, Context, choose_compiler, fixture, manifest};
 use crate::log;
 
-/// Answers a number; traps; never ends.
+/// A module with a function that answers `number`, one that traps, and one that never ends.
 fn module(number: u32) -> String {
     format!(
         r#"(module (memory 1) (func (export "number") (result i32) (i32.const {number}))
@@ -25,11 +25,11 @@ fn module(number: u32) -> String {
 
 fn set(name: &str, value: &str) {
     let (name, value) = (CString::new(name).expect("no NUL"), CString::new(value).expect("no NUL"));
-    // SAFETY: both are C strings. Who reads the environment at the same time is what is looked for.
+    // SAFETY: both are C strings. Another thread's read at the same time is the fault that the tests look for.
     assert_eq!(unsafe { libc::setenv(name.as_ptr(), value.as_ptr(), 1) }, 0);
 }
 
-/// Another thread sets ever more variables while plugins are made: the C library moves the environment all the time.
+/// Another thread adds variables while plugins are made, so the C library keeps reallocating the environment.
 #[test]
 fn another_thread_may_set_variables() {
     child::alone("environment::another_thread_may_set_variables", || {
@@ -57,36 +57,36 @@ fn another_thread_may_set_variables() {
 }
 
 unsafe extern "C" {
-    /// Where the C library has the variables.
+    /// The C library's pointer to the variables.
     static mut environ: *const *const c_char;
 }
 
-/// Runs `body` where nobody can read the environment: to try ends the process.
+/// Runs `body` with an environment that nobody can read: an attempt ends the process.
 fn without_environment(body: impl FnOnce()) {
     let (protection, flags) = (libc::PROT_NONE, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS);
-    // SAFETY: a new page, somewhere.
+    // SAFETY: maps a new page, at an address that the system chooses.
     let page = unsafe { libc::mmap(ptr::null_mut(), 4096, protection, flags, -1, 0) };
     assert_ne!(page, libc::MAP_FAILED);
-    // The usual hook asks for RUST_BACKTRACE.
+    // The standard panic hook reads RUST_BACKTRACE.
     std::panic::set_hook(Box::new(|panic| eprintln!("{panic}")));
     // SAFETY: no other thread reads the environment: this is a process with one test.
     let _restored = Environ(unsafe { environ });
-    // SAFETY: as above; and if one does, that is what is looked for.
+    // SAFETY: as above; a thread that reads it nevertheless is the fault that the test looks for.
     unsafe { environ = page.cast_const().cast() };
     body();
 }
 
-/// Puts the environment back where it was.
+/// Restores the pointer to the environment when dropped.
 struct Environ(*const *const c_char);
 
 impl Drop for Environ {
     fn drop(&mut self) {
-        // SAFETY: it is what it was.
+        // SAFETY: the pointer is the one that the C library had set; no other thread reads it, as above.
         unsafe { environ = self.0 };
     }
 }
 
-/// Whatever is done after the first use, neither the library nor what it stands on reads the environment.
+/// After the first use, neither the library nor the crates below it read the environment, whatever is done.
 #[test]
 fn nothing_is_read_after_the_first_use() {
     const TEST: &str = "environment::nothing_is_read_after_the_first_use";
@@ -134,7 +134,7 @@ fn nothing_is_read_after_the_first_use() {
     });
 }
 
-/// Each function that needs no context may be the first. What is set after it has no effect, whatever it is set to.
+/// Each function that needs no context may be the first. A variable that is set after it has no effect.
 #[test]
 fn what_is_set_after_the_first_use_has_no_effect() {
     const TEST: &str = "environment::what_is_set_after_the_first_use_has_no_effect";
@@ -170,7 +170,7 @@ fn what_is_set_after_the_first_use_has_no_effect() {
     }
 }
 
-/// A value that cannot be used is an error that names it, whether or not it would have been needed.
+/// A value that cannot be used is an error that names its variable, even where the value would not be needed.
 #[test]
 fn wrong_values_are_named() {
     const TEST: &str = "environment::wrong_values_are_named";
@@ -186,7 +186,7 @@ fn wrong_values_are_named() {
     }
 }
 
-/// A program in Rust may say what the library shall read, without changing its environment: before the first use, and once.
+/// A program in Rust can give the library values without changing its environment: once, before the first use.
 #[cfg(feature = "compiler")]
 #[test]
 fn values_are_set_explicitly_before_the_first_use() {

@@ -1,5 +1,5 @@
-//! Texts from outside in errors: however long they are, and whatever is in them, errors are short, and nothing in them drives
-//! a terminal. A plugin's own error text is the exception: it is handed on as it is.
+//! Texts from outside in errors: however long they are, and whatever is in them, errors are short, and nothing in them
+//! controls a terminal. A plugin's own error text is the exception: it is handed on as it is.
 
 mod kinds;
 mod memory;
@@ -9,10 +9,10 @@ use serde_json::{Value, json};
 use crate::host::{Context, fixture, manifest};
 use crate::linking::modules;
 
-/// How long an error may be that quotes some texts, in bytes.
+/// The most bytes that an error may have that quotes texts from outside.
 const BOUND: usize = 4096;
 
-/// Each is put wherever a text can be: it is in no error as it is.
+/// Texts that are put wherever an input can have one. No error may contain them unchanged.
 fn hostile() -> [String; 3] {
     ["x".repeat(2 << 20), "\u{7f}".repeat(1 << 20), "a\u{1b}[2J\u{9b}\r\n\u{202e}b".to_owned()]
 }
@@ -24,7 +24,7 @@ fn check(case: &str, error: &str) {
     assert_eq!(unseen, None, "{case}: {start:?}");
 }
 
-/// Why `input` makes no plugin.
+/// Checks the error with which `input` is refused.
 fn refused(case: &str, input: impl AsRef<[u8]>) {
     match Context::new().create(input, true) {
         Ok(_) => panic!("{case}: made"),
@@ -113,7 +113,7 @@ fn texts_that_are_no_manifests() {
     }
 }
 
-/// A string of WAT.
+/// `text` as a string of WAT, without its quotes.
 fn wat_string(text: &str) -> String {
     text.bytes()
         .map(|byte| if byte.is_ascii_lowercase() { char::from(byte).to_string() } else { format!("\\{byte:02x}") })
@@ -170,14 +170,14 @@ fn names_of_functions() {
     }
 }
 
-/// What plugins ask of the network.
+/// Errors of a plugin's HTTP requests.
 #[cfg(feature = "http")]
 #[test]
 fn requests_of_plugins() {
     let context = Context::new();
     let plugin = context.plugin(manifest(fixture("kitchen.v1"), r#""allowed_hosts": ["*"]"#));
     let mut texts = hostile();
-    // A request has a bound of its own.
+    // A request has a bound of its own, below the length of these texts.
     texts.iter_mut().for_each(|text| text.truncate(500_000));
     for text in texts {
         for (case, query) in [
@@ -208,7 +208,7 @@ fn configurations() {
     }
 }
 
-/// The one text that errors do not change.
+/// A plugin's own error text is the only text that errors do not change.
 #[test]
 fn a_plugin_s_own_words_stay() {
     let words = "two\nlines, \u{1b}[1mand\u{9b}\u{202e} more\t";

@@ -1,5 +1,5 @@
-//! What the system refuses: address space, file descriptors, room on disk, places to write to. Each is an error that says so, or
-//! is done without; nothing that was there before is lost, and all is well when the system gives again.
+//! Resources that the system refuses: address space, file descriptors, disk space, places to write to. Each refusal is
+//! an error that names it, or the library works without; nothing is lost, and all works when the system gives again.
 #![cfg(target_os = "linux")]
 #![expect(unsafe_code, reason = "limits of the process are the system's")]
 
@@ -15,13 +15,13 @@ use std::time::{Duration, UNIX_EPOCH};
 use crate::child;
 use crate::host::{Context, Plugin, manifest};
 
-/// Answers 1; traps; never ends.
+/// A module with a function that answers 1, one that traps, and one that never ends.
 const MODULE: &str = r#"(module (memory 1)
     (func (export "one") (result i32) (i32.const 1))
     (func (export "trap") (i32.store (i32.const -1) (i32.const 1)))
     (func (export "forever") (loop (br 0))))"#;
 
-/// The same, and asks for a GiB: in its memory, which answers how many pages there were before; in a block, in both ABIs.
+/// The same, and asks for a GiB: `grow` in its memory, which returns the pages before; the others as a block.
 const HUNGRY: &str = r#"(module
     (import "env" "extism_alloc" (func $alloc (param i64) (result i64)))
     (import "extism:host/env" "alloc" (func $alloc_or_none (param i64) (result i64)))
@@ -41,46 +41,46 @@ fn all_is_well(plugin: &Plugin<'_>) {
     assert_eq!(plugin.call_only("one", b""), 1);
 }
 
-/// Sets a limit of this process, and returns the one before.
+/// Sets a limit of this process and returns the one before.
 pub(crate) fn limit(resource: libc::__rlimit_resource_t, to: u64) -> u64 {
     let mut limits = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
-    // SAFETY: it writes to where there is room for it.
+    // SAFETY: writes to `limits`, which has the right size.
     assert_eq!(unsafe { libc::getrlimit(resource, &raw mut limits) }, 0);
     let before = limits.rlim_cur;
     limits.rlim_cur = to.min(limits.rlim_max);
-    // SAFETY: it reads what is there.
+    // SAFETY: reads `limits`, which is initialised.
     assert_eq!(unsafe { libc::setrlimit(resource, &raw const limits) }, 0);
     before
 }
 
-/// What this process takes of something, in bytes, by its name in `/proc/self/status`.
+/// The memory that this process uses, in bytes, by its name in `/proc/self/status`.
 pub(crate) fn taken(name: &str) -> u64 {
     let status = fs::read_to_string("/proc/self/status").expect("Linux");
     let line = status.lines().find(|line| line.starts_with(name)).expect("it is there");
     line.split_whitespace().nth(1).expect("a number").parse::<u64>().expect("a number") << 10
 }
 
-/// How long this thread has had a processor: on a busy machine, less than has passed.
+/// The CPU time of this thread: on a busy machine, less than the time that has passed.
 pub(crate) fn processor_time() -> std::time::Duration {
     let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-    // SAFETY: there is room for the answer.
+    // SAFETY: writes to `time`, which has the right size.
     assert_eq!(unsafe { libc::clock_gettime(libc::CLOCK_THREAD_CPUTIME_ID, &raw mut time) }, 0);
     std::time::Duration::new(time.tv_sec.cast_unsigned(), u32::try_from(time.tv_nsec).expect("below a second"))
 }
 
-/// Gives the system what the allocator keeps for later.
+/// Gives memory that the allocator has kept back to the system.
 pub(crate) fn trim() {
-    // SAFETY: it may be called at any time.
+    // SAFETY: may be called at any time.
     unsafe { libc::malloc_trim(0) };
 }
 
-/// Has the allocator ask the system for whatever is large, and never take it from what it has kept.
+/// Makes the allocator ask the system for each large block, instead of using memory that it has kept.
 pub(crate) fn map_what_is_large() {
-    // SAFETY: it is a setting of the allocator's.
+    // SAFETY: changes a setting of the allocator.
     assert_eq!(unsafe { libc::mallopt(libc::M_MMAP_THRESHOLD, 1 << 20) }, 1);
 }
 
-/// What a plugin asks for and the system refuses, it is told; what it has stays, and it is given more when there is more.
+/// A plugin is told what the system refuses it; it keeps what it has, and gets more when there is more.
 #[test]
 fn no_room_to_grow() {
     child::alone("faults::no_room_to_grow", || {
@@ -100,7 +100,7 @@ fn no_room_to_grow() {
                 assert_eq!((none.code, none.error()), (1, ""), "{name}");
                 all_is_well(&plugin);
             }
-            // The address space of a memory may be its own from the start; pages are not.
+            // Under RLIMIT_AS the memory may grow, into its reservation; under RLIMIT_DATA its pages are counted.
             let grown = grow();
             assert!(grown == -1 || grown == 1 && resource == libc::RLIMIT_AS, "{name}: {grown}");
             all_is_well(&plugin);
@@ -113,7 +113,7 @@ fn no_room_to_grow() {
     });
 }
 
-/// A file for each number that the process may still give.
+/// Opens files until the process has no descriptor left.
 fn use_up_descriptors() -> Vec<File> {
     std::iter::from_fn(|| File::open("/dev/null").ok()).collect()
 }
@@ -137,7 +137,7 @@ fn no_descriptors() {
         assert!(plugin.call("forever", "").error().contains("timeout"));
         let error = context.refusal(&by_path);
         assert!(error.contains("Too many open files") && error.contains("module.wasm"), "{error}");
-        // Nothing has to be opened for this one, nor for its data, which would be a file in memory.
+        // These modules are not read from files, and their data is copied: a file in memory would need a descriptor.
         let data = format!(
             r#"(module (memory 40) (data (i32.const 0) "{}")
             (func (export "at") (result i32) (i32.load8_u (i32.const 65535))))"#,
@@ -160,7 +160,7 @@ fn no_descriptors() {
     });
 }
 
-/// Compiled code cannot be kept, and the log not be written: calls go on.
+/// The cache's file system is full, out of inodes or read-only: the log says so, and calls succeed.
 #[cfg(feature = "compiler")]
 #[test]
 fn no_room() {
@@ -179,8 +179,8 @@ fn no_room() {
     }
 }
 
-/// Files have a bound: what is larger is not kept, neither code nor downloads, and the signal that the system sends for it does not
-/// end the process.
+/// Files that would exceed the limit on their size are not kept, neither code nor downloads, and the signal that the
+/// system sends for them does not end the process.
 #[cfg(feature = "compiler")]
 #[test]
 fn no_large_files() {
@@ -189,13 +189,13 @@ fn no_large_files() {
         let folder = tempfile::tempdir().expect("a folder");
         return drop(child::run(TEST, "", &[("EXTISM_CACHE_DIR", folder.path().as_ref())]));
     }
-    // SAFETY: the usual action, which is to end the process.
+    // SAFETY: sets the default action, which ends the process.
     unsafe { libc::signal(libc::SIGXFSZ, libc::SIG_DFL) };
     let data = "x".repeat(40_000);
     let module = format!(
         r#"(module (memory 1) (data (i32.const 0) "{data}") (func (export "one") (result i32) (i32.const 1)))"#
     );
-    // More than the tests print, and their log has.
+    // Larger than the tests' output and their log.
     let before = limit(libc::RLIMIT_FSIZE, 16 << 10);
     let count = |expected: usize, warned: Vec<String>| {
         let large = warned.iter().filter(|line| line.contains("File too large (os error 27)")).count();
@@ -218,7 +218,7 @@ fn no_large_files() {
     assert_eq!(files(&store).len(), 1);
 }
 
-/// A log that takes nothing from the start, wherever the tests run.
+/// A log that accepts nothing from the start, wherever the tests run.
 #[test]
 fn a_log_that_takes_nothing() {
     child::alone("faults::a_log_that_takes_nothing", || {
@@ -229,7 +229,7 @@ fn a_log_that_takes_nothing() {
     });
 }
 
-/// What does not fit on the log's disk is lost, and nothing else; when there is room again, lines are written again.
+/// Lines that do not fit on the log's disk are lost, and nothing else; with room again, lines are written again.
 #[test]
 fn a_full_log() {
     const TEST: &str = "faults::a_full_log";
@@ -261,7 +261,7 @@ fn a_full_log() {
     child::mounted(TEST, "full", (folder.path(), "size=16k"), &[("PLACE", folder.path().as_ref())]);
 }
 
-/// There is no place for temporary files, no home, and no cache.
+/// No temporary directory, no home and no cache.
 #[cfg(feature = "compiler")]
 #[test]
 fn nowhere_to_write() {
@@ -270,7 +270,7 @@ fn nowhere_to_write() {
         assert!(File::create("/tmp/x").is_err());
         return all_is_well(&Context::new().plugin(manifest(MODULE, r#""timeout_ms": 60000"#)));
     }
-    // Where nobody can make anything, root included.
+    // A directory in which nobody can create files, not even root.
     let nowhere: &std::ffi::OsStr = "/proc/nonexistent".as_ref();
     for home in ["/proc/nonexistent", "/tmp", ""] {
         let home: &std::ffi::OsStr = home.as_ref();
@@ -279,7 +279,7 @@ fn nowhere_to_write() {
     }
 }
 
-/// A plugin that writes to a full disk is told so.
+/// A plugin that writes to a full disk gets the error.
 #[cfg(feature = "wasi")]
 #[test]
 fn no_room_for_a_plugin() {
@@ -299,8 +299,8 @@ fn no_room_for_a_plugin() {
     child::mounted(TEST, "full", (folder.path(), "size=4k"), &[("PLACE", folder.path().as_ref())]);
 }
 
-/// The clock that people set says when files were written, and nothing else. It may have been put forward or back since by
-/// any time: the store goes on to be used, keeps its bound, and what is used is of now.
+/// Only the times of files depend on the clock that people set. It may jump by any time in either direction: the cache
+/// stays in use and keeps its bound, and a file that is used gets the current time.
 #[cfg(feature = "compiler")]
 #[test]
 fn clocks_that_jump() {
@@ -337,9 +337,9 @@ fn clocks_that_jump() {
             age.is_ok_and(|age| age < Duration::from_secs(600))
         };
         assert_eq!(all.iter().filter(is_of_now).count(), 1, "{time}: what was used, and nothing else");
-        // Twice as many do not fit.
+        // Twice as many modules do not fit.
         run("use all and more", size);
-        // The bound is looked after whenever a sixteenth of it has been written, and at the first write of a process.
+        // The bound is enforced whenever a sixteenth of it has been written, and at a process's first write.
         run("one more", size);
         let left: u64 = files(folder.path()).iter().map(|file| fs::metadata(file).expect("ours").len()).sum();
         assert!(left > size / 2 && left <= size, "{time}: {left} of {size} bytes");
@@ -347,7 +347,7 @@ fn clocks_that_jump() {
     }
 }
 
-/// The files in a store that hold code.
+/// The files in a cache directory that hold code.
 #[cfg(feature = "compiler")]
 fn files(store: &Path) -> Vec<PathBuf> {
     let list = |folder: PathBuf| fs::read_dir(folder).expect("readable").map(|entry| entry.expect("readable").path());
@@ -355,7 +355,7 @@ fn files(store: &Path) -> Vec<PathBuf> {
     files.filter(|file| !file.to_string_lossy().contains("/.new-")).collect()
 }
 
-/// Says that a file was written last so many seconds after 1970.
+/// Sets the time at which a file was last written, in seconds after 1970.
 #[cfg(feature = "compiler")]
 fn set_modified(file: &Path, seconds: i64) {
     let span = Duration::from_secs(seconds.unsigned_abs());

@@ -20,14 +20,14 @@ use children::{Children, fork};
 
 /// Threads that use the library all the time.
 const THREADS: u64 = 4;
-/// Children at the same time.
+/// Most children at the same time.
 const CHILDREN: usize = 3;
-/// What is said of a plugin that another thread of the parent was using.
+/// The error of a plugin that another thread of the parent was using.
 const LOST: &str = "in use on another thread when this process was forked";
-/// What a compiler with locks of its own says.
+/// The error of a compiler that has locks of its own.
 const LOST_COMPILER: &str = "this process was forked while another thread compiled";
 
-/// Answers 5, traps, logs, does not end, or has a library's command run in the middle.
+/// A module with functions that answer 5, trap, log, or do not end.
 const MODULE: &str = r#"(module
     (import "env" "extism_alloc" (func $alloc (param i64) (result i64)))
     (import "env" "extism_log_warn" (func $log (param i64)))
@@ -38,12 +38,12 @@ const MODULE: &str = r#"(module
     (func (export "log") (result i32) (call $log (call $alloc (i64.const 1))) (i32.const 5))
     (func (export "forever") (loop (br 0))))"#;
 
-/// The plugins of a context that are always there.
+/// Ids of the plugins that both contexts always have.
 const PLAIN: i32 = 0;
 const NESTED: i32 = 1;
 const TIMED: i32 = 2;
 
-/// A plugin whose library is a command: each call of it is a run in the middle of another.
+/// A plugin whose library is a command: a run of the library lies within a run of the main module.
 fn nested() -> String {
     let library = r#"(module (memory (export "memory") 1) (func (export "_start"))
         (func (export "number") (result i32) (i32.const 5)))"#;
@@ -52,7 +52,7 @@ fn nested() -> String {
     modules([("lib", library), ("main", main)])
 }
 
-/// A module that nobody has compiled before, with functions of many types: compilers share those between threads.
+/// A module that nobody has compiled before, with functions of many types: compilers share types between threads.
 fn unseen(number: u64) -> String {
     let functions: String = (0..20).map(|count| format!("(func (param {}))", "i32 ".repeat(count))).collect();
     format!(
@@ -65,13 +65,13 @@ fn first_unseen() -> u64 {
     u64::from(std::process::id()) << 32
 }
 
-/// What threads and children use.
+/// The contexts and counters that threads and children use.
 struct World {
-    /// What all threads use.
+    /// Used by all threads.
     shared: Context,
-    /// What no thread uses.
+    /// Used by no thread.
     idle: Context,
-    /// The number of the next module that nobody has compiled before, on from `first`.
+    /// The number of the next module that nobody has compiled before, counted from `first`.
     compiled: AtomicU64,
     first: u64,
     is_over: AtomicBool,
@@ -86,12 +86,12 @@ impl World {
             assert_eq!(ids, [PLAIN, NESTED, TIMED]);
         }
         let first = first_unseen();
-        // Not even with a store that has all other code is it the compiler's first module that a fork may fall into.
+        // Compiles once before any fork, which must not meet a compiler's first use: the cache may have all other code.
         drop(Context::new().create(unseen(first), false).map(Plugin::free));
         Self { shared, idle, compiled: AtomicU64::new(first + 1), first, is_over: AtomicBool::new(false) }
     }
 
-    /// What one thread does until it is over.
+    /// The work of one thread until the test is over.
     fn use_it(&self, thread: u64) {
         let own = Context::new();
         let mut noise = noise(thread);
@@ -107,14 +107,14 @@ impl World {
                 7 => drop(used.call("log", "")),
                 8 => drop(plugin(&self.shared, TIMED).call("forever", "")),
                 9 => _ = plugin(&self.shared, TIMED).cancel_handle().cancel(),
-                // A thread that ends gives up what it has.
+                // A thread that ends drops its thread-local values.
                 10 => {
                     drop(thread::scope(|scope| scope.spawn(|| plugin(&self.shared, NESTED).call("answer", "")).join()))
                 }
                 _ if cfg!(feature = "compiler") => drop(own.create(self.next_module(), false)),
                 _ => {}
             }
-            // Or else they would have all processors for themselves.
+            // Without pauses, these threads would take all processor time.
             thread::sleep(Duration::from_micros(noise.next().expect("no end") % 1000));
         }
     }
@@ -124,7 +124,7 @@ impl World {
     }
 }
 
-/// What a child does, by its number.
+/// The steps of children: name and work.
 const STEPS: [(&str, fn(&World, u64) -> Result<(), String>); 9] = [
     ("a call of a plugin that no thread used", |world, _| {
         expect(plugin(&world.idle, PLAIN).call_only("answer", b""), 5)
@@ -151,7 +151,7 @@ const STEPS: [(&str, fn(&World, u64) -> Result<(), String>); 9] = [
         plugin.free();
         contains(&world.idle.refusal(""), "No wasm")
     }),
-    // Some thread may have been compiling just this one.
+    // A thread may have been compiling this very module.
     ("a module that is not known", |world, number| {
         let new = world.compiled.load(Ordering::Relaxed) - number % 3;
         match world.idle.create(unseen(new), false) {
@@ -192,7 +192,7 @@ fn contains(text: &str, expected: &str) -> Result<(), String> {
     if text.contains(expected) { Ok(()) } else { Err(text.to_owned()) }
 }
 
-/// Children of any moment.
+/// Forks at random moments.
 #[test]
 fn while_threads_do_anything() {
     match child::case() {
@@ -218,7 +218,7 @@ fn many(count: u64) {
         }
         for number in 0..count {
             children.wait_until_fewer_than(CHILDREN);
-            // All of them would be more than a test has time for; the last one leaves nothing to do.
+            // Two steps a child, as there is no time for all. They are sorted, as the last step frees all plugins.
             let mut steps: Vec<_> = noise(number).take(2).map(|step| (step % STEPS.len() as u64) as usize).collect();
             steps.sort_unstable();
             steps.dedup();
@@ -237,7 +237,7 @@ fn many(count: u64) {
     children.assert_well(|step| STEPS[step].0);
 }
 
-/// A plugin that runs on another thread is lost, and nothing else.
+/// A plugin that runs on another thread is lost in the child, and nothing else is.
 #[test]
 fn while_a_plugin_runs() {
     child::alone("forks::while_a_plugin_runs", || {
@@ -275,7 +275,7 @@ fn while_a_plugin_runs() {
     });
 }
 
-/// A logger of the host's may fork: from a plugin's call, and from its start. In both processes the call goes on.
+/// A host's logger may fork during a plugin's call or start. In both processes the call continues.
 #[test]
 fn inside_of_a_logger() {
     child::alone("forks::inside_of_a_logger", || {

@@ -1,4 +1,4 @@
-//! What a user sees first, compared with what is there: the header, the symbols, the README's program.
+//! Compares what a user sees first, the header, the symbols and the README's program, with the code.
 
 use std::fs;
 
@@ -15,7 +15,7 @@ fn the_committed_header_is_fresh() {
     assert!(generated == committed, "extism.h is stale: run `make header`");
 }
 
-/// cffi and PHP's FFI drop lines that start with `#` and understand plain declarations only.
+/// cffi and PHP's FFI skip lines that start with `#` and understand plain declarations only.
 #[test]
 fn the_header_is_plain() {
     let header = text("extism.h");
@@ -57,7 +57,7 @@ fn the_readme_shows_the_example_that_is_built() {
     assert!(text("README.md").contains(&format!("```c\n{program}```")), "README.md and examples/c/hello.c differ");
 }
 
-/// What docs/compatibility.md names as its evidence is there.
+/// The tests that docs/compatibility.md names as evidence exist.
 #[test]
 fn the_tests_that_compatibility_names_exist() {
     let document = text("docs/compatibility.md");

@@ -1,11 +1,11 @@
-//! How many instructions a call may execute.
+//! The number of instructions that a call may execute.
 
 use serde_json::{Value, json};
 
 use crate::host::{Compiler, Context, Plugin, manifest};
 use crate::linking::modules;
 
-/// A loop that ends after so many rounds as the input has bytes, one that never ends, and a count of all calls.
+/// A loop of one round for each byte of the input, a loop and a recursion that never end, and a counter of calls.
 const LOOPS: &str = r#"(module (import "env" "extism_input_length" (func $length (result i64)))
     (global $calls (mut i32) (i32.const 0))
     (func (export "count") (result i32) (local $left i64)
@@ -43,7 +43,7 @@ fn a_call_ends_when_it_has_none_left() {
     for function in ["forever", "deep"] {
         let answer = plugin.call(function, "");
         assert_eq!((answer.code, answer.error()), (-1, out_of(10_000).as_str()), "{function}");
-        // Each call has its own.
+        // Each call has fuel of its own.
         assert_eq!(plugin.call("count", "x".repeat(500)).code, 0);
     }
     assert_eq!(plugin.call("count", "x".repeat(10_000)).error(), out_of(10_000));
@@ -91,8 +91,8 @@ fn fuel_is_counted_exactly() {
     assert!(!enough(0) && enough(u64::MAX));
 }
 
-/// What a call executes is the plugin's own, whatever becomes of its calls of the host: the same number on each compiler, and
-/// beside another module.
+/// The count is of the plugin's own instructions, however its calls of the host are compiled: it is the same on each
+/// compiler and beside another module.
 #[test]
 fn a_plugin_needs_as_much_everywhere() {
     let main = r#"(module (import "env" "extism_input_load_u8" (func $load (param i64) (result i32))) (memory 1)
@@ -124,7 +124,7 @@ fn what_runs_before_the_first_call_is_counted_too() {
     assert_eq!(context.plugin(with_fuel(&manifest(plugin, ""), 1000)).call("f", "").error(), out_of(1000));
 }
 
-/// All that a call leads to has the same fuel, in whichever module.
+/// All modules that a call reaches share its fuel.
 #[test]
 fn libraries_are_counted() {
     let main = r#"(module (import "lib" "f" (func $f)) (func (export "run") (call $f))
@@ -138,13 +138,13 @@ fn libraries_are_counted() {
         let context = Context::new();
         assert_eq!(plugin(&context, "(loop (br 0))").call("run", "").error(), out_of(2000), "{start}");
         let plugin = plugin(&context, "nop nop nop");
-        // Each call of the library is four instructions in that, and seven in the main module.
+        // Each call of the library is four instructions in the library, and seven in the main module.
         assert_eq!(plugin.call("often", "").error(), out_of(2000), "{start}");
         assert_eq!((plugin.call_only("run", b""), plugin.fuel_used()), (0, 6), "{start}");
     }
 }
 
-/// Nobody helps himself to more.
+/// A module can neither import the fuel counter nor replace it by a library's global.
 #[cfg(feature = "compiler")]
 #[test]
 fn fuel_is_out_of_reach() {

@@ -1,4 +1,4 @@
-//! Plugins that have filled their stack to the last bytes when they make the engine do something for them.
+//! Plugins whose stack is full to the last bytes when they need a function of the engine.
 
 use std::sync::mpsc;
 use std::thread;
@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::child;
 use crate::host::{Context, Plugin};
 
-/// What is done at the bottom: most of it traps, some returns.
+/// Instructions at the bottom of the stack: most of them trap, some return.
 const DEEDS: [(&str, &str); 22] = [
     ("nothing", ""),
     ("memory.init", "(memory.init $data (i32.const 0) (i32.const 0) (i32.const 1000))"),
@@ -33,7 +33,7 @@ const DEEDS: [(&str, &str); 22] = [
     ("host function", "(call $host_free (i64.const 12345))"),
 ];
 
-/// Each deed has a function of its name, whose input is how many functions call each other before it.
+/// An export for each deed, whose input is the number of functions that call each other before it.
 fn module() -> String {
     let functions = DEEDS.map(|(name, deed)| {
         format!(
@@ -63,7 +63,7 @@ fn module() -> String {
     )
 }
 
-/// What a call says with this many functions before the deed: nothing, or its trap.
+/// The error of a call with this many functions before the deed, empty if there is none.
 fn at(plugin: &Plugin<'_>, deed: &str, depth: u64) -> String {
     plugin.call(deed, depth.to_le_bytes()).error.unwrap_or_default()
 }
@@ -84,13 +84,13 @@ fn depth(plugin: &Plugin<'_>) -> u64 {
     fits
 }
 
-/// The engine's own functions run on a plugin's stack, and take locks there that would stay taken.
+/// The engine's functions run on a plugin's stack and take locks, which an overflow in their middle would leave locked.
 #[test]
 fn the_engine_finds_room_or_does_not_begin() {
     child::alone("full_stack::the_engine_finds_room_or_does_not_begin", || {
         const STACK: u64 = 1 << 20;
-        // In each of the last bytes, the distance of what is tried. What is looked for has 32 KiB; what walks the stack for a trap
-        // needs some thousands; at the end is what finds no room even for itself. These are few, as such a walk takes its time.
+        // Bytes before the end of the stack, and the step between tries, which are few, as each trap's stack walk is
+        // slow. Stack probes ask for 32 KiB, a walk needs some thousand bytes, and at the end not even a probe fits.
         const NEAR: [(u64, u64); 3] = [(40 << 10, 2 << 10), (16 << 10, 512), (2 << 10, 64)];
         let context = Context::new();
         let plugin = context.plugin(module());
@@ -104,7 +104,7 @@ fn the_engine_finds_room_or_does_not_begin() {
             }
         }
         assert_eq!(plugin.call_only("well", b""), 1);
-        // That of the traps is the process's, and not found taken by the thread that has taken it.
+        // Traps take a lock of the process. The thread that holds it can take it again, so another thread tries.
         let (sender, receiver) = mpsc::channel();
         thread::spawn(move || {
             let context = Context::new();
@@ -116,14 +116,14 @@ fn the_engine_finds_room_or_does_not_begin() {
     });
 }
 
-/// What is kept free for the engine is not much.
+/// Little of the stack is reserved for the engine.
 #[test]
 fn plugins_have_most_of_their_stack() {
     let context = Context::new();
     let plugin = context.plugin(module());
     let end = depth(&plugin);
     for (deed, _) in DEEDS {
-        // Functions that do more have more on the stack themselves.
+        // Functions that do more have larger frames, so fewer of them fit.
         let error = at(&plugin, deed, end / 2);
         assert!(!error.contains(EXHAUSTED), "{deed}: {error}");
     }

@@ -1,8 +1,8 @@
-//! What plugins ask of their host, through both guest ABIs: every function up to and over its edges, and that no call
-//! of a plugin sees the bytes of another.
+//! Tests of both guest ABIs: every host function up to and over its edges, and that no call of a plugin sees the bytes
+//! of another.
 //!
-//! Start with `table.rs`. Here stands what the other files write their plugins with: both
-//! ABIs imported under the same names, so that one WAT text serves both.
+//! Start with `table.rs`. This file has the parts that all others build their plugins from: both ABIs imported under
+//! the same names, so that one WAT text serves both.
 
 mod blocks;
 mod calls;
@@ -43,7 +43,7 @@ impl Abi {
         }
     }
 
-    /// What plugins call the function that has `name` in [`FUNCTIONS`].
+    /// The name under which plugins import the function that has `name` in [`FUNCTIONS`].
     fn import_name(self, name: &str) -> String {
         match self {
             Self::V0 => format!("extism_{name}"),
@@ -55,7 +55,7 @@ impl Abi {
         FUNCTIONS.iter().filter(move |function| self == Self::V1 || function.in_v0)
     }
 
-    /// The suffix of fixtures made for it.
+    /// The suffix of the fixtures for this ABI.
     fn suffix(self) -> &'static str {
         match self {
             Self::V0 => "v0",
@@ -64,7 +64,7 @@ impl Abi {
     }
 }
 
-/// A function of the host and its WebAssembly type.
+/// A host function and its WebAssembly type.
 struct Function {
     name: &'static str,
     parameters: &'static [&'static str],
@@ -130,7 +130,7 @@ const FUNCTIONS: &[Function] = &[
     v1("get_log_level", &[], "i32"),
 ];
 
-/// Numbers come in as the input, 8 bytes each, and go out the same way.
+/// Functions of all plugins here. Numbers come in as the input, 8 bytes each, and go out in the same way.
 const COMMON: &str = r#"
     (func $argument (param $index i64) (result i64)
       (call $input_load_u64 (i64.shl (local.get $index) (i64.const 3))))
@@ -141,7 +141,7 @@ const COMMON: &str = r#"
     (func (export "load_u8") (call $answer (i64.extend_i32_u (call $load_u8 (call $argument (i64.const 0))))))
 "#;
 
-/// In 1.x a plugin can ask.
+/// An export for 1.x, where a plugin can ask how large the memory is.
 const MEMORY_BYTES: &str = r#"(func (export "memory_bytes") (call $answer (call $memory_bytes)))"#;
 
 /// A module of `body`, with every function of `abi` imported under its name in [`FUNCTIONS`].
@@ -150,7 +150,7 @@ fn module(abi: Abi, body: &str) -> Vec<u8> {
     parse(&format!("(module {imports} {body} {})", common(abi)))
 }
 
-/// What every plugin of these tests has.
+/// The functions that all plugins of these tests have.
 fn common(abi: Abi) -> String {
     match abi {
         Abi::V0 => COMMON.to_owned(),
@@ -171,17 +171,17 @@ fn parse(wat: &str) -> Vec<u8> {
     wat::parse_str(wat).unwrap_or_else(|error| panic!("{error}"))
 }
 
-/// Numbers as the plugins take and give them.
+/// Numbers as the plugins read and write them.
 fn bytes(numbers: &[u64]) -> Vec<u8> {
     numbers.iter().flat_map(|number| number.to_le_bytes()).collect()
 }
 
-/// The little-endian number that `bytes` are.
+/// The little-endian number in `bytes`.
 fn number(bytes: &[u8]) -> u64 {
     bytes.iter().rfold(0, |number, byte| number << 8 | u64::from(*byte))
 }
 
-/// What a call that must succeed answers to `input`.
+/// The numbers that a call answers, which must succeed.
 fn numbers(plugin: &Plugin<'_>, function: &str, input: &[u64]) -> Vec<u64> {
     let answer = plugin.call(function, bytes(input));
     assert_eq!((answer.code, answer.error.as_deref()), (0, None), "{function}{input:?}");
@@ -189,8 +189,8 @@ fn numbers(plugin: &Plugin<'_>, function: &str, input: &[u64]) -> Vec<u64> {
     answer.output.chunks(8).map(number).collect()
 }
 
-/// The size of the memory that a plugin's loads and stores reach, found by loading where 0.x does not say: it traps
-/// outside.
+/// The size of the memory that a plugin's loads and stores reach. 1.x can say it; in 0.x it is found by loads, which
+/// trap outside.
 fn memory_size(plugin: &Plugin<'_>, abi: Abi) -> u64 {
     const PAGE: u64 = 1 << 16;
     if abi == Abi::V1 {

@@ -1,5 +1,5 @@
-//! A library without compilers. Its tests, these and all others, run on a store that one with compilers has filled; the
-//! environment names both the store and the compiler.
+//! A library without compilers. Its tests, these and all others, run on a cache that a library with compilers has
+//! filled; environment variables name the cache and the compiler.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -15,7 +15,7 @@ const DIR: &str = "EXTISM_CACHE_DIR";
 
 const INPUT: &str = "this is a test";
 
-/// A manifest with the hash of echo, and a file that is not there.
+/// A manifest with the hash of echo, and the path of a file that does not exist.
 fn by_hash() -> String {
     let hash = sha256(fixture("echo.v0"));
     json!({"wasm": [{"path": "/not/there/echo.wasm", "hash": hash}]}).to_string()
@@ -25,7 +25,7 @@ fn by_hash() -> String {
 fn a_hash_is_enough() {
     let context = Context::new();
     assert_eq!(context.plugin(by_hash()).answer("echo", INPUT), INPUT);
-    // Without it, the module must be there, and be what it should.
+    // Without a hash, the file must exist.
     let error = context.refusal(r#"{"wasm": [{"path": "/not/there/echo.wasm"}]}"#);
     assert!(error.starts_with("`/not/there/echo.wasm`: No such file"), "{error}");
     let path = root().join("fixtures/wasm/echo.v0.wasm");
@@ -69,7 +69,7 @@ fn nobody_has_chosen() {
             error.contains("extism-wasmer compile --target ") && error.ends_with(" --store DIRECTORY MODULE"),
             "{error}"
         );
-        // Whichever there is.
+        // Code of any compiler is used.
         return assert_eq!(Context::new().plugin(by_hash()).answer("echo", INPUT), INPUT);
     }
     child::run(TEST, "", &[("EXTISM_COMPILER", "".as_ref())]);
@@ -99,12 +99,12 @@ fn without_a_store() {
     }
 }
 
-/// The lines of the log, but for those that say of each plugin that it could not be made.
+/// The lines of the log, without those that report a plugin that could not be made.
 fn warnings(log: &LogFile) -> Vec<String> {
     log.messages().into_iter().filter(|line| !line.starts_with("ERROR ")).collect()
 }
 
-/// With little address space, other code is needed than elsewhere.
+/// Processes with little address space need other code.
 #[cfg(target_os = "linux")]
 #[test]
 fn code_for_little_address_space_that_is_missing_is_named() {
@@ -118,7 +118,7 @@ fn code_for_little_address_space_that_is_missing_is_named() {
     });
 }
 
-/// A store that is there and is not used: the error says why, as nobody has set up a log where workers run.
+/// A cache directory that exists and is not used: the error says why, as workers often run without a log.
 #[test]
 fn a_refused_store_is_named() {
     const TEST: &str = "headless::a_refused_store_is_named";
@@ -144,14 +144,14 @@ fn a_refused_store_is_named() {
     set_mode(store, 0o775);
     run(store, &format!("is not in a store: `{place}` cannot be used: others can write to the directory (mode 775)"));
     set_mode(store, 0o755);
-    // Only root can give it away.
+    // Only root can give the directory away.
     if std::os::unix::fs::chown(store, Some(12345), None).is_ok() {
         let expected = "belongs to user 12345 (mode 755); only what is this user's or root's is trusted";
         run(store, &format!("is not in a store: `{place}` cannot be used: the directory {expected}"));
     }
 }
 
-/// A flipped bit, or another compiler's code under this one's name: an error, and no code that runs.
+/// Code with a flipped bit, or of another compiler under this one's name, is an error and never runs.
 #[test]
 fn damaged_code_is_not_run() {
     const TEST: &str = "headless::damaged_code_is_not_run";

@@ -1,4 +1,4 @@
-//! What a process has: what it keeps is what it leaks.
+//! The resources of this process, in order to find leaks.
 
 use std::fmt::{self, Display, Formatter};
 use std::fs;
@@ -15,7 +15,7 @@ pub(crate) struct Holdings {
 }
 
 impl Holdings {
-    /// Linux alone tells.
+    /// Reads the resources as they are, which only Linux tells.
     pub(crate) fn now() -> Self {
         let status = fs::read_to_string("/proc/self/status").expect("Linux");
         let field = |name: &str| {
@@ -31,7 +31,7 @@ impl Holdings {
         }
     }
 
-    /// There is no more `later` than there is here, but for what the allocator keeps in pieces to give it out again.
+    /// Fails if `later` has more than `self`, beyond what the allocator keeps in pieces for reuse.
     pub(crate) fn assert_kept(&self, later: &Self) {
         println!("early: {self}\nlater: {later}");
         self.assert_counts_kept(later);
@@ -39,7 +39,7 @@ impl Holdings {
         assert!(later.resident <= self.resident + (8 << 20));
     }
 
-    /// The same of what is no memory.
+    /// The same for resources other than memory.
     pub(crate) fn assert_counts_kept(&self, later: &Self) {
         assert!(later.descriptors <= self.descriptors && later.threads <= self.threads);
         assert!(later.mappings <= self.mappings + 100);
@@ -49,7 +49,7 @@ impl Holdings {
 #[cfg(target_env = "gnu")]
 #[expect(unsafe_code, reason = "the C library's")]
 fn allocated() -> u64 {
-    // SAFETY: it may be called at any time, on any thread.
+    // SAFETY: may be called at any time, on any thread.
     let info = unsafe { libc::mallinfo2() };
     (info.uordblks + info.hblkhd) as u64
 }

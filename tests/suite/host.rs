@@ -1,4 +1,4 @@
-//! The C interface, as safe and short as tests want it.
+//! The C interface in a safe and short form for tests.
 #![expect(unsafe_code, reason = "the C functions take pointers")]
 
 use std::ffi::{CStr, CString};
@@ -15,7 +15,7 @@ unsafe impl Send for Context {}
 // SAFETY: as above, and from several at once.
 unsafe impl Sync for Context {}
 
-/// What a call came to, as a C caller sees it.
+/// The result of a call, as a C caller sees it.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Answer {
     pub(crate) code: i32,
@@ -40,7 +40,7 @@ impl Context {
         Self(ffi::extism_context_new())
     }
 
-    /// Makes a plugin; the error of the context if that fails.
+    /// Makes a plugin, or returns the context's error.
     pub(crate) fn create(&self, input: impl AsRef<[u8]>, with_wasi: bool) -> Result<Plugin<'_>, String> {
         let input = input.as_ref();
         // SAFETY: pointer and length are those of a slice.
@@ -53,7 +53,7 @@ impl Context {
         self.create(input, false).expect("the plugin can be made")
     }
 
-    /// Why a plugin cannot be made.
+    /// The error of a plugin that cannot be made.
     pub(crate) fn refusal(&self, input: impl AsRef<[u8]>) -> String {
         match self.create(input, false) {
             Ok(plugin) => panic!("plugin {} was made", plugin.id),
@@ -78,7 +78,7 @@ impl Drop for Context {
     }
 }
 
-/// A plugin of a context. Not freed before its context, unless asked.
+/// A plugin of a context. It is freed with its context, unless a test frees it.
 #[derive(Clone, Copy)]
 pub(crate) struct Plugin<'a> {
     pub(crate) context: &'a Context,
@@ -86,7 +86,7 @@ pub(crate) struct Plugin<'a> {
 }
 
 impl Plugin<'_> {
-    /// Calls `function` and collects what it left, in the only order that loses nothing: error, then output.
+    /// Calls `function` and collects the results in the only order that loses nothing: error, then output.
     pub(crate) fn call(&self, function: &str, input: impl AsRef<[u8]>) -> Answer {
         let code = self.call_only(function, input.as_ref());
         let error = self.context.error(self.id);
@@ -98,7 +98,7 @@ impl Plugin<'_> {
         self.call_named(&CString::new(function).expect("no NUL in the name"), input)
     }
 
-    /// The same with a name that is C's.
+    /// The same with a name that is a C string.
     pub(crate) fn call_named(&self, name: &CStr, input: &[u8]) -> i32 {
         let (data, length) = (input.as_ptr(), input.len() as u64);
         // SAFETY: the name is a C string, pointer and length are those of a slice.
@@ -124,16 +124,16 @@ impl Plugin<'_> {
         unsafe { slice::from_raw_parts(data, length + 1) }.to_vec()
     }
 
-    /// Calls `function` with the output of `other` where it lies, as a caller may who does not copy it.
+    /// Calls `function` with the output of `other` in place, as a caller may that does not copy it.
     pub(crate) fn call_with_output_of(&self, function: &str, other: &Plugin<'_>) -> i32 {
         let length = ffi::extism_plugin_output_length(other.context.0, other.id);
         let data = ffi::extism_plugin_output_data(other.context.0, other.id);
         let name = CString::new(function).expect("no NUL in the name");
-        // SAFETY: the name is a C string, pointer and length are those of an output that nobody has called away.
+        // SAFETY: the name is a C string; pointer and length are those of an output, valid until its plugin is called.
         unsafe { ffi::extism_plugin_call(self.context.0, self.id, name.as_ptr(), data, length) }
     }
 
-    /// Calls the function whose name, ended by a NUL, is the output of the last call.
+    /// Calls the function whose NUL-terminated name is the output of the last call.
     pub(crate) fn call_named_by_output(&self, input: &[u8]) -> i32 {
         let name = ffi::extism_plugin_output_data(self.context.0, self.id).cast();
         // SAFETY: the name is a C string in the output, which is valid until this call; the input is a slice.
@@ -142,7 +142,7 @@ impl Plugin<'_> {
 
     /// Calls a function without a name.
     pub(crate) fn call_nameless(&self) -> i32 {
-        // SAFETY: NULL is allowed for both.
+        // SAFETY: NULL is allowed for name and input.
         unsafe { ffi::extism_plugin_call(self.context.0, self.id, std::ptr::null(), std::ptr::null(), 0) }
     }
 
@@ -177,10 +177,10 @@ impl Plugin<'_> {
     }
 }
 
-/// What cancels a plugin's calls.
+/// A handle that cancels a plugin's calls.
 pub(crate) struct CancelHandle(pub(crate) *const ffi::ExtismCancelHandle);
 
-// SAFETY: a token, which any thread may use.
+// SAFETY: the handle is a token, which any thread may use.
 unsafe impl Send for CancelHandle {}
 // SAFETY: as above.
 unsafe impl Sync for CancelHandle {}
@@ -197,7 +197,7 @@ impl Drop for CancelHandle {
     }
 }
 
-/// The folder of the project, in which benchmarks, which use this file too, are a package of their own.
+/// The project's directory. Benchmarks use this file too and are a package of their own below it.
 pub(crate) fn root() -> std::path::PathBuf {
     let package = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
     let root = package.ancestors().find(|directory| directory.join("extism.h").is_file());
@@ -240,7 +240,7 @@ pub(crate) fn base64(bytes: &[u8], text: &mut String) {
     }
 }
 
-/// The compilers there are.
+/// All compilers, built in or not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Compiler {
     Cranelift,
@@ -268,7 +268,7 @@ impl Compiler {
         unsafe { ffi::extism_compiler_available(self.c_name().as_ptr()) }
     }
 
-    /// The name of the one that the next plugin gets.
+    /// The name of the compiler that the next plugin gets.
     pub(crate) fn in_use() -> &'static str {
         let name = ffi::extism_compiler();
         assert!(!name.is_null(), "EXTISM_COMPILER is wrong");
@@ -277,9 +277,9 @@ impl Compiler {
     }
 }
 
-/// Chooses a compiler by name, or takes that back.
+/// Chooses a compiler by name, or with `None` takes the choice back.
 pub(crate) fn choose_compiler(name: Option<&str>) -> bool {
     let name = name.map(|name| CString::new(name).expect("no NUL in the name"));
-    // SAFETY: NULL or a C string.
+    // SAFETY: the pointer is NULL or a C string.
     unsafe { ffi::extism_compiler_set(name.as_ref().map_or(std::ptr::null(), |name| name.as_ptr())) }
 }

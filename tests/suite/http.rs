@@ -1,4 +1,4 @@
-//! The network: modules by `url`, requests of plugins, and servers that mean no good. Everything is on 127.0.0.1.
+//! The network: modules by `url`, requests of plugins, and hostile servers. All servers are on 127.0.0.1.
 
 #[cfg(feature = "compiler")]
 mod downloads;

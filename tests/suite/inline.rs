@@ -1,5 +1,5 @@
-//! Modules in which the host's functions are inlined behave as those in which they are called: the same module, once so and
-//! once so, has the same results, outputs and traps.
+//! Inlining host functions changes nothing: the same module has the same results, outputs and traps with the functions
+//! inlined and with the functions called.
 
 mod generated;
 mod visible;
@@ -8,7 +8,7 @@ use arbitrary::Unstructured;
 
 use crate::noise::noise;
 
-/// A module, if one comes out of it.
+/// The module that `seed` makes, if it makes one.
 fn generate(seed: u64) -> Option<Vec<u8>> {
     let noise: Vec<u8> = noise(seed).flat_map(u64::to_le_bytes).take(3000).collect();
     generated::module(&mut Unstructured::new(&noise)).ok()
@@ -22,7 +22,7 @@ fn generated_modules_behave_the_same() {
         println!("seed {seed}");
         if let Ok(answers) = generated::compare(&wasm) {
             run += 1;
-            // A third of the calls are of what was added, and cannot fail.
+            // A third of the calls are of the added function, which cannot fail.
             let without_trap = answers.iter().filter(|answer| answer.code != -1).count();
             good += usize::from(without_trap > answers.len() / 3);
         }
@@ -30,7 +30,7 @@ fn generated_modules_behave_the_same() {
     assert!(run > 200 && good > 100, "{run} run, {good} of them without a trap");
 }
 
-/// On a single compiler, counted and not.
+/// Each compiler alone, with instructions counted and not.
 #[test]
 fn generated_modules_behave_the_same_on_all_compilers() {
     let good = (1000..1100).filter_map(generate).filter(|wasm| generated::compare_compilers(wasm).is_ok()).count();

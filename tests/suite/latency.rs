@@ -1,5 +1,5 @@
-//! How late calls are stopped, and what it costs to be able to. `make latency` measures, on an idle machine; among other tests,
-//! it is only seen that nothing is far off.
+//! The delay of stopping calls, and the cost of being able to stop them. `make latency` measures on an idle machine; as
+//! one test among others, it only finds gross errors.
 
 use std::thread;
 use std::time::{Duration, Instant};
@@ -10,17 +10,17 @@ use crate::host::{Context, Plugin, fixture, manifest};
 use crate::linking::modules;
 use crate::stop::{ENDLESS, LOOPS, timed, with};
 
-/// How often each is measured by `make latency`.
+/// How often `make latency` measures each case.
 fn count() -> Option<usize> {
     std::env::var("EXTISM_TEST_LATENCY").ok().map(|count| count.parse().expect("a number"))
 }
 
-/// The least value that so much of `sorted` is not above.
+/// The least value that `part` of the sorted values do not exceed.
 fn quantile(sorted: &[Duration], part: f64) -> Duration {
     sorted[((sorted.len() - 1) as f64 * part).ceil() as usize]
 }
 
-/// Prints how late calls were, and returns what 99 in 100 are not above.
+/// Prints how late calls were, and returns the bound of 99 in 100.
 fn report(what: &str, mut late: Vec<Duration>) -> Duration {
     late.sort_unstable();
     let [median, high, all] = [0.5, 0.99, 1.0].map(|part| quantile(&late, part));
@@ -52,7 +52,7 @@ fn late_cancel(plugin: &Plugin<'_>, name: &str) -> Duration {
     })
 }
 
-/// Instructions for which a compiler's code calls the engine. A plugin that executes nothing else is hardly ever in its own code.
+/// Instructions that compile to calls of the engine. A plugin that executes nothing else is rarely in its own code.
 const INSTRUCTIONS: [&str; 14] = [
     "(table.set $t (i32.const 1) (table.get $t (i32.const 0)))",
     "(table.set $t (i32.const 0) (ref.func $f))",
@@ -79,7 +79,7 @@ fn repeated(instruction: &str) -> String {
     )
 }
 
-/// The same for one whose function only a table leads to, from a module beside it.
+/// The same in a library whose function the main module reaches only through a table.
 fn repeated_in_a_library(instruction: &str) -> String {
     let library = repeated(instruction).replace(r#"(export "run")"#, "").replace(
         "(elem declare",
@@ -90,7 +90,7 @@ fn repeated_in_a_library(instruction: &str) -> String {
     modules([("library", library.as_str()), ("main", main)])
 }
 
-/// The same for a library of which each call gets an instance of its own.
+/// The same in a command library, of which each call gets a new instance.
 fn repeated_in_a_command(instruction: &str) -> String {
     let library = repeated(instruction).replace("(data $data", r#"(func (export "_start")) (data $data"#);
     let main = r#"(module (import "library" "run" (func $run)) (func (export "run") (call $run)))"#;
@@ -99,10 +99,10 @@ fn repeated_in_a_command(instruction: &str) -> String {
 
 #[test]
 fn calls_of_the_engine_are_stopped_soon() {
-    /// What half of them are within, whatever else the machine does.
+    /// Bound of the median, whatever else the machine does.
     const MOSTLY: Duration = Duration::from_millis(20);
     let context = Context::new();
-    // 99 in 100 of less than 200 would be all of them.
+    // Fewer rounds would leave too few calls above 99 in 100.
     let rounds = count().map_or(1, |count| count.div_ceil(INSTRUCTIONS.len()).max(200));
     let alone = |instruction: &str| manifest(repeated(instruction), "");
     let places: [(&str, &dyn Fn(&str) -> String); 3] =
@@ -121,7 +121,7 @@ fn calls_of_the_engine_are_stopped_soon() {
     }
 }
 
-/// What 99 in 100 calls may be late.
+/// Bound of 99 in 100 calls.
 fn bound() -> Duration {
     if count().is_some() { Duration::from_millis(5) } else { Duration::from_secs(2) }
 }
@@ -153,7 +153,7 @@ fn a_timeout_that_does_not_come_costs_nothing() {
             assert_eq!(plugin.call_only(name, b""), 0);
             start.elapsed()
         };
-        // One right after the other, and first in turns, as the machine is not always equally fast.
+        // The two run one after the other, each first in turn, as the machine's speed varies.
         let mut ratios: Vec<_> = (0..2 * rounds)
             .map(|round| {
                 let mut times = [Duration::ZERO; 2];

@@ -1,11 +1,11 @@
-//! The rules of the house that a compiler does not hold: floors, engine crates and `unsafe` in their places.
+//! The rules of the source tree that no compiler checks: floors, engine crates and `unsafe` in their places.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::host::root;
 
-/// The floors from the top; each may use those after it, and itself. Those in one line do not know each other.
+/// The floors from the top; each may use itself and those after it. Modules in one line do not know each other.
 const FLOORS: &[&[&str]] = &[
     &["ffi", "tool"],
     &["context", "first_use"],
@@ -20,7 +20,7 @@ const FLOORS: &[&[&str]] = &[
     &["fork"],
 ];
 
-/// Crates that only one place may name, and what may read the environment.
+/// Crates and functions of the environment, and the only places that may name them.
 const PRIVATE_CRATES: &[(&str, &[&str])] = &[
     ("env::var", &["environment.rs"]),
     ("env::home_dir", &["environment.rs"]),
@@ -41,11 +41,11 @@ const PRIVATE_CRATES: &[(&str, &[&str])] = &[
     ("url::", &["http.rs", "http/"]),
     ("glob::", &["guest/host/hosts.rs"]),
     ("backtrace::", &["engine/trace_lock.rs"]),
-    // Locks that several threads want are those of `sync.rs`: only they survive a fork.
+    // Threads share only locks of `sync.rs`, which survive a fork; the locks of this crate do not.
     ("parking_lot::", &["engine/common.rs", "engine/tunables.rs", "guest/mod.rs"]),
 ];
 
-/// The only files with `unsafe` in them.
+/// The only files that may contain `unsafe`.
 const UNSAFE_PLACES: &[&str] = &[
     "ffi/",
     "plugin/instance.rs",

@@ -1,5 +1,5 @@
-//! Manifests with several modules: which is the main one, and who gets which import from whom. `linking/libraries.rs`
-//! is about how libraries live.
+//! Manifests with several modules: which one is the main module, and which module serves which import.
+//! `linking/libraries.rs` tests the instances of libraries.
 
 mod io_memory;
 mod libraries;
@@ -87,7 +87,7 @@ fn calls(module: &str, name: &str) -> String {
     )
 }
 
-/// A library whose `f` appends a digit to what the libraries `uses` say in their `f`.
+/// A library whose `f` appends a digit to the sum of the answers of the libraries `uses`.
 fn digit(digit: i32, uses: &[&str]) -> String {
     let imports: String =
         uses.iter().map(|name| format!("(import \"{name}\" \"f\" (func ${name} (result i32)))")).collect();
@@ -156,7 +156,7 @@ fn exports_are_visible_under_the_librarys_name_and_env() {
     }
 }
 
-/// What the host has, no library can take its place in.
+/// No library can replace a host function.
 #[test]
 fn host_functions_cannot_be_shadowed() {
     let fake = r#"(module
@@ -245,7 +245,7 @@ fn imports_of_another_type() {
             assert!(error.to_lowercase().contains(ty), "{error}");
         }
     }
-    // Of these the engine finds the fault.
+    // In these cases the engine finds the fault.
     for import in [
         r#""lib" "g" (global i64)"#,
         r#""lib" "g" (global (mut i32))"#,
@@ -283,7 +283,7 @@ fn duplicate_names() {
     assert_eq!(Context::new().refusal(unnamed), "Duplicate module name found in Extism manifest: main");
 }
 
-/// The host's own memory has this maximum; one of a plugin's with it is a memory as any.
+/// The host's own memory has a maximum of 65,521 pages; a plugin's memory with that maximum is like any other.
 #[test]
 fn a_memory_of_any_maximum_can_be_shared() {
     for maximum in [65_520, 65_521, 65_536] {

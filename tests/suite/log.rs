@@ -1,5 +1,5 @@
-//! Where log lines go, and what they look like. The log belongs to the whole process, so every test that sets it runs
-//! in one of its own. `log/hosts.rs` is about the loggers of hosts.
+//! The sinks of the log and the form of its lines. The log belongs to the whole process, so every test that sets it
+//! runs in a process of its own. `log/hosts.rs` tests the loggers of hosts.
 #![expect(unsafe_code, reason = "extism_log_file takes pointers")]
 
 mod hosts;
@@ -40,7 +40,7 @@ pub(crate) struct Line {
     pub(crate) message: String,
 }
 
-/// A file that the log goes to.
+/// A file that the log is written to.
 pub(crate) struct LogFile(TempDir);
 
 impl LogFile {
@@ -67,7 +67,7 @@ impl LogFile {
     }
 }
 
-/// The warnings of `work`.
+/// The warnings that `work` logs.
 #[cfg(feature = "compiler")]
 pub(crate) fn warnings(work: impl FnOnce()) -> Vec<String> {
     let log = LogFile::new("warn");
@@ -141,7 +141,7 @@ fn files() {
     });
 }
 
-/// Nothing is changed by a setting that is refused.
+/// A refused setting changes nothing.
 #[test]
 fn refused() {
     child::alone("log::refused", || {
@@ -196,7 +196,7 @@ fn levels() {
                 let log = LogFile::new(setting);
                 let context = Context::new();
                 let plugin = context.plugin(fixture(kitchen));
-                // The 0.x ABI has no trace.
+                // The 0.x ABI has no level `trace`.
                 let known = if kitchen == "kitchen.v0" { 4 } else { 5 };
                 for level in &all[..known] {
                     plugin.answer("log", format!("{level}:as {level}"));
@@ -214,7 +214,7 @@ fn levels() {
     });
 }
 
-/// A plugin can ask what is worth logging.
+/// A plugin can ask which levels are logged.
 #[test]
 fn the_level_that_plugins_see() {
     child::alone("log::the_level_that_plugins_see", || {

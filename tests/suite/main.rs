@@ -1,5 +1,5 @@
-//! The integration tests, one binary. They use the library as C does, through the functions of `extism.h`; `host.rs`
-//! wraps those for the tests, the other files are one subject each.
+//! The integration tests, one binary. They use the library as C does, through the functions of `extism.h`: `host.rs`
+//! wraps these for the tests. Each other file has one subject.
 
 #![expect(clippy::type_complexity, reason = "the types of test tables are read where the tables are")]
 

@@ -1,5 +1,5 @@
-//! What plugins leave behind in the process when they are gone, and calls when they are over: nothing. Each test
-//! measures a process of its own.
+//! Plugins that are freed and calls that have ended leave nothing behind in the process. Each test measures a process
+//! of its own.
 
 use std::cell::Cell;
 use std::fs;
@@ -11,7 +11,7 @@ use serde_json::json;
 use crate::child;
 use crate::host::{Context, fixture, manifest};
 
-/// What the kernel says of this process.
+/// The kernel's numbers for this process.
 #[derive(Debug, Clone, Copy)]
 struct Size {
     /// Memory in use, in KiB.
@@ -34,7 +34,7 @@ impl Size {
         Self { rss: field("VmRSS"), mappings: mappings as i64, threads: field("Threads"), files: files as i64 }
     }
 
-    /// The size once the threads of the last compilation, which end a little later, have ended.
+    /// The size once the threads of the last compilation have ended, which takes a moment.
     fn settled() -> Self {
         let mut threads = Self::now().threads;
         let mut since = Instant::now();
@@ -48,14 +48,14 @@ impl Size {
     }
 }
 
-/// How many threads may be kept for the next time.
+/// How many idle threads may be kept for reuse.
 const IDLE_THREADS: i64 = 8;
 
-/// How many mappings the allocator may make for itself.
+/// How many mappings the allocator may add for itself.
 const ARENAS: i64 = 40;
 
-/// Does `work` with the numbers of `warm_up`, then of `rest`, during which at most `max_kib` may be added. If more is, it
-/// does so once more: an allocator may come late to the size that it keeps, but a leak goes on.
+/// Does `work` with the numbers of `warm_up`, then of `rest`, which may add at most `max_kib`. If they add more, it
+/// runs them once more: an allocator may reach its final size late, while a leak keeps growing.
 fn check(test: &str, [warm_up, rest]: [u32; 2], max_kib: i64, work: impl Fn(u32)) {
     child::alone(test, || {
         (0..warm_up).for_each(&work);
@@ -76,7 +76,7 @@ fn check(test: &str, [warm_up, rest]: [u32; 2], max_kib: i64, work: impl Fn(u32)
     });
 }
 
-/// A small plugin that is unlike any of another number.
+/// A small plugin that differs from those of all other numbers.
 fn different(number: u32) -> String {
     format!(
         r#"(module (import "env" "extism_alloc" (func $alloc (param i64) (result i64)))
@@ -170,7 +170,7 @@ fn calls_that_fail() {
     });
 }
 
-/// Names of functions are remembered per instance, but only of those that exist.
+/// An instance remembers names of functions, but only of those that exist.
 #[test]
 fn functions_that_do_not_exist() {
     let context = Context::new();
@@ -180,7 +180,7 @@ fn functions_that_do_not_exist() {
     });
 }
 
-/// What a large input took is given back, or at least not taken twice.
+/// Memory for a large input is given back, or at least used again.
 #[test]
 fn large_inputs() {
     let context = Context::new();

@@ -1,6 +1,6 @@
-//! Plugins that Extism's own Rust PDK ships as compiled WebAssembly: what the official toolchain made from 2022 to
-//! today, in both guest ABIs. `make -C fixtures pdk` fetches them; where it has not run, these tests say so and pass,
-//! unless `NO_SKIP` is set.
+//! Compiled plugins that come with Extism's own Rust PDK: output of the official toolchain since 2022, in both guest
+//! ABIs. `make -C fixtures pdk` fetches them. Without them the tests print that they are skipped and pass, unless
+//! `NO_SKIP` is set.
 
 use serde_json::{Value, json};
 
@@ -11,7 +11,7 @@ use crate::server::{Server, answer};
 
 const CONFIG: &str = r#""config": {"thing": "from the manifest"}"#;
 
-/// A version of the PDK, and what its `count_vowels` says besides the number.
+/// A version of the PDK, and whether its `count_vowels` answers with the configuration besides the number.
 struct Pdk {
     version: &'static str,
     shows_config: bool,
@@ -80,7 +80,7 @@ fn input_that_is_not_text_is_the_plugins_error() {
     });
 }
 
-/// These unwrap what they did not find.
+/// The plugins that show the configuration unwrap a setting that is missing.
 #[test]
 fn a_missing_setting_is_a_panic_of_the_plugin() {
     with_plugins("code.wasm", |pdk, module| {

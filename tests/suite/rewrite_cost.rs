@@ -1,5 +1,5 @@
-//! The rewrite of a module takes a tenth of the time that Cranelift takes to compile it, at most. The benchmarks say how
-//! much it is; here it only must not become more.
+//! The rewrite of a module takes at most a tenth of the time that Cranelift takes to compile it. The benchmarks measure
+//! the share; this test bounds it.
 
 use std::fs;
 use std::hint::black_box;
@@ -9,7 +9,7 @@ use extism::tool::phases;
 
 use crate::host::root;
 
-/// How long `step` takes where nothing disturbs it: the shortest of so many times.
+/// The shortest of `times` runs of `step`, which is the least disturbed.
 fn shortest<T>(times: u32, step: impl Fn() -> T) -> Duration {
     let time = |_| {
         let start = Instant::now();

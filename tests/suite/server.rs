@@ -1,4 +1,4 @@
-//! A server that does what it is told, right or wrong, and remembers what it was asked.
+//! A server that answers as a test wants, correctly or not, and records its requests.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -7,17 +7,17 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-/// What a server does on a connection, once it has read a request.
+/// An action of the server on a connection, after it has read a request.
 #[derive(Clone)]
 pub(crate) enum Step {
     Send(Vec<u8>),
     /// Sends this again and again, with pauses, until the client has gone.
     Repeat(Vec<u8>, Duration),
-    /// Says nothing more, but stays until the client has gone.
+    /// Sends nothing more, and waits until the client has gone.
     Stall,
 }
 
-/// A request as it came.
+/// A request as it arrived.
 #[derive(Debug, Clone)]
 pub(crate) struct Seen {
     /// Up to the empty line.
@@ -30,7 +30,7 @@ impl Seen {
         self.head.split(' ').nth(1).unwrap_or_default()
     }
 
-    /// The value of a header; the name in lower case.
+    /// The value of a header, in any case of its name.
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
         let mut lines = self.head.lines().skip(1).filter_map(|line| line.split_once(": "));
         lines.find(|(other, _)| other.eq_ignore_ascii_case(name)).map(|(_, value)| value)
@@ -46,7 +46,7 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    /// A server that answers as `answer` says.
+    /// A server that answers each request with the steps of `answer`.
     pub(crate) fn start(answer: impl Fn(&Seen) -> Vec<Step> + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port is free");
         let address = listener.local_addr().expect("it is bound");
@@ -71,7 +71,7 @@ impl Server {
         Self { address, seen, left, ended, accepting: Some(accepting) }
     }
 
-    /// A server with one answer for all.
+    /// A server with one answer for all requests.
     pub(crate) fn always(steps: Vec<Step>) -> Self {
         Self::start(move |_| steps.clone())
     }
@@ -106,7 +106,7 @@ impl Drop for Server {
     }
 }
 
-/// Serves one connection, which ends after the answer. That the client goes away is nothing to complain about.
+/// Serves one connection, which ends after the answer. A client that leaves early is no error.
 fn serve(mut stream: TcpStream, seen: &Mutex<Vec<Seen>>, answer: &impl Fn(&Seen) -> Vec<Step>) {
     let Some(request) = read_request(&mut stream) else { return };
     seen.lock().unwrap_or_else(PoisonError::into_inner).push(request.clone());

@@ -1,4 +1,4 @@
-//! Plugins of the same modules share their code, and what their memories begin with, and nothing else.
+//! Plugins of the same modules share their code and the initial data of their memories, and nothing else.
 
 #[cfg(feature = "compiler")]
 mod compiled;
@@ -10,10 +10,10 @@ use serde_json::json;
 use crate::child;
 use crate::host::{Context, Plugin, fixture, manifest};
 
-/// How much is shared, in bytes.
+/// The variable for how many bytes of code and modules a process keeps for later plugins.
 const BYTES: &str = "EXTISM_CACHE_MEMORY_BYTES";
 
-/// A process that has come of another by `fork` has its images, and neither can change the other's.
+/// A forked process inherits the images of its parent, and neither can change the other's.
 #[cfg(target_os = "linux")]
 #[expect(unsafe_code, reason = "a process is forked")]
 #[test]
@@ -25,7 +25,7 @@ fn processes_that_part() {
     }
     let context = Context::new();
     let modules: Vec<_> = (0..5).map(|number| with_data(&format!("(global i32 (i32.const {number}))"))).collect();
-    // All are compiled before: the compiler's threads stay with the parent.
+    // All are compiled before the fork, as the compiler's threads stay with the parent.
     modules.iter().for_each(|module| check(context.plugin(module)));
     let [inherited, kept] = [0; 2].map(|_| context.plugin(&modules[0]));
     // SAFETY: no other thread runs, and the child ends without unwinding.
@@ -34,15 +34,15 @@ fn processes_that_part() {
         let works = std::panic::catch_unwind(|| {
             inherited.free();
             modules.iter().for_each(|module| check(context.plugin(module)));
-            // The images go with the last plugin.
+            // The images are freed with the last plugin.
             ffi_reset(&context);
         });
-        // SAFETY: nothing of the parent is to be cleaned up here.
+        // SAFETY: ends the child, which cleans up nothing of the parent.
         unsafe { libc::_exit(i32::from(works.is_err())) };
     }
     modules.iter().for_each(|module| check(context.plugin(module)));
     let mut status = 0;
-    // SAFETY: the child is ours, and the status is a place for it.
+    // SAFETY: the child is this process's; writes to `status`.
     assert_eq!(unsafe { libc::waitpid(child, &raw mut status, 0) }, child);
     assert_eq!(status, 0, "the child's");
     [inherited, kept].into_iter().for_each(check);
@@ -53,7 +53,7 @@ fn ffi_reset(context: &Context) {
     extism::ffi::extism_context_reset(context.0);
 }
 
-/// Where no file may be large, data is copied.
+/// If files must be small, data is copied instead of mapped from an image.
 #[cfg(target_os = "linux")]
 #[test]
 fn where_files_must_be_small() {
@@ -70,7 +70,7 @@ fn where_files_must_be_small() {
     assert!(command.status().expect("there is a shell").success());
 }
 
-/// As many as a server may have, with the limits that Linux has by default: 65,530 mappings, 128 TiB of addresses.
+/// As many plugins as a server may have, with Linux's default limits: 65,530 mappings and 128 TiB of addresses.
 #[cfg(target_os = "linux")]
 #[test]
 fn twelve_thousand_plugins_live_at_once() {
@@ -85,7 +85,7 @@ fn twelve_thousand_plugins_live_at_once() {
     };
     for (module, function, expected) in [
         (fixture("echo.v0"), "echo", "plugin"),
-        // With an image, of which a page is read.
+        // A module with an image, of which one page is read.
         (with_data("(import \"env\" \"extism_input_length\" (func (result i64)))").into_bytes(), "peek", ""),
     ] {
         let context = Context::new();
@@ -98,7 +98,7 @@ fn twelve_thousand_plugins_live_at_once() {
     }
 }
 
-/// 1 MiB of data, of which `change` changes a byte, and `sum` adds up all.
+/// A module with 1 MiB of data. `change` changes some bytes; `sum` adds up all bytes, less the sum of the data.
 fn with_data(rest: &str) -> String {
     let data = "\\01".repeat(1 << 20);
     format!(
@@ -116,12 +116,12 @@ fn with_data(rest: &str) -> String {
     )
 }
 
-/// What the functions of [`with_data`] leave.
+/// Checks the results of the functions of [`with_data`], and changes the plugin.
 fn check(plugin: Plugin<'_>) {
     let call = |name: &str| plugin.call_only(name, b"");
     assert_eq!((call("sum"), call("change"), call("sum")), (0, 0, 76 + 90));
     assert_eq!((call("grow"), call("later"), call("sum")), (0, 0, 76 + 90 + 11));
-    // An instance made anew begins anew.
+    // A new instance starts with the module's data.
     assert_eq!((call("_start"), call("sum"), call("grow")), (0, 0, 0));
     call("change");
 }
@@ -137,18 +137,18 @@ fn each_instance_begins_with_the_modules_data() {
         assert!(plugins[1].update(&module, false));
         check(plugins[1]);
         check(context.plugin(&module));
-        // Limits see it as other memory.
+        // Limits count this memory like any other.
         let error = context.refusal(manifest(&module, "\"memory\": {\"max_pages\": 30}"));
         assert!(error.contains("memory.max_pages, which is 30"), "{error}");
         assert_eq!(context.plugin(manifest(&module, "\"memory\": {\"max_pages\": 42}")).call_only("grow", b""), -41);
     }
 }
 
-/// Data in a library's memory, which the main module imports, and in none, one of two, and beyond the end of a memory.
+/// Data in a library's memory, in either of two memories, beyond the end of one, and at an imported offset.
 #[test]
 fn data_elsewhere() {
     let context = Context::new();
-    // With `_start` it would be a command, which has functions only.
+    // A `_start` would make it a command, of which only functions can be imported.
     let library = with_data("").replace("(memory 40)", "(memory (export \"memory\") 40)").replace("_start", "start");
     let main = r#"(module (import "library" "memory" (memory 1)) (import "library" "sum" (func $sum (result i32)))
         (data (i32.const 100000) "\03") (func (export "run") (result i32) (call $sum)))"#;
@@ -198,7 +198,7 @@ fn base64(text: &str) -> String {
     data
 }
 
-/// A host that closes descriptors which are not its own, as programs do that become daemons, and opens files of its own.
+/// A host that closes descriptors of others, as daemons do when they start, and then opens files of its own.
 #[cfg(target_os = "linux")]
 #[expect(unsafe_code, reason = "a descriptor of the library is given to another file")]
 #[test]
@@ -215,7 +215,7 @@ fn a_host_that_closes_what_it_did_not_open() {
         let number = image.expect("there is an image").file_name().to_string_lossy().parse().expect("a number");
         let secret = tempfile::NamedTempFile::new().expect("a file");
         fs::write(secret.path(), vec![99; 4 << 20]).expect("writable");
-        // SAFETY: the descriptor is open; nobody else in this process uses it now.
+        // SAFETY: the descriptor is open; nobody else in this process uses it at this moment.
         let mut descriptor = ManuallyDrop::new(unsafe { OwnedFd::from_raw_fd(number) });
         rustix::io::dup2(secret.as_file(), &mut descriptor).expect("it can be given to another file");
         plugins.iter().for_each(|plugin| check(*plugin));

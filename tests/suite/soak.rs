@@ -1,5 +1,5 @@
-//! Much of everything, for long: calls that end, trap and are stopped, updates and frees, on many threads. What the process has
-//! at the end is what it had after one in 100 of that, and its memory what it was after a quarter. `make soak` does a million calls.
+//! Many threads make, stop, update and free plugins, for long. At the end, the process may hold only what it held after
+//! 1 in 100 calls, and the memory of after a quarter. `make soak` does a million calls.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
@@ -13,7 +13,7 @@ const THREADS: u64 = 8;
 const PLUGINS: u64 = 1000;
 const MODULES: u64 = 20;
 
-/// Puts out its number and the input; traps; never ends; takes memory and tables.
+/// A module with functions that output its number and the input, trap, never end, or grow memory and tables.
 fn module(number: u64) -> String {
     format!(
         r#"(module
@@ -57,7 +57,7 @@ fn nothing_is_left_behind() {
     }
 }
 
-/// Some 1 in 100 calls are stopped, as many trap, and as many plugins are made anew.
+/// About 1 in 100 calls are stopped, as many trap, and as many plugins are made anew.
 fn soak(calls: u64) {
     let manifests: Vec<String> = (0..MODULES).map(|n| manifest(module(n), r#""timeout_ms": 3"#)).collect();
     let context = Context::new();
@@ -67,7 +67,7 @@ fn soak(calls: u64) {
             own.collect()
         })
         .collect();
-    // What each plugin takes at most, it has from the beginning.
+    // First, each plugin grows to the most that it takes.
     for plugin in plugins.iter().flatten() {
         while plugin.call("grow", "").code == -1 {}
     }
@@ -97,7 +97,7 @@ fn soak(calls: u64) {
     println!("{calls} calls, {cancelled} of them cancelled, {late} out of time");
     assert!(cancelled > 0 && late > 0);
     samples[0].assert_counts_kept(&samples[3]);
-    // The allocator has not met the worst of all its threads before.
+    // By the first sample, the allocator has not met the peak of all its threads.
     samples[1].assert_kept(&samples[3]);
 }
 
@@ -105,7 +105,7 @@ fn soak(calls: u64) {
 #[derive(Default)]
 struct Stopped {
     cancelled: AtomicU64,
-    /// By their timeout, before anybody cancelled them.
+    /// By their timeout, before they were cancelled.
     late: AtomicU64,
 }
 
@@ -117,12 +117,12 @@ impl Stopped {
     }
 }
 
-/// On a machine that does much else, anything may take too long.
+/// On a busy machine, any call may exceed its timeout.
 fn assert_trap(error: &str, expected: &str) {
     assert!(error.contains(expected) || error.contains("timeout"), "{error}");
 }
 
-/// One call of one of the thread's own plugins, and perhaps something else with it.
+/// One call of one of the thread's own plugins, and sometimes another action before it.
 fn one<'a>(
     context: &'a Context,
     manifests: &[String],

@@ -1,4 +1,4 @@
-//! What runs before and around calls: start sections, initialisers, `_start`, and what an instance keeps.
+//! Code that runs before and around calls: start sections, initialisers, `_start`, and the state that instances keep.
 #![expect(unsafe_code, reason = "extism_plugin_function_exists takes a pointer")]
 
 use std::ffi::CString;
@@ -7,7 +7,7 @@ use extism::ffi;
 
 use crate::host::{Context, Plugin, manifest};
 
-/// The start of every module here: host functions of 0.x and a trace of what has run, a decimal digit each.
+/// The start of every module here: host functions of 0.x, and a decimal trace with a digit for each part that has run.
 const HEAD: &str = r#"
     (import "env" "extism_alloc" (func $alloc (param i64) (result i64)))
     (import "env" "extism_length" (func $length (param i64) (result i64)))
@@ -107,7 +107,7 @@ fn initialisers_run_once_by_the_rule_of_0_5() {
     }
 }
 
-/// Who calls an initialiser, or the function that runs them all, has it run once and no other.
+/// A first call of an initialiser, or of the function that runs all of them, runs it once and no other.
 #[test]
 fn initialisers_called_by_name() {
     let cases: &[(&str, &[&str], &[(&str, i32)])] = &[
@@ -149,7 +149,7 @@ fn initialisers_wait_for_the_first_call() {
 
 #[test]
 fn start_sections_can_use_the_host() {
-    // Handles are not used twice: in the 1.x ABI the host takes them over.
+    // No handle is used twice: in the 1.x ABI the host takes handles over.
     let body = r#"
         (func $key (result i64) (local $block i64)
             (call $store (local.tee $block (call $alloc (i64.const 1))) (i32.const 107))
@@ -214,7 +214,7 @@ fn start_sections_that_trap_fail_the_creation() {
         let error = context.refusal(module(&[start]));
         let first = format!("module `main` failed at its start\n\nCaused by:\n    {expected}");
         assert!(error.starts_with(&first), "{error}");
-        // The engine gives no frames for a stack overflow.
+        // The engine's backtrace of a stack overflow has no frames.
         assert!(error.contains("main!start") || expected.contains("stack"), "the function is named: {error}");
         assert!(error.lines().count() < 50, "{error}");
         assert_eq!(context.plugin(module(&[])).call_only("count", b""), 1, "the context is as good as before");
@@ -270,7 +270,7 @@ fn start_that_traps_uses_its_instance_up_too() {
     assert_eq!(plugin.call_only("count", b""), 1);
 }
 
-/// The start section refuses to run while the configuration has a `k`.
+/// The start section traps while the configuration has a `k`.
 #[test]
 fn an_instance_that_cannot_be_made_anew() {
     let start = "(func $start (if (i64.ne (call $config_get (call $key)) (i64.const 0)) (then unreachable)))
@@ -352,7 +352,7 @@ fn which_functions_exist() {
     }
 }
 
-/// The names that the rewriting of modules adds belong to nobody else.
+/// No module may export the names that the rewrite adds.
 #[cfg(feature = "compiler")]
 #[test]
 fn reserved_exports() {

@@ -1,4 +1,4 @@
-//! Calls that are stopped: at their deadline and by other threads, in whatever they are doing.
+//! Calls that are stopped, at their deadline and by other threads, in anything that they do.
 
 #[cfg(target_os = "linux")]
 mod handlers;
@@ -85,7 +85,7 @@ pub(crate) fn timed(module: &str, timeout_ms: u64) -> String {
 const TIMEOUT: &str = "Call failed\n\nCaused by:\n    timeout: it has taken more than 20ms (timeout_ms)";
 const CANCELLED: &str = "Call failed\n\nCaused by:\n    cancelled by another thread";
 
-/// What a machine may be late by that does much else.
+/// How late a busy machine may be.
 const LATE: Duration = Duration::from_secs(2);
 
 #[test]
@@ -122,7 +122,7 @@ fn another_thread_stops_every_loop() {
     }
 }
 
-/// As a sibling has the same code, and may be on the same thread.
+/// A sibling is not stopped, although it has the same code and may be on the same thread.
 #[test]
 fn nobody_else_is_stopped() {
     let context = Context::new();
@@ -166,7 +166,7 @@ fn a_handle_may_outlive_everything() {
     assert!(!stale.cancel(), "freed");
 }
 
-/// Making a plugin runs code too, and so does the first call.
+/// Making a plugin runs its code too, and so does the initialising before the first call.
 #[test]
 fn starts_and_initialisers_have_a_timeout() {
     let context = Context::new();
@@ -192,7 +192,7 @@ fn starts_and_initialisers_have_a_timeout() {
 #[cfg(feature = "wasi")]
 #[test]
 fn sleeping_plugins_are_stopped() {
-    // Subscribes to a clock, in a thousand seconds.
+    // Waits for a clock, for a thousand seconds.
     let module = r#"(module
         (import "wasi_snapshot_preview1" "poll_oneoff" (func $poll (param i32 i32 i32 i32) (result i32)))
         (memory (export "memory") 1)
@@ -238,7 +238,7 @@ fn a_default_timeout_is_for_who_has_none() {
     }
 }
 
-/// What is running on a thread in a call of another plugin's is not stopped in that, and is afterwards.
+/// During a call of another plugin on its thread, a plugin is not stopped; it is stopped afterwards.
 #[test]
 fn a_plugin_is_not_stopped_in_another() {
     const TEST: &str = "stop::a_plugin_is_not_stopped_in_another";
@@ -262,7 +262,7 @@ fn a_plugin_is_not_stopped_in_another() {
     });
 }
 
-/// It may have been in the middle of anything, such as its own allocator.
+/// The instance may have been in the middle of anything, such as its own allocator.
 #[test]
 fn what_was_stopped_is_not_used_again() {
     let context = Context::new();
@@ -276,7 +276,7 @@ fn what_was_stopped_is_not_used_again() {
     assert_eq!(plugin.call_only("is_busy", b""), 0);
 }
 
-/// A call may be cancelled while the host instantiates the plugin anew, when no code runs that could be stopped.
+/// A call may be cancelled while the host makes a new instance, when no code runs that could be stopped.
 #[test]
 fn cancelling_outlasts_a_renewal() {
     crate::child::alone("stop::cancelling_outlasts_a_renewal", || {

@@ -1,5 +1,5 @@
-//! The store of compiled code. Every test has one of its own, in a process of its own. What the code comes from is seen
-//! in the log: a module that is compiled under another compiler's name cannot be told otherwise.
+//! The cache of compiled code. Every test has a cache and a process of its own. Tests learn from the log where code
+//! comes from: a module that is compiled under another compiler's name looks the same otherwise.
 
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
@@ -19,7 +19,7 @@ use crate::log::{LogFile, warnings};
 
 const DIR: &str = "EXTISM_CACHE_DIR";
 
-/// Runs `test` again, with a store at `path`.
+/// Runs `test` again, with its cache at `path`.
 fn child(test: &str, case: &str, path: &Path) {
     child::run(&format!("store::{test}"), case, &[(DIR, path.as_os_str())]);
 }
@@ -28,7 +28,7 @@ fn store() -> PathBuf {
     std::env::var_os(DIR).expect("the parent sets it").into()
 }
 
-/// The files of a store, with their contents.
+/// The files of a cache, with their contents.
 fn files(store: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
     let mut found = BTreeMap::new();
     let modules = fs::read_dir(store.join("modules")).into_iter().flatten();
@@ -40,7 +40,7 @@ fn files(store: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
     found
 }
 
-/// Plugin that answers a number, so that no two are alike.
+/// A plugin that answers `number`, so that no two are alike.
 fn number(number: u32) -> String {
     format!("(module (func (export \"run\") (result i32) (i32.const {number})))")
 }
@@ -49,7 +49,7 @@ fn run(module: impl AsRef<[u8]>) -> i32 {
     Context::new().plugin(module).call_only("run", b"")
 }
 
-/// A module that the compilers cannot compile, and whose code in the store is that of another.
+/// Gives `disguised`, which no compiler can compile, the code of another module in the cache.
 fn disguise(store: &Path, disguised: &[u8], as_code_of: &str) {
     let hashes = |bytes: &[u8]| (sha256(bytes), blake3::hash(bytes).to_hex().to_string());
     let ((wrong, wrong_blake3), (right, _)) = (hashes(disguised), hashes(as_code_of.as_bytes()));
@@ -61,7 +61,7 @@ fn disguise(store: &Path, disguised: &[u8], as_code_of: &str) {
 fn code_is_kept_and_found_again() {
     let Some(_) = child::case() else {
         let folder = tempfile::tempdir().expect("a folder");
-        // Directories above it are made too.
+        // The directories above are made too.
         return child("code_is_kept_and_found_again", "", &folder.path().join("deep/store"));
     };
     let store = store();
@@ -90,7 +90,7 @@ fn code_is_kept_and_found_again() {
     }
 }
 
-/// That the code does come from the store: a text that is no module has some.
+/// Code does come from the cache: a text that is no module has some there.
 #[test]
 fn what_is_in_the_store_is_not_compiled() {
     let Some(_) = child::case() else {
@@ -99,11 +99,11 @@ fn what_is_in_the_store_is_not_compiled() {
     };
     let disguised = "(not a module)";
     assert_eq!(run(number(1)), 1);
-    // The header says of which module it is, so that it cannot be used for another by mistake.
+    // The header names the module, so that code is not used for another one by mistake.
     disguise(&store(), disguised.as_bytes(), &number(1));
     let warnings = warnings(|| drop(Context::new().refusal(disguised)));
     assert!(warnings.len() == 1 && warnings[0].ends_with("not what its name says, not used"), "{warnings:?}");
-    // Code with the right header is not made again: its module need not be one.
+    // Code with the right header is used, although its module is none.
     let store = store();
     for file in files(&store).keys() {
         reseal(file, |header| {
@@ -114,7 +114,7 @@ fn what_is_in_the_store_is_not_compiled() {
     assert_eq!(run(disguised), 1);
 }
 
-/// Changes an artifact's header, and seals it again.
+/// Changes an artifact's header, and seals the artifact again.
 fn reseal(file: &Path, change: impl FnOnce(&mut serde_json::Value)) {
     let sealed = fs::read(file).expect("readable");
     let length = u32::from_le_bytes(sealed[8..12].try_into().expect("four bytes")) as usize;
@@ -130,7 +130,7 @@ fn reseal(file: &Path, change: impl FnOnce(&mut serde_json::Value)) {
     fs::write(file, changed).expect("writable");
 }
 
-/// What is not for this library or machine is not taken, whatever the file is called.
+/// Code for another library or machine is not used, whatever its file is called.
 #[test]
 fn foreign_code_is_not_run() {
     let changes: [(&str, fn(&mut serde_json::Value)); 6] = [
@@ -187,7 +187,7 @@ fn names_of_other_machines_and_versions_are_left_alone() {
     }
 }
 
-/// Where the store must not be used, or cannot, plugins work as without.
+/// Plugins work without the cache if it must not be used, or cannot be.
 #[test]
 fn places_that_are_not_used() {
     let cases: [(&str, fn(&Path) -> PathBuf, &str); 9] = [
@@ -252,7 +252,7 @@ fn places_that_are_not_used() {
             "of another user",
             |folder| {
                 let store = with_mode(folder.join("store"), 0o700);
-                // Only root can give it away; others have a directory of root's, to which they cannot write.
+                // Only root can give it away; others get a directory of root's, to which they cannot write.
                 if std::os::unix::fs::chown(&store, Some(12345), None).is_err() { PathBuf::from("/") } else { store }
             },
             "",
@@ -279,7 +279,7 @@ fn with_mode(path: PathBuf, mode: u32) -> PathBuf {
     path
 }
 
-/// A store that may only be read is read.
+/// A cache that can only be read is read.
 #[test]
 fn a_read_only_store() {
     const TEST: &str = "a_read_only_store";
@@ -315,7 +315,7 @@ fn it_is_off_if_the_variable_is_empty() {
     assert_eq!(warnings(|| assert_eq!(run(number(1)), 1)), [""; 0]);
 }
 
-/// Without the variable it is where the user's caches are. (Cargo sets the variable for all tests.)
+/// Without the variable, the cache is in the user's cache directory. (Cargo sets the variable for all tests.)
 #[test]
 fn where_it_is_without_the_variable() {
     const TEST: &str = "store::where_it_is_without_the_variable";
@@ -342,7 +342,7 @@ fn what_was_not_used_for_longest_goes_first() {
             child(TEST, "fill", folder.path());
             let all = files(folder.path());
             let size: usize = all.values().map(Vec::len).sum();
-            // All were used long ago, each a day later than the one before, by the number that they answer.
+            // All were used long ago, each a day after the one before, in the order of their numbers.
             for number in 0..10_u32 {
                 let used = SystemTime::now() - Duration::from_secs(86_400 * u64::from(20 - number));
                 for file in all.keys().filter(|file| file.starts_with(place(folder.path(), number))) {
@@ -376,7 +376,7 @@ fn what_was_not_used_for_longest_goes_first() {
     }
 }
 
-/// Where the code of [`number`] is.
+/// The directory of the code of [`number`].
 fn place(store: &Path, of: u32) -> PathBuf {
     store.join("modules").join(sha256(number(of).as_bytes()))
 }
@@ -387,8 +387,8 @@ fn linked_modules_have_code_of_their_own() {
         let folder = tempfile::tempdir().expect("a folder");
         return child("linked_modules_have_code_of_their_own", "", folder.path());
     };
-    // The same module alone and as a library: the host's functions are inlined in one of them, and LLVM compiles them
-    // differently.
+    // The same module alone and as a library needs code of its own for each: host functions are inlined only in one of
+    // them, and LLVM compiles the two differently.
     let library = "(module (memory 1) (data (i32.const 0) \"\\2a\") (func (export \"run\") (result i32) (i32.load8_u (i32.const 0))))";
     let main = "(module (import \"lib\" \"run\" (func $run (result i32))) (export \"run\" (func $run)))";
     for compiler in usable() {
@@ -396,7 +396,7 @@ fn linked_modules_have_code_of_their_own() {
         for _ in 0..2 {
             assert_eq!(run(library), 42, "{compiler:?}");
             assert_eq!(run(modules([("lib", library), ("main", main)])), 42, "{compiler:?}");
-            // Under another name, and as part of another plugin.
+            // Under another name, and as a part of another plugin.
             let other = main.replace("lib", "other");
             assert_eq!(run(modules([("other", library), ("zmain", &other)])), 42, "{compiler:?}");
         }
@@ -407,7 +407,7 @@ fn linked_modules_have_code_of_their_own() {
     }
 }
 
-/// The names in a backtrace are those of the manifest, whatever the module was called when it was compiled.
+/// The names in a backtrace are those of the manifest, whatever name the module had when it was compiled.
 #[test]
 fn backtraces_have_the_names_of_the_manifest() {
     let Some(_) = child::case() else {
@@ -425,7 +425,7 @@ fn backtraces_have_the_names_of_the_manifest() {
     }
 }
 
-/// A flipped bit in an artifact: in each byte of what stands before the code, and in many of the code.
+/// A flipped bit in an artifact, in each byte before the code and in many bytes of the code.
 #[test]
 fn damaged_code_is_not_run() {
     const TEST: &str = "damaged_code_is_not_run";
@@ -458,7 +458,7 @@ fn damaged_code_is_not_run() {
         assert_eq!(plugin.call_only("run", b""), 42, "byte {place}");
         plugin.free();
         count += 1;
-        // It was not taken but made again.
+        // The artifact was not used but compiled anew.
         assert!(fs::read(file).expect("there") == *sealed, "byte {place}");
     }
     let messages = log.messages();
@@ -470,7 +470,7 @@ fn damaged_code_is_not_run() {
     }
 }
 
-/// What is whole and right, and still cannot be loaded, is made anew.
+/// An artifact that is intact, and still cannot be loaded, is compiled anew.
 #[test]
 fn what_wasmer_refuses_is_made_anew() {
     let Some(_) = child::case() else {
@@ -491,7 +491,7 @@ fn what_wasmer_refuses_is_made_anew() {
     assert_eq!(files(&store()), kept);
 }
 
-/// An artifact that others could have written, or that is something else, is not taken.
+/// An artifact that others could have written, or that is no regular file, is not used.
 #[test]
 fn files_that_are_not_taken() {
     let changes: [(&str, fn(&Path)); 6] = [
@@ -532,7 +532,7 @@ fn files_that_are_not_taken() {
     assert!(!warned.is_empty() && warned[0].contains("/modules/"), "{warned:?}");
 }
 
-/// Many processes that find the store full at the same moment make room once, not each for itself.
+/// Many processes that find the cache full at the same moment trim it once, not once each.
 #[test]
 fn processes_that_make_room_at_once() {
     const TEST: &str = "processes_that_make_room_at_once";
@@ -573,7 +573,7 @@ fn now() -> Duration {
     SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).expect("it is later")
 }
 
-/// Many processes that fill an empty store at once, and are killed at any moment.
+/// Many processes fill an empty cache at once, and are killed at any moment.
 #[test]
 fn processes_that_are_killed_leave_a_store_that_works() {
     const TEST: &str = "processes_that_are_killed_leave_a_store_that_works";
@@ -585,7 +585,7 @@ fn processes_that_are_killed_leave_a_store_that_works() {
             let mut interrupted = 0;
             for round in 0..ROUNDS {
                 let folder = tempfile::tempdir().expect("a folder");
-                // All at once; then some at a time, so that most are killed in the middle of their work and not before it.
+                // All at once; in later rounds some at a time, so that most are killed in the middle of their work.
                 let at_once = if round == 0 { PROCESSES } else { 20 };
                 for batch in 0..PROCESSES / at_once {
                     let started: Vec<_> = (0..at_once)
@@ -595,8 +595,8 @@ fn processes_that_are_killed_leave_a_store_that_works() {
                         })
                         .collect();
                     let there = || fs::read_dir(folder.path().join("modules")).map_or(0, Iterator::count);
-                    // The first are killed as soon as something is there, the others at once, in the middle, or when they
-                    // are done.
+                    // The first ones are killed as soon as there is some code; the others at once, in the middle, or
+                    // after their end.
                     while batch == 0 && there() < 2 {
                         std::thread::yield_now();
                     }
@@ -618,14 +618,14 @@ fn processes_that_are_killed_leave_a_store_that_works() {
             assert!(interrupted > 0, "nobody was killed in the middle of {ROUNDS} rounds");
         }
         Some("look") => {
-            // What is there is whole: nothing is damaged, and everything answers as it should.
+            // All code in the cache is whole: nothing is damaged, and each module gives its answer.
             let there = |it: &u32| place(&store(), *it).is_dir();
             let warned = warnings(|| (0..MODULES).filter(there).for_each(|it| assert_eq!(run(number(it)), it as i32)));
             assert_eq!(warned, [""; 0]);
         }
         Some(_) => (0..MODULES).for_each(|it| {
             assert_eq!(run(number(it)), it as i32);
-            // However fast the compiler is, there is a middle to be killed in.
+            // Gives every run a middle to be killed in, however fast the compiler is.
             std::thread::sleep(Duration::from_millis(1));
         }),
     }

@@ -1,4 +1,4 @@
-//! Who may read a store, and what becomes of it where others may. `store.rs` has what is in one.
+//! The readers of a cache, and caches that other users may read or lock. `store.rs` tests the contents.
 #![cfg(target_os = "linux")]
 #![expect(unsafe_code, reason = "a process becomes another user")]
 
@@ -25,7 +25,7 @@ fn set_mode(path: &Path, mode: u32) {
     fs::set_permissions(path, Permissions::from_mode(mode)).expect("ours");
 }
 
-/// All that is in a store, and itself.
+/// A cache directory, and everything in it.
 fn all(store: &Path) -> Vec<PathBuf> {
     let mut found = vec![store.to_owned()];
     let mut at = 0;
@@ -39,13 +39,13 @@ fn all(store: &Path) -> Vec<PathBuf> {
     found
 }
 
-/// What its code takes up, in bytes.
+/// The size of its code, in bytes.
 fn size(store: &Path) -> u64 {
     let sizes = all(&store.join("modules")).into_iter().map(|path| fs::metadata(path).expect("there"));
     sizes.filter(fs::Metadata::is_file).map(|metadata| metadata.len()).sum()
 }
 
-/// A lock in the directory, made with this mode, and held.
+/// A lock file in the directory, made with this mode and locked.
 fn lock(store: &Path, mode: u32) -> File {
     let path = store.join(".lock");
     let file = File::create(&path).expect("ours");
@@ -54,7 +54,7 @@ fn lock(store: &Path, mode: u32) -> File {
     file
 }
 
-/// Who may read a store, and may lock all that they can open, does not keep it from being trimmed.
+/// Others who may read a cache, and lock the files that they can open, do not keep it from being trimmed.
 #[test]
 fn nobody_else_holds_up_who_makes_room() {
     const TEST: &str = "store_access::nobody_else_holds_up_who_makes_room";
@@ -96,20 +96,20 @@ fn nobody_else_holds_up_who_makes_room() {
     }
 }
 
-/// Makes this process one of another user, if it may be.
+/// Makes this a process of another user, which needs root's rights.
 fn become_another_user() {
     const NOBODY: u32 = 65534;
-    // SAFETY: they take numbers, and change the process.
+    // SAFETY: both take a number, and change this process's user.
     let changed = unsafe { libc::setgid(NOBODY) } | unsafe { libc::setuid(NOBODY) };
     assert_eq!(changed, 0);
 }
 
 fn is_root() -> bool {
-    // SAFETY: it has no arguments.
+    // SAFETY: takes no arguments.
     unsafe { libc::geteuid() == 0 }
 }
 
-/// A store that may not be read is not used, and it is said whose it is, and its mode; what others may read of root's is used.
+/// A cache that cannot be read is not used, and a warning has its owner and mode; one of root's is used if readable.
 #[test]
 fn another_users_store() {
     const TEST: &str = "store_access::another_users_store";
@@ -128,7 +128,7 @@ fn another_users_store() {
         }
         Some(case) => panic!("{case}"),
     }
-    // Below the folder of the store, and what is closed to others; nothing, in the end.
+    // Places below the directory of the cache that are closed to other users; in the end, none.
     let name = |store: &Path| {
         let file = all(&store.join("modules")).into_iter().find(|path| path.is_file());
         file.expect("one").file_name().and_then(OsStr::to_str).expect("UTF-8").to_owned()
@@ -158,7 +158,7 @@ fn another_users_store() {
         if closed.exists() {
             let owner = fs::metadata(&closed).expect("there").uid();
             set_mode(&closed, mode);
-            // What is in the store is named as it is called there.
+            // Places inside the cache are named relative to it.
             let shown = match closed.strip_prefix(store.join("modules")) {
                 Ok(inside) if inside == Path::new("") => Path::new("modules"),
                 Ok(_) => Path::new(&name),

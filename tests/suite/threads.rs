@@ -1,4 +1,4 @@
-//! Many threads on one context: calls side by side and in a queue, and what waits for a running call and what does not.
+//! Many threads on one context: calls side by side and in a queue, and which actions wait for a running call.
 
 mod context_errors;
 
@@ -16,7 +16,7 @@ use crate::child;
 use crate::host::{Context, Plugin, fixture};
 use crate::log::install;
 
-/// Counts its calls. `log` logs its input in the middle, `log_and_trap` traps after that.
+/// Counts its calls. `log` logs in the middle; `log_and_trap` traps after that.
 const COUNTER: &str = r#"(module
     (import "env" "extism_alloc" (func $alloc (param i64) (result i64)))
     (import "env" "extism_log_info" (func $log (param i64)))
@@ -76,7 +76,7 @@ fn output_length(context: &Context, id: i32) -> u64 {
     ffi::extism_plugin_output_length(context.0, id)
 }
 
-/// Everything that can happen to the plugins of a context at once; only what cannot be is wrong.
+/// Everything that can happen to a context's plugins at once. All answers must be possible ones.
 #[test]
 fn plugins_come_and_go() {
     let context = Context::new();
@@ -108,7 +108,7 @@ fn plugins_come_and_go() {
     assert!(shared.call_only("next", b"") > 0);
 }
 
-/// A call of `log` stops here, inside of the host's logger, until it is let go.
+/// Stops a call of `log`, inside the host's logger, until a test opens the gate.
 #[derive(Default)]
 struct Gate {
     state: Mutex<GateState>,
@@ -127,7 +127,7 @@ static GATE: LazyLock<Gate> = LazyLock::new(Gate::default);
 const PATIENCE: Duration = Duration::from_secs(20);
 
 impl Gate {
-    /// Makes it the logger of this process.
+    /// Makes the gate the logger of this process.
     fn install() {
         install(LevelFilter::Info, |_| GATE.stop());
     }
@@ -154,19 +154,19 @@ impl Gate {
         assert!(!result.timed_out(), "waited in vain until {what}");
     }
 
-    /// Starts over and returns what has happened.
+    /// Starts over, and returns the events so far.
     fn close(&self) -> Vec<&'static str> {
         let mut state = self.state.lock().expect("no test fails in it");
         std::mem::take(&mut *state).events
     }
 }
 
-/// The folder of the kernel about the calling thread.
+/// The kernel's directory of the calling thread.
 fn this_thread() -> PathBuf {
     PathBuf::from("/proc").join(fs::read_link("/proc/thread-self").expect("Linux"))
 }
 
-/// Waits until a thread sleeps, and not just for a moment, or has ended.
+/// Waits until a thread sleeps, for more than a moment, or has ended.
 fn until_asleep(thread: &Path) {
     let deadline = Instant::now() + PATIENCE;
     let mut asleep = 0;
@@ -179,15 +179,15 @@ fn until_asleep(thread: &Path) {
     }
 }
 
-/// Whether an action is over before the call during which it begins.
+/// Whether an action ends before the call during which it begins.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Expected {
     Waits,
     DoesNotWait,
 }
 
-/// Runs `action` while another thread is in the middle of a call of `function` on plugin 0. That call is let go when
-/// the action is over, or is seen to wait. Returns the call's code.
+/// Runs `action` while another thread is in the middle of a call of `function` on plugin 0. The call continues when the
+/// action is over, or is seen to wait. Returns the call's code.
 fn during_a_call(context: &Context, function: &str, expected: Expected, action: impl FnOnce() + Send) -> i32 {
     GATE.close();
     let plugin = Plugin { context, id: 0 };
@@ -217,7 +217,7 @@ fn during_a_call(context: &Context, function: &str, expected: Expected, action: 
     code
 }
 
-/// What happens to plugin 0 of the context while it runs.
+/// An action on plugin 0 of the context while it runs.
 type Action = fn(&Context);
 
 const WAITS: [(&str, Action); 9] = [
@@ -281,7 +281,7 @@ fn what_does_not_wait_for_a_running_call() {
     });
 }
 
-/// Of two calls that meet, the one that ends last says whether there is an error.
+/// Of two calls that meet, the one that ends last decides whether there is an error.
 #[test]
 fn the_error_is_that_of_the_last_call() {
     child::alone("threads::the_error_is_that_of_the_last_call", || {
@@ -299,7 +299,7 @@ fn the_error_is_that_of_the_last_call() {
     });
 }
 
-/// An SDK may fail on one thread and ask on another.
+/// An SDK may fail on one thread and ask for the error on another.
 #[test]
 fn errors_are_seen_by_all_threads() {
     let context = Context::new();
@@ -316,7 +316,7 @@ fn errors_are_seen_by_all_threads() {
     });
 }
 
-/// A text that was handed out stays while others are asked for, as long as there is room.
+/// An error's text stays valid while others are asked for, up to a limit.
 #[expect(unsafe_code, reason = "it reads what it was handed out")]
 #[test]
 fn a_text_of_an_error_stays_for_a_while() {
@@ -328,13 +328,13 @@ fn a_text_of_an_error_stays_for_a_while() {
     };
     let texts: Vec<_> = (0..plugins.len()).map(asked).collect();
     for (number, text) in texts.into_iter().enumerate() {
-        // SAFETY: fewer have been handed out since than are kept.
+        // SAFETY: fewer texts have been handed out since than the library keeps.
         let text = unsafe { std::ffi::CStr::from_ptr(text) };
         assert_eq!(text.to_str(), Ok(format!("Function not found: missing {number}").as_str()));
     }
 }
 
-/// Calls end with their right answer or as an error, whatever happens to the context meanwhile.
+/// Calls end with their right answer or an error, whatever happens to the context meanwhile.
 #[test]
 fn contexts_freed_under_calls() {
     for round in 0..30 {
@@ -365,7 +365,7 @@ fn contexts_freed_under_calls() {
             ffi::extism_context_free(context.0);
         } else {
             ffi::extism_context_reset(context.0);
-            // What was made after the reset goes now.
+            // Frees the plugins that were made after the reset.
             ffi::extism_context_free(context.0);
         }
         for caller in callers {
@@ -383,7 +383,7 @@ fn contexts_freed_under_calls() {
     }
 }
 
-/// WASI's waiting does not hold up others.
+/// Waiting in WASI does not delay other plugins.
 #[cfg(feature = "wasi")]
 #[test]
 fn sleepers_do_not_hold_up_others() {

@@ -1,12 +1,12 @@
-//! What becomes of an instance in which a call has trapped or exited: the next call gets another one, unless the manifest
-//! has `"after_trap": "keep"`. Configuration and variables stay in either case.
+//! Instances in which a call has trapped or exited: the next call gets a new one, unless the manifest has
+//! `"after_trap": "keep"`. Configuration and variables stay in either case.
 
 mod pointers;
 
 use crate::host::{Context, Plugin, manifest};
 
-/// `count` counts calls in a global of the instance. The others trap or exit, each in its own way, with the stack pointer
-/// lowered; `set` and `is_set` are about a variable.
+/// `count` counts calls in a global of the instance, `set` and `is_set` use a variable. The others trap or exit in
+/// different ways, with the stack pointer lowered.
 const MODULE: &str = r#"(module
     (import "env" "extism_store_u8" (func $store_v0 (param i64 i32)))
     (import "extism:host/env" "alloc" (func $alloc (param i64) (result i64)))
@@ -46,7 +46,7 @@ fn plugin<'a>(context: &'a Context, after_trap: &str) -> Plugin<'a> {
     context.plugin(manifest(MODULE, &format!(r#""config": {{"k": "v"}}{after_trap}"#)))
 }
 
-/// Calls each trap thirty times, between calls that do not trap; `kept` says whether the instance is the same then.
+/// Makes each trap thirty times, between calls that do not trap; `kept` says whether the instance must stay the same.
 fn check(after_trap: &str, kept: bool) {
     let context = Context::new();
     let plugin = plugin(&context, after_trap);
@@ -91,7 +91,7 @@ fn a_manifest_says_renew_or_keep() {
     context.plugin(manifest("(module)", r#""after_trap": null"#)).free();
 }
 
-/// What a failed call has left is there until the next one.
+/// Output and error of a failed call stay until the next call.
 #[test]
 fn output_and_error_of_a_failed_call_stay() {
     let context = Context::new();
@@ -103,7 +103,7 @@ fn output_and_error_of_a_failed_call_stay() {
     }
 }
 
-/// An error of the plugin's own, or a call that could not begin, is no trap.
+/// An error that the plugin sets, or a call that cannot begin, is no trap.
 #[test]
 fn other_failures_keep_the_instance() {
     let context = Context::new();
@@ -115,7 +115,7 @@ fn other_failures_keep_the_instance() {
     assert_eq!(plugin.call_only("count", b""), 2);
 }
 
-/// An instance is initialised once, whatever becomes of it then.
+/// An instance is initialised once, whether it is kept or not.
 #[test]
 fn a_new_instance_is_initialised() {
     const MODULE: &str = r#"(module (global $trace (mut i32) (i32.const 0))
@@ -153,7 +153,7 @@ fn what_exited_is_not_used_again() {
     }
 }
 
-/// A call that was stopped is another matter: it may have been anywhere.
+/// The instance of a stopped call is not kept: it may have been anywhere in its code.
 #[test]
 fn what_was_stopped_is_never_kept() {
     const MODULE: &str = r#"(module (global $calls (mut i32) (i32.const 0))

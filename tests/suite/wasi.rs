@@ -1,5 +1,5 @@
-//! WASI: the environment, output, programs, and who has it at all. `wasi/files.rs` has the directories that plugins may
-//! use, `wasi/streams.rs` output that is the host's own, `wasi/sandbox.rs` and `wasi/outside.rs` what they may not, `wasi/table.rs` every single function.
+//! WASI: environment, output, programs, and which plugins get it. `wasi/files.rs` tests directories, `wasi/sandbox.rs`
+//! and `wasi/outside.rs` their bounds, `wasi/streams.rs` inherited output, `wasi/table.rs` each function.
 
 mod clocks;
 mod exits;
@@ -24,17 +24,17 @@ use crate::host::{Context, Plugin, fixture, manifest};
 use crate::linking::modules;
 use crate::log::LogFile;
 
-/// Both builds of the plugin that stays.
+/// Both builds of the plugin that is a reactor.
 const REACTORS: [&str; 2] = ["reactor.v0", "reactor.v1"];
 
-/// Both builds of the plugin that is a program.
+/// Both builds of the plugin that is a command.
 const COMMANDS: [&str; 2] = ["command.v0", "command.v1"];
 
 fn wasi(context: &Context, module: impl AsRef<[u8]>) -> Plugin<'_> {
     context.create(module, true).expect("the plugin can be made")
 }
 
-/// Why a plugin that asks for WASI cannot be made.
+/// The error of a plugin that asks for WASI and cannot be made.
 fn refusal(module: impl AsRef<[u8]>) -> String {
     Context::new().create(module, true).err().expect("it must not be made")
 }
@@ -194,7 +194,7 @@ fn a_reactor_is_initialised_once_and_stays() {
     }
 }
 
-/// Writes a line to the standard output, in a module whose memory may have any name, or none.
+/// A module that writes a line to the standard output, and whose memory may have any name, or none.
 fn greeter(namespace: &str, memory: &str, rest: &str) -> String {
     format!(
         r#"(module (import "{namespace}" "fd_write" (func $write (param i32 i32 i32 i32) (result i32)))
@@ -265,7 +265,7 @@ fn modules_that_need_wasi_and_do_not_get_it() {
     assert!(error.starts_with("incompatible import type for `wasi_snapshot_preview1::fd_write`"), "{error}");
 }
 
-/// What this process has: threads and open files.
+/// The number of threads and of open files of this process.
 fn resources() -> [usize; 2] {
     ["/proc/self/task", "/proc/self/fd"].map(|folder| fs::read_dir(folder).expect("Linux").count())
 }
@@ -282,7 +282,7 @@ fn comes_true(question: impl Fn() -> bool) -> bool {
     true
 }
 
-/// What it has once nothing changes any more.
+/// The numbers once they have not changed for 200 ms.
 fn settled() -> [usize; 2] {
     let mut found = resources();
     let mut since = Instant::now();
@@ -295,7 +295,7 @@ fn settled() -> [usize; 2] {
     found
 }
 
-/// Whether WASI is on makes no difference for a plugin that does not import it.
+/// A plugin that does not import WASI is the same with WASI and without.
 #[test]
 fn plugins_without_wasi_pay_nothing() {
     child::alone("wasi::plugins_without_wasi_pay_nothing", || {
@@ -303,7 +303,7 @@ fn plugins_without_wasi_pay_nothing() {
         // The first plugin starts threads for the compiler, some of which stay, after a while.
         context.plugin(fixture("echo.v0"));
         let before = settled();
-        // Directories that are not there are nobody's business before somebody asks for WASI.
+        // Directories that do not exist are an error only for modules that import WASI.
         let missing = manifest(fixture("echo.v0"), "\"allowed_paths\": {\"/not/there\": \"/mnt\"}");
         for (module, with_wasi) in [(fixture("echo.v0"), false), (fixture("echo.v0"), true), (missing.into(), true)] {
             let plugin = context.create(module, with_wasi).expect("made");

@@ -1,4 +1,4 @@
-//! Files and plugins of others: what is in them neither drives the terminal nor holds the tool up.
+//! Hostile files and plugins: their contents neither drive the terminal nor hold the tool up.
 
 use std::ffi::OsStr;
 use std::fs;
@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use super::{Ran, fixture, folder, run};
 
-/// Without characters that drive a terminal.
+/// True if `text` has no characters that drive a terminal.
 fn is_plain(text: &str) -> bool {
     !text.chars().any(|character| character.is_control() && character != '\n' && character != '\t')
 }
@@ -18,7 +18,7 @@ fn assert_plain(ran: &Ran, what: &str) {
     assert!(is_plain(&ran.stdout) && is_plain(&ran.stderr), "{what}: {:?} {:?}", ran.stdout, ran.stderr);
 }
 
-/// What cannot be read as a plugin is a line, soon, whatever it is.
+/// A file that cannot be a plugin gives one line of error, soon.
 #[test]
 fn files_that_are_none() {
     let folder = folder();
@@ -38,7 +38,7 @@ fn files_that_are_none() {
         for command in [&["call", file, "f"][..], &["compile", file], &["inspect", file]] {
             let start = Instant::now();
             let ran = run(folder.path(), command, "");
-            // A second, on a machine that does nothing else.
+            // It takes a second on an idle machine.
             assert!(start.elapsed() < Duration::from_secs(10), "{command:?}: {:?}", start.elapsed());
             assert_eq!((ran.status, ran.stdout.as_str()), (3, ""), "{command:?}: {}", ran.stderr);
             assert_plain(&ran, file);
@@ -48,7 +48,7 @@ fn files_that_are_none() {
     }
 }
 
-/// Names and errors are spelled out; output is the plugin's own.
+/// Control characters in names and errors are escaped; output is printed unchanged.
 #[test]
 fn names_and_errors() {
     let folder = folder();
@@ -90,7 +90,7 @@ fn names_and_errors() {
     }
 }
 
-/// A file in the cache that nobody has put there is told from those that are whole.
+/// A foreign file in the cache is reported as damaged.
 #[test]
 fn a_cache_with_something_endless_in_it() {
     let folder = folder();

@@ -117,7 +117,7 @@ fn a_store_is_filled_checked_and_emptied() {
     assert!(list.lines().count() == 4 && list.contains("3 files, "), "{list}");
     assert_eq!(run(folder.path(), &["cache", "verify"], "").status, 0);
     assert!(!folder.path().join("store/downloads").exists(), "looking at it leaves it as it is");
-    // Portable code is what a call finds, under a manifest too.
+    // A call, with a manifest too, uses the portable code.
     let store = folder.path().join("store");
     let file = list.lines().find(|line| !line.contains("avx")).and_then(|line| line.rsplit(' ').next());
     let file = store.join(file.expect("a file"));
@@ -129,7 +129,7 @@ fn a_store_is_filled_checked_and_emptied() {
     assert!(run(folder.path(), &["cache", "clear"], "").stdout.starts_with("removed 3 files"));
     assert!(run(folder.path(), &["cache", "list"], "").stdout.starts_with("0 files"));
     assert_eq!(fs::read_dir(store.join("by-blake3")).expect("there").count(), 0);
-    // Downloads are files like others; what they are called is what they are.
+    // Downloads are listed like other files; each is named by its hash.
     let downloads = store.join("downloads/modules");
     fs::create_dir_all(&downloads).expect("writable");
     fs::write(downloads.join("0".repeat(64)), "not that").expect("writable");
@@ -157,13 +157,13 @@ fn compiling_for_other_machines() {
         let ran = run(folder.path(), &["compile", option, value, &echo], "");
         assert!(ran.status == 2 && ran.stderr.contains(&format!("`{value}`")), "{option} {value}: {}", ran.stderr);
     }
-    // What is wrong with one does not stop the others.
+    // An error in one module does not stop the others.
     let ran = run(folder.path(), &["compile", "missing.wasm", &echo], "");
     assert!(ran.status == 3 && ran.stdout.contains("echo.v0.wasm"), "{}", ran.stdout);
     assert!(ran.stderr.starts_with("extism-wasmer: `missing.wasm`: No such file"), "{}", ran.stderr);
 }
 
-/// Code for processes with a limit on their address space is made beside the other.
+/// Code for processes with a limit on address space is made in addition to the usual code.
 #[test]
 fn compiling_for_little_address_space() {
     let folder = folder();

@@ -1,4 +1,4 @@
-//! Who may read what `compile` makes.
+//! Tests for the readers of files that `compile` makes.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -7,7 +7,7 @@ use std::process::Command;
 
 use super::{fixture, folder};
 
-/// The modes of all that is below a directory, and its own, each once.
+/// The modes of a directory and of everything below it, each once: those of directories, and those of files.
 fn modes(directory: &Path) -> (Vec<u32>, Vec<u32>) {
     let (mut directories, mut files) = (Vec::new(), Vec::new());
     let mut left = vec![directory.to_owned()];
@@ -28,7 +28,7 @@ fn modes(directory: &Path) -> (Vec<u32>, Vec<u32>) {
     (directories, files)
 }
 
-/// A store that is named may be read by whom the umask lets, and be written to by nobody else; the library's own is private.
+/// A store given by `--store` is readable as far as the umask allows; only its owner may write. The cache is private.
 #[test]
 fn a_store_is_for_whom_the_umask_says() {
     for (umask, option, directories, files) in [

@@ -1,5 +1,5 @@
-//! Locks in a directory. Whoever can open a file can lock it, for reading is enough: so a file is locked that only its owner can
-//! open, and never the directory, which others may be allowed to read.
+//! Lock files in a private directory. Any process that can open a file, even for reading only, can lock it. The locks
+//! are therefore files that only their owner can open, and never the directory, which others may be allowed to read.
 
 use std::io;
 use std::os::fd::OwnedFd;
@@ -9,12 +9,12 @@ use rustix::io::Errno;
 
 use super::PrivateDir;
 
-/// A locked file, which goes with the lock.
+/// A locked file. Dropping it removes the file and releases the lock.
 #[derive(Debug)]
 pub(crate) struct FileLock {
     directory: PrivateDir,
     name: String,
-    /// Closing it gives the lock back.
+    /// Closing it releases the lock.
     file: OwnedFd,
 }
 
@@ -27,17 +27,17 @@ impl Drop for FileLock {
 }
 
 impl PrivateDir {
-    /// Locks the file called `name`, and makes it before if it is not there, until the lock is dropped; `None` if
-    /// somebody else has locked it, in this process or another.
+    /// Locks the file called `name`, and makes it first if it does not exist. `None` if it is locked already, in this
+    /// process or another.
     ///
     /// # Errors
-    /// Where it lies, nothing can be made or locked.
+    /// No file can be made or locked in the directory.
     pub(crate) fn lock_file(&self, name: &str) -> io::Result<Option<FileLock>> {
         let flags = OFlags::RDWR | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
         loop {
             let file = rustix::fs::openat(&self.open, name, flags, Mode::RUSR | Mode::WUSR)?;
             if rustix::fs::fstat(&file)?.st_mode & 0o077 != 0 {
-                // Others may have opened it, and locked it for good. A new one has not been opened by anybody.
+                // Others may have opened the file, and could lock it for ever. A new one was opened by nobody.
                 self.forget(name, &file)?;
                 continue;
             }
@@ -45,7 +45,7 @@ impl PrivateDir {
                 Err(Errno::WOULDBLOCK) => return Ok(None),
                 other => other?,
             }
-            // Who had the lock before may have removed the file in the meantime: then it locks nothing.
+            // The previous holder may have removed the file in the meantime: a lock on it has no effect then.
             if self.has(name, &file) {
                 let directory = Self { open: self.open.try_clone()?, readers: self.readers };
                 return Ok(Some(FileLock { directory, name: name.to_owned(), file }));
@@ -53,7 +53,7 @@ impl PrivateDir {
         }
     }
 
-    /// Removes `file`, called `name`, unless somebody has done so already.
+    /// Removes `file`, called `name`, unless it was removed or replaced already.
     fn forget(&self, name: &str, file: &OwnedFd) -> io::Result<()> {
         if !self.has(name, file) {
             return Ok(());
@@ -64,7 +64,7 @@ impl PrivateDir {
         }
     }
 
-    /// Whether `file` is what is called `name` now.
+    /// True if the name `name` still refers to `file`.
     fn has(&self, name: &str, file: &OwnedFd) -> bool {
         let (file, named) = (rustix::fs::fstat(file), rustix::fs::statat(&self.open, name, AtFlags::SYMLINK_NOFOLLOW));
         file.is_ok_and(|file| named.is_ok_and(|named| (named.st_dev, named.st_ino) == (file.st_dev, file.st_ino)))

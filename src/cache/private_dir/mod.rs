@@ -1,6 +1,6 @@
-//! Directories that nobody but this user and root can write to, and the files in them. What is kept there is trusted,
-//! so it is held open and asked, never looked up by path again: a link or an exchanged directory is not followed.
-//! `trust.rs` says whose is trusted and who may read, `lock.rs` has the locks.
+//! Private directories: only this user and root can write to them, so the library trusts their files. A directory stays
+//! open, and files are opened relative to it, never by path again: no symbolic link or exchanged directory can redirect
+//! an access. `trust.rs` decides which owners are trusted and who may read, `lock.rs` has the locks.
 
 #![cfg_attr(not(feature = "compiler"), expect(dead_code, reason = "only compilers have something to keep"))]
 
@@ -26,60 +26,60 @@ pub(crate) use lock::FileLock;
 pub(crate) use trust::Readers;
 use trust::{check_owner, failed_at, failed_in};
 
-/// What temporary files' names begin with. Other names must not.
+/// The prefix of temporary files' names. No other name may have it.
 const TEMPORARY: &str = ".new-";
 
 /// An open directory.
 #[derive(Debug)]
 pub(crate) struct PrivateDir {
     open: OwnedFd,
-    /// Of what is made in it.
+    /// The readers of files and directories that are made in it.
     readers: Readers,
 }
 
-/// One thing in a directory.
+/// An entry of a directory.
 #[derive(Debug)]
 pub(crate) struct Entry {
     pub(crate) name: String,
     pub(crate) is_dir: bool,
-    /// In bytes.
+    /// Size in bytes.
     pub(crate) size: u64,
-    /// When it was written, or used, last.
+    /// The time at which it was last written or used.
     pub(crate) modified: SystemTime,
 }
 
 impl Entry {
-    /// Whether it is a file that is being written, or was when its writer ended.
+    /// True for a file that is being written, or whose writer ended in the middle.
     pub(crate) fn is_temporary(&self) -> bool {
         self.name.starts_with(TEMPORARY)
     }
 
-    /// Whether it is what a write left behind that was interrupted, so long ago that it is none that goes on.
+    /// True for the leftover of an interrupted write: too old to be one in progress.
     pub(crate) fn is_abandoned(&self) -> bool {
         const LONG: Duration = Duration::from_secs(3600);
         self.is_temporary() && self.is_older_than(LONG)
     }
 
-    /// Whether it was written, or used, longer ago than `age`.
+    /// True if it was last written or used longer ago than `age`.
     pub(crate) fn is_older_than(&self, age: Duration) -> bool {
         self.modified.elapsed().is_ok_and(|elapsed| elapsed > age)
     }
 }
 
 impl PrivateDir {
-    /// Opens the directory at `path`. What is made in it is for `readers`.
+    /// Opens the directory at `path`. `readers` may read what is made in it.
     ///
     /// # Errors
-    /// It is not there, is a link, may not be read, or others can write to it.
+    /// It does not exist, is a link, may not be read, or others can write to it.
     pub(crate) fn open(path: &Path, readers: Readers) -> io::Result<Self> {
         let opened = rustix::fs::openat(CWD, path, DIRECTORY, Mode::empty());
         Self::checked(opened.map_err(|error| failed_at(path, error))?, readers)
     }
 
-    /// As [`open`](Self::open); makes it before, and those above it, if it is not there.
+    /// Like [`open`](Self::open), but makes it first, and those above it, if it does not exist.
     ///
     /// # Errors
-    /// As there, or it cannot be made.
+    /// As for [`open`](Self::open), or it cannot be made.
     pub(crate) fn create(path: &Path, readers: Readers) -> io::Result<Self> {
         match Self::open(path, readers) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
@@ -99,7 +99,7 @@ impl PrivateDir {
         Self::checked(opened.map_err(|error| failed_in(self, name, error))?, self.readers)
     }
 
-    /// Opens a directory in this one, and makes it before if it is not there.
+    /// Opens a directory in this one, and makes it first if it does not exist.
     ///
     /// # Errors
     /// As for [`create`](Self::create).
@@ -120,16 +120,16 @@ impl PrivateDir {
         Ok(Self { open, readers })
     }
 
-    /// The contents of a file that is no longer than `max` bytes.
+    /// The contents of a file of at most `max` bytes.
     ///
     /// # Errors
-    /// It is not there, is no file or a link, others can write to it, or it is longer.
+    /// It does not exist, is not a regular file, is a link, is longer, or others can write to it.
     pub(crate) fn read(&self, name: &str, max: u64) -> io::Result<Vec<u8>> {
         let (file, size) = self.file(name)?;
         read::whole(&file, size, max)?.ok_or_else(|| io::Error::other(format!("larger than {max} bytes")))
     }
 
-    /// An open file that only this user and root can write to, and its size.
+    /// Opens a file that only this user and root can write to; returns it and its size.
     fn file(&self, name: &str) -> io::Result<(File, u64)> {
         let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
         let opened = rustix::fs::openat(&self.open, name, flags, Mode::empty());
@@ -153,10 +153,10 @@ impl PrivateDir {
         Ok(front)
     }
 
-    /// Puts a file of the given parts under `name`, all of it or nothing; a reader sees the old or the new one.
+    /// Writes a file of the given parts under `name`, atomically: readers see the old file or the new one.
     ///
     /// # Errors
-    /// It cannot be written; nothing is left then.
+    /// It cannot be written; nothing is left behind then.
     pub(crate) fn write(&self, name: &str, parts: &[&[u8]]) -> io::Result<()> {
         static COUNTER: AtomicU64 = AtomicU64::new(0);
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos();
@@ -173,7 +173,7 @@ impl PrivateDir {
         placed
     }
 
-    /// Marks a file as used just now, if it was not lately. For what is kept longest; a failure has no effect.
+    /// Sets a file's time of last use to now, unless it is recent: old files are removed first. Failures are ignored.
     pub(crate) fn touch(&self, name: &str) {
         const LATELY: Duration = Duration::from_secs(60);
         let used = rustix::fs::statat(&self.open, name, AtFlags::SYMLINK_NOFOLLOW).map(|stat| modified(&stat));
@@ -185,7 +185,7 @@ impl PrivateDir {
         let _ = rustix::fs::utimensat(&self.open, name, &times, AtFlags::SYMLINK_NOFOLLOW);
     }
 
-    /// What is in the directory, in no order; names that are not UTF-8 are nothing of ours and are left out.
+    /// The directory's entries, in no order. Names that are not UTF-8 cannot be the library's, and are left out.
     ///
     /// # Errors
     /// It cannot be read.
@@ -194,7 +194,7 @@ impl PrivateDir {
         for entry in Dir::read_from(&self.open)? {
             let entry = entry?;
             let Ok(name) = entry.file_name().to_str() else { continue };
-            // What has gone in the meantime is not there.
+            // Skips an entry that was removed in the meantime.
             let Ok(stat) = rustix::fs::statat(&self.open, name, AtFlags::SYMLINK_NOFOLLOW) else { continue };
             if name != "." && name != ".." {
                 entries.push(Entry {
@@ -224,7 +224,7 @@ impl PrivateDir {
         Ok(rustix::fs::unlinkat(&self.open, name, AtFlags::REMOVEDIR)?)
     }
 
-    /// Makes a link called `name`, which holds `text`, in the place of one that holds another.
+    /// Makes a symbolic link called `name` that holds `text`; replaces one that holds another text.
     ///
     /// # Errors
     /// It cannot be made.
@@ -243,10 +243,10 @@ impl PrivateDir {
         }
     }
 
-    /// What the link called `name` holds.
+    /// The text of the symbolic link called `name`.
     ///
     /// # Errors
-    /// It is not there, or is no link.
+    /// It does not exist, or is no link.
     pub(crate) fn read_link(&self, name: &str) -> io::Result<CString> {
         Ok(rustix::fs::readlinkat(&self.open, name, Vec::new())?)
     }

@@ -1,4 +1,4 @@
-//! Whose files are trusted: those of this user and root, if nobody else can write to them; and who may read what is made.
+//! Trust in files: this user's and root's are trusted if nobody else can write to them. Also: who may read new files.
 
 use std::io;
 use std::path::Path;
@@ -7,7 +7,7 @@ use rustix::fs::{AtFlags, Mode, Stat};
 use rustix::io::Errno;
 use rustix::process::geteuid;
 
-/// Who may read the files and directories that are made. Only their owner may write to them in any case.
+/// The readers of files and directories that the library makes. Only their owner may ever write to them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Readers {
     /// Nobody but their owner.
@@ -35,7 +35,7 @@ impl Readers {
     }
 }
 
-/// Refuses what somebody else could change: of another user, or writable by the group or all.
+/// Refuses a file that somebody else could change: another user owns it, or the group or all may write to it.
 pub(crate) fn check_owner(what: &str, stat: &Stat) -> io::Result<()> {
     let (owner, mode) = (stat.st_uid, mode(stat));
     if owner != 0 && owner != geteuid().as_raw() {
@@ -49,8 +49,8 @@ pub(crate) fn check_owner(what: &str, stat: &Stat) -> io::Result<()> {
     Ok(())
 }
 
-/// The error of opening `path`. Where that is denied it says who could do it: the owner of the path, or of the directory above
-/// it that nobody else may look into.
+/// The error of opening `path`. If access was denied, it names the owner of the path, or of the directory above it that
+/// nobody else may look into.
 pub(crate) fn failed_at(path: &Path, error: Errno) -> io::Error {
     if error != Errno::ACCESS {
         return error.into();
@@ -59,7 +59,7 @@ pub(crate) fn failed_at(path: &Path, error: Errno) -> io::Error {
     found.map_or_else(|| error.into(), |(place, stat)| denied(&place.display().to_string(), &stat))
 }
 
-/// The error of opening `name` in a directory, as [`failed_at`].
+/// The error of opening `name` in a directory, like [`failed_at`].
 pub(crate) fn failed_in(directory: &super::PrivateDir, name: &str, error: Errno) -> io::Error {
     if error != Errno::ACCESS {
         return error.into();

@@ -11,7 +11,7 @@ import (
 	"unsafe"
 )
 
-// Version is that of the library.
+// Version is the library's version.
 func Version() string {
 	return C.GoString(C.extism_version())
 }
@@ -22,7 +22,7 @@ type Plugin struct {
 	id      C.ExtismPlugin
 }
 
-// New makes a plugin of a manifest, or says why it cannot.
+// New makes a plugin of a manifest, or returns the error.
 func New(manifest []byte) (*Plugin, string) {
 	context := C.extism_context_new()
 	id := C.extism_plugin_new(context, bytes(manifest), C.uint64_t(len(manifest)), false)
@@ -48,15 +48,15 @@ func (p *Plugin) Call(name string, input []byte) int {
 	return int(C.extism_plugin_call(p.context, p.id, text, bytes(input), C.uint64_t(len(input))))
 }
 
-// Error is what the last call has left, or nothing.
+// Error is the error of the last call, or empty.
 func (p *Plugin) Error() string {
-	// The text is the thread's, which another goroutine may have before it is copied.
+	// The text belongs to the thread, which another goroutine could get before the text is copied.
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	return C.GoString(C.extism_error(p.context, p.id))
 }
 
-// Output is what the last call has put out.
+// Output is the output of the last call.
 func (p *Plugin) Output() []byte {
 	length := C.extism_plugin_output_length(p.context, p.id)
 	return C.GoBytes(unsafe.Pointer(C.extism_plugin_output_data(p.context, p.id)), C.int(length))
@@ -67,15 +67,15 @@ func (p *Plugin) Free() {
 	C.extism_context_free(p.context)
 }
 
-// Handle cancels calls of a plugin.
+// Handle is a handle that cancels calls of a plugin.
 type Handle struct{ handle *C.struct_ExtismCancelHandle }
 
-// CancelHandle returns what cancels calls of the plugin.
+// CancelHandle returns a handle that cancels calls of the plugin.
 func (p *Plugin) CancelHandle() Handle {
 	return Handle{C.extism_plugin_cancel_handle(p.context, p.id)}
 }
 
-// Cancel stops what the plugin runs; false if that is nothing.
+// Cancel stops the plugin's call; false if there is none.
 func (h Handle) Cancel() bool {
 	return bool(C.extism_plugin_cancel(h.handle))
 }

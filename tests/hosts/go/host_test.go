@@ -41,7 +41,7 @@ func newPlugin(t *testing.T, path string, timeout int) *Plugin {
 	return plugin
 }
 
-// Taken from Go before the library has set up handlers of its own, with the first plugin.
+// Signals requested before the library installs handlers of its own, with the first plugin.
 var before = make(chan os.Signal, 1)
 
 func TestMain(m *testing.M) {
@@ -137,7 +137,7 @@ func TestGoroutinesAndTheCollector(t *testing.T) {
 	all.Wait()
 }
 
-// Go turns faults of its own into panics, and lets stacks grow.
+// Go turns faults in its own code into panics, and grows stacks.
 func TestTheHostFaults(t *testing.T) {
 	plugin := newPlugin(t, guest, 0)
 	defer plugin.Free()
@@ -185,7 +185,7 @@ func TestSignals(t *testing.T) {
 			t.Error("no", number)
 		}
 	}
-	// Who asks Go for all signals asks for the library's, too.
+	// A program that asks Go for all signals also gets the library's.
 	signal.Notify(make(chan os.Signal, 1))
 	TestTimeout(t)
 	signal.Reset()

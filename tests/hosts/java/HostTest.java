@@ -21,7 +21,7 @@ public final class HostTest {
         long extism_plugin_output_length(Pointer context, int plugin);
         Pointer extism_plugin_output_data(Pointer context, int plugin);
         Pointer extism_plugin_cancel_handle(Pointer context, int plugin);
-        /** A bool of C is a byte, one of JNA four. */
+        /** A bool in C is one byte; JNA's boolean is four. */
         byte extism_plugin_cancel(Pointer handle);
         void extism_cancel_handle_free(Pointer handle);
     }
@@ -29,7 +29,7 @@ public final class HostTest {
     static final CountDownLatch BEFORE = new CountDownLatch(1);
 
     static {
-        // From before the library was loaded.
+        // A handler from before the library was loaded.
         Signal.handle(new Signal("URG"), signal -> BEFORE.countDown());
     }
 
@@ -139,7 +139,7 @@ public final class HostTest {
         AtomicInteger done = new AtomicInteger();
         Thread[] threads = new Thread[4];
         for (int i = 0; i < threads.length; i++) {
-            // With stacks as small as the virtual machine makes them.
+            // Stacks are as small as the virtual machine allows.
             threads[i] = new Thread(null, () -> {
                 try (Plugin plugin = new Plugin(GUEST, 0)) {
                     for (int round = 0; round < 20; round++) {
@@ -163,7 +163,7 @@ public final class HostTest {
         return forever(depth + 1) + 1;
     }
 
-    /** The virtual machine uses the same signals: for null, stacks, and to stop threads. */
+    /** The virtual machine uses the same signals: for null pointers, stacks, and to stop threads. */
     static void theHostFaults() {
         try (Plugin plugin = new Plugin(GUEST, 0)) {
             for (int round = 0; round < 10; round++) {
@@ -176,7 +176,7 @@ public final class HostTest {
 
     static void faults() {
         int caught = 0;
-        // Often enough for the compiler, whose code has no checks, but a handler.
+        // Often enough for compiled code, which has no null checks, but relies on the handler.
         for (int i = 0; i < 20_000; i++) {
             try {
                 Object nothing = i < 0 ? "" : null;
@@ -200,7 +200,7 @@ public final class HostTest {
             allIsWell(plugin);
         }
         CountDownLatch after = new CountDownLatch(1);
-        // The virtual machine has SIGUSR1 and SIGUSR2 for itself.
+        // The virtual machine keeps SIGUSR1 and SIGUSR2 for itself.
         Signal.handle(new Signal("WINCH"), signal -> after.countDown());
         Signal.raise(new Signal("URG"));
         Signal.raise(new Signal("WINCH"));

@@ -8,7 +8,7 @@ const koffi = require("koffi");
 const { EXTISM_LIBRARY, EXTISM_GUEST, EXTISM_PLUGIN } = process.env;
 
 let seen = 0;
-// From before the library was loaded.
+// A handler from before the library was loaded.
 if (isMainThread) process.on("SIGUSR2", () => seen++);
 
 const library = koffi.load(EXTISM_LIBRARY);
@@ -87,7 +87,7 @@ function withPlugin(name, keys, body) {
   });
 }
 
-// What "workers and the collector" starts.
+// The worker of the test "workers and the collector".
 if (!isMainThread) {
   const plugin = new Plugin(EXTISM_GUEST);
   for (let round = 0; round < 20; round++) {
@@ -159,7 +159,7 @@ withPlugin("the host faults", {}, (plugin) => {
   for (let round = 0; round < 10; round++) {
     allIsWell(plugin);
     assert.throws(forever, RangeError);
-    // WebAssembly of the host's own, whose faults V8 finds by the same signals.
+    // WebAssembly of the host itself, whose faults V8 recognises by the same signals.
     const module = new WebAssembly.Module(OUTSIDE);
     assert.throws(() => new WebAssembly.Instance(module).exports.f(), WebAssembly.RuntimeError);
   }

@@ -152,7 +152,7 @@ class Host(unittest.TestCase):
         self.assertEqual(after, [signal.SIGUSR2])
 
     def test_unloading(self):
-        """Threads and signal handlers of the library's outlive it, so it stays."""
+        """The library stays loaded: its threads and signal handlers need it."""
         code = """if True:
             import _ctypes, ctypes, sys
             lib = ctypes.CDLL(sys.argv[1])

@@ -5,7 +5,7 @@ require "json"
 require "minitest/autorun"
 
 SEEN = []
-# From before the library was loaded.
+# A handler from before the library was loaded.
 trap("USR1") { SEEN << "USR1" }
 
 module Extism
@@ -15,7 +15,7 @@ module Extism
   attach_function :extism_context_new, [], :pointer
   attach_function :extism_context_free, [:pointer], :void
   attach_function :extism_plugin_new, [:pointer, :string, :uint64, :bool], :int32
-  # Other threads go on meanwhile.
+  # Ruby runs other threads during a call.
   attach_function :extism_plugin_call, [:pointer, :int32, :string, :buffer_in, :uint64], :int32, blocking: true
   attach_function :extism_error, [:pointer, :int32], :string
   attach_function :extism_plugin_output_length, [:pointer, :int32], :uint64
@@ -126,7 +126,7 @@ class HostTest < Minitest::Test
   def test_the_host_overflows_its_own_stack
     assert_all_is_well(@plugin)
     forever = -> { forever.call }
-    # What Ruby counts the frames of, and what its handler of SIGSEGV finds in C.
+    # Ruby counts frames for the first overflow, and its handler of SIGSEGV finds the second, which is in C.
     nested = 100_000.times.inject([]) { |inner, _| [inner] }
     2.times do
       assert_raises(SystemStackError) { forever.call }

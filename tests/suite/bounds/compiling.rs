@@ -1,4 +1,4 @@
-//! What compiling a module may take.
+//! Bounds on the time that compiling a module takes.
 
 use std::fs;
 use std::time::Duration;
@@ -21,21 +21,21 @@ fn section(id: u8, count: u32, items: &[u8]) -> Vec<u8> {
     [&[id], number(contents.len() as u32).as_slice(), &contents].concat()
 }
 
-/// A function's body, with so many locals of type `i32`.
+/// A function's body with `locals` locals of type `i32`.
 fn body(locals: u32, code: &[u8]) -> Vec<u8> {
     let locals = if locals == 0 { vec![0] } else { [&[1], number(locals).as_slice(), &[0x7f]].concat() };
     let contents = [&locals, code, &[0x0b]].concat();
     [number(contents.len() as u32), contents].concat()
 }
 
-/// A module of so many functions, of type 0 of `types`, all with this body.
+/// A module of `functions` functions, each of type 0 of `types` and with the same body.
 fn module(types: &[&[u8]], functions: u32, body: &[u8]) -> Vec<u8> {
     let count = types.len() as u32;
     [
         b"\0asm\x01\0\0\0",
         section(1, count, &types.concat()).as_slice(),
         &section(3, functions, &vec![0; functions as usize]),
-        // A table to call by, a memory and a global.
+        // A table for indirect calls, a memory and a global.
         &section(4, 1, &[0x70, 0, 1]),
         &section(5, 1, &[0, 1]),
         &section(6, 1, &[0x7f, 1, 0x41, 0, 0x0b]),
@@ -46,7 +46,7 @@ fn module(types: &[&[u8]], functions: u32, body: &[u8]) -> Vec<u8> {
 
 const NOTHING: &[u8] = &[0x60, 0, 0];
 
-/// Loops in loops, around the use of as many locals, each with a way back.
+/// Nested loops, each with a branch back, around one use of each of the locals.
 fn loops(depth: usize, locals: u32) -> Vec<u8> {
     let gets = (0..locals).flat_map(|local| [&[0x20], number(local).as_slice(), &[0x1a]].concat());
     let inside: Vec<u8> = gets.collect();
@@ -54,21 +54,21 @@ fn loops(depth: usize, locals: u32) -> Vec<u8> {
     module(&[NOTHING], 1, &body(locals, &[[0x03, 0x40].repeat(depth), inside, ends].concat()))
 }
 
-/// Jump tables of so many targets in a block each.
+/// Blocks with a jump table of `targets` targets each, `tables` of them in a function.
 fn jump_tables(functions: u32, tables: usize, targets: u32) -> Vec<u8> {
     let labels = vec![0; targets as usize + 1];
     let table = [&[0x02, 0x40, 0x41, 0, 0x0e], number(targets).as_slice(), &labels, &[0x0b]].concat();
     module(&[NOTHING], functions, &body(0, &table.repeat(tables)))
 }
 
-/// Branches that do nothing, then the use of each local: each may come from wherever.
+/// Branches that do nothing, then a use of each local, whose value may come through any of the branches.
 fn branches(count: usize, locals: u32) -> Vec<u8> {
     let gets = (0..locals).flat_map(|local| [&[0x20], number(local).as_slice(), &[0x1a]].concat());
     let code: Vec<u8> = [0x41, 0, 0x04, 0x40, 0x01, 0x0b].repeat(count).into_iter().chain(gets).collect();
     module(&[NOTHING], 1, &body(locals, &code))
 }
 
-/// Calls with as many arguments as there are results.
+/// A function that calls itself `count` times, with `values` arguments and as many results.
 fn calls(values: u32, count: usize) -> Vec<u8> {
     let list = [number(values), vec![0x7f; values as usize]].concat();
     let ty = [&[0x60], list.as_slice(), &list].concat();
@@ -76,7 +76,7 @@ fn calls(values: u32, count: usize) -> Vec<u8> {
     module(&[&ty], 1, &body(0, &start.chain([0x10, 0].repeat(count)).collect::<Vec<_>>()))
 }
 
-/// What takes a compiler out of all proportion to its size is refused, before a compiler sees it.
+/// Modules that take a compiler far longer than their size suggests are refused before a compiler sees them.
 #[test]
 fn what_would_take_too_long_to_compile_is_refused() {
     let too_long = "it would take too long to compile: an estimate of ";
@@ -121,7 +121,7 @@ fn cpu_time() -> Duration {
     Duration::from_millis((ticks(11) + ticks(12)) * 10)
 }
 
-/// 5 s for a megabyte and a quarter of a second, of the CPU time that Cranelift takes; twice that on a busy machine.
+/// Cranelift may take 250 ms and 5 s a megabyte of CPU time; the test allows twice as much, for a busy machine.
 #[test]
 fn what_is_accepted_is_compiled_in_time() {
     child::alone("bounds::compiling::what_is_accepted_is_compiled_in_time", || {

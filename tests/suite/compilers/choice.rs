@@ -1,4 +1,4 @@
-//! Who decides which compiler a plugin gets.
+//! A plugin's compiler is chosen by its manifest, else by the program, else by the environment.
 
 use super::usable;
 use crate::child;
@@ -6,7 +6,7 @@ use crate::host::{Compiler, Context, choose_compiler, manifest};
 
 const MODULE: &str = "(module (func (export \"run\") (result i32) (i32.const 5)))";
 
-/// A plugin made by the compiler that its manifest asks for.
+/// The answer of a plugin whose manifest names this compiler, or the error.
 fn asking_for(compiler: &str) -> Result<i32, String> {
     let context = Context::new();
     let plugin = context.create(manifest(MODULE, &format!("\"compiler\": \"{compiler}\"")), false)?;
@@ -67,7 +67,7 @@ fn the_environment_chooses_last() {
         }
         let error = Context::new().refusal(MODULE);
         assert!(error.starts_with("EXTISM_COMPILER: `no such` cannot be used; "), "{error}");
-        // Whoever says more wins: the manifest, then the program.
+        // The manifest, and after it the program, override the environment.
         assert_eq!(asking_for(last.name()), Ok(5));
         assert!(choose_compiler(Some(last.name())));
         return assert_eq!(Context::new().plugin(MODULE).call_only("run", b""), 5);

@@ -1,11 +1,11 @@
-//! Which WebAssembly each compiler understands. compiler-features.md has the same table, and a test compares them.
+//! Proposals that each compiler supports. compiler-features.md has the same table; a test compares them.
 
 use std::fs;
 
 use super::{headless, usable};
 use crate::host::{Compiler, Context, manifest, root};
 
-/// What is there to know about a proposal.
+/// A proposal, and the compilers that support it.
 struct Feature {
     name: &'static str,
     /// A module that uses it, whose `run` answers 1.
@@ -111,13 +111,13 @@ const FEATURES: [Feature; 18] = [
     ),
 ];
 
-/// The libraries that some modules import from: one instance for all calls, and one for each.
+/// Libraries for the modules that import: a reactor, with one instance for all calls, and a command, with one for each.
 const LIBRARIES: [&str; 2] = [
     "(module (func (export \"two\") (result i32 i32) (i32.const 2) (i32.const 1)))",
     "(module (func (export \"_start\")) (func (export \"two\") (result i32 i32) (i32.const 2) (i32.const 1)))",
 ];
 
-/// Manifests for a module.
+/// Manifests for `module`: one for each library if it imports from one, else a single one.
 fn manifests(module: &str, compiler: Compiler) -> Vec<String> {
     let module = format!("(module {module})");
     let compiler = format!("\"compiler\": \"{}\"", compiler.name());
@@ -139,7 +139,7 @@ fn each_compiler_understands_what_the_table_says() {
             match context.create(manifest, false) {
                 Ok(plugin) if compiles && plugin.call_only("run", b"") == 1 => {}
                 Err(_) if !compiles && headless() => {}
-                // One line that names the module and what is missing.
+                // One line that names the module, and the proposal that is missing.
                 Err(error) if !compiles && error.starts_with("module `main`: ") && error.len() < 300 => {}
                 other => {
                     let found = other.map(|plugin| plugin.call("run", ""));

@@ -1,9 +1,9 @@
-//! Plugins that compute come to the same result on every compiler, and on none.
+//! Plugins that compute give the same results with every compiler as native code does.
 
 use super::usable;
 use crate::host::{self, Context, fixture, manifest};
 
-/// What the kernel computes: eight products, of which the last one counts.
+/// The answer of the fixture's `matmul`: the sum of the elements of its last product.
 fn matmul() -> u64 {
     let element = |value: usize| value as f64;
     let left = |i: usize, j: usize| if (i, j) == (0, 0) { 7.0 } else { element((i + 2 * j) % 7) };

@@ -1,9 +1,9 @@
-//! Memories of nearly 4 GiB, of which little is touched. One of 4 GiB has a last byte that Wasmer's functions do not reach.
+//! Memories of nearly 4 GiB, mostly untouched. In one of a full 4 GiB, Wasmer's functions do not reach the last byte.
 
 use super::{headless, usable};
 use crate::host::{Context, manifest};
 
-/// The last bytes of a memory of 65,535 pages.
+/// Functions that use the last bytes of a memory of 65,535 pages.
 const MODULE: &str = r#"(module (memory $MEMORY) (data $d "\07\08")
     (global $end i32 (i32.const 0xffff0000))
     (func (export "fill") (result i32)
@@ -30,7 +30,7 @@ fn a_memory_can_be_used_to_its_end() {
         {
             let context = Context::new();
             let module = MODULE.replace("$MEMORY", memory);
-            // The memory stays as it is after a trap.
+            // `keep` leaves the memory as it is after a trap.
             let rest = format!(r#""compiler": "{}", "after_trap": "keep""#, compiler.name());
             let plugin = context.plugin(manifest(module, &rest));
             let calls = [first, "fill", "copy", "init", "beyond_fill", "beyond_load", "grow", "size"];
@@ -52,7 +52,7 @@ fn what_does_not_fit_is_an_error() {
     }
 }
 
-/// Wasmer takes the offset of a data segment for a number with a sign.
+/// Wasmer reads the offset of a data segment as a signed number.
 #[test]
 fn data_stands_where_it_says() {
     let module = |offset: &str| {

@@ -1,4 +1,4 @@
-//! A plugin reads and writes its own memory and no other, whoever calls its functions and however.
+//! A plugin reads and writes its own memory and no other, whoever calls its functions, and in whatever way.
 
 use serde_json::{Value, json};
 
@@ -6,14 +6,14 @@ use super::usable;
 use crate::host::{Compiler, Context, manifest};
 use crate::linking::modules;
 
-/// `manifest` with a compiler.
+/// `manifest` with the key `compiler` set.
 fn with(compiler: Compiler, manifest: &str) -> String {
     let mut manifest: Value = serde_json::from_str(manifest).expect("JSON");
     manifest["compiler"] = json!(compiler.name());
     manifest.to_string()
 }
 
-/// Functions of a library that use its memory, which begins with 42, and what they answer.
+/// Functions of a library that use its memory, which begins with 42: name, body and answer.
 const LIBRARY: [(&str, &str, i32); 8] = [
     ("load", "(i32.load8_u (i32.const 0))", 42),
     ("load_far", "(i32.load8_u offset=65535 (i32.const 0))", 0),
@@ -36,8 +36,8 @@ fn library(functions: &[(&str, &str, i32)]) -> String {
     )
 }
 
-/// Modules that call a function of `lib` in different ways, with and without a memory of their own, which begins
-/// with 7.
+/// Modules that call a function of `lib` in different ways, with and without a memory of their own, which begins with
+/// 7.
 fn callers(function: &str) -> Vec<String> {
     let import = format!("(import \"lib\" \"{function}\" (func $f (result i32)))");
     let memories = ["", "(memory 1) (data (i32.const 0) \"\\07\\07\\07\\07\\07\\07\\07\\07\\07\")", "(memory 0)"];
@@ -71,7 +71,7 @@ fn a_library_uses_its_own_memory() {
     }
 }
 
-/// A library that calls back through a function that its caller gave it in a table.
+/// A library calls back through a function that its caller put into a table.
 #[test]
 fn functions_that_are_passed_on_use_their_own_memory() {
     let library = r#"(module (memory 1) (data (i32.const 0) "\2a") (table (export "table") 4 funcref)
@@ -89,8 +89,8 @@ fn functions_that_are_passed_on_use_their_own_memory() {
     }
 }
 
-/// Tables that mix the host's functions with the plugin's: how they are filled, and where which function is.
-/// `$own` reads byte 0 of the memory, which is 77; `$host` byte 0 of the input, which is 9.
+/// Tables that mix host functions with the plugin's: how they are filled, and the expected answers by index. `$own`
+/// reads byte 0 of the memory, which is 77; `$host` reads byte 0 of the input, which is 9.
 const TABLES: [(&str, &str, &[(u32, i32)]); 16] = [
     ("(table 8 funcref) (elem (i32.const 3) $own $host)", "", &[(3, 77), (4, 9)]),
     ("(table 8 funcref) (elem (i32.const 3) $host $own)", "", &[(3, 9), (4, 77)]),
@@ -170,7 +170,7 @@ fn functions_in_a_table_use_the_memory_of_the_plugin() {
     }
 }
 
-/// A start function that is the host's, and whatever the rewrite makes of it.
+/// A host function as the start function keeps its meaning through the rewrite.
 #[test]
 fn the_start_function_can_be_the_hosts() {
     let plugin = r#"(module (import "extism:host/env" "reset" (func $reset)) (start $reset)
@@ -185,7 +185,7 @@ fn the_start_function_can_be_the_hosts() {
     }
 }
 
-/// Tail calls, through a table that mixes the host's functions with the plugin's, and of a function of the host.
+/// Tail calls, direct and through a table, to functions of the plugin and of the host.
 #[test]
 fn tail_calls_use_the_memory_of_the_plugin() {
     let plugin = |call: &str| {

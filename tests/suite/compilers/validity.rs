@@ -1,11 +1,11 @@
-//! Modules are validated as they came: what the library adds to a module is not there for it, nor does it make anything valid.
+//! Modules are validated before the rewrite: they can neither name its additions nor become valid through it.
 
 use super::usable;
 use crate::host::{Context, manifest};
 
-/// An import whose calls are inlined, which takes locals.
+/// An import whose calls the rewrite inlines, which adds locals.
 const LOAD: &str = r#"(import "env" "extism_load_u8" (func $load (param i64) (result i32)))"#;
-/// One that the module has a reference to, which takes an element segment.
+/// An import that the module has a reference to, for which the rewrite adds an element segment.
 const LENGTH: &str =
     r#"(import "env" "extism_input_length" (func $length (result i64))) (export "length" (func $length))"#;
 
@@ -55,7 +55,7 @@ fn invalid_modules_are_refused() {
     }
 }
 
-/// What is valid stays so.
+/// The rewrite makes no valid module invalid.
 #[test]
 fn what_looks_like_it_is_taken() {
     for module in [

@@ -1,4 +1,4 @@
-//! What is given instead of a module or a manifest is called what it is, and where it is.
+//! Errors say what kind of input stands in the place of a module or a manifest, and where it is.
 
 #[cfg(feature = "compiler")]
 use std::fs;
@@ -8,7 +8,7 @@ use serde_json::json;
 
 use crate::host::{Context, base64, manifest};
 
-/// What is in a file that should be a module, and what the error calls it.
+/// Name and contents of a file that should be a module, and the text that the error has about it.
 #[cfg(feature = "compiler")]
 const KINDS: [(&str, &[u8], &str); 12] = [
     ("empty", b"", "is not a WebAssembly module: it is empty"),
@@ -44,7 +44,7 @@ fn files() {
     }
 }
 
-/// What the sentence begins with.
+/// The words that the error has after the path.
 #[cfg(feature = "compiler")]
 fn start(expected: &str) -> &str {
     if expected.starts_with("is cut off") { "is cut off" } else { "is not a WebAssembly module: it is" }
@@ -89,7 +89,7 @@ fn what_is_no_manifest() {
 
 const ONE: &str = "(module (func (export \"one\") (result i32) (i32.const 1)))";
 
-/// Whoever has made it, and however.
+/// Manifests as other languages write them: empty lists for objects, null for absent keys, byte-order marks.
 #[test]
 fn manifests_of_other_languages() {
     let mut data = String::new();

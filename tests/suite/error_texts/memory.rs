@@ -1,4 +1,4 @@
-//! Little memory, and texts whose length others have chosen: an error, and the process goes on.
+//! Little memory, and texts whose length others choose: an error, and the process stays usable.
 #![cfg(target_os = "linux")]
 
 use serde_json::json;
@@ -9,10 +9,10 @@ use crate::host::Context;
 
 const MIB: u64 = 1 << 20;
 
-/// How long the texts are, in bytes: more than an arena of the allocator's can have, which is address space already.
+/// Bytes of a text: more than fits in an arena of the allocator, whose address space is reserved already.
 const LENGTH: usize = 72 << 20;
 
-/// Does `work` with more and more address space, until it is done; before, it has to be an error about room.
+/// Does `work` with ever more address space until it succeeds. It must fail first, and only with errors about memory.
 fn with_little_room(case: &str, mut work: impl FnMut() -> Result<(), String>) {
     map_what_is_large();
     let before = limit(libc::RLIMIT_AS, u64::MAX);
@@ -35,7 +35,7 @@ fn with_little_room(case: &str, mut work: impl FnMut() -> Result<(), String>) {
     panic!("{case}: it never works");
 }
 
-/// The outcome that is wanted is an error of its own: what is in the manifest was read.
+/// Succeeds if the manifest was read: the refusal is then the error that contains `expected`.
 fn read(context: &Context, input: &str, expected: &str) -> Result<(), String> {
     let error = context.refusal(input);
     if error.contains(expected) { Ok(()) } else { Err(error) }
@@ -45,13 +45,13 @@ fn read(context: &Context, input: &str, expected: &str) -> Result<(), String> {
 fn manifests() {
     child::alone("error_texts::memory::manifests", || {
         let context = Context::new();
-        // What else making a plugin needs is there by now.
+        // Allocates what making a plugin needs besides, before there is a limit.
         context.refusal(r#"{"wasm": [{"path": "/absent.wasm"}]}"#);
         let long = "x".repeat(LENGTH);
         let many: String = (0..400_000).map(|number| format!(",\"{number}\":\"v\"")).collect();
         let (hosts, modules) = (",\"h\"".repeat(500_000), ",{}".repeat(2_000_000));
         let absent = r#""wasm": [{"path": "/absent.wasm"}]"#;
-        // As texts: a document in pieces would leave the allocator much room.
+        // Formatted as text: building these documents as values would leave the allocator much free memory.
         let cases = [
             ("data", format!(r#"{{"wasm": [{{"data": "{long}", "hash": "bad"}}]}}"#), "`bad` is not"),
             ("many values", format!(r#"{{{absent}, "config": {{"k": ""{many}}}}}"#), "absent.wasm"),
@@ -79,7 +79,7 @@ fn configurations_and_names() {
         });
         let name = std::ffi::CString::new("x".repeat(LENGTH)).expect("no NUL in it");
         with_little_room("a function's name", || {
-            // Its copy is needed only where the instance is made anew.
+            // The library copies the name only if it makes a new instance first, as after a trap.
             plugin.call_only("trap", b"");
             assert_eq!(plugin.call_named(&name, b""), -1);
             let error = context.error(plugin.id).expect("an error");
@@ -88,7 +88,7 @@ fn configurations_and_names() {
     });
 }
 
-/// What servers answer to plugins.
+/// Long answers of servers to a plugin's requests.
 #[cfg(feature = "http")]
 #[test]
 fn answers() {

@@ -5,7 +5,7 @@ use crate::child;
 use crate::host::{Context, manifest};
 use crate::linking::modules;
 
-/// Plugins share code in these children, as they do for users.
+/// Lets plugins in these children share code, as they do for users.
 const SHARED: (&str, &str) = ("EXTISM_CACHE_MEMORY_BYTES", "67108864");
 
 fn alone(test: &str, body: impl FnOnce()) {
@@ -15,12 +15,12 @@ fn alone(test: &str, body: impl FnOnce()) {
     }
 }
 
-/// Lets this process have as much address space as it has taken, and so many MiB more. Returns the limit before.
+/// Limits the address space of this process to what it uses and this many MiB more. Returns the limit before.
 fn leave(mebibytes: u64) -> u64 {
     limit(libc::RLIMIT_AS, taken("VmSize:") + (mebibytes << 20))
 }
 
-/// Where a memory cannot be a reservation of 8 GiB, plugins have memories that move, with timeouts, traps and updates as ever.
+/// If a reservation of 8 GiB is refused, plugins get memories that move; timeouts, traps and updates work as usual.
 #[test]
 fn little_address_space() {
     alone("faults::address_space::little_address_space", || {
@@ -45,7 +45,7 @@ fn little_address_space() {
     });
 }
 
-/// With a limit that is far away, memories are reserved until one is refused.
+/// Under a limit that is far away, memories are reserved until one reservation is refused.
 #[test]
 fn a_refused_reservation() {
     alone("faults::address_space::a_refused_reservation", || {
@@ -56,7 +56,7 @@ fn a_refused_reservation() {
     });
 }
 
-/// Reads, writes and grows to the last byte, and traps behind it: 16 MiB page by page, which moves the memory several times.
+/// Reads, writes and grows to the last byte and traps behind it: up to 16 MiB by single pages, which moves the memory.
 const GROWING: &str = r#"(module (memory 1) (memory $second 0 3)
     (func (export "one") (result i32) (i32.const 1))
     (func (export "trap") (drop (i32.load8_u (i32.shl (memory.size) (i32.const 16)))))
@@ -77,11 +77,11 @@ const GROWING: &str = r#"(module (memory 1) (memory $second 0 3)
             (br_if $each (i32.lt_u (local.get $page) (i32.const 255))))
         (local.get $sum)))"#;
 
-/// On each compiler: memories that move have what they had, end where they end, and begin with their data, be that an image.
+/// On each compiler, memories that move keep their bytes, end at their length, and start with their data or image.
 #[test]
 fn memories_that_move() {
     alone("faults::address_space::memories_that_move", || {
-        // Their code is for such memories from here on: the limit is small, if far more than is needed.
+        // From here on code is compiled for memories that move: the limit is small, although far above the need.
         limit(libc::RLIMIT_AS, taken("VmSize:") + (4 << 30));
         for compiler in crate::compilers::usable() {
             let with = |module: &str| manifest(module, &format!(r#""compiler": "{}""#, compiler.name()));
@@ -101,13 +101,13 @@ fn memories_that_move() {
             for number in 0..3 {
                 assert_eq!(context.plugin(with(&data)).call_only("run", b""), 131, "{compiler:?}: {number}");
             }
-            // No reservation was made.
+            // No memory was reserved.
             assert!(taken("VmSize:") < 8 << 30, "{}", taken("VmSize:"));
         }
     });
 }
 
-/// A size that somebody else has chosen, for which there is no room: an error that says so, and nothing is lost.
+/// A size that somebody else chooses and that does not fit is an error that says so, and nothing is lost.
 #[test]
 fn no_room_for_what_others_choose() {
     alone("faults::address_space::no_room_for_what_others_choose", || {
@@ -154,7 +154,7 @@ fn no_room_for_a_table_that_grows() {
     });
 }
 
-/// The host's table of blocks is bounded, but the system may have no room for all of it.
+/// The host's table of blocks is bounded, but the system may not have the memory for all of it.
 #[test]
 fn no_room_for_the_table_of_blocks() {
     const BLOCKS: &str = r#"(module
@@ -171,9 +171,9 @@ fn no_room_for_the_table_of_blocks() {
     alone("faults::address_space::no_room_for_the_table_of_blocks", || {
         let context = Context::new();
         let plugin = context.plugin(BLOCKS);
-        // The plugin's memory has room for all blocks from here on, the table has none.
+        // From here on the plugin's memory has room for all blocks, and the table does not.
         assert_eq!(plugin.call_only("grow", b""), 0);
-        // Address space is reserved for the allocator already.
+        // The limit is on data, because the allocator has its address space reserved already.
         let before = limit(libc::RLIMIT_DATA, taken("VmData:") + (3 << 20));
         let some = plugin.call_only("all", b"");
         all_is_well(&plugin);
@@ -183,7 +183,7 @@ fn no_room_for_the_table_of_blocks() {
     });
 }
 
-/// The error names the cause, and nothing comes to standard error: not the panic that Wasmer makes of it either.
+/// The error names the cause, and nothing is written to standard error, not even by the panic in Wasmer.
 #[test]
 fn memory_that_must_not_become_executable() {
     const TEST: &str = "faults::address_space::memory_that_must_not_become_executable";
@@ -194,19 +194,19 @@ fn memory_that_must_not_become_executable() {
     }
     const SET: i32 = 65;
     const NO_GAIN: libc::c_ulong = 1;
-    // SAFETY: it takes three numbers, and zeros.
+    // SAFETY: takes numbers only.
     if unsafe { libc::prctl(SET, NO_GAIN, 0, 0, 0) } != 0 {
         return println!("skipped: this system has no such limit");
     }
     let context = Context::new();
-    // In a store for tests without a compiler, there is code of both.
+    // Without a compiler, the tests' cache holds the code of both.
     for module in [MODULE, HUNGRY] {
         let error = context.refusal(module);
         assert!(error.contains("does not let memory become executable") && error.contains("denied"), "{error}");
     }
 }
 
-/// Compilers need threads, and panic where they get none: the error says so, and nothing comes to standard error.
+/// A compiler that gets no threads panics: the error says so, and nothing is written to standard error.
 #[cfg(all(feature = "compiler", target_arch = "x86_64"))]
 #[test]
 fn no_threads_to_compile_with() {
@@ -221,7 +221,7 @@ fn no_threads_to_compile_with() {
     assert!(error.contains("no threads to compile with") && error.contains("not permitted"), "{error}");
 }
 
-/// From now on this system call fails on this thread, and those that it makes, with EPERM, as a container's filter may have it.
+/// Makes a system call fail with EPERM on this thread and those that it starts, as a container's filter may.
 #[cfg(all(feature = "compiler", target_arch = "x86_64"))]
 fn refuse(call: libc::c_long) {
     const LOAD: u16 = (libc::BPF_LD | libc::BPF_W | libc::BPF_ABS) as u16;
@@ -235,9 +235,9 @@ fn refuse(call: libc::c_long) {
         line(RETURN, 0, libc::SECCOMP_RET_ALLOW),
     ];
     let program = libc::sock_fprog { len: lines.len() as u16, filter: lines.as_mut_ptr() };
-    // SAFETY: it takes numbers, and zeros.
+    // SAFETY: takes numbers only.
     assert_eq!(unsafe { libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) }, 0);
-    // SAFETY: the program is there, and has as many lines as it says.
+    // SAFETY: the program outlives the call and has as many lines as its length says.
     let set = unsafe { libc::prctl(libc::PR_SET_SECCOMP, libc::SECCOMP_MODE_FILTER, &raw const program) };
     assert_eq!(set, 0, "{}", std::io::Error::last_os_error());
 }

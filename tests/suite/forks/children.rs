@@ -1,4 +1,4 @@
-//! Processes that are forked off this one, what they report, and how long it took.
+//! Processes that are forked off this one, their reports, and the time that forks and steps take.
 #![expect(unsafe_code, reason = "the system's")]
 
 use std::fmt::{self, Display, Formatter};
@@ -6,25 +6,25 @@ use std::io::{self, PipeReader, PipeWriter, Read as _, Write as _};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// What neither a fork nor anything in a child may wait for, with what a busy machine adds.
+/// Neither a fork nor a step of a child may take longer: a second, and what a busy machine adds.
 const LATE: Duration = Duration::from_secs(1 + 5);
 
-/// After that, a child hangs.
+/// A child that runs longer than this hangs.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// Forks. In the child, 0.
+/// Forks. Returns 0 in the child.
 pub(super) fn raw_fork() -> i32 {
-    // SAFETY: the child calls the library, writes into a pipe, and goes.
+    // SAFETY: the child only calls the library, writes to a pipe, and ends.
     unsafe { libc::fork() }
 }
 
-/// Ends a child.
+/// Ends a child, with status 0 if it is well.
 pub(super) fn exit(is_well: bool) -> ! {
-    // SAFETY: it ends the process.
+    // SAFETY: ends the process.
     unsafe { libc::_exit(i32::from(!is_well)) }
 }
 
-/// The status of a child, if it has ended with one; `None` if it does not end.
+/// The status of a child that has ended, or `None` if it does not end.
 pub(super) fn wait_for(process: i32) -> Option<i32> {
     let begin = Instant::now();
     loop {
@@ -37,30 +37,30 @@ pub(super) fn wait_for(process: i32) -> Option<i32> {
 
 fn poll(process: i32) -> Option<i32> {
     let mut status = -1;
-    // SAFETY: there is room for the status.
+    // SAFETY: writes to `status`, which has the right size.
     let ended = unsafe { libc::waitpid(process, &raw mut status, libc::WNOHANG) };
     (ended == process).then_some(status)
 }
 
-/// A child, and what it reports.
+/// A child, and the pipe that it reports through.
 pub(super) struct Child {
     process: i32,
     begin: Instant,
-    /// How long it took to fork it.
+    /// The time that the fork took.
     fork: Duration,
     reader: PipeReader,
 }
 
-/// What a report consists of: the number of a step, in a byte; how long that took, in four; and the last words.
+/// Marks in a report, before a step's number (a byte), its time (four bytes, in microseconds), and an error's text.
 const STEP: u8 = b's';
 const TOOK: u8 = b't';
 const ERROR: u8 = b'e';
 
-/// Where a child reports what it does.
+/// The pipe into which a child reports what it does.
 pub(super) struct Report(PipeWriter);
 
 impl Report {
-    /// Says that step `number` begins, and how long it has taken.
+    /// Does a step, and reports its number before it and its time after it.
     pub(super) fn step(&mut self, number: usize, work: impl FnOnce() -> Result<(), String>) -> Result<(), String> {
         let begin = Instant::now();
         self.write(&[STEP, number as u8]);
@@ -84,7 +84,7 @@ pub(super) fn fork(work: impl FnOnce(&mut Report) -> Result<(), String>) -> Chil
         0 => {
             drop(reader);
             let mut report = Report(writer);
-            // A panic must not come to the runner of the tests, whose threads are not there.
+            // A panic must not reach the test runner, whose threads do not exist in the child.
             let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| work(&mut report)));
             let result = result.unwrap_or_else(|_| Err("a panic".to_owned()));
             if let Err(text) = &result {
@@ -100,14 +100,14 @@ pub(super) fn fork(work: impl FnOnce(&mut Report) -> Result<(), String>) -> Chil
     }
 }
 
-/// Those that run, and what the others came to.
+/// The children that run, and the results of those that have ended.
 #[derive(Default)]
 pub(super) struct Children {
     running: Vec<Child>,
-    /// How long forks took, and single steps.
+    /// Times of forks and of single steps.
     forks: Vec<Duration>,
     steps: Vec<Duration>,
-    /// The steps of each that was not well, and its last words.
+    /// The steps of each child that failed, and its error.
     failures: Vec<(Vec<u8>, String)>,
 }
 
@@ -136,7 +136,7 @@ impl Children {
 
     fn note(&mut self, status: Option<i32>, process: i32, mut reader: PipeReader) {
         if status.is_none() {
-            // SAFETY: it is a child of this process, which nobody has waited for.
+            // SAFETY: it is a child of this process that nobody has waited for, so the id is still its own.
             unsafe { libc::kill(process, libc::SIGKILL) };
             wait_for(process);
         }
@@ -165,7 +165,7 @@ impl Children {
         }
     }
 
-    /// No child was late, or failed.
+    /// Fails if a child failed or was late.
     pub(super) fn assert_well(&self, name: impl Fn(usize) -> &'static str) {
         let named = |steps: &[u8]| steps.iter().map(|step| name(usize::from(*step))).collect::<Vec<_>>();
         let failures: Vec<_> = self.failures.iter().map(|(steps, text)| (named(steps), text)).collect();

@@ -3,11 +3,11 @@
 use super::{BOTH, module, numbers};
 use crate::host::{Context, fixture, manifest};
 
-/// How many; the plugin keeps their handles in its own memory.
+/// How many blocks; the plugin keeps their handles in its own memory.
 const COUNT: u64 = 100_000;
 
-/// `fill` makes blocks of 16 bytes and numbers them, `wrong` counts those that are not as they were made, `free_up`,
-/// `free_down` and `free_mixed` free all of them in some order.
+/// `fill` makes blocks of 16 bytes and numbers them, `wrong` counts the blocks that have changed, `free_up`,
+/// `free_down` and `free_mixed` free all of them, each in another order.
 const BODY: &str = r#"
     (memory 13)
     (global $highest (mut i64) (i64.const 0))
@@ -54,8 +54,8 @@ const BODY: &str = r#"
       (call $free_some (i64.sub (local.get $count) (i64.const 1)) (i64.const -2) (local.get $half)))
 "#;
 
-/// Twice the same, with all freed in between; answers how many blocks were wrong, and whether the second time needed
-/// more space.
+/// An export that fills, frees all and fills again; answers twice the number of wrong blocks, and 1 more if the second
+/// time needed more space.
 fn round(order: &str) -> String {
     format!(
         r#"
@@ -83,7 +83,7 @@ fn check(order: &str, count: u64) {
     }
 }
 
-/// Fewer, because this order takes the allocator long.
+/// Fewer blocks, because the allocator is slow with this order.
 #[test]
 fn many_blocks_freed_from_the_first_on() {
     check("free_up", COUNT / 5);

@@ -1,7 +1,7 @@
 //! Calls written as text, such as `store_u8(block, 7); load_u8(block)`, and the plugin that makes them.
 //!
-//! All values are i64 here; i32 parameters and results are converted. What an expression can be made of, besides the
-//! functions of the host:
+//! All values are i64 here; i32 parameters and results are converted. An expression consists of calls of host
+//! functions, and of:
 //!
 //! - numbers: `7`, `-1`, `0x100000000`, `min` and `max` of an i64; `+1` or `-1` after a value; `eq`, `ne`, `lt`, `and`
 //!   and `sub` of two values
@@ -14,23 +14,23 @@ use std::fmt::Write as _;
 use super::{Abi, FUNCTIONS, common, imports, parse};
 use crate::host::base64;
 
-/// By which way the calls reach the host.
+/// The way by which calls reach the host.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum How {
-    /// The module calls what it imports. It is alone, so what moves bytes is inlined.
+    /// The module calls its imports. It is the only module, so calls that move bytes are inlined.
     Direct,
-    /// The same, beside another module: what is about the output is not inlined.
+    /// Like `Direct`, beside another module: calls about the output are not inlined.
     Beside,
-    /// The same, with a memory like the one that would be added to inline anything: nothing is inlined.
+    /// Like `Direct`, with a memory like the one that the rewrite adds to inline calls: nothing is inlined.
     Called,
-    /// The module calls what it imports through a table.
+    /// The module calls its imports through a table.
     Table,
-    /// The module calls what a library imports and exports again.
+    /// The module calls functions that a library imports and exports again.
     Library,
 }
 
 /// A manifest with the other keys `rest`, for a plugin that makes each of `calls` in an export of its own: `call0`,
-/// `call1` and so on. Calls with values answer with the last.
+/// `call1` and so on. An export answers with the last value of its calls, if they have any.
 pub(super) fn manifest<'a>(abi: Abi, how: How, calls: impl Iterator<Item = &'a str>, rest: &str) -> String {
     let mut body = String::from(SETUP);
     let mut texts = String::new();
@@ -78,7 +78,7 @@ fn each_function(abi: Abi, write: impl Fn(&str) -> String) -> String {
     abi.functions().map(|function| write(function.name)).collect()
 }
 
-/// What calls speak of, made anew at the start of each.
+/// The values that expressions name, made anew at the start of each call.
 const SETUP: &str = r#"
     (global $answer (mut i64) (i64.const 0))
     (global $block (mut i64) (i64.const 0))

@@ -1,4 +1,4 @@
-//! That no function of either ABI goes untested.
+//! Fails if a function of either ABI is not tested.
 
 use std::fs;
 
@@ -35,7 +35,7 @@ fn the_table_has_rows_for_every_function() {
     }
 }
 
-/// What a fixture's import section says about one function.
+/// The bytes of an import section that import one function.
 fn import_bytes(abi: Abi, name: &str) -> Vec<u8> {
     let mut bytes = Vec::new();
     for part in [abi.module(), &abi.import_name(name)] {
@@ -46,7 +46,7 @@ fn import_bytes(abi: Abi, name: &str) -> Vec<u8> {
     bytes
 }
 
-/// So that real compilers' output has called them all, not only what these tests write.
+/// Output of real compilers calls every function, not only the modules that these tests write.
 #[test]
 fn every_function_is_imported_by_a_fixture() {
     let directory = fs::read_dir(root().join("fixtures/wasm")).expect("it is committed");
@@ -54,7 +54,7 @@ fn every_function_is_imported_by_a_fixture() {
         directory.map(|entry| fs::read(entry.expect("can be listed").path()).expect("can be read")).collect();
     for abi in BOTH {
         for Function { name, .. } in abi.functions() {
-            // The SDKs of 0.1.0, which the fixtures' header follows, did not know this one yet.
+            // The SDKs of 0.1.0, which the fixtures' header follows, lack this function.
             if abi == Abi::V0 && *name == "input_offset" {
                 continue;
             }

@@ -1,5 +1,5 @@
-//! Each function of the host with the most that a plugin can give it to do, at the plugin's deadline. None goes on for long:
-//! what takes long looks between slices whether the plugin shall stop (`src/guest/slices.rs`, where their size is tested).
+//! Each host function, with the most work that a plugin can give it, ends soon after the plugin's deadline: long work
+//! checks between slices whether the plugin must stop (`src/guest/slices.rs`, which tests their size).
 
 use std::thread;
 use std::time::{Duration, Instant};
@@ -10,18 +10,18 @@ use crate::host::{Context, Plugin, manifest};
 
 const TIMEOUT: Duration = Duration::from_millis(20);
 
-/// How late a call may end, in time that the thread has a processor.
+/// How late a call may end, in CPU time of its thread.
 const LATE: Duration = Duration::from_millis(50);
 
-/// How long a call may take in all, waiting for a processor or a lock of the system's included.
+/// The most time that a call may take, with waiting for a processor or a lock of the system's.
 const LONG: Duration = Duration::from_secs(2);
 
-/// How often a call that was later is tried again. Other tests may hold up the kernel's work on memory for a while: the first
-/// pause is [`PAUSE`], and each is twice as long as the one before.
+/// How often a late call is tried again. Other tests may delay the kernel's work on memory for a while: the first pause
+/// is [`PAUSE`], and each is twice as long as the one before.
 const TRIES: u32 = 9;
 const PAUSE: Duration = Duration::from_millis(20);
 
-/// Each function, and what is called in a loop: `$big` is a block of nearly 4 GiB, `$key` one of 8 bytes, the input is a request.
+/// Functions, and calls for a loop: `$big` is a block of nearly 4 GiB, `$key` one of 8 bytes, the input is a request.
 const CALLS: &[(&str, &str)] = &[
     ("input_length", "(drop (call $input_length))"),
     ("input_offset", "(drop (call $input_offset))"),
@@ -60,7 +60,7 @@ const CALLS: &[(&str, &str)] = &[
     ("get_log_level", "(drop (call $get_log_level))"),
 ];
 
-/// Nobody listens there, and a plugin that has sent it all would be told.
+/// Nobody listens at this address: a request that was sent would fail with another error than the timeout.
 const REQUEST: &str = r#"{"url": "http://127.0.0.1:1/", "method": "POST"}"#;
 
 fn plugin(context: &Context, abi: Abi) -> Plugin<'_> {
@@ -91,7 +91,7 @@ fn plugin(context: &Context, abi: Abi) -> Plugin<'_> {
     context.plugin(manifest(module(abi, &body), &keys))
 }
 
-/// Calls a function that ends at its deadline until it is not late.
+/// Repeats a call that ends at its deadline until it is not late.
 fn check(case: &str, plugin: &Plugin<'_>, function: &str, input: &[u8]) {
     let mut late = Vec::new();
     for tried in 0..TRIES {
@@ -132,7 +132,7 @@ fn no_memory_is_copied_after_the_deadline() {
     check("alloc", &plugin, "grow", b"");
 }
 
-/// What is done for a plugin before its function is called.
+/// The host copies the input before it calls the function.
 #[test]
 fn no_input_is_copied_after_the_deadline() {
     let context = Context::new();

@@ -1,4 +1,4 @@
-//! Makes the calls of the table, by every way in which a module can come to call a function of the host.
+//! Makes the calls of the table, in every way in which a module can call a host function.
 
 use super::calls::{How, manifest};
 use super::table::rows;
@@ -7,7 +7,7 @@ use crate::host::Context;
 #[cfg(feature = "compiler")]
 use crate::noise::noise;
 
-/// What the table's plugins are configured with.
+/// The configuration of the table's plugins.
 const CONFIG: &str = r#""config": {"key": "value", "empty": "", "": "nothing"}"#;
 
 fn check(abi: Abi, how: How) {
@@ -16,7 +16,7 @@ fn check(abi: Abi, how: How) {
     let plugin = context.plugin(manifest(abi, how, rows.iter().map(|(calls, _)| *calls), CONFIG));
     let mut failures = Vec::new();
     for (index, (calls, expected)) in rows.iter().enumerate() {
-        // It may have grown for the row before.
+        // The row before may have grown the memory.
         let mut input = bytes(&[memory_size(&plugin, abi)]);
         input.extend(b"abcdefgh");
         let answer = plugin.call(&format!("call{index}"), &input);
@@ -56,7 +56,7 @@ fn a_function_that_a_library_exports_does_the_same() {
     }
 }
 
-/// Calls at random around every edge: inlined or not, they come to the same.
+/// Random calls around every edge have the same results, inlined or not.
 #[test]
 #[cfg(feature = "compiler")]
 fn any_calls_do_the_same_inlined_or_not() {
@@ -119,7 +119,7 @@ fn any_calls_do_the_same_inlined_or_not() {
             input.extend(b"abcdefgh");
             let answers = plugins.map(|plugin| {
                 let mut answer = plugin.call(&format!("call{index}"), &input);
-                // Wrappers and places in the code differ.
+                // The rest is a backtrace, which differs in wrappers and offsets of code.
                 answer.error = answer.error.map(|error| error.lines().take(4).collect());
                 answer
             });

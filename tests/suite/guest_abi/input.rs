@@ -1,11 +1,11 @@
-//! What a plugin sees of its input: every byte of it and none beside it.
+//! A plugin can read every byte of its input and none beside it.
 
 use std::fmt::Write as _;
 
 use super::{Abi, BOTH, module, number};
 use crate::host::Context;
 
-/// Writes beside the input, so that a load too far does not find zeros.
+/// Writes on both sides of the input, so that a load outside it does not find zeros.
 const SURROUND: &str = r#"
     (func $surround (local $at i64) (local $i i64)
       (if (i64.ge_u (call $input_offset) (i64.const 8)) (then
@@ -17,14 +17,14 @@ const SURROUND: &str = r#"
         (br_if $next (i64.lt_u (local.get $i) (i64.const 128)))))
 "#;
 
-/// Where the plugins load: all over the inputs below, behind them, and where a sum overflows.
+/// The offsets of loads: all over the inputs below, behind them, and where a sum overflows.
 fn offsets() -> impl Iterator<Item = u64> {
     (0..=80)
         .chain([1 << 16, (1 << 32) - 8, 1 << 32, (1 << 32) + 1, 1 << 63, u64::MAX - 63])
         .chain(u64::MAX - 9..=u64::MAX)
 }
 
-/// Loads from each offset in an export of its own: the input must not carry it.
+/// A module with exports for each offset, which the input cannot carry, as its bytes are what is loaded.
 fn loader(abi: Abi) -> Vec<u8> {
     let mut body = String::from(SURROUND);
     for offset in offsets() {
@@ -40,7 +40,7 @@ fn loader(abi: Abi) -> Vec<u8> {
     module(abi, &body)
 }
 
-/// The bytes that are loaded, as the number they make; `None` if one of them is outside.
+/// The loaded bytes as a number, or `None` if one of them is outside.
 fn expected(input: &[u8], offset: u64, size: usize) -> Option<u64> {
     let start = usize::try_from(offset).ok()?;
     input.get(start..start.checked_add(size)?).map(number)
@@ -71,7 +71,7 @@ fn loads_reach_every_byte_of_the_input_and_no_other() {
     }
 }
 
-/// Its place: answers with length, offset, and what `length` says of the offset.
+/// Answers with the input's length, its offset, and the result of `length` for that offset.
 const PLACE: &str = r#"
     (func (export "place") (local $block i64)
       (local.set $block (call $alloc (i64.const 24)))

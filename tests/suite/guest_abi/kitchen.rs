@@ -1,4 +1,4 @@
-//! The kitchen fixture, which a C compiler has made: each of its exports once, and how it fails.
+//! The kitchen fixture, compiled from C: each of its exports once, and its failures.
 
 use std::fs;
 
@@ -7,8 +7,8 @@ use crate::host::{Answer, Context, fixture, manifest, root};
 
 const CONFIG: &str = r#""config": {"key": "value", "empty": ""}"#;
 
-/// Export, input, and what it comes to in 0.x and in 1.x: `CODE OUTPUT`, or `CODE ! ERROR`, or `-` where it is missing.
-/// In this order: later rows see the variables of earlier ones.
+/// Export, input, and results in 0.x and 1.x: `CODE OUTPUT`, `CODE ! ERROR`, or `-` where the export is missing. The
+/// order matters: later rows see the variables of earlier ones.
 const CALLS: &[(&str, &str, &str, &str)] = &[
     ("config_get", "key", "0 value", "0 value"),
     ("config_get", "none", "1 ! no such key", "1 ! no such key"),
@@ -45,7 +45,7 @@ const CALLS: &[(&str, &str, &str, &str)] = &[
     ("reset", "input", "-", "0 input_length=0\noutput_length=0\nerror=0\n"),
 ];
 
-/// Exports whose answers are not a text to compare with; each has a test of its own.
+/// Exports whose answers are no fixed text; each has a test of its own.
 const OTHERS: [&str; 3] = ["error_trap", "http", "host_memory"];
 
 fn answer(expected: &str) -> Answer {
@@ -100,7 +100,7 @@ fn the_plugins_error_comes_before_the_trap() {
     }
 }
 
-/// An empty text is no error in 1.x, where it has no block.
+/// In 1.x an empty text has no block, and so is no error.
 #[test]
 fn an_empty_error_is_one_in_0_x_only() {
     for (abi, error) in [(Abi::V0, Some(String::new())), (Abi::V1, None)] {

@@ -1,4 +1,4 @@
-//! The limits of a manifest as a plugin's memory runs into them: `memory.max` and `memory.max_pages`.
+//! The limits of a manifest on a plugin's memory: `memory.max` and `memory.max_pages`.
 
 use super::calls::entries;
 use super::{Abi, BOTH, bytes, module, numbers};
@@ -6,7 +6,7 @@ use crate::host::{Context, Plugin, manifest};
 
 const PAGE: u64 = 1 << 16;
 
-/// The results are 0 where all blocks were made and 1 where one was refused, which is how 1.x says so.
+/// Exports return 0 if all blocks are made and 1 if 1.x refuses one; 0.x traps instead.
 const BODY: &str = r#"
     (memory 2)
     (func $alloc_some (param $size i64) (param $count i64) (result i32)
@@ -49,7 +49,7 @@ const BODY: &str = r#"
       (call $answer (i64.extend_i32_s (memory.grow (i32.wrap_i64 (call $argument (i64.const 1)))))))
 "#;
 
-/// Calls a function of blocks of `size`, `count` of them, with `more` bytes of input behind these numbers.
+/// Calls a function for `count` blocks of `size` bytes, with `more` bytes of input behind these two numbers.
 fn call_blocks(plugin: &Plugin<'_>, abi: Abi, function: &str, size: u64, count: u64, more: usize) -> bool {
     let mut input = bytes(&[size, count]);
     input.resize(input.len() + more, 0x5a);
@@ -69,7 +69,7 @@ fn call_blocks(plugin: &Plugin<'_>, abi: Abi, function: &str, size: u64, count: 
     }
 }
 
-/// `memory.max`, a function of blocks, their size and number, and whether there is room.
+/// `memory.max`, a function, the size and number of its blocks, and whether they fit.
 const MAX: &[(u32, &str, u64, u64, bool)] = &[
     (5, "alloc", 5 * PAGE - 64, 1, true),
     (5, "alloc", 5 * PAGE + 1, 1, false),
@@ -85,7 +85,7 @@ const MAX: &[(u32, &str, u64, u64, bool)] = &[
     (5, "alloc_in_gaps", 3 * PAGE, 1, false),
     (20, "alloc", 20 * PAGE - 64, 1, true),
     (20, "alloc", 20 * PAGE + 1, 1, false),
-    // 0.1.0 began with 4 pages, and less than that only forbade growth.
+    // 0.1.0 starts with 4 pages, and a smaller maximum only forbids growth.
     (4, "alloc", 4 * PAGE - 64, 1, true),
     (4, "alloc", 4 * PAGE + 1, 1, false),
     (1, "alloc", 4 * PAGE - 64, 1, true),
@@ -109,7 +109,7 @@ fn max_caps_the_blocks_and_not_the_input() {
     }
 }
 
-/// In 1.x a plugin may take any part of its memory for its input, the end of which is no limit for blocks.
+/// In 1.x a plugin may choose any part of its memory as its input; the end of the input is no limit for blocks.
 #[test]
 fn an_input_that_the_plugin_has_chosen_changes_no_limit() {
     const STRETCH: &str = r#"
@@ -132,7 +132,7 @@ fn an_input_that_the_plugin_has_chosen_changes_no_limit() {
         for function in ["stretch", "after_free"] {
             for input in [0, 10, 1000] {
                 let count = numbers(&plugin, function, &vec![0; input])[0];
-                // The last is refused.
+                // The last block is refused.
                 assert!(count <= blocks + 1, "max {max}, {function}, {input} numbers: {count} blocks");
             }
         }
@@ -203,7 +203,7 @@ fn a_plugin_grows_up_to_max_pages_and_no_further() {
     }
 }
 
-/// What the module's own maximum refuses is not taken from what `max_pages` allows.
+/// Growth that the module's own maximum refuses does not count against `max_pages`.
 #[test]
 fn the_maximum_of_a_module_holds_below_max_pages() {
     for abi in BOTH {

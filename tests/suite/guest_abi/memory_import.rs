@@ -58,7 +58,7 @@ fn importer() -> Vec<u8> {
     module(Abi::V1, BODY)
 }
 
-/// Scans the memory in a call with and one without input: 0, or where something is left, plus one.
+/// Scans the memory with and without input. The answer is 0, or the address of a byte that is left, plus one.
 fn assert_clean(plugin: &Plugin<'_>, after: &str) {
     assert_eq!(numbers(plugin, "scan", &[]), [0], "after {after}");
     assert_eq!(numbers(plugin, "scan", &[1, 2, 3]), [0], "after {after}, with input");

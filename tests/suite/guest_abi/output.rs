@@ -31,7 +31,7 @@ fn address(plugin: &Plugin<'_>) -> usize {
     ffi::extism_plugin_output_data(plugin.context.0, plugin.id).addr()
 }
 
-/// The output must be all of `length` bytes, the last of them 0x5a, and one more must be readable.
+/// The output must have `length` bytes, the last of them 0x5a, and one more byte must be readable.
 fn assert_whole(plugin: &Plugin<'_>, length: u64, what: &str) {
     let read = plugin.output_and_next_byte();
     assert_eq!(read.len() as u64, length + 1, "{what}");
@@ -92,7 +92,7 @@ fn output_is_whole_in_a_memory_at_its_limit() {
     }
 }
 
-/// The reader gets a copy of such output, and an error where there is no room for one.
+/// The reader gets a copy of output that ends with the memory, and an error if the host has no memory for the copy.
 #[test]
 #[cfg(target_os = "linux")]
 fn no_room_for_a_copy() {
@@ -119,7 +119,7 @@ fn no_room_for_a_copy() {
     });
 }
 
-/// Out of bounds, for a host that would follow: the table in `functions.rs` has more.
+/// Outputs outside the memory, which a careless host would read. The table in `table.rs` has more.
 #[test]
 fn the_host_reads_nothing_outside() {
     for abi in BOTH {
@@ -144,7 +144,7 @@ fn output_stays_where_it_is_until_the_next_call() {
             let input: Vec<u8> = (0..length).map(|n| n as u8).collect();
             assert_eq!(plugin.call_only("echo", &input), 0);
             let place = address(&plugin);
-            // Nothing of this is a call of the plugin.
+            // None of the following is a call of the plugin.
             assert_eq!(plugin.output(), input);
             assert_eq!(context.error(plugin.id), None);
             assert!(plugin.configure("{\"key\": \"value\"}"));
@@ -172,7 +172,7 @@ fn without_output_the_address_is_not_null() {
     }
 }
 
-/// A caller may hand a plugin's output on as it lies, to that plugin or to another.
+/// A caller may pass a plugin's output on in place, to that plugin or to another.
 #[test]
 fn output_may_be_the_next_input() {
     for abi in BOTH {
@@ -192,7 +192,7 @@ fn output_may_be_the_next_input() {
     }
 }
 
-/// Any part of the memory may be, wherever it lies; nothing else of the call before is left.
+/// Any part of the memory may be output and then input; nothing else of the earlier call remains.
 #[test]
 fn any_output_may_be_the_next_input() {
     let mut noise = noise(1);
@@ -200,7 +200,7 @@ fn any_output_may_be_the_next_input() {
     for abi in BOTH {
         let context = Context::new();
         let plugin = context.plugin(module(abi, BODY));
-        // So that there are so many bytes.
+        // Grows the memory to hold the ranges below.
         assert_eq!(plugin.call_only("fill_block", &bytes(&[300_000])), 0);
         for _ in 0..300 {
             let range = [16, 1000, 150_000][below(3) as usize];

@@ -1,14 +1,14 @@
-//! The table of calls: what every function of both ABIs comes to, up to its edges and over them.
+//! The table of calls: the results of every function of both ABIs, up to its edges and over them.
 
 use super::Abi;
 use crate::host::Answer;
 
-/// One line a row: calls as in `calls.rs`, what they come to in 0.x, and in 1.x.
+/// A row is a line: calls as in `calls.rs`, their result in 0.x, and their result in 1.x.
 ///
-/// - a number: the last value; nothing is wrong
-/// - `ok`: nothing is wrong and there is no output
-/// - `output: TEXT`, `error: TEXT`: what the caller of the plugin sees after a result of 0
-/// - `! TEXT`: the call fails and the reason has this text in it
+/// - a number: the last value; no error
+/// - `ok`: no error and no output
+/// - `output: TEXT`, `error: TEXT`: output or error that the plugin's caller sees after a result of 0
+/// - `! TEXT`: the call fails with an error that contains this text
 /// - `-`: the ABI has no such function
 ///
 /// The input is 16 bytes: the memory's size, then `abcdefgh`.
@@ -349,7 +349,7 @@ const TABLE: &str = r#"
     lt(get_log_level(), 0x80000000)                           | - | 1
 "#;
 
-/// The table's rows for `abi`: calls and what they come to.
+/// The table's rows for `abi`: calls and their expected results.
 pub(super) fn rows(abi: Abi) -> Vec<(&'static str, Expected<'static>)> {
     let lines = TABLE.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
     let rows = lines.filter_map(|line| {
@@ -360,7 +360,7 @@ pub(super) fn rows(abi: Abi) -> Vec<(&'static str, Expected<'static>)> {
     rows.collect()
 }
 
-/// What is expected of a row's calls in one ABI.
+/// The expected result of a row's calls in one ABI.
 #[derive(Debug)]
 pub(super) enum Expected<'a> {
     Value(i64),

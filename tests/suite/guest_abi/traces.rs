@@ -1,10 +1,10 @@
-//! That a plugin finds nothing of an earlier call in the memory it shares with the host, wherever that call wrote.
+//! A plugin finds nothing of an earlier call in the memory it shares with the host, wherever that call wrote.
 
 use super::{Abi, BOTH, module};
 use crate::host::{Context, Plugin, fixture, manifest};
 
-/// `scan` loads word after word, past those that the input lies in, until one is not zero or the memory ends, which in
-/// 0.x is a trap. `report` says which word that was, and how far the scan came.
+/// `scan` loads word after word, skipping the input, until one is not zero or the memory ends, which in 0.x is a trap.
+/// `report` answers which word that was, or -1, and how far the scan came.
 ///
 /// The other functions leave bytes behind.
 const BODY: &str = r#"
@@ -68,7 +68,7 @@ const BODY: &str = r#"
       (drop (call $var_get (call $block (i64.const 8)))))
 "#;
 
-/// Functions that leave bytes behind, with the length of the input they get, also in the rest of the bytes.
+/// Functions that leave bytes behind, and the length of their input, whose bytes stay behind too.
 const SPOILERS: &[(&str, usize)] = &[
     ("nothing", 1),
     ("nothing", 64),
@@ -91,9 +91,9 @@ const SPOILERS: &[(&str, usize)] = &[
     ("no such function", 5000),
 ];
 
-/// The instance stays whatever happens: a new one would have no traces.
+/// A manifest that keeps the instance even after a trap: a new one would have no traces.
 fn plugin_text(abi: Abi) -> String {
-    // 0.x cannot ask for the end and runs into it, long before this.
+    // 0.x cannot ask for the end: the scan traps there, long before this address.
     let end = if abi == Abi::V0 { "(i64.const 0x8000000)" } else { "(call $memory_bytes)" };
     manifest(module(abi, &BODY.replace("$END", end)), r#""after_trap": "keep""#)
 }
@@ -129,7 +129,7 @@ fn nothing_of_an_earlier_call_is_left() {
     }
 }
 
-/// A call that writes until 1.x ignores it or 0.x traps.
+/// A call that writes past the end of the memory until it traps.
 #[test]
 fn nothing_is_left_of_a_call_that_wrote_over_the_end() {
     let context = Context::new();
@@ -156,7 +156,7 @@ fn a_new_plugin_finds_nothing_of_others() {
     }
 }
 
-/// What a plugin remembers of an address is worth nothing in the next call.
+/// An address that a plugin keeps from an earlier call leads to zeros in the next one.
 #[test]
 fn a_kept_block_is_empty_in_the_next_call() {
     for abi in BOTH {

@@ -1,10 +1,10 @@
-//! What else a module can do with the functions it imports than call them, and imports that nobody serves.
+//! Uses of imported functions other than calling them, and imports that nobody serves.
 
 use super::calls::entries;
 use super::{Abi, BOTH, module, numbers, parse};
 use crate::host::Context;
 
-/// Why a module with nothing but `import` is refused.
+/// The error for a module with nothing but `import`.
 fn refusal(import: &str) -> String {
     Context::new().refusal(parse(&format!("(module {import})")))
 }
@@ -37,7 +37,7 @@ fn an_unknown_import_is_refused_by_name() {
     }
 }
 
-/// Both ABIs' functions on one memory, each with its own manners.
+/// Functions of both ABIs on one memory, each with the rules of its ABI.
 const MIXED: &str = r#"(module
     (import "env" "extism_alloc" (func $alloc (param i64) (result i64)))
     (import "env" "extism_free" (func $free (param i64)))
@@ -83,7 +83,7 @@ fn one_module_may_use_both_abis() {
     plugin.answer("length_of_freed_v1", []);
 }
 
-/// The same import twice, functions as values, and one that a table gets only at run time.
+/// The same import twice, functions as values, and a function that enters a table only at run time.
 const REFERENCES: &str = r#"
     (type $load (func (param i64) (result i32)))
     (type $store (func (param i64 i32)))
@@ -178,7 +178,7 @@ fn the_start_function_may_use_the_host() {
     assert!(refusal.contains("out of bounds memory access"), "{refusal}");
 }
 
-/// Memories of the plugin's own keep their places and their bytes, and blocks lie in none of them.
+/// A plugin's own memories keep their indices and their bytes, and hold no blocks.
 const OWN_MEMORIES: &str = r#"
     (memory $first 1)
     (memory $second 2)

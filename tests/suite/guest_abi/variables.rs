@@ -1,12 +1,12 @@
-//! The limit of a manifest as a plugin's variables run into it: `memory.max_var_bytes`.
+//! The limit of a manifest on a plugin's variables: `memory.max_var_bytes`.
 
 use std::collections::BTreeMap;
 
 use super::BOTH;
 use crate::host::{Context, fixture, manifest};
 
-/// The limit, and what is set in turn, with what is refused of it. Each variable counts its key, its value, and 48
-/// bytes.
+/// The limit, and the variables that are set in turn: key, bytes, and the error, if any. Each variable counts its key,
+/// its value, and 48 bytes.
 const VARS: &[(&str, &[(&str, usize, &str)])] = &[
     ("0", &[("k", 1, "Vars are disabled by this host")]),
     ("100", &[("k", 51, ""), ("k", 52, "Variable store is full"), ("k", 51, ""), ("l", 1, "Variable store is full")]),
@@ -32,7 +32,7 @@ fn variables_stay_within_max_var_bytes() {
                 if refusal.is_empty() {
                     last.insert(key, *length);
                 }
-                // What is refused changes nothing.
+                // A refused value changes nothing.
                 let stored = plugin.call("var_get", key).output.len();
                 assert_eq!(stored, last.get(key).copied().unwrap_or(0), "{abi:?}: {limit}, {key}");
             }
@@ -41,7 +41,7 @@ fn variables_stay_within_max_var_bytes() {
     }
 }
 
-/// One variable is exactly as large as 49 bytes allow: an empty one, which 1.x does not have.
+/// An empty variable with a key of one byte takes exactly 49 bytes. 1.x has no empty variables.
 #[test]
 fn an_empty_variable_counts_its_key() {
     let context = Context::new();

@@ -19,10 +19,10 @@ use crate::server::{Server, Step, answer};
 
 const DIR: &str = "EXTISM_CACHE_DIR";
 
-/// Answers 1.
+/// A module that answers 1.
 const ONE: &str = "(module (func (export \"run\") (result i32) (i32.const 1)))";
 
-/// Answers 2.
+/// A module that answers 2.
 const TWO: &str = "(module (func (export \"run\") (result i32) (i32.const 2)))";
 
 /// Runs `body` as the test of this name, in a process with an empty cache and these variables.
@@ -46,7 +46,7 @@ fn with_entry(entry: &Value, keys: &Value) -> String {
     manifest.to_string()
 }
 
-/// Loads a module; what it answers, or why it cannot be loaded.
+/// The answer of the module of this entry, or the error.
 fn load(entry: &Value) -> Result<i32, String> {
     let context = Context::new();
     context.create(with_entry(entry, &json!({})), false).map(|plugin| plugin.call_only("run", b""))
@@ -64,7 +64,7 @@ fn serving(module: &'static str) -> Server {
     Server::start(move |_| answer("200 OK", &[], module))
 }
 
-/// The files of one kind that are kept, with their contents.
+/// The files of one kind in the download cache, with their contents.
 fn kept(cache: &Path, kind: &str) -> BTreeMap<String, Vec<u8>> {
     let files = fs::read_dir(cache.join("downloads").join(kind)).into_iter().flatten();
     let contents = |path: PathBuf| {
@@ -73,7 +73,7 @@ fn kept(cache: &Path, kind: &str) -> BTreeMap<String, Vec<u8>> {
     files.map(|file| contents(file.expect("readable").path())).collect()
 }
 
-/// All that is kept.
+/// All files of the download cache.
 pub(super) fn all_kept(cache: &Path) -> Vec<BTreeMap<String, Vec<u8>>> {
     ["modules", "addresses", "locks"].map(|kind| kept(cache, kind)).to_vec()
 }
@@ -154,7 +154,7 @@ fn with_a_hash_the_network_is_asked_once() {
         let server = serving(ONE);
         let entry = with_hash(&server.url("/"), ONE);
         assert_eq!((load(&entry), load(&entry), server.seen().len()), (Ok(1), Ok(1), 1));
-        // From another address too: a hash says all.
+        // A hash identifies a module at any address.
         drop(server);
         assert_eq!(load(&with_hash("http://127.0.0.1:1/", ONE)), Ok(1));
         assert_eq!(kept(cache, "locks"), BTreeMap::new());
@@ -200,7 +200,7 @@ fn what_is_kept_and_broken_is_fetched_again() {
     });
 }
 
-/// A server whose module can be exchanged, and which says when it has not been.
+/// A server whose module changes with the returned number, and which answers 304 while it has not changed.
 fn changing(validators: &'static [&'static str]) -> (Server, Arc<AtomicUsize>) {
     let version = Arc::new(AtomicUsize::new(1));
     let current = Arc::clone(&version);
@@ -232,7 +232,7 @@ fn without_a_hash_the_server_says_whether_there_is_something_newer() {
             assert_eq!(conditional("if-none-match"), expected("etag"), "{validators:?}");
             assert_eq!(conditional("if-modified-since"), expected("last-modified"), "{validators:?}");
             assert_eq!(server.seen().len(), 4, "{validators:?}");
-            // What differs in what is sent is not the same module.
+            // A request with other headers may get another module, so it is not conditional.
             assert_eq!(load(&json!({"url": server.url("/"), "headers": {"a": "b"}})), Ok(2));
             assert_eq!(server.seen()[4].header("if-none-match"), None);
             let url = server.url("/");
@@ -244,7 +244,7 @@ fn without_a_hash_the_server_says_whether_there_is_something_newer() {
     });
 }
 
-/// What a server says of one address says nothing of another that it sends to now, and is nobody else's business.
+/// Validators from one address are not sent to another address, even if the first redirects there.
 #[test]
 fn validators_are_those_of_one_address() {
     alone("downloads::validators_are_those_of_one_address", &[], |_| {
@@ -295,7 +295,7 @@ fn what_is_not_to_be_kept_is_not() {
             Server::start(|_| answer("200 OK", &[("etag", "\"a\""), ("cache-control", "private, No-Store")], ONE));
         assert_eq!((load(&by_url(&server.url("/"))), load(&by_url(&server.url("/")))), (Ok(1), Ok(1)));
         assert!(kept(cache, "modules").is_empty() && server.seen()[1].header("if-none-match").is_none());
-        // The same bytes for ever are nothing that could be out of date.
+        // A module with a hash is kept: the same bytes cannot be out of date.
         let entry = with_hash(&server.url("/"), ONE);
         assert_eq!((load(&entry), load(&entry), server.seen().len()), (Ok(1), Ok(1), 3));
     });
@@ -343,7 +343,7 @@ fn what_is_kept_has_a_bound() {
         let server = Server::start(move |seen| answer("200 OK", &[], module(&seen.path()[1..])));
         for number in 1..=8 {
             assert_eq!(load(&by_url(&server.url(&format!("/{number}")))), Ok(number));
-            // Times are kept in seconds.
+            // File times count in seconds: all files become ten seconds older.
             for file in
                 fs::read_dir(cache.join("downloads/modules")).expect("there").map(|file| file.expect("readable").path())
             {
@@ -403,7 +403,7 @@ fn many_who_want_the_same_at_once_ask_once() {
     for hash in [true, false] {
         let folder = tempfile::tempdir().expect("a folder");
         let started = Arc::new(AtomicUsize::new(0));
-        // Not before all of them are there.
+        // Answers when all processes have started.
         let server = Server::start({
             let started = Arc::clone(&started);
             move |_| {
@@ -411,7 +411,7 @@ fn many_who_want_the_same_at_once_ask_once() {
                 while started.load(Ordering::SeqCst) < 16 && Instant::now() < patience {
                     thread::sleep(Duration::from_millis(5));
                 }
-                // And have looked what is kept.
+                // Gives them time to look in the cache.
                 thread::sleep(Duration::from_millis(1500));
                 answer("200 OK", &[("etag", "\"one\"")], ONE)
             }
@@ -430,13 +430,13 @@ fn many_who_want_the_same_at_once_ask_once() {
         for mut child in children {
             assert!(child.wait().expect("ours").success(), "hash: {hash}");
         }
-        // Without a hash, who is late asks whether there is something newer.
+        // Without a hash, a late process asks whether the module has changed.
         let fetched = server.seen().iter().filter(|seen| hash || seen.header("if-none-match").is_none()).count();
         assert_eq!(fetched, 1, "hash: {hash}");
     }
 }
 
-/// A server that stalls keeps those who wait for the same no longer than they want to.
+/// Behind a server that stalls, each plugin waits for the same module no longer than its own deadline.
 #[test]
 fn waiting_for_another_ends_at_the_deadline() {
     alone("downloads::waiting_for_another_ends_at_the_deadline", &[], |cache| {
@@ -503,7 +503,7 @@ fn who_is_killed_in_the_middle_leaves_nothing_wrong() {
     assert_eq!(kept(folder.path(), "locks"), BTreeMap::new());
 }
 
-/// Nothing longer than this many blocks of 512 bytes can be written, as on a disk that is full.
+/// Files of more than 100 blocks of 512 bytes cannot be written, as on a full disk.
 #[test]
 fn on_a_full_disk_the_module_is_used_and_not_kept() {
     const TEST: &str = "http::downloads::on_a_full_disk_the_module_is_used_and_not_kept";
@@ -531,7 +531,7 @@ fn on_a_full_disk_the_module_is_used_and_not_kept() {
     assert_eq!(server.seen().len(), 2);
 }
 
-/// A file system of one block, and one that cannot be written to at all: the module is fetched each time, and runs.
+/// A file system of one block, and one that is read-only: the module is fetched each time, and runs.
 #[test]
 fn where_nothing_can_be_written_modules_are_fetched() {
     const TEST: &str = "http::downloads::where_nothing_can_be_written_modules_are_fetched";
@@ -556,7 +556,7 @@ fn where_nothing_can_be_written_modules_are_fetched() {
     }
 }
 
-/// Directories that cannot be used: the module is fetched all the same, and nothing is written.
+/// Cache directories that are refused: the module is fetched all the same, and nothing is written.
 #[test]
 fn places_that_are_not_used() {
     const TEST: &str = "http::downloads::places_that_are_not_used";
@@ -576,7 +576,7 @@ fn places_that_are_not_used() {
     };
     let foreign = |path: &Path| {
         directory(path, 0o700);
-        // Not root's to give away: then the modes of the other cases have to do.
+        // Only root can give it away; elsewhere the modes of the other cases must do.
         std::os::unix::fs::chown(path, Some(12345), None).is_ok()
     };
     let cases: [(&str, &str, &dyn Fn(&Path) -> bool); 6] = [
@@ -615,7 +615,7 @@ fn places_that_are_not_used() {
     }
 }
 
-/// What another program has filled can be read where nothing can be written.
+/// A cache that another program has filled can be read where nothing can be written.
 #[test]
 fn a_read_only_cache_serves() {
     const TEST: &str = "http::downloads::a_read_only_cache_serves";

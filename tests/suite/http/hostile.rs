@@ -1,4 +1,4 @@
-//! Servers that lie, stall and never end: each in one row, as modules and as plugins' requests meet it.
+//! Servers that lie, stall and never end: one a row, tried with modules and with plugins' requests.
 
 #[cfg(feature = "compiler")]
 use std::fs;
@@ -13,7 +13,7 @@ use super::requests::with_kitchens;
 use crate::host::{Context, sha256};
 use crate::server::{Server, Step, answer};
 
-/// What a plugin gets: a body, or an error with this in it.
+/// The result of a plugin's request: a body, or a part of the error's text.
 type Outcome = Result<&'static [u8], &'static str>;
 
 struct Row {
@@ -23,10 +23,10 @@ struct Row {
     expected: Outcome,
 }
 
-/// What the servers would send if they were honest, so that a module that is loaded works.
+/// The body that honest servers would send: a valid module.
 const MODULE: &[u8] = b"(module)";
 
-/// How long a request may take here, in milliseconds: little, where it is to take too long.
+/// The deadline of a request, in milliseconds: short if the request is to exceed it.
 fn deadline(expected: Outcome) -> u64 {
     if expected == Err("timeout") { 300 } else { 10_000 }
 }
@@ -50,7 +50,7 @@ fn redirect(target: &str) -> Vec<Step> {
     answer("302 Found", &[("location", target)], "")
 }
 
-/// `bytes` as gzip stores them when it does not compress: RFC 1951 and 1952.
+/// `bytes` in gzip's uncompressed form: RFC 1951 and 1952.
 fn gzip(bytes: &[u8]) -> Vec<u8> {
     let mut crc = !0_u32;
     for byte in bytes {
@@ -67,10 +67,10 @@ fn gzip(bytes: &[u8]) -> Vec<u8> {
     gzip
 }
 
-/// `text` compressed so well that it is a thousand times as long as what is sent: one stored byte and copies of it.
+/// A gzip stream of one letter and copies of it, a thousand times as long when it is decompressed.
 fn bomb() -> Vec<u8> {
-    // A block of fixed codes: the letter x, then copies of 258 bytes from 1 byte back, 8 bits of length (code 285 is
-    // 11000101) and 5 of distance (00000) each, without an end.
+    // A block of fixed codes without an end: the letter x, then copies of 258 bytes from 1 byte back, each of them 8
+    // bits of length (code 285 is 11000101) and 5 of distance (00000).
     let mut bits: Vec<bool> = vec![true, true, false];
     let mut code = |value: u32, length: u32| bits.extend((0..length).rev().map(|bit| value >> bit & 1 == 1));
     code(0x30 + u32::from(b'x'), 8);
@@ -88,7 +88,7 @@ fn rows() -> Vec<Row> {
     let gzipped = |body: &[u8]| answer("200 OK", &[("content-encoding", "gzip")], body);
     let whole = gzip(MODULE);
     vec![
-        // Well-behaved ones, so that the errors below are seen to be of what is wrong.
+        // Well-behaved servers, which show that the errors below come from the fault in each row.
         row("a length", send(format!("{HEAD}content-length: 8\r\n\r\n(module)")), Ok(MODULE)),
         row(
             "chunks",
@@ -104,7 +104,7 @@ fn rows() -> Vec<Row> {
         row("gzip", gzipped(&whole), Ok(MODULE)),
         row("HTTP 1.0", send("HTTP/1.0 200 OK\r\n\r\n(module)"), Ok(MODULE)),
         row("status 204", send("HTTP/1.1 204 No Content\r\n\r\n"), Ok(b"")),
-        // Lengths that are not true.
+        // False lengths.
         row("fewer bytes than promised", send(format!("{HEAD}content-length: 9\r\n\r\n(module)")), Err("disconnected")),
         row("more bytes than promised", send(format!("{HEAD}content-length: 2\r\n\r\n(module)")), Ok(b"(m")),
         row(
@@ -148,7 +148,7 @@ fn rows() -> Vec<Row> {
             send(format!("{HEAD}transfer-encoding: chunked\r\n\r\nffffffffffffffffff\r\n(module)")),
             Err("chunk"),
         ),
-        // No end.
+        // Answers without an end.
         row(
             "a body without end",
             vec![Step::Send(format!("{HEAD}\r\n").into()), Step::Repeat(vec![0; 50_000], Duration::ZERO)],
@@ -245,7 +245,7 @@ fn requests_of_plugins() {
                 Err(text) => {
                     assert_eq!(result.code, -1, "{name}, {abi}: {result:?}");
                     assert!(result.error().contains(text), "{name}, {abi}: {}", result.error());
-                    // Whoever is first to see that the time is over: the request says for what, the call does not.
+                    // The request's timeout names the address, the call's names the setting; either may come first.
                     let says_where =
                         result.error().contains(&server.url("/")) || result.error().contains("(timeout_ms)");
                     assert!(says_where, "{name}, {abi}: {}", result.error());
@@ -259,7 +259,7 @@ fn requests_of_plugins() {
     }
 }
 
-/// What of an outcome differs for a module: an answer has to be one, whole, and of the right status.
+/// The outcome for a module: an answer must be the whole module, and have the right status.
 #[cfg(feature = "compiler")]
 fn of_module(expected: Outcome) -> Result<(), &'static str> {
     match expected {

@@ -1,4 +1,4 @@
-//! What plugins ask of servers that behave.
+//! Plugins' requests to servers that behave.
 
 use std::ffi::OsStr;
 
@@ -8,7 +8,7 @@ use crate::child;
 use crate::host::{Answer, Context, Plugin, fixture, manifest};
 use crate::server::{Seen, Server, Step, answer};
 
-/// The kitchen plugin of each guest ABI, with more keys of the manifest.
+/// Runs `each` on the kitchen plugin of each guest ABI, with more keys of the manifest.
 pub(crate) fn with_kitchens(rest: &str, mut each: impl FnMut(&str, Plugin<'_>)) {
     for abi in ["v0", "v1"] {
         let context = Context::new();
@@ -16,7 +16,7 @@ pub(crate) fn with_kitchens(rest: &str, mut each: impl FnMut(&str, Plugin<'_>)) 
     }
 }
 
-/// Says what came back: all of the request that a test may want to see.
+/// An answer that describes the request: its head and body as JSON.
 fn mirror(seen: &Seen) -> String {
     let body = String::from_utf8_lossy(&seen.body).into_owned();
     json!({"head": seen.head, "body": body}).to_string()
@@ -26,7 +26,7 @@ fn mirroring() -> Server {
     Server::start(|seen| answer("200 OK", &[], mirror(seen)))
 }
 
-/// What reached a server that mirrors it.
+/// The request that reached a mirroring server, read from its answer.
 fn seen(answer: &Answer) -> Seen {
     assert_eq!((answer.code, answer.error.as_deref()), (0, None));
     let value: Value = serde_json::from_slice(&answer.output).expect("JSON");
@@ -71,7 +71,7 @@ fn a_method_has_any_case_and_a_body_if_it_is_given_one() {
     });
 }
 
-/// The name of the headers in Extism 0.1.0, and names that are the client's own.
+/// The key for headers in Extism 0.1.0, and headers that only the client sets.
 #[test]
 fn headers_by_their_old_name_and_headers_that_a_plugin_cannot_set() {
     let server = mirroring();
@@ -189,7 +189,7 @@ fn an_answer_has_a_limit() {
     });
 }
 
-/// Who is asked decides what is seen.
+/// A redirect to another server loses the headers that hold secrets.
 #[test]
 fn secrets_do_not_follow_a_redirect_to_another_server() {
     let other = mirroring();
@@ -259,7 +259,7 @@ fn each_hop_of_a_redirect_is_asked_for() {
     assert_eq!(other.seen().len(), 0);
 }
 
-/// Variables of the environment, one a case, and whether the proxy is used.
+/// Environment variables, one set a case, and whether the proxy is used.
 #[test]
 fn proxies_are_those_of_the_environment() {
     const TEST: &str = "http::requests::proxies_are_those_of_the_environment";
@@ -287,7 +287,7 @@ fn proxies_are_those_of_the_environment() {
         (&[("HTTP_PROXY", &address), ("NO_PROXY", "127.0.0.1")], "direct"),
         (&[("HTTP_PROXY", &address), ("NO_PROXY", "example.com")], "proxy"),
         (&[("HTTPS_PROXY", &address)], "direct"),
-        // What a client of a CGI program has sent.
+        // In a CGI program, HTTP_PROXY comes from a header of its client.
         (&[("HTTP_PROXY", &address), ("REQUEST_METHOD", "GET")], "direct"),
     ];
     for (variables, expected) in cases {
@@ -301,7 +301,7 @@ fn proxies_are_those_of_the_environment() {
     }
 }
 
-/// Headers are of what would be there.
+/// The header describes a body that the answer does not have.
 #[test]
 fn answers_without_a_body_may_say_how_it_would_be_encoded() {
     let server = Server::start(|seen| {
@@ -317,7 +317,7 @@ fn answers_without_a_body_may_say_how_it_would_be_encoded() {
     });
 }
 
-/// Stalls that a server which answers in the clear has no part in.
+/// Stalls that the servers of `hostile.rs`, which read and answer plain requests, cannot cause.
 #[test]
 fn a_request_that_nobody_reads_and_a_greeting_that_nobody_returns_end_at_the_deadline() {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port is free");
@@ -352,7 +352,7 @@ fn a_server_that_does_not_speak_tls_is_an_error() {
     });
 }
 
-/// The host's time and memory are not for what a plugin writes into a request.
+/// A plugin's oversized request costs the host little time and memory.
 #[test]
 fn a_request_of_too_much_is_refused_at_once() {
     let headers: serde_json::Map<String, Value> = (0..200_000).map(|n| (format!("x-{n}"), json!("value"))).collect();

@@ -1,5 +1,5 @@
-//! Modules in which everything that is inlined may be called, made of bytes, and the same ones without. The fuzz targets
-//! `rewrite` and `modules` use this file too.
+//! Random modules that may call every host function that is inlined, and copies in which nothing is inlined. The fuzz
+//! targets `rewrite` and `modules` use this file too.
 
 use arbitrary::Unstructured;
 use serde_json::{Value, json};
@@ -39,7 +39,7 @@ const IMPORTS: &str = r#"(module
     (import "extism:host/env" "output_length" (func (result i64)))
     (import "extism:host/env" "reset" (func)))"#;
 
-/// What a generated module exports.
+/// The exports of a generated module.
 const EXPORTS: &str = r#"(module
     (func (export "one") (result i32) (i32.const 0)) (func (export "two"))
     (func (export "more") (param i64 i64) (result i64) (i64.const 0)) (global (export "g") (mut i64) (i64.const 0)))"#;
@@ -59,7 +59,7 @@ fn config() -> Config {
         max_tables: 3,
         max_table_elements: 1000,
         table_max_size_required: true,
-        // Which of two NaNs comes out of an addition is the compiler's to choose.
+        // Otherwise compilers may differ in which of two NaNs an addition returns.
         canonicalize_nans: true,
         bulk_memory_enabled: true,
         reference_types_enabled: true,
@@ -80,24 +80,24 @@ fn config() -> Config {
     }
 }
 
-/// A module that ends, if one comes out of `noise`, in which it matters what it does with the host's functions.
+/// A module that ends, if `noise` makes one, whose results depend on the host functions (`visible.rs`).
 pub(crate) fn module(noise: &mut Unstructured<'_>) -> arbitrary::Result<Vec<u8>> {
     Ok(visible::made(&plain(noise)?).expect("it is a module"))
 }
 
-/// A module that ends, if one comes out of `noise`.
+/// A module that ends, if `noise` makes one.
 pub(crate) fn plain(noise: &mut Unstructured<'_>) -> arbitrary::Result<Vec<u8>> {
     let mut module = Module::new(config(), noise)?;
-    // Fails for bodies of random bytes, which are not asked for.
+    // Fails for function bodies of random bytes, which the configuration does not ask for.
     module.ensure_termination(2000).map_err(|_| arbitrary::Error::IncorrectFormat)?;
     Ok(module.to_bytes())
 }
 
-/// What a plugin answers to a few calls, or why there is none.
+/// A plugin's answers to a few calls, or the error if it cannot be made.
 pub(crate) type Answers = Result<Vec<Answer>, String>;
 
-/// Runs a module with its calls inlined, alone, and linked with another one and its instructions counted; and with nothing
-/// inlined. Panics where that makes a difference; returns what the module has answered.
+/// Runs a module with its calls inlined, alone, and linked with another one and its instructions counted; and with
+/// nothing inlined. Panics if the answers differ, else returns them.
 pub(crate) fn compare(wasm: &[u8]) -> Answers {
     let on_llvm = Compiler::in_use() == Compiler::Llvm.name();
     let called = run(&manifest(&not_inlined(wasm), false, None));
@@ -108,7 +108,7 @@ pub(crate) fn compare(wasm: &[u8]) -> Answers {
     alone
 }
 
-/// The same module with a memory more, beside which nothing is inlined: it is like the one that would be added for that.
+/// The same module with one more memory, like the one that inlining adds, beside which nothing is inlined.
 fn not_inlined(wasm: &[u8]) -> Vec<u8> {
     let like_io =
         MemoryType { minimum: 1, maximum: Some(65_521), memory64: false, shared: false, page_size_log2: None };
@@ -121,7 +121,7 @@ fn not_inlined(wasm: &[u8]) -> Vec<u8> {
             RoundtripReencoder.parse_memory_section(memories, section.clone()).expect("a module");
             continue;
         }
-        // It has globals, which come next.
+        // The memories go before the globals, which every generated module has.
         if id == SectionId::Global as u8
             && let Some(mut memories) = memories.take()
         {
@@ -133,8 +133,8 @@ fn not_inlined(wasm: &[u8]) -> Vec<u8> {
     module.finish()
 }
 
-/// Runs a module on each compiler that is built in, with instructions counted and without. Panics where that makes a
-/// difference; returns what the module has answered.
+/// Runs a module on each compiler that is built in, with instructions counted and without. Panics if the answers
+/// differ, else returns them.
 pub(crate) fn compare_compilers(wasm: &[u8]) -> Answers {
     let mut first: Option<(Answers, Counts)> = None;
     for compiler in Compiler::ALL.into_iter().filter(Compiler::is_built_in) {
@@ -193,10 +193,9 @@ fn run_counted(manifest: &Value) -> (Answers, Counts) {
     (Ok(answers), counts)
 }
 
-/// How deep calls may go depends on the code: where one of them goes too deep, and after that, nothing can be compared. With
-/// LLVM neither can what comes after an access to memory that is not there: it moves writes to globals across it.
-///
-/// Returns how many calls have been compared.
+/// Compares answers, and returns how many were compared. The depth that calls reach depends on the code: from the first
+/// call that goes too deep, nothing can be compared. LLVM moves writes to globals across an access out of bounds: after
+/// one, nothing can be compared with it.
 fn assert_same(one: &Answers, other: &Answers, on_llvm: bool, how: &str) -> usize {
     let is_too_deep = |error: &str| error.contains("call stack exhausted");
     let is_vague = |error: &str| on_llvm && error.contains("out of bounds memory access");

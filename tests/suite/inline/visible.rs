@@ -1,6 +1,6 @@
-//! Makes it matter what a generated module does with the host's functions. By itself it calls them with offsets at which there
-//! is nothing, and drops what they return. Here most offsets become small, and all results are mixed into a number that the
-//! function [`SEEN`] returns.
+//! Makes the results of a generated module depend on the host functions. By itself it calls them with offsets at which
+//! there is nothing, and drops their results. Here most offsets become small, and all results are mixed into a number
+//! that the added function [`SEEN`] returns.
 
 use std::convert::Infallible;
 
@@ -14,10 +14,10 @@ use wasmparser::{
     ImportSectionReader, Operator, Parser, TypeRef, TypeSectionReader,
 };
 
-/// The function that is added.
+/// The name of the function that is added.
 pub(crate) const SEEN: &str = "seen";
 
-/// Changes `wasm`, a module that imports nothing but functions, and has globals and exports.
+/// Changes `wasm`, a module that imports only functions, and has globals and exports.
 pub(crate) fn made(wasm: &[u8]) -> Result<Vec<u8>> {
     let mut module = Module::new();
     Visible::default().parse_core_module(&mut module, Parser::new(0), wasm)?;
@@ -36,7 +36,7 @@ struct Visible {
     /// How many bodies were read, and how many calls of the host.
     bodies: usize,
     calls: usize,
-    /// The global with the number.
+    /// The index of the added global, which holds the number.
     number: u32,
 }
 
@@ -133,10 +133,10 @@ impl Reencode for Visible {
 }
 
 impl Visible {
-    /// The `call` of an import of this name and type; `locals` are behind the function's own.
+    /// The `call` of an import of this name and type; the added locals begin at index `locals`.
     fn call(&mut self, name: &str, ty: u32, call: &I<'_>, locals: u32, function: &mut Function) {
         use wasmparser::ValType::{I32, I64};
-        // Some are left as they are, others are such as a small input has, and a larger one.
+        // Some offsets stay as they are; others lie in a small input, or in a larger one.
         let bits = [64, 4, 7, 12, 13][self.calls % 5];
         self.calls += 1;
         let below = |bits: u32| [I::I64Const((u64::MAX >> (64 - bits)).cast_signed()), I::I64And];

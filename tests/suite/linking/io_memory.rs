@@ -1,9 +1,9 @@
-//! Linked modules have one I/O memory: each finds what another has done to it, however it was done.
+//! Linked modules share one I/O memory: each sees every change that another makes to it.
 
 use super::modules;
 use crate::host::{Answer, Context};
 
-/// The functions that are inlined into linked modules, and some that are not.
+/// Functions that are inlined into linked modules, and some that are not.
 const IMPORTS: &str = r#"
     (import "env" "extism_alloc" (func $alloc (param i64) (result i64)))
     (import "env" "extism_load_u8" (func $load_u8 (param i64) (result i32)))
@@ -35,7 +35,7 @@ fn outputs(main: &str, library: &str, inputs: &[&str]) -> Vec<String> {
 
 #[test]
 fn what_one_writes_another_reads_also_when_it_has_grown() {
-    // The library's block is beyond what the memory had before; the main module reads from it, and it from the main one's.
+    // The library's block lies beyond the memory's first size; both modules read what the other has written.
     let library = r#"$IMPORTS (func (export "far") (param $near i64) (result i64) (local $far i64)
         (local.set $far (i64.add (call $alloc (i64.const 3000000)) (i64.const 2999992)))
         (call $store_u64 (local.get $far) (i64.add (call $load_u64 (local.get $near)) (i64.const 0x0101010101010101)))
@@ -68,7 +68,7 @@ fn nothing_of_an_earlier_call_is_left_by_either() {
 
 #[test]
 fn input_and_output_are_those_of_the_plugin() {
-    // The library says what is input from then on, and what is output; each sees it.
+    // The library sets input and output, and both modules see them.
     let library = r#"$IMPORTS
         (func (export "first") (result i32) (call $input_load_u8 (i64.const 0)))
         (func (export "skip") (param $length i64)
@@ -86,7 +86,7 @@ fn input_and_output_are_those_of_the_plugin() {
     assert_eq!(outputs(main, library, &["abcd", "wxyz"]), ["ab3c2", "wx3y2"]);
 }
 
-/// Each call of a command's function has a new instance, which finds the input and the blocks of the plugin's call.
+/// Each call of a command's function has a new instance, which sees the input and the blocks of the plugin's call.
 #[test]
 fn commands_have_it_too() {
     let library = r#"$IMPORTS (func (export "_start"))
@@ -120,7 +120,7 @@ fn beside_one_that_imports_it() {
     assert_eq!(outputs(main, library, &["", "again"]), ["BBBBBBBB"; 2]);
 }
 
-/// What is out of bounds is so for each, and so is the byte behind what one of them has.
+/// All modules have the same bounds, which are those of the one memory to the byte.
 #[test]
 fn bounds_are_those_of_the_one_memory() {
     let library = r#"$IMPORTS (func (export "load") (param $at i64) (result i64) (call $load_u64 (local.get $at)))"#;
@@ -135,8 +135,8 @@ fn bounds_are_those_of_the_one_memory() {
     }
 }
 
-/// Of three calls, the first writes through a command, the main module having nothing that is inlined, and the last shows what
-/// it finds.
+/// The first of three calls writes through a command, the main module having nothing inlined; the others output what
+/// they find.
 #[test]
 fn nothing_that_a_command_wrote_is_left() {
     let library = r#"$IMPORTS (func (export "_start"))
@@ -153,7 +153,7 @@ fn nothing_that_a_command_wrote_is_left() {
     assert_eq!(outputs(main, library, &["", "", ""]), ["!!SECRET", "\0\0\0\0\0\0\0\0", "\0\0\0\0\0\0\0\0"]);
 }
 
-/// A function of a command that somebody kept works on in later calls, by their input and their bound.
+/// A function of a command that stays in a table also works in later calls, with their input and their bound.
 #[test]
 fn what_is_left_of_a_command_is_kept_in_step() {
     let context = Context::new();
@@ -176,7 +176,7 @@ fn what_is_left_of_a_command_is_kept_in_step() {
     assert_eq!(codes, [0, i32::from(b'n'), 0]);
 }
 
-/// An instance that does not come to be leaves nothing behind that is written to later.
+/// An instance that cannot be made leaves nothing behind that later calls write to.
 #[test]
 fn an_instance_that_cannot_be_made() {
     let library = r#"$IMPORTS (table 6000000 funcref) (table 6000000 funcref) (func (export "_start"))

@@ -1,10 +1,10 @@
-//! Libraries at work: what they share, reactors and commands, and the host functions they use themselves.
+//! Libraries in use: what they share, reactors and commands, and their own calls of host functions.
 
 use super::{calls, modules, status};
 use crate::child;
 use crate::host::{Answer, Context, fixture};
 
-/// A library shares more than functions.
+/// A library shares memories, tables and globals too.
 #[test]
 fn memories_tables_and_globals_of_a_library() {
     let lib = r#"(module
@@ -52,7 +52,7 @@ fn memories_tables_and_globals_of_a_library() {
     }
 }
 
-/// Counts its calls and appends to a trace what else has run.
+/// A reactor that counts calls of `next`, and records in a decimal trace which initialisers have run.
 const REACTOR: &str = r#"(module
     (global $calls (mut i32) (i32.const 0)) (global $trace (mut i32) (i32.const 0))
     (func $mark (param i32)
@@ -114,7 +114,7 @@ fn a_library_that_fails_at_its_start() {
     assert!(error.starts_with("module `lib` failed at its start"), "{error}");
 }
 
-/// A command whose every call finds a fresh instance.
+/// A command: every call gets a fresh instance.
 const COMMAND: &str = r#"(module
     (import "env" "extism_input_length" (func $input_length (result i64)))
     (memory (export "memory") 1) (global $calls (mut i32) (i32.const 0)) (global $started (mut i32) (i32.const 0))
@@ -191,12 +191,12 @@ fn a_command_has_256_instances() {
     assert_eq!(plugin.call_only("many", b""), 250, "in a new instance of the plugin");
 }
 
-/// What an instance takes beside its memory counts as well: it is some ten times the bytes in the module.
+/// Data of an instance outside its memory counts in pages too: it can be ten times as large as in the module.
 #[test]
 fn large_instances_of_a_command_use_up_the_pages() {
     let repeated = |count: u32, text: &dyn Fn(u32) -> String| (0..count).map(text).collect::<String>();
     let rest = "(func (export \"_start\")) (func (export \"f\") (result i32) (i32.const 1))";
-    // Each with how many pages an instance takes, at least.
+    // Contents of a library, and the least number of pages that an instance takes.
     let libraries = [
         (repeated(1_500, &|_| "(func)".to_owned()), 1),
         (repeated(8_000, &|_| "(global i32 (i32.const 0))".to_owned()), 2),
@@ -220,7 +220,7 @@ fn large_instances_of_a_command_use_up_the_pages() {
     }
 }
 
-/// `depth` command libraries that call each other, and a main module that calls the first of them: answers how many there are.
+/// `depth` command libraries that call each other, and a main module that calls the first and answers their number.
 fn nested(depth: usize) -> String {
     let name = |number: usize| format!("lib{number:03}");
     let library = |number: usize| {
@@ -239,7 +239,7 @@ fn nested(depth: usize) -> String {
     modules(all.iter().map(|(name, module)| (name.as_str(), module)))
 }
 
-/// They run on the stack of whoever calls the plugin, which may be small. One that ends there ends the process.
+/// Commands run on the stack of the plugin's caller, which may be small: an overflow there ends the process.
 #[test]
 fn commands_are_nested_as_deep_as_small_stacks_let_them() {
     child::alone("linking::libraries::commands_are_nested_as_deep_as_small_stacks_let_them", || {
@@ -264,7 +264,7 @@ fn commands_are_nested_as_deep_as_small_stacks_let_them() {
     });
 }
 
-/// Through a table of a third module a command can come back to itself.
+/// Through a table of a third module, a command can call itself.
 #[test]
 fn a_command_that_is_entered_again() {
     let shared = r#"(module (table (export "table") 1 funcref))"#;
@@ -296,7 +296,7 @@ fn command_and_reactor_at_once() {
     assert_eq!(status(&modules([("lib", no_function), ("main", &calls("lib", "run"))])), 8, "a global is no command");
 }
 
-/// A library reads the input, allocates and sets the output; the main module only asks it to.
+/// A library reads the input, allocates and sets the output; the main module only calls it.
 #[test]
 fn libraries_use_the_host_themselves() {
     let main = r#"(module (import "lib" "shout" (func $shout)) (func (export "run") (call $shout)))"#;

@@ -1,4 +1,4 @@
-//! Many names, and names that are given to other modules.
+//! Many imported names, and module names that change places.
 
 use std::fmt::Write as _;
 use std::time::{Duration, Instant};
@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 use super::{modules, status};
 use crate::child;
 
-/// A library that exports the globals `0` to `count - 1`, each with its number, and a module that imports all from `from` and
-/// answers with the last.
+/// A library that exports the globals `0` to `count - 1`, each with its number, and a module that imports all of them
+/// from `from` and answers with the last.
 fn many(count: u32, from: &str) -> [String; 2] {
     let (mut library, mut main) = (String::from("(module"), String::from("(module"));
     for number in 0..count {
@@ -18,7 +18,7 @@ fn many(count: u32, from: &str) -> [String; 2] {
     [library + ")", main]
 }
 
-/// It took a minute and more when each import was looked for in all exports, twice.
+/// Looking each import up in a list of all exports would take more than a minute.
 #[test]
 fn linking_takes_no_longer_than_there_are_names() {
     const COUNT: u32 = 30_000;
@@ -34,8 +34,8 @@ fn linking_takes_no_longer_than_there_are_names() {
     }
 }
 
-/// Of the libraries that export a name, an import from `env` gets that with the greatest name; one of them that imports it gets
-/// that of another.
+/// An import from `env` gets the export of the library with the greatest name. A library that imports a name that it
+/// exports itself gets the export of another.
 #[test]
 fn any_library_serves_env() {
     let exports = |number: u32| format!("(module (global (export \"g\") i32 (i32.const {number})))");
@@ -52,12 +52,12 @@ fn any_library_serves_env() {
     }
 }
 
-/// The same modules in the same order, whose names say that others import from each other: each plugin begins with its own data.
+/// The same modules, whose names change so that imports lead to others: each plugin starts with its own data.
 #[test]
 fn data_is_where_this_plugins_imports_say() {
     const TEST: &str = "linking::names::data_is_where_this_plugins_imports_say";
     if child::case().is_none() {
-        // Plugins share code there.
+        // Plugins share code in the child.
         child::run(TEST, "alone", &[("EXTISM_CACHE_MEMORY_BYTES", "67108864".as_ref())]);
         return;
     }

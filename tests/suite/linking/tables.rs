@@ -1,11 +1,11 @@
-//! Tables that modules share: what one module changes in a table, the other calls.
+//! Tables that modules share: a change that one module makes counts for calls of the other.
 
 use super::modules;
 use crate::compilers::usable;
 use crate::host::{Compiler, Context, manifest};
 use crate::stop::with;
 
-/// Its table cannot grow, and it calls what is in there.
+/// A library whose table cannot grow, and which calls functions in it.
 const LIBRARY: &str = r#"(module (type $f (func (result i32)))
     (table (export "table") 2 2 funcref) (elem (i32.const 0) $zero $one)
     (func $zero (result i32) (i32.const 0)) (func $one (result i32) (i32.const 1))
@@ -13,7 +13,7 @@ const LIBRARY: &str = r#"(module (type $f (func (result i32)))
     (func (export "grow") (result i32) (table.grow (ref.null func) (i32.const 1)))
     (func (export "size") (result i32) (table.size)))"#;
 
-/// How a module changes element 1 of the table, beside what it has, so that it returns 77; and what `change` does.
+/// Parts of a module and instructions that put `$own`, which returns 77, into element 1 of the shared table.
 const CHANGES: [(&str, &str); 6] = [
     ("(elem (i32.const 1) $own)", ""),
     ("(elem declare func $own)", "(table.set (i32.const 1) (ref.func $own))"),
@@ -23,7 +23,7 @@ const CHANGES: [(&str, &str); 6] = [
         "(table $more 1 1 funcref) (elem (table $more) (i32.const 0) func $own)",
         "(table.copy 0 $more (i32.const 1) (i32.const 0) (i32.const 1))",
     ),
-    // Of a table that can grow.
+    // From a table that can grow.
     (
         "(table $more 1 funcref) (elem (table $more) (i32.const 0) func $own)",
         "(table.copy 0 $more (i32.const 1) (i32.const 0) (i32.const 1))",
@@ -93,7 +93,7 @@ fn tables_fit_their_imports_as_ever() {
     }
 }
 
-/// It takes 8 bytes an element, whether it can grow or not.
+/// A table takes 8 bytes an element, whether it can grow or not.
 #[test]
 fn a_large_table_that_cannot_grow_takes_no_more_than_one_that_can() {
     crate::child::alone("linking::tables::a_large_table_that_cannot_grow_takes_no_more_than_one_that_can", || {
@@ -107,7 +107,7 @@ fn a_large_table_that_cannot_grow_takes_no_more_than_one_that_can() {
             let call = "(func (export \"run\") (call_indirect (i32.const 0)))";
             manifest(format!("(module (table {table} funcref) {call})"), "")
         };
-        // What the first plugin takes is not the table's.
+        // The memory that the first plugin takes is not the table's.
         context.plugin(module("1")).free();
         let taken = |table: &str| {
             let before = size();

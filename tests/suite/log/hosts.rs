@@ -1,4 +1,4 @@
-//! The loggers of hosts that are written in Rust: what they see, and what they may do to the library.
+//! Loggers of hosts that are written in Rust: the records that they get, and their use of the library.
 
 use std::panic;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -12,7 +12,7 @@ use super::{LogFile, set};
 use crate::child;
 use crate::host::{Context, Plugin, fixture, manifest};
 
-/// A logger as a host written in Rust has one.
+/// A logger as a host in Rust installs it.
 struct HostLogger<F>(F);
 
 impl<F: Fn(&Record<'_>) + Send + Sync> Log for HostLogger<F> {
@@ -20,7 +20,7 @@ impl<F: Fn(&Record<'_>) + Send + Sync> Log for HostLogger<F> {
         true
     }
 
-    /// What the library says of calls that fail is not what these tests are about.
+    /// Leaves out the library's records of failed calls, which these tests are not about.
     fn log(&self, record: &Record<'_>) {
         if (record.target(), record.level()) != ("extism", Level::Error) {
             (self.0)(record);
@@ -76,12 +76,12 @@ const LOGS: &str = r#"(module
     (func (export "set") (call $var_set (call $x) (call $x)))
     (func (export "is_set") (result i32) (i64.ne (call $var_get (call $x)) (i64.const 0))))"#;
 
-/// What the logger does with a plugin, and what that comes to.
+/// A name, an action of the logger on a plugin, and its result.
 type Attempt = (&'static str, fn(Plugin<'_>) -> String, &'static str);
 
 const REENTERED: &str = "plugin 0 is running on this very thread and cannot be used from inside its own call";
 
-/// What a logger tries on the plugin that is logging.
+/// Actions of a logger on the plugin that is logging.
 const ON_ITSELF: [Attempt; 7] = [
     ("call", |plugin| format!("{} {}", plugin.call_only("count", b""), why(plugin)), "-1 REENTERED"),
     ("config", |plugin| format!("{} {}", plugin.configure("{}"), why(plugin)), "false REENTERED"),
@@ -119,14 +119,14 @@ fn text(error: Option<String>) -> String {
     error.map_or("no error".to_owned(), |error| error.replace(REENTERED, "REENTERED"))
 }
 
-/// Runs `attempts` one after the other from inside the logger, during a call of `log` on the context's plugin 0.
+/// Runs `attempts` one after the other inside the logger, during a call of `log` of the context's plugin 0.
 fn check_attempts(attempts: &'static [Attempt]) {
     static CONTEXT: OnceLock<Context> = OnceLock::new();
     static ANSWER: Mutex<Option<(usize, String)>> = Mutex::new(None);
     let context = CONTEXT.get_or_init(Context::new);
     let plugin = context.plugin(LOGS);
     install(LevelFilter::Info, |_| {
-        // What an attempt logs itself is not of interest.
+        // Ignores records that the attempt itself causes.
         let Some((number, answer)) = ANSWER.lock().expect("no test fails in it").take() else { return };
         assert_eq!(answer, "");
         let context = CONTEXT.get().expect("it is made first");
@@ -151,7 +151,7 @@ fn a_logger_cannot_use_the_plugin_that_is_logging() {
     child::alone("log::hosts::a_logger_cannot_use_the_plugin_that_is_logging", || check_attempts(&ON_ITSELF));
 }
 
-/// What a logger may do meanwhile.
+/// Actions that a logger may do meanwhile.
 const ON_OTHERS: [Attempt; 5] = [
     (
         "another plugin",
@@ -174,7 +174,7 @@ fn a_logger_can_use_other_plugins() {
     child::alone("log::hosts::a_logger_can_use_other_plugins", || check_attempts(&ON_OTHERS));
 }
 
-/// The plugin that runs lives until its call ends.
+/// A plugin that runs lives until its call ends.
 #[test]
 fn a_logger_can_free_the_context() {
     const TEST: &str = "log::hosts::a_logger_can_free_the_context";
@@ -224,7 +224,7 @@ fn a_logger_that_panics() {
     });
 }
 
-/// The panic comes while the instance is made anew, out of its start section.
+/// The panic comes from the start section of a new instance.
 #[test]
 fn a_logger_that_panics_in_a_start_section() {
     static PANICS: AtomicBool = AtomicBool::new(false);
@@ -293,7 +293,7 @@ fn a_logger_that_panics_over_a_line_of_output() {
     });
 }
 
-/// A plugin's last words are logged when it ends: a logger that panics over them must not end the process.
+/// When a plugin ends, its unfinished output is logged: a logger that panics over it must not end the process.
 #[cfg(feature = "wasi")]
 #[test]
 fn a_logger_that_panics_over_last_words() {
@@ -311,7 +311,7 @@ fn a_logger_that_panics_over_last_words() {
     for reactor in ["reactor.v0", "reactor.v1"] {
         let context = Context::new();
         let plugin = context.create(fixture(reactor), true).expect("made");
-        // Half a line on both streams waits for its end.
+        // Half a line waits on both streams for its end.
         assert_eq!(plugin.call_only("print", b"half a line"), 0);
         ends.iter().find(|(name, _)| *name == case).expect("a known case").1(plugin);
         assert_eq!(plugin.call_only("counter", b""), -1, "it is gone");

@@ -1,4 +1,4 @@
-//! What the library says of the plugins that are made and called: failures at level error, everything at level debug.
+//! The library's own records about plugins that are made and called: failures at level error, all at level debug.
 
 use super::{Line, LogFile};
 use crate::child;
@@ -22,7 +22,7 @@ const MODULE: &str = r#"(module
     (func (export "trap") unreachable)
     (func (export "loop") (loop (br 0))))"#;
 
-/// A function, and what the log says of its call at level error, if anything; and at level debug, before how long it took.
+/// A function, and the starts of its records at level error, if any, and at level debug, before the time it took.
 const CALLS: [(&str, &str, &str); 7] = [
     ("fine", "", "call of `fine` of plugin `main`: 0 in "),
     ("seven", "", "call of `seven` of plugin `main`: 7 in "),
@@ -75,7 +75,7 @@ fn calls() {
     });
 }
 
-/// What fails without a call.
+/// Failures outside calls.
 #[test]
 fn failures() {
     child::alone("log::reports::failures", || {

@@ -1,4 +1,4 @@
-//! Sinks that take no more: a reader that has stalled, or is gone, and a file that must not grow. A line is lost then, nobody
+//! Sinks that accept no more: a reader that stalls or is gone, and a file that must not grow. The line is lost, nobody
 //! waits for it, and no signal ends the host.
 #![cfg(target_os = "linux")]
 #![expect(unsafe_code, reason = "streams and signals of the process are the system's")]
@@ -17,7 +17,7 @@ use crate::child;
 use crate::faults::limit;
 use crate::host::{Context, fixture, manifest};
 
-/// What nobody waits longer for, on a busy machine too. A line may take 20 ms.
+/// The longest wait on a busy machine. A line may take 20 ms.
 const SOON: Duration = Duration::from_secs(2);
 
 /// Logs one line after the other until it is stopped.
@@ -28,13 +28,13 @@ const CHATTER: &str = r#"(module
         (local.set $text (call $alloc (i64.const 0)))
         (loop (call $log (local.get $text)) (br 0))))"#;
 
-/// Something that the log can be written to: its reader, its writer, and whether the log opens it itself.
+/// A reader and a writer for the log. The log opens a FIFO itself, and has no writer here.
 struct Channel {
     reader: File,
     writer: Option<OwnedFd>,
-    /// As the log is told of it.
+    /// The name that the log is given.
     name: String,
-    /// What was read of a line that has not ended.
+    /// The part that was read of an unfinished line.
     rest: String,
 }
 
@@ -69,7 +69,7 @@ impl Channel {
         }
     }
 
-    /// All lines that are in it. Of one that was cut there may be a part.
+    /// All lines that can be read. A line that was cut may be there in part.
     fn lines(&mut self) -> Vec<Line> {
         let mut text = std::mem::take(&mut self.rest);
         while is_readable(&self.reader) {
@@ -87,7 +87,7 @@ impl Channel {
         is_readable(&self.reader)
             && match self.reader.read(&mut [0]) {
                 Ok(count) => count == 0,
-                // A terminal says so.
+                // A terminal reports the end as an error.
                 Err(error) => error.raw_os_error() == Some(libc::EIO),
             }
     }
@@ -95,12 +95,12 @@ impl Channel {
 
 fn terminal() -> (OwnedFd, OwnedFd) {
     let (mut master, mut slave) = (-1, -1);
-    // SAFETY: the two numbers are written, nothing else is asked for.
+    // SAFETY: writes the two numbers; the other pointers may be NULL.
     let result = unsafe { libc::openpty(&raw mut master, &raw mut slave, ptr::null_mut(), ptr::null(), ptr::null()) };
     assert_eq!(result, 0);
-    // SAFETY: it is open, and nobody else's.
+    // SAFETY: the descriptor is open and has no other owner.
     let master = unsafe { OwnedFd::from_raw_fd(master) };
-    // SAFETY: it is open, and nobody else's.
+    // SAFETY: the descriptor is open and has no other owner.
     (master, unsafe { OwnedFd::from_raw_fd(slave) })
 }
 
@@ -111,26 +111,26 @@ fn make_fifo(path: &str) {
 }
 
 fn flags(file: RawFd) -> i32 {
-    // SAFETY: it has no further arguments.
+    // SAFETY: `F_GETFL` takes no further arguments.
     unsafe { libc::fcntl(file, libc::F_GETFL) }
 }
 
-/// Whether there is something to read. A terminal passes on what is written to it a moment later.
+/// Whether there is something to read. A terminal passes bytes on a moment after they are written.
 fn is_readable(file: &File) -> bool {
     let mut asked = libc::pollfd { fd: file.as_raw_fd(), events: libc::POLLIN, revents: 0 };
-    // SAFETY: one entry, which is written.
+    // SAFETY: reads and writes the one entry.
     unsafe { libc::poll(&raw mut asked, 1, 30) > 0 }
 }
 
-/// The process's standard output is another one until this is dropped.
+/// Replaces the process's standard output until it is dropped.
 struct Redirected(OwnedFd);
 
 impl Redirected {
     fn new(to: OwnedFd) -> Self {
-        // SAFETY: it takes a number.
+        // SAFETY: takes a number.
         let before = unsafe { libc::dup(1) };
         replace(1, &to);
-        // SAFETY: it is open, and nobody else's.
+        // SAFETY: the descriptor is open and has no other owner.
         Self(unsafe { OwnedFd::from_raw_fd(before) })
     }
 }
@@ -142,7 +142,7 @@ impl Drop for Redirected {
 }
 
 fn replace(number: RawFd, by: &OwnedFd) {
-    // SAFETY: both are open.
+    // SAFETY: both descriptors are open.
     assert_eq!(unsafe { libc::dup2(by.as_raw_fd(), number) }, number);
 }
 
@@ -151,7 +151,7 @@ fn default_action(signal: i32) {
     unsafe { libc::signal(signal, libc::SIG_DFL) };
 }
 
-/// How many lines the log says are lost.
+/// The number of lines that the log reports as lost.
 fn lost(lines: &[Line]) -> usize {
     let counts =
         lines.iter().filter_map(|line| line.message.strip_prefix("lines lost before this one")?.split(": ").nth(1));
@@ -179,7 +179,7 @@ fn a_reader_that_stalls() {
     }
     assert!(start.elapsed() < SOON, "lines wait: {:?}", start.elapsed());
 
-    // Others are not held up by one that logs all the time, which sees its deadline.
+    // A plugin that logs all the time sees its deadline, and others are not delayed.
     let chatter = context.plugin(manifest(CHATTER, "\"timeout_ms\": 100"));
     let chattered = thread::scope(|scope| {
         let call = scope.spawn(|| chatter.call("chatter", ""));
@@ -194,7 +194,7 @@ fn a_reader_that_stalls() {
     assert!(chattered.error().contains("timeout: "), "{chattered:?}");
     assert!(start.elapsed() < 3 * SOON, "the deadline passes: {:?}", start.elapsed());
 
-    // When it is read again, it is written to again.
+    // When the reader reads again, the log writes again.
     let before = channel.lines();
     plugin.answer("log", "info:last");
     let after = channel.lines();
@@ -205,14 +205,14 @@ fn a_reader_that_stalls() {
     plugin.answer("log", "info:one more");
     assert_eq!((channel.lines().len(), channel.rest.as_str()), (1, ""));
 
-    // What is open is the host's too.
+    // The open stream belongs to the host too.
     assert_eq!(flags(1), flags_before, "its flags are changed");
     drop(redirected);
     assert!(set(Some("stderr"), None));
     assert!(channel.is_ended(), "it is still open for writing");
 }
 
-/// Nobody reads what the log is written to, and this process dies of the signals that this raises.
+/// Nobody reads the log's stream, and the signals for writing to it would end this process.
 #[test]
 fn a_reader_that_is_gone() {
     const TEST: &str = "log::stalled::a_reader_that_is_gone";
@@ -237,7 +237,7 @@ fn a_reader_that_is_gone() {
     drop(redirected);
 }
 
-/// A file has reached `RLIMIT_FSIZE`, and the signal for that is deadly.
+/// A file has reached `RLIMIT_FSIZE`, and the signal for writing more would end the process.
 #[test]
 fn a_file_that_must_not_grow() {
     child::alone("log::stalled::a_file_that_must_not_grow", || {

@@ -1,4 +1,4 @@
-//! What is compiled once for several plugins, seen in the store on disk: whatever is compiled leaves its code there.
+//! Modules compiled once for several plugins, seen in the cache on disk: each compilation leaves its code there.
 
 use std::fs;
 use std::path::Path;
@@ -9,10 +9,10 @@ use super::BYTES;
 use crate::child;
 use crate::host::{Context, manifest, sha256};
 
-/// Where compiled code is kept on disk.
+/// The variable for the directory of compiled code.
 const DIR: &str = "EXTISM_CACHE_DIR";
 
-/// Runs the test of this name with a store of its own; returns the path in the child.
+/// Runs the test of this name with a cache of its own; returns its path in the child.
 fn with_store(test: &str, bytes: &str) -> Option<String> {
     if child::case().is_some() {
         return std::env::var(DIR).ok();
@@ -26,7 +26,7 @@ fn with_store(test: &str, bytes: &str) -> Option<String> {
     None
 }
 
-/// Empties the store; returns how many modules it had code of.
+/// Empties the cache; returns how many modules it had code of.
 fn empty(store: &str) -> usize {
     let modules = Path::new(store).join("modules");
     let entries: Vec<_> = fs::read_dir(&modules).map_or_else(|_| Vec::new(), |entries| entries.flatten().collect());
@@ -63,10 +63,10 @@ fn what_was_seen_before_is_not_compiled_again() {
         compiled.push(empty(&store));
     }
     assert_eq!(compiled, [1, 0, 0, 0, 0]);
-    // The hash is checked all the same.
+    // The hash is checked even of known modules.
     let error = context.refusal(by_path(json!({"hash": sha256(b"other")})));
     assert_eq!(error, format!("Hash mismatch, found {hash} but expected {}", sha256(b"other")));
-    // Other settings, and bytes that differ in one place, are another matter.
+    // Other settings, or one other byte, need code of their own.
     context.plugin(manifest(&module, "\"fuel\": 1000000"));
     assert_eq!(empty(&store), 1);
     fs::write(&path, String::from_utf8_lossy(&module).replace('7', "8")).expect("writable");

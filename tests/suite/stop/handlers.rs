@@ -14,7 +14,7 @@ use crate::host::Context;
 
 pub(super) type Handler = extern "C" fn(i32, *mut libc::siginfo_t, *mut libc::c_void);
 
-/// What has handled a signal before one of the handlers here; 0, which is the default, if nothing has.
+/// For each signal, the handler that one of those here has replaced; 0, the default action, if there was none.
 pub(super) struct Before([AtomicUsize; 65]);
 
 impl Before {
@@ -28,7 +28,7 @@ impl Before {
 
     /// Installs a handler of the kind that the flags say.
     pub(super) fn install(&self, signal: i32, flags: i32, handler: usize) {
-        // SAFETY: all zeros are a valid value of it.
+        // SAFETY: all zeros are a valid value of this type.
         let zeros: libc::sigaction = unsafe { mem::zeroed() };
         let (mut new, mut old) = (zeros, zeros);
         new.sa_sigaction = handler;
@@ -38,12 +38,12 @@ impl Before {
         self.of(signal).store(old.sa_sigaction, Ordering::Relaxed);
     }
 
-    /// Passes a signal on, as is the custom, if it is not to `own` again. Says whether there was anybody.
+    /// Passes a signal on to the replaced handler, unless that is `own`. Returns whether there was one.
     fn pass_on(&self, own: Handler, signal: i32, info: *mut libc::siginfo_t, context: *mut libc::c_void) -> bool {
         let before = self.of(signal).load(Ordering::Relaxed);
         let is_handler = before != libc::SIG_DFL && before != libc::SIG_IGN && before != own as usize;
         if is_handler {
-            // SAFETY: Rust's, the library's, and those here that are passed on to, are of this kind.
+            // SAFETY: all handlers that signals are passed to, Rust's, the library's and those here, are of this type.
             let before = unsafe { mem::transmute::<usize, Handler>(before) };
             before(signal, info, context);
         }
@@ -51,7 +51,7 @@ impl Before {
     }
 }
 
-/// How often there was each signal.
+/// How often each signal has arrived.
 static SEEN: [AtomicUsize; 65] = [const { AtomicUsize::new(0) }; 65];
 static BEFORE: Before = Before::new();
 
@@ -66,16 +66,16 @@ extern "C" fn seen_alone(signal: i32) {
 
 fn all_are_seen(signals: &[i32]) {
     SEEN.iter().for_each(|seen| seen.store(0, Ordering::Relaxed));
-    // SAFETY: each has a handler.
+    // SAFETY: each signal has a handler.
     signals.iter().for_each(|signal| assert_eq!(unsafe { libc::raise(*signal) }, 0));
     for signal in signals {
         let seen = SEEN[*signal as usize].load(Ordering::Relaxed);
-        // Some of the library's may come late, and go to the host's handler too if they are of this number.
+        // The library's own SIGURG may come late, and goes to the host's handler too.
         assert!(seen == 1 || seen > 1 && *signal == libc::SIGURG, "signal {signal}: {seen} times");
     }
 }
 
-/// The handlers of a host, from before and after the library's, go on working, and the library's do.
+/// A host's handlers, installed before and after the library's, keep working, and so do the library's.
 #[test]
 fn hosts_may_use_the_same_signals() {
     const TEST: &str = "stop::handlers::hosts_may_use_the_same_signals";
@@ -93,7 +93,7 @@ fn hosts_may_use_the_same_signals() {
     let others = [libc::SIGUSR1, libc::SIGUSR2, libc::SIGURG];
     let all: Vec<i32> = (libc::SIGRTMIN()..=libc::SIGRTMAX()).chain(others).collect();
     let install = || all.iter().for_each(|signal| BEFORE.install(*signal, flags, handler));
-    // With no room in the queue, the library uses another signal.
+    // The library uses another signal if the queue of signals is full.
     let room = |room: u64| if case.starts_with("no room") { limit(libc::RLIMIT_SIGPENDING, room) } else { room };
     let some = room(0);
     if case.contains("before") {
@@ -113,7 +113,7 @@ fn hosts_may_use_the_same_signals() {
         is_stopped();
         both_get_theirs();
     }
-    // Also in the middle of a call.
+    // Installs handlers in the middle of a call too.
     thread::scope(|scope| {
         scope.spawn(is_stopped);
         install();
@@ -121,7 +121,7 @@ fn hosts_may_use_the_same_signals() {
     both_get_theirs();
 }
 
-/// A handler from before the library's gets its signals also where one from after passes them on to the library's.
+/// A handler from before the library's gets its signals even through a later one that passes them to the library's.
 #[test]
 fn handlers_are_a_chain() {
     static SEEN: [AtomicUsize; 2] = [const { AtomicUsize::new(0) }; 2];
@@ -140,20 +140,20 @@ fn handlers_are_a_chain() {
         let plugin = context.plugin(timed(ENDLESS, 20));
         let is_stopped = || assert_eq!(plugin.call("calls", "").error(), TIMEOUT);
         is_stopped();
-        // As all have a handler.
+        // The library uses this signal, as all of them have a handler.
         let used = libc::SIGRTMAX() - 1;
         for times in 1..=3 {
             BEFORE.install(used, libc::SA_SIGINFO, later as Handler as usize);
             assert_ne!(BEFORE.of(used).load(Ordering::Relaxed), first as Handler as usize, "it is the library's");
             is_stopped();
-            // SAFETY: it has a handler.
+            // SAFETY: the signal has a handler.
             assert_eq!(unsafe { libc::raise(used) }, 0);
             assert_eq!(SEEN.each_ref().map(|seen| seen.load(Ordering::Relaxed)), [times, times]);
         }
     });
 }
 
-/// What a handler of the host's has swallowed is sent again.
+/// A signal that a host's handler swallows is sent again.
 #[test]
 fn no_signal_is_lost_for_good() {
     extern "C" fn swallow(_: i32) {}
@@ -181,7 +181,7 @@ fn no_signal_is_lost_for_good() {
     });
 }
 
-/// Each with its signal, where in it the fault is, and how long the instruction.
+/// Signal, function, offset of the faulting instruction in it, and length of the instruction.
 #[cfg(target_arch = "x86_64")]
 const FAULTS: [(i32, extern "C" fn(), usize, usize); 3] =
     [(libc::SIGILL, illegal, 0, 2), (libc::SIGSEGV, null, 0, 8), (libc::SIGFPE, division, 2, 2)];
@@ -204,7 +204,7 @@ extern "C" fn division() {
     std::arch::naked_asm!("xor ecx, ecx", "div ecx", "ret")
 }
 
-/// Faults in a host's own code are its handlers', and those in a plugin's the library's.
+/// A host's handlers get the faults in the host's own code, and the library gets those in a plugin's.
 #[cfg(target_arch = "x86_64")]
 #[test]
 fn hosts_may_handle_faults() {

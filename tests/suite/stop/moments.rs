@@ -10,7 +10,7 @@ use crate::host::{Context, Plugin, manifest};
 use crate::linking::modules;
 use crate::noise::noise;
 
-/// Work that ends, and leaves a number: a wrong one in an instance where some was begun and not ended.
+/// Work that ends with a number, which is wrong in an instance where earlier work has begun and not ended.
 const WORK: &str = r#"(module
     (import "env" "extism_alloc" (func $alloc (param i64) (result i64)))
     (import "env" "extism_free" (func $free (param i64)))
@@ -33,11 +33,11 @@ const WORK: &str = r#"(module
         (i32.add (global.get $begun) (i32.and (i32.wrap_i64 (i64.shr_u (local.get $x) (i64.const 20))) (i32.const 0xffff))))
     LOOPS)"#;
 
-/// Part of the module that does the work, or all of a library's that it calls.
+/// The function that does the work: a part of the module, or a library that it calls.
 const MIX: &str = r#"(func $mix (export "mix") (param $x i64) (result i64)
     (i64.mul (i64.add (local.get $x) (i64.const 1)) (i64.const 0x5851f42d4c957f2d)))"#;
 
-/// Name and what a round makes of `$x`.
+/// Name, and the value that a round makes of `$x`.
 const ROUNDS: [(&str, &str); 7] = [
     ("calls", "(call $mix (local.get $x))"),
     ("indirect", "(call_indirect (type $mix) (local.get $x) (i32.const 1))"),
@@ -53,7 +53,7 @@ const ROUNDS: [(&str, &str); 7] = [
          (call $mix (call $load (local.get $block))) (call $free (local.get $block))",
     ),
     (
-        // The last of the bytes that are copied, to a place that depends on it.
+        // Reads the last of the copied bytes, at an address that depends on `$x`.
         "copies",
         "(local.set $to (i32.add (i32.const 0x20000) (i32.and (i32.wrap_i64 (local.get $x)) (i32.const 0xffff))))
          (i64.store offset=20000 (i32.const 0) (local.get $x))
@@ -61,7 +61,7 @@ const ROUNDS: [(&str, &str); 7] = [
          (call $mix (i64.load offset=20000 (local.get $to)))",
     ),
     (
-        // Through one of two functions, which `$x` chooses, and a new one.
+        // Calls one of two functions, which `$x` chooses, and then a new one.
         "tables",
         "(table.init 0 $turn (i32.const 2) (i32.const 0) (i32.const 1))
          (table.set (i32.const 3) (table.get (i32.add (i32.const 1) (i32.wrap_i64 (i64.shr_u (local.get $x) (i64.const 63))))))
@@ -72,7 +72,7 @@ const ROUNDS: [(&str, &str); 7] = [
     ),
 ];
 
-/// Modules that do the work: one, and one with a library.
+/// Modules that do the work: one alone, and one with a library.
 fn works() -> [String; 2] {
     let functions = ROUNDS.map(|(name, round)| {
         format!(
@@ -96,8 +96,8 @@ fn answer(plugin: &Plugin<'_>, name: &str, rounds: u64) -> Result<i32, String> {
     plugin.context.error(plugin.id).map_or(Ok(code), Err)
 }
 
-/// Stops at random moments: a call has its right answer or has been stopped, the next one has its right answer, and so has a
-/// sibling that runs the same beside it. `make interrupts` stops 10,000 calls.
+/// Stops calls at random moments. A call gives its right answer or is stopped; the next one, and a sibling's beside it,
+/// give their right answers. `make interrupts` stops 10,000 calls.
 #[test]
 fn at_any_moment() {
     let count = std::env::var("EXTISM_TEST_INTERRUPTS").map_or(200, |count| count.parse().expect("a number"));
@@ -107,7 +107,7 @@ fn at_any_moment() {
         let timed = (1..4).map(|timeout| context.plugin(with(&work, "timeout_ms", json!(timeout))));
         (plugins, timed.collect::<Vec<_>>())
     });
-    // How many rounds a call has at most: what takes some milliseconds, and more or less as calls end or are stopped.
+    // The most rounds of a call: first some milliseconds' worth, then more or fewer as calls end or are stopped.
     let mut most = works.each_ref().map(|(plugins, _)| {
         ROUNDS.map(|(name, _)| {
             let start = Instant::now();
@@ -157,7 +157,7 @@ fn at_any_moment() {
                 *most -= *most / 8;
             }
         }
-        // Where the machine does much else, a millisecond may be too little for the shortest call.
+        // On a busy machine, a millisecond may be too little for the shortest call.
         let is_late = |answer: &Result<i32, String>| {
             round % 3 == 0 && answer.as_ref().is_err_and(|error| error.contains("timeout: "))
         };

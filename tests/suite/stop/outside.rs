@@ -1,5 +1,5 @@
-//! Signals of faults that are none: another process has sent them. They do what they would do without the library, and traps go on
-//! being traps.
+//! Signals of faults that another process sends, without a fault. They do what they would do without the library, and
+//! traps still work.
 #![expect(unsafe_code, reason = "signals are the system's")]
 
 use std::os::unix::process::ExitStatusExt as _;
@@ -16,14 +16,14 @@ use crate::host::{Context, Plugin};
 
 const SIGNALS: [i32; 4] = [libc::SIGSEGV, libc::SIGBUS, libc::SIGILL, libc::SIGFPE];
 
-/// Traps by three of the signals, and one that never ends.
+/// Functions that trap by three of the signals, and one that never ends.
 const MODULE: &str = r#"(module (memory 1) (global $zero (mut i32) (i32.const 0))
     (func (export "outside") (drop (i32.load (i32.const -1))))
     (func (export "unreachable") unreachable)
     (func (export "divides") (global.set $zero (i32.div_u (i32.const 1) (global.get $zero))))
     (func (export "nothing") (loop (br 0))))"#;
 
-/// What a child says before the end that is expected of it.
+/// Printed by a child before its expected end.
 const WELL: &str = "all is well until now";
 
 static BEFORE: Before = Before::new();
@@ -33,10 +33,10 @@ extern "C" fn seen(_: i32, _: *mut libc::siginfo_t, _: *mut libc::c_void) {
     SEEN.fetch_add(1, Ordering::SeqCst);
 }
 
-/// Sets the default for the next one, as the handler of Rust's standard library does.
+/// Restores the default action, as the handler of Rust's standard library does.
 extern "C" fn seen_once(signal: i32, _: *mut libc::siginfo_t, _: *mut libc::c_void) {
     SEEN.fetch_add(1, Ordering::SeqCst);
-    // SAFETY: it is the default.
+    // SAFETY: sets the default action.
     unsafe { libc::signal(signal, libc::SIG_DFL) };
 }
 
@@ -49,28 +49,28 @@ fn traps_are_traps(plugin: &Plugin<'_>) {
     }
 }
 
-/// To the process, as another one does it.
+/// Sends a signal to the whole process, as another process does.
 fn send(signal: i32) {
-    // SAFETY: it only sends.
+    // SAFETY: only sends a signal.
     assert_eq!(unsafe { libc::kill(std::process::id().cast_signed(), signal) }, 0);
 }
 
-/// Runs `plugin` on a thread without end, and sends that a signal.
+/// Runs `plugin` without end on a thread, and sends that thread a signal.
 fn send_while_it_runs(plugin: &Plugin<'_>, signal: i32, until: impl Fn() -> bool) {
     let handle = plugin.cancel_handle();
     let thread = AtomicUsize::new(0);
     thread::scope(|scope| {
         let running = scope.spawn(|| {
-            // SAFETY: it only asks.
+            // SAFETY: only asks for the thread's id.
             thread.store(unsafe { libc::pthread_self() } as usize, Ordering::SeqCst);
             plugin.call("nothing", "").error().to_owned()
         });
         while thread.load(Ordering::SeqCst) == 0 {
             thread::yield_now();
         }
-        // It shall be in the plugin by then.
+        // Time for the thread to get into the plugin's code.
         thread::sleep(Duration::from_millis(20));
-        // SAFETY: it is waited for below.
+        // SAFETY: the thread exists, as it is joined below.
         assert_eq!(unsafe { libc::pthread_kill(thread.load(Ordering::SeqCst) as libc::pthread_t, signal) }, 0);
         wait(until);
         assert!(!running.is_finished() && handle.cancel());
@@ -86,9 +86,9 @@ fn wait(until: impl Fn() -> bool) {
     }
 }
 
-/// What the signals do before the library is used; and what is done then. Most end the process.
+/// Sets the signals' action before the library is used, then does what `case` names. Most cases end the process.
 fn child(case: &str, signal: i32) {
-    // Nobody wants to see it.
+    // No core file is wanted.
     limit(libc::RLIMIT_CORE, 0);
     let (flags, action) = match case {
         "ignored" | "a fault, ignored" => (0, libc::SIG_IGN),
@@ -106,7 +106,7 @@ fn child(case: &str, signal: i32) {
     match case {
         "while a plugin runs" => send_while_it_runs(&plugin, signal, || false),
         "a fault" | "a fault, ignored" => {
-            // SAFETY: it is not, and that is the end.
+            // SAFETY: the write is invalid on purpose, and its fault ends this process.
             unsafe { std::ptr::null_mut::<u8>().write_volatile(1) };
         }
         "a handler" => {

@@ -9,7 +9,7 @@ use super::{CANCELLED, LATE, timed};
 use crate::host::{Context, Plugin, manifest};
 use crate::server::{Server, Step};
 
-/// What was asked for is given up, too: the server sees that nobody is there any more.
+/// The connection of a stopped request is closed: the server sees the client leave.
 #[test]
 fn requests_are_dropped() {
     let head = b"HTTP/1.1 200 OK\r\ncontent-length: 1000000\r\n\r\n".to_vec();
@@ -45,7 +45,7 @@ fn requests_are_dropped() {
     }
 }
 
-/// Sends the request that its input is, without a body, or with one of zeros.
+/// Sends its input as a request, without a body, or with one of zeros.
 const MODULE: &str = r#"(module
     (import "env" "extism_input_length" (func $length (result i64)))
     (import "env" "extism_input_load_u8" (func $input (param i64) (result i32)))
@@ -68,16 +68,16 @@ const MODULE: &str = r#"(module
     (func (export "ask_with_much") (result i32) (call $ask (call $alloc (i64.const 0x1e00000))))
     (func (export "begun") (result i32) (global.get $begun)))"#;
 
-/// Nothing can end a thread that connects, or looks up a host: there are not many of them, nor do they hold much.
+/// Threads that connect or look up a host cannot be ended: their number, and the memory they hold, are bounded.
 #[cfg(target_os = "linux")]
 #[expect(unsafe_code, reason = "the standard library does not bound what waits to be accepted")]
 #[test]
 fn requests_that_go_on_are_few() {
     use std::net::{TcpListener, TcpStream};
     use std::os::fd::AsRawFd as _;
-    // One at which nobody can connect, as nobody takes what has connected before.
+    // Nobody can connect here, as the queue of connections is full and nobody accepts them.
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port is free");
-    // SAFETY: it is a socket.
+    // SAFETY: the descriptor is a socket.
     assert_eq!(unsafe { libc::listen(listener.as_raw_fd(), 0) }, 0);
     let address = listener.local_addr().expect("it is bound");
     let mut waiting = Vec::new();
@@ -91,7 +91,7 @@ fn requests_that_go_on_are_few() {
         let handle = plugin.cancel_handle();
         thread::scope(|scope| {
             let running = scope.spawn(|| plugin.call(function, &query).error().to_owned());
-            // It shall be connecting by then; where the machine is slow, it is not yet.
+            // Time to begin connecting, which a slow machine may exceed.
             thread::sleep(Duration::from_millis(50));
             while !handle.cancel() && !running.is_finished() {
                 thread::yield_now();
@@ -122,7 +122,7 @@ fn requests_that_go_on_are_few() {
     });
 }
 
-/// Whoever is first to see that the time is over, the plugin was in the middle of something.
+/// The host function or the call may see the deadline first; in either case the instance is not used again.
 #[test]
 fn a_request_that_is_late_leaves_nothing_half_done() {
     let server = Server::always(vec![Step::Stall]);

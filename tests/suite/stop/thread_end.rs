@@ -13,10 +13,10 @@ use crate::child;
 use crate::host::{Context, Plugin, manifest};
 
 unsafe extern "C" {
-    /// Stands for this program, or the library that it is in.
+    /// Identifies this program, or the library that this code is in.
     static __dso_handle: u8;
 
-    /// Has `destructor` called when this thread ends, those that were given last first: what C++ does for `thread_local`.
+    /// Registers `destructor` for the end of this thread, last registered first, as C++ does for `thread_local`.
     fn __cxa_thread_atexit_impl(
         destructor: extern "C" fn(*mut c_void),
         object: *mut c_void,
@@ -34,7 +34,7 @@ fn plugin() -> &'static Plugin<'static> {
     PLUGIN.get_or_init(|| CONTEXT.get_or_init(Context::new).plugin(timed(ENDLESS, 20)))
 }
 
-/// Uses what there is, and says what is wrong.
+/// Uses the library in several ways, and returns what is wrong.
 fn problem() -> Option<String> {
     let context = CONTEXT.get()?;
     let plugin = plugin();
@@ -46,7 +46,7 @@ fn problem() -> Option<String> {
     if results != good {
         return Some(format!("{results:?}"));
     }
-    // Whose code is there.
+    // Its code exists already.
     let sibling = context.plugin(timed(ENDLESS, 20));
     let sibling_ends = sibling.call_only("ends", b"");
     sibling.free();
@@ -62,7 +62,7 @@ fn problem() -> Option<String> {
 fn last() {
     let said = problem().map_or_else(|| "well\n".to_owned(), |problem| format!("{problem}\n"));
     DONE.fetch_add(1, Ordering::SeqCst);
-    // SAFETY: it writes what is there.
+    // SAFETY: the pointer and the length are those of a string.
     unsafe { libc::write(1, said.as_ptr().cast(), said.len()) };
 }
 
@@ -83,9 +83,9 @@ fn destroyed_before_what_is_used_now() {
 
 extern "C" fn thread(_: *mut c_void) -> *mut c_void {
     let mut key = 0;
-    // SAFETY: there is room for the key.
+    // SAFETY: writes to `key`.
     assert_eq!(unsafe { libc::pthread_key_create(&raw mut key, Some(destructor_of_key)) }, 0);
-    // SAFETY: it only keeps the value.
+    // SAFETY: only keeps the value.
     assert_eq!(unsafe { libc::pthread_setspecific(key, ptr::dangling()) }, 0);
     destroyed_before_what_is_used_now();
     assert_eq!(plugin().output(), b"");
@@ -101,12 +101,12 @@ unsafe extern "C" fn destructor_of_key(_: *mut c_void) {
     last();
 }
 
-/// In an order in which a thread's values go one by one.
+/// In a thread whose thread-local values are destroyed one by one, with a call after each.
 fn in_a_thread() {
     let mut thread_id = 0;
-    // SAFETY: there is room for the thread's name, and the function is of the right type.
+    // SAFETY: writes to `thread_id`; the function is of the right type.
     assert_eq!(unsafe { libc::pthread_create(&raw mut thread_id, ptr::null(), thread, ptr::null_mut()) }, 0);
-    // SAFETY: it was made.
+    // SAFETY: the thread was made, and nobody else joins it.
     assert_eq!(unsafe { libc::pthread_join(thread_id, ptr::null_mut()) }, 0);
     assert_eq!(DONE.load(Ordering::SeqCst), 5);
 }
@@ -141,6 +141,6 @@ fn calls_go_on_working() {
         "registered after" => register(),
         _ => {}
     }
-    // SAFETY: this thread's values go, and then it calls what was registered, as a main thread does at its end.
+    // SAFETY: destroys this thread's values and then calls what is registered, as a main thread does at its end.
     unsafe { libc::exit(0) };
 }

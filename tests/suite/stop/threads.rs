@@ -1,4 +1,4 @@
-//! What hosts do with their threads and processes.
+//! Threads and processes as hosts have them: small stacks, blocked signals, early ends, forks.
 
 use std::thread;
 use std::time::{Duration, Instant};
@@ -27,13 +27,13 @@ fn threads_of_the_host_may_be_as_they_are() {
 #[expect(unsafe_code, reason = "the system's")]
 pub(super) fn block_signals() {
     let mut all = std::mem::MaybeUninit::zeroed();
-    // SAFETY: it makes a set.
+    // SAFETY: initialises the set.
     unsafe { libc::sigfillset(all.as_mut_ptr()) };
-    // SAFETY: it is a set now.
+    // SAFETY: the set is initialised above.
     unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, all.as_ptr(), std::ptr::null_mut()) };
 }
 
-/// A signal may come late, when the thread that it is for is at its end, and Wasmer has unmapped what it has given it.
+/// A signal may come late, when its thread is ending and Wasmer has unmapped what it gave the thread.
 #[cfg(target_os = "linux")]
 #[expect(unsafe_code, reason = "threads that Rust has nothing to do with")]
 #[test]
@@ -44,20 +44,20 @@ fn threads_may_end_right_afterwards() {
 
     const TIME: Duration = Duration::from_secs(2);
     extern "C" fn call(plugin: *mut c_void) -> *mut c_void {
-        // SAFETY: who makes the thread waits for its end, and keeps the plugin.
+        // SAFETY: the thread's maker keeps the plugin, and waits for the thread's end.
         let plugin = unsafe { &*plugin.cast::<Plugin<'_>>() };
         let error = plugin.call("arithmetic", "").error().to_owned();
         ptr::without_provenance_mut(usize::from(error == CANCELLED || error.contains("timeout")))
     }
-    /// In a thread of its own.
+    /// Calls the plugin in a thread of its own.
     fn is_stopped(plugin: &Plugin<'_>) -> bool {
         let (mut thread, mut result) = (MaybeUninit::uninit(), ptr::null_mut());
         let plugin = ptr::from_ref(plugin).cast_mut().cast();
-        // SAFETY: there is room for the thread's name, and the function is of the right type.
+        // SAFETY: writes to `thread`; the function is of the right type.
         assert_eq!(unsafe { libc::pthread_create(thread.as_mut_ptr(), ptr::null(), call, plugin) }, 0);
-        // SAFETY: it was made.
+        // SAFETY: `pthread_create` has succeeded and written it.
         let thread = unsafe { thread.assume_init() };
-        // SAFETY: nobody else waits for it.
+        // SAFETY: nobody else joins the thread.
         assert_eq!(unsafe { libc::pthread_join(thread, &raw mut result) }, 0);
         !result.is_null()
     }
@@ -85,7 +85,7 @@ fn threads_may_end_right_afterwards() {
     });
 }
 
-/// A module that no other process has compiled, with functions of many types: compilers share those between threads.
+/// A module that no other process has compiled, with functions of many types: compilers share types between threads.
 fn unseen() -> String {
     let id = std::process::id();
     let functions: String = (0..20).map(|count| format!("(func (param {}))", "i32 ".repeat(count))).collect();
@@ -108,20 +108,20 @@ fn a_forked_process_has_timeouts_too() {
         let context = Context::new();
         let plugin = context.plugin(timed(ENDLESS, 20));
         assert_eq!(plugin.call("memory", "").error(), TIMEOUT);
-        // The threads that compile are this process's.
+        // The threads that compile belong to this process.
         assert!(compiles(&context));
         for _ in 0..20 {
-            // SAFETY: the child does nothing but call the library, write an exit status, and go.
+            // SAFETY: the child only calls the library and ends with a status.
             let child = unsafe { libc::fork() };
             if child == 0 {
                 let is_well = plugin.call("memory", "").error() == TIMEOUT
                     && plugin.call_only("ends", b"") == 5
                     && compiles(&context);
-                // SAFETY: it ends the process.
+                // SAFETY: ends the process.
                 unsafe { libc::_exit(i32::from(!is_well)) };
             }
             let mut status = -1;
-            // SAFETY: it is a child of this process.
+            // SAFETY: it is a child of this process; writes to `status`.
             assert_eq!(unsafe { libc::waitpid(child, &raw mut status, 0) }, child);
             assert_eq!(status, 0);
             assert_eq!(plugin.call("memory", "").error(), TIMEOUT);

@@ -1,4 +1,4 @@
-//! Hosts where the signal that stops a plugin cannot be sent: another is, or it is said that no timeout can be kept to.
+//! Hosts where the usual stop signal cannot be sent: another is used, or the library says that it can keep no timeout.
 #![expect(unsafe_code, reason = "limits, filters and signals are the system's")]
 
 use std::mem;
@@ -13,7 +13,7 @@ use crate::child;
 use crate::faults::limit;
 use crate::host::{Context, manifest};
 
-/// From now on these system calls fail with EPERM: in this thread and those that it makes, or in all of the process.
+/// Makes these system calls fail with EPERM, in this thread and those that it starts, or in the whole process.
 fn refuse(calls: &[i64], in_all_threads: bool) {
     let line =
         |code: u32, yes: u8, no: u8, value: u32| libc::sock_filter { code: code as u16, jt: yes, jf: no, k: value };
@@ -25,10 +25,10 @@ fn refuse(calls: &[i64], in_all_threads: bool) {
     let allowed = line(answer, 0, 0, libc::SECCOMP_RET_ALLOW);
     let mut code: Vec<_> = [line(load, 0, 0, 0)].into_iter().chain(refused).chain([allowed]).collect();
     let program = libc::sock_fprog { len: code.len() as u16, filter: code.as_mut_ptr() };
-    // SAFETY: it takes numbers.
+    // SAFETY: takes numbers only.
     assert_eq!(unsafe { libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) }, 0);
     let flags = if in_all_threads { libc::SECCOMP_FILTER_FLAG_TSYNC } else { 0 };
-    // SAFETY: it reads the program.
+    // SAFETY: reads the program, which outlives the call.
     let result = unsafe { libc::syscall(libc::SYS_seccomp, libc::SECCOMP_SET_MODE_FILTER, flags, &raw const program) };
     assert_eq!(result, 0, "{}", std::io::Error::last_os_error());
 }
@@ -36,7 +36,7 @@ fn refuse(calls: &[i64], in_all_threads: bool) {
 const QUEUE: i64 = libc::SYS_rt_tgsigqueueinfo;
 const KILL: i64 = libc::SYS_tgkill;
 
-/// What must be done soon, on a thread of its own, as else it would take for ever.
+/// Does `work` on a thread of its own, and fails if it does not end soon.
 fn soon(work: impl FnOnce() + Send + 'static) {
     let (sender, receiver) = mpsc::channel();
     thread::spawn(move || {
@@ -70,7 +70,7 @@ fn all_is_stopped() {
 fn has_room() -> bool {
     let signal = libc::SIGRTMIN() + 3;
     super::threads::block_signals();
-    // SAFETY: it is blocked, and gone with the thread.
+    // SAFETY: the signal is blocked, and discarded with the thread.
     unsafe { libc::raise(signal) == 0 }
 }
 
@@ -80,7 +80,7 @@ fn there_is_another_way() {
     let Some(case) = child::case() else {
         child::run(TEST, "no room", &[]);
         child::run(TEST, "no queueing", &[]);
-        // Signals of this process that have not arrived count for all of this user's.
+        // Pending signals of this process count for all processes of this user.
         let filler = thread::spawn(|| {
             for _ in 0..64 {
                 assert!(has_room());
@@ -99,16 +99,16 @@ fn there_is_another_way() {
     soon(all_is_stopped);
 }
 
-/// Whether somebody runs.
+/// Whether the plugin runs.
 static RUNS: AtomicBool = AtomicBool::new(false);
 
-/// Says so, and never ends.
+/// Logs as it begins, and never ends.
 const LOUD: &str = r#"(module (import "env" "extism_log_info" (func $log (param i64)))
     (import "env" "extism_alloc" (func $alloc (param i64) (result i64)))
     (func (export "run") (call $log (call $alloc (i64.const 1))) (loop (br 0)))
     (func (export "ends") (result i32) (i32.const 5)))"#;
 
-/// Where there is no way left, a plugin with a timeout is not made, and cancelling says no.
+/// If no signal can be sent, no plugin with a timeout is made, and cancelling returns false.
 #[test]
 fn what_cannot_be_kept_is_said() {
     const TEST: &str = "stop::ways::what_cannot_be_kept_is_said";
@@ -148,7 +148,7 @@ fn what_cannot_be_kept_is_said() {
             assert_eq!(refusal(timed(ENDLESS, 20)), SAID);
             assert_eq!(plugin.call("nothing", "").error(), format!("Call failed: {SAID}"));
         }
-        // The thread that watches the time is without it.
+        // The timer thread has started before, and has no filter.
         _ => {
             context.plugin(timed(ENDLESS, 20));
             refuse(&[QUEUE, KILL], false);
@@ -157,7 +157,7 @@ fn what_cannot_be_kept_is_said() {
     }
 }
 
-/// What another process of the same user sends, as if it were the library's.
+/// Signals that another process of the same user sends, made to look like the library's.
 #[test]
 fn a_forged_signal_does_nothing() {
     const CODE: i32 = -0x4578_7469;
@@ -176,17 +176,17 @@ fn a_forged_signal_does_nothing() {
                 info[1] = u64::from(CODE.cast_unsigned());
                 info[2] = u64::from(process);
                 info[3] = record;
-                // SAFETY: it reads the information, which is as large as it is in the kernel.
+                // SAFETY: reads the information, which is as large as the kernel's.
                 assert_eq!(unsafe { libc::syscall(QUEUE, process, thread, used, info.as_ptr()) }, 0);
             }
         };
-        // SAFETY: it only asks.
+        // SAFETY: only asks for the thread's id.
         forge(unsafe { libc::gettid() });
         let untimed = context.plugin(manifest(ENDLESS, ""));
         let handle = untimed.cancel_handle();
         thread::scope(|scope| {
             let running = scope.spawn(|| {
-                // SAFETY: it only asks.
+                // SAFETY: only asks for the thread's id.
                 THREAD.store(unsafe { libc::gettid() }, Ordering::SeqCst);
                 untimed.call("nothing", "")
             });
@@ -197,7 +197,7 @@ fn a_forged_signal_does_nothing() {
                     thread => forge(thread),
                 }
             }
-            // It has not begun as long as there is nothing to cancel: the signals may have kept it from that.
+            // The forged signals may have delayed the call: until it has begun, there is nothing to cancel.
             while !handle.cancel() {
                 assert!(!running.is_finished());
                 thread::yield_now();
@@ -208,9 +208,9 @@ fn a_forged_signal_does_nothing() {
 }
 
 fn handler(signal: i32) -> usize {
-    // SAFETY: all zeros are a valid value of it.
+    // SAFETY: all zeros are a valid value of this type.
     let mut action: libc::sigaction = unsafe { mem::zeroed() };
-    // SAFETY: it only asks, and there is room for the answer.
+    // SAFETY: only asks, and writes to `action`.
     assert_eq!(unsafe { libc::sigaction(signal, ptr::null(), &raw mut action) }, 0);
     action.sa_sigaction
 }

@@ -1,4 +1,4 @@
-//! The errors of a context that threads share: each thread finds its own, whatever others do.
+//! The errors of a context that threads share: each thread gets its own, whatever others do.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
@@ -9,7 +9,7 @@ use crate::host::{Context, Plugin};
 const THREADS: usize = 2;
 const FAILURES: usize = 10_000;
 
-/// A way to fail in a context, with a text that has `number` in it.
+/// A way to fail in a context, with an error that contains `number`.
 type Way = fn(&Context, i32);
 
 const WAYS: [(&str, Way); 4] = [
@@ -50,7 +50,7 @@ fn each_thread_finds_its_own() {
             scope.spawn(|| {
                 let own = context.plugin(COUNTER);
                 let mut count = 0;
-                // Should one of the others panic, this ends all the same.
+                // Ends even if one of the other threads panics.
                 while failing.load(Ordering::Relaxed) > 0 && count < 1_000_000 {
                     count += 1;
                     assert_eq!(own.call_only("next", b""), count);
@@ -62,7 +62,7 @@ fn each_thread_finds_its_own() {
     assert!(calls.load(Ordering::Relaxed) > 0);
 }
 
-/// A thread that has none of its own finds the newest, and a call forgets the caller's only.
+/// A thread without an error of its own gets the newest, and a call clears only the caller's error.
 #[test]
 fn another_thread_may_ask() {
     let context = Context::new();

@@ -1,4 +1,4 @@
-//! Stack pointers that are put back after a trap, and those that cannot be told.
+//! Stack pointers that are restored after a trap, and those that cannot be recognised.
 
 #[cfg(feature = "compiler")]
 use crate::child;
@@ -10,8 +10,8 @@ use crate::host::manifest;
 const KEEP: &str = r#""after_trap": "keep""#;
 
 #[cfg(feature = "compiler")]
-/// The warnings of making a plugin of `module` that is kept, and what its pointer is after a good call, after ten calls that
-/// trap with it lowered, and after a good call again.
+/// The warnings of making a plugin of `module` with `keep`, and its stack pointer after a good call, after ten calls
+/// that trap with the pointer lowered, and after another good call.
 fn pointers(module: &str) -> (Vec<String>, [i32; 3]) {
     let context = Context::new();
     let mut plugin = None;
@@ -26,7 +26,7 @@ fn pointers(module: &str) -> (Vec<String>, [i32; 3]) {
 }
 
 #[cfg(feature = "compiler")]
-/// A module whose function lowers a global in this way at its beginning, and traps or raises it again.
+/// A module whose function first lowers a global with the code `lower`, and then traps or raises it again.
 fn module(global: &str, lower: &str) -> String {
     format!(
         r#"(module (memory 1) (global {global} (mut i32) (i32.const 4096)) (global $other (mut i32) (i32.const 7))
@@ -108,14 +108,14 @@ fn untold() {
         assert_eq!((first, lowered, last), (4096, 4096 - 10 * 128, 4096 - 10 * 128), "{case}");
     }
     let nothing = "(module (func (export \"f\") unreachable))";
-    // LLVM's code counts in globals, so that it looks as if there could be one.
+    // LLVM's code counts calls in globals, so that one of them may look like a stack pointer.
     if crate::host::Compiler::in_use() != "llvm" {
         let warned = crate::log::warnings(|| Context::new().plugin(manifest(nothing, KEEP)).free());
         assert_eq!(warned, Vec::<String>::new(), "it has no stack in memory");
     }
 }
 
-/// Each module has a stack of its own, and none is forgotten.
+/// Each module has a stack of its own, and each pointer is restored.
 #[test]
 fn linked_modules() {
     let library = |name: &str| {

@@ -38,7 +38,7 @@ fn clocks_random_and_arguments() {
     }
 }
 
-/// Answers with its first argument and the NUL behind it, and returns how many arguments there are.
+/// Answers with its first argument and the NUL behind it, and returns the number of arguments.
 const ARGUMENTS: &str = r#"(module
     (import "NAMESPACE" "args_sizes_get" (func $sizes (param i32 i32) (result i32)))
     (import "NAMESPACE" "args_get" (func $get (param i32 i32) (result i32)))
@@ -59,7 +59,7 @@ const ARGUMENTS: &str = r#"(module
         (call $output_set (local.get $block) (i64.extend_i32_u (local.get $length)))
         (i32.load (i32.const 0))))"#;
 
-/// A program is called what the manifest calls its module, or the module's file. Without either, it is `main`.
+/// A program's name is its module's in the manifest, or else that of the module's file, or else `main`.
 #[test]
 fn a_program_has_a_name() {
     const LIBRARY: &str = r#"(module (import "lib" "run" (func (result i32))) (export "run" (func 0)))"#;
@@ -101,7 +101,7 @@ fn a_program_has_a_name() {
     }
 }
 
-/// The result of `work` on a thread of its own, which is left behind if it has none in time.
+/// The result of `work` on a thread of its own, or `None` after four seconds, when the thread is left behind.
 pub(super) fn in_time<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
     let (sender, receiver) = mpsc::channel();
     thread::spawn(move || sender.send(work()));
@@ -126,8 +126,8 @@ fn sleeps() {
     }
 }
 
-/// A plugin whose `poll` waits for what `subscriptions` ask for, 48 bytes each, and returns the number of events times
-/// 100 plus the first one's number; -2 for an error.
+/// A plugin whose `poll` waits for `subscriptions`, 48 bytes each, and returns the number of events times 100 plus the
+/// number of the first event's subscription, or -2 for an error.
 fn poller(subscriptions: &[&str]) -> String {
     let stores: String = subscriptions
         .iter()

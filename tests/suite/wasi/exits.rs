@@ -4,7 +4,7 @@ use super::{REACTORS, refusal, wasi};
 use crate::host::{Context, fixture};
 use crate::linking::modules;
 
-/// What a call comes to that ends with this exit code.
+/// Exit codes, and the result and error of a call that ends with them.
 const EXITS: [(i32, i32, Option<&str>); 11] = [
     (0, 0, None),
     (1, 1, Some("Exited with i32 exit status 1")),
@@ -40,7 +40,7 @@ fn exits() {
     }
 }
 
-/// `proc_exit` beside the plugin's own error and output; PART stands for what calls it elsewhere.
+/// `proc_exit` beside the plugin's own error and output; tests replace PART by code that calls it elsewhere.
 const EXITING: &str = r#"(module
     (import "wasi_snapshot_preview1" "proc_exit" (func $exit (param i32)))
     (import "env" "extism_alloc" (func $alloc (param i64) (result i64)))

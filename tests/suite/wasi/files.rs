@@ -1,4 +1,4 @@
-//! The directories of `allowed_paths`: what a plugin can do in them, and how they are named.
+//! The directories of `allowed_paths`: their names for a plugin, and everything that it can do in them.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -15,16 +15,16 @@ use crate::host::{Context, Plugin, fixture, manifest};
 #[cfg(target_os = "linux")]
 use crate::{child, faults::limit};
 
-/// The numbers of WASI's errors.
+/// WASI's error numbers.
 const EXIST: i32 = 20;
 const ISDIR: i32 = 31;
 const NOENT: i32 = 44;
 const NOTDIR: i32 = 54;
 const NOTEMPTY: i32 = 55;
-/// Nothing is mapped there.
+/// No directory is mapped there.
 const NOTCAPABLE: i32 = 76;
 
-/// A manifest of a fixture with directories of the host, each with the place where the plugin sees it.
+/// A manifest of a fixture with directories of the host, each with the path where the plugin sees it.
 pub(super) fn mapped<'a>(name: &str, paths: impl IntoIterator<Item = (&'a str, &'a str)>) -> String {
     let paths: BTreeMap<_, _> = paths.into_iter().collect();
     manifest(fixture(name), &format!("\"allowed_paths\": {}", json!(paths)))
@@ -43,7 +43,7 @@ pub(super) fn text(path: &Path) -> &str {
     path.to_str().expect("UTF-8")
 }
 
-/// A folder with a file, an empty folder and one with a file.
+/// A directory with a file, an empty directory and one with a file.
 pub(super) fn folder() -> TempDir {
     let folder = tempfile::tempdir().expect("a folder");
     fs::write(folder.path().join("a.txt"), "hello").expect("writable");
@@ -55,7 +55,7 @@ pub(super) fn folder() -> TempDir {
 
 #[test]
 fn reading_and_writing() {
-    // In order; each builds on those before.
+    // In order: each step builds on those before.
     let steps: [(&str, &str, Result<&str, i32>); 47] = [
         ("read_file", "/mnt/a.txt", Ok("hello")),
         ("read_file", "mnt/a.txt", Ok("hello")),
@@ -123,7 +123,7 @@ fn reading_and_writing() {
     }
 }
 
-/// A plugin sees what others do to its files between its calls.
+/// A plugin sees the changes that others make to its files between its calls.
 #[test]
 fn the_host_changes_files_meanwhile() {
     let steps: [(&str, fn(&Path), &[(&str, &str, &str)]); 7] = [
@@ -238,14 +238,14 @@ fn large_files() {
     }
 }
 
-/// The signal of a file that grows beyond the process's limit would end a host that does not handle it. The plugin has the
-/// error; what fits is written.
+/// The signal for a file that grows beyond the process's limit would end a host that does not handle it. The plugin
+/// gets the error; the part that fits is written.
 #[cfg(target_os = "linux")]
 #[test]
 fn files_at_the_size_limit() {
     const FBIG: i32 = 22;
     const LIMIT: u64 = 1 << 20;
-    /// Calls with the file, which is new, as descriptor 4; the error of the last, and the size that they leave.
+    /// Calls with a new file as descriptor 4, the error of the last call, and the size of the file afterwards.
     const CASES: [(&str, i32, u64); 6] = [
         ("(call $pwrite (i32.const 4) (i32.const 16) (i32.const 1) (i64.const 100000000) (i32.const 0))", FBIG, 0),
         ("(call $pwrite (i32.const 4) (i32.const 16) (i32.const 1) (i64.const 1048575) (i32.const 0))", 0, LIMIT),
@@ -342,7 +342,7 @@ fn several_directories() {
         for (path, expected) in [("/one/a.txt", "hello"), ("/two/a.txt", "second"), ("/one/inner/a.txt", "third")] {
             check(plugin, "read_file", path, Some(expected));
         }
-        // Read-only inside of writable; then into it and out of it; then between directories, which may be refused.
+        // Read-only inside writable: no write, no rename into it or out of it; other renames may be refused.
         check(plugin, "write_file", "/one/inner/x\0x", None);
         check(plugin, "rename", "/two/a.txt\0/one/inner/x", None);
         check(plugin, "rename", "/one/inner/a.txt\0/two/x", None);

@@ -1,4 +1,4 @@
-//! Hosts that run tokio themselves: the library waits inside of their runtimes as it does elsewhere.
+//! Hosts that run tokio themselves: plugins wait inside their runtimes as they do elsewhere.
 
 use std::fs;
 
@@ -6,7 +6,7 @@ use super::REACTORS;
 use super::files::{text, with_paths};
 use crate::host::Context;
 
-/// Everything that waits for tokio inside, from a thread on which tokio runs already.
+/// Every operation of a plugin that waits, on a thread on which tokio runs already.
 fn use_everything() {
     let folder = tempfile::tempdir().expect("a folder");
     fs::write(folder.path().join("a.txt"), "content").expect("writable");

@@ -14,13 +14,13 @@ use crate::host::{Context, Plugin};
 /// A directory `in` that a plugin may use, beside one `out` that it may not, with links between them.
 struct Neighbours {
     folder: tempfile::TempDir,
-    /// What was outside when nobody had tried anything.
+    /// The contents outside before any attempt.
     before: BTreeMap<String, (String, i64)>,
 }
 
 const SECRET: &str = "the secret";
 
-/// Gives a file or directory a time that no change leaves it.
+/// Gives a file or directory a time that every change replaces.
 fn set_old(path: &Path) {
     let old = SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000_000);
     fs::File::open(path).and_then(|file| file.set_modified(old)).expect("it is ours");
@@ -43,7 +43,7 @@ impl Neighbours {
         self.path().join("in")
     }
 
-    /// Makes everything as it should be.
+    /// Makes all files and directories anew.
     fn repair(&self) {
         for entry in fs::read_dir(self.path()).expect("readable") {
             let path = entry.expect("readable").path();
@@ -63,7 +63,7 @@ impl Neighbours {
         self.restore();
     }
 
-    /// Puts back what a plugin may have changed inside.
+    /// Undoes the changes that a plugin may have made inside.
     fn restore(&self) {
         let inside = self.inside();
         let out = self.path().join("out");
@@ -93,12 +93,12 @@ impl Neighbours {
         }
     }
 
-    /// What is outside of `in`.
+    /// The contents outside of `in`.
     fn outside(&self) -> BTreeMap<String, (String, i64)> {
         let inside = format!("{}/", text(&self.inside()));
         let mut found = snapshot(self.path());
         found.retain(|path, _| !path.starts_with(&inside));
-        // The times of the directories themselves say nothing about what is outside.
+        // The times of the two directories themselves do not show a change outside.
         for name in [self.path(), &self.inside()] {
             if let Some(found) = found.get_mut(text(name)) {
                 found.1 = 0;
@@ -107,7 +107,7 @@ impl Neighbours {
         found
     }
 
-    /// Paths that lead outside, or try to, as seen from the directory that is mapped.
+    /// Paths that lead outside, or try to, as seen from the mapped directory.
     fn ways_out(&self) -> Vec<String> {
         let absolute = text(self.path());
         let ways = [
@@ -151,17 +151,17 @@ impl Neighbours {
     }
 }
 
-/// Where a plugin got out, as sentences.
+/// Descriptions of the ways by which a plugin got out.
 #[derive(Default)]
 struct Escapes(Vec<String>);
 
 impl Escapes {
-    /// Notes if a plugin has seen or changed what is outside, and repairs it.
+    /// Records whether a plugin has seen or changed files outside, and repairs them.
     fn look(&mut self, neighbours: &Neighbours, plugin: Plugin<'_>, what: impl Fn() -> String) {
         if String::from_utf8_lossy(&plugin.output()).contains(SECRET) {
             self.0.push(format!("{} shows the secret", what()));
         }
-        // Data that was brought inside is as bad as data that is shown.
+        // Contents brought inside are as bad as contents shown.
         for (path, (contents, _)) in snapshot(&neighbours.inside()) {
             if contents == SECRET {
                 self.0.push(format!("{} brings the secret to {path}", what()));
@@ -190,7 +190,7 @@ fn nothing_outside_is_reachable() {
     find_ways_out(attempt);
 }
 
-/// What an instance has done before can open or close ways.
+/// Earlier actions of an instance can open or close ways.
 #[test]
 fn nothing_outside_is_reachable_for_new_instances() {
     find_ways_out(attempt_anew);
@@ -222,7 +222,7 @@ fn find_ways_out(attempt: fn(Plugin<'_>, &str, u8, &str, &str) -> i32) {
     escapes.check();
 }
 
-/// Links that a plugin makes itself lead no further.
+/// Links that a plugin makes itself do not lead outside.
 #[test]
 fn links_of_a_plugin_do_not_lead_outside() {
     let mut escapes = Escapes::default();
@@ -255,7 +255,7 @@ fn links_of_a_plugin_do_not_lead_outside() {
     escapes.check();
 }
 
-/// Real plugins, through libc, see the same.
+/// Compiled plugins, which use libc, find no way out either.
 #[test]
 fn plugins_find_no_way_out() {
     let mut escapes = Escapes::default();

@@ -1,4 +1,4 @@
-//! A plugin that tries every operation of WASI on files, and what the host looks at afterwards.
+//! A plugin that tries every operation of WASI on files, and the host's view of the files afterwards.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -11,8 +11,8 @@ use super::files::{folder, text};
 use super::wasi;
 use crate::host::{Context, Plugin, manifest};
 
-/// One export for each operation, and a `_start` to be made anew. Input: the number of the directory's file as one digit, then PATH, a NUL, SECOND.
-/// The result is WASI's error number.
+/// One export for each operation, and a `_start`, which makes the next call use a new instance. Input: the descriptor
+/// of an open directory as one digit, then PATH, a NUL, SECOND. The result is WASI's error number.
 const PROBE: &str = r#"(module
     (import "env" "extism_input_length" (func $input_length (result i64)))
     (import "env" "extism_input_load_u8" (func $input (param i64) (result i32)))
@@ -179,10 +179,10 @@ pub(super) const CHANGES: [&str; 17] = [
     "rename",
 ];
 
-/// Those that bring SECOND to PATH.
+/// The operations that bring SECOND to PATH.
 pub(super) const TRANSFERS: [&str; 2] = ["symlink", "link"];
 
-/// The open directories a plugin may have: those that are mapped, and perhaps the root.
+/// The descriptors of a plugin's open directories: those that are mapped, and perhaps the root.
 pub(super) const DIRECTORIES: [u8; 4] = [3, 4, 5, 6];
 
 pub(super) fn probe<'a>(context: &'a Context, paths: &[(&str, &str)]) -> Plugin<'a> {
@@ -190,7 +190,7 @@ pub(super) fn probe<'a>(context: &'a Context, paths: &[(&str, &str)]) -> Plugin<
     wasi(context, manifest(PROBE, &format!("\"allowed_paths\": {}", json!(paths))))
 }
 
-/// As [`attempt`], on an instance that knows of nothing yet.
+/// Like [`attempt`], on a new instance, which has no state.
 pub(super) fn attempt_anew(plugin: Plugin<'_>, operation: &str, directory: u8, path: &str, second: &str) -> i32 {
     assert_eq!(plugin.call_only("_start", b""), 0);
     attempt(plugin, operation, directory, path, second)
@@ -201,7 +201,7 @@ pub(super) fn attempt(plugin: Plugin<'_>, operation: &str, directory: u8, path: 
     plugin.call_only(operation, format!("{directory}{path}\0{second}").as_bytes())
 }
 
-/// Everything there is below `folder`: contents, targets of links, times.
+/// Everything below `folder`: contents, targets of links, times.
 pub(super) fn snapshot(folder: &Path) -> BTreeMap<String, (String, i64)> {
     fn collect(path: &Path, found: &mut BTreeMap<String, (String, i64)>) {
         let metadata = fs::symlink_metadata(path).expect("it was listed");
@@ -228,7 +228,7 @@ pub(super) fn directory_of(plugin: Plugin<'_>, file: &str) -> u8 {
     found.unwrap_or_else(|| panic!("{file} is in none of the directories"))
 }
 
-/// Probes are only worth something if they work where they may.
+/// Refusals prove something only if the operations work where they are allowed.
 #[test]
 fn the_probe_works() {
     let folder = folder();
@@ -274,7 +274,7 @@ fn the_probe_works() {
     assert_eq!(snapshot(folder.path()).len(), 6);
 }
 
-/// A plugin made anew has its directories again.
+/// A new instance has the plugin's directories again.
 #[test]
 fn directories_stay_over_a_new_instance() {
     let folder = folder();

@@ -1,5 +1,5 @@
-//! What plugins must not change: read-only directories, and the root around their directories. `wasi/outside.rs` has
-//! the ways out of a directory. What counts is what the host finds afterwards.
+//! Directories that plugins must not change: read-only ones, and the root around their own. `wasi/outside.rs` tests the
+//! ways out of a directory. Only the files as the host finds them afterwards count.
 
 use super::files::{folder, text, with_paths};
 use super::probe::{CHANGES, DIRECTORIES, TRANSFERS, attempt, attempt_anew, directory_of, probe, snapshot};
@@ -89,8 +89,7 @@ fn without_directories_there_is_nothing() {
     }
 }
 
-/// Only the way to the directories can be seen in the root. Nothing can be made there, and what is refused has no effect
-/// either.
+/// The root shows only the way to the directories. Nothing can be made in it, and refused operations have no effect.
 #[test]
 fn the_root_holds_the_directories_and_nothing_else() {
     let folder = folder();

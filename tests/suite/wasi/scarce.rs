@@ -1,4 +1,4 @@
-//! A host that is short of memory: what a plugin has WASI hold for it is the plugin's error, and ends nothing.
+//! A host that is short of memory: if WASI gets too little for a call, the plugin gets an error, and nothing ends.
 
 use std::fs::File;
 
@@ -28,7 +28,7 @@ const MODULE: &str = r#"(module
 fn no_room_is_the_plugins_error() {
     const NOMEM: i32 = 48;
     const FILES: usize = 5_000;
-    /// Less is left in one piece than anything above needs, and more than everything else does.
+    /// The largest block that stays free, in bytes: less than the functions above need, and more than the rest does.
     const PIECE: usize = 64 << 10;
     const LEFT: usize = 4;
     child::alone("wasi::scarce::no_room_is_the_plugins_error", || {

@@ -1,4 +1,4 @@
-//! Standard output that is the host's own: readers that are slow, stalled or gone, and terminals.
+//! Standard output inherited from the host: readers that are slow, stalled or gone, and terminals.
 
 #![expect(unsafe_code, reason = "descriptors and signals are changed by the C library's functions")]
 
@@ -13,7 +13,7 @@ use super::wasi;
 use crate::child;
 use crate::host::{Context, Plugin, manifest};
 
-/// How much `much` writes at once.
+/// The bytes that `much` writes at once.
 const MUCH: usize = 1 << 20;
 
 /// Functions that write to the standard output and return the error, and that return the types of the three streams.
@@ -42,7 +42,7 @@ const MODULE: &str = r#"(module
     (func (export "stdout") (result i32) (call $type (i32.const 1)))
     (func (export "stderr") (result i32) (call $type (i32.const 2))))"#;
 
-/// Another file in the place of the standard output, until it is dropped.
+/// Replaces the standard output by another file until it is dropped.
 struct Replaced {
     before: File,
 }
@@ -50,10 +50,10 @@ struct Replaced {
 impl Replaced {
     fn new(file: impl Into<OwnedFd>) -> Self {
         io::stdout().flush().expect("the test's own output is a file");
-        // SAFETY: it takes numbers only.
+        // SAFETY: takes numbers only.
         let before = unsafe { libc::dup(1) };
         assert!(before > 2);
-        // SAFETY: this descriptor is new and nobody else's.
+        // SAFETY: the descriptor is new and has no other owner.
         let before = unsafe { File::from_raw_fd(before) };
         replace(&file.into());
         Self { before }
@@ -67,18 +67,18 @@ impl Drop for Replaced {
 }
 
 fn replace(file: &impl AsRawFd) {
-    // SAFETY: both are open.
+    // SAFETY: both descriptors are open.
     assert_eq!(unsafe { libc::dup2(file.as_raw_fd(), 1) }, 1);
 }
 
 /// A terminal's two ends.
 fn terminal() -> (OwnedFd, OwnedFd) {
     let (mut own, mut theirs) = (-1, -1);
-    // SAFETY: two numbers are written; name and properties are left out.
+    // SAFETY: writes the two numbers; name and properties may be NULL.
     let made =
         unsafe { libc::openpty(&raw mut own, &raw mut theirs, ptr::null_mut(), ptr::null_mut(), ptr::null_mut()) };
     assert_eq!(made, 0);
-    // SAFETY: these descriptors are new and nobody else's.
+    // SAFETY: the descriptors are new and have no other owner.
     [own, theirs].map(|fd| unsafe { OwnedFd::from_raw_fd(fd) }).into()
 }
 
@@ -105,7 +105,7 @@ fn readers_of_inherited_output() {
     }
 }
 
-/// Who writes to a reader that has stalled waits alone: others make and call plugins, one of which writes to the standard output too.
+/// A plugin that writes to a stalled reader waits alone: others are made and called meanwhile, and one writes too.
 fn stalled() {
     let context = Context::new();
     let (_reader, _replaced, plugin) = piped(&context, MODULE);
@@ -133,7 +133,7 @@ fn stalled_with_a_timeout() {
     }
 }
 
-/// All arrives, in its order, where the reader takes it in small pieces.
+/// A reader that takes small pieces gets all bytes in their order.
 fn slow() {
     let context = Context::new();
     let module =
@@ -154,10 +154,10 @@ fn slow() {
     assert!(all[..300] == [1, 2, 3].repeat(100) && all[300..].iter().all(|byte| *byte == 0));
 }
 
-/// The signal of a pipe without a reader would end a host that does not handle it. The plugin has the error.
+/// The signal of a pipe without a reader would end a host that does not handle it. The plugin gets the error.
 fn gone() {
     const PIPE: i32 = 64;
-    // SAFETY: as for every program that is not Rust's.
+    // SAFETY: sets the default action, as programs other than Rust's have it.
     unsafe { libc::signal(libc::SIGPIPE, libc::SIG_DFL) };
     let context = Context::new();
     let (reader, _replaced, plugin) = piped(&context, MODULE);

@@ -1,6 +1,6 @@
-//! Every function of WASI, of both previews: what it answers, and what it leaves in memory and in the folder.
+//! Every function of WASI, of both previews: its answers, and its effects on memory and on the folder.
 //!
-//! A row is calls, as in `calls.rs`, what the last one answers, and what is then in memory and in the folder, as in
+//! A row consists of calls, as in `calls.rs`, the answer of the last one, and the memory and the folder after it, as in
 //! `outcome.rs`. The rows are in the files named after their subject.
 
 mod calls;
@@ -32,7 +32,7 @@ use calls::{Call, Reader};
 use names::{SEEN, error, error_name};
 use outcome::{wrong_folder, wrong_memory};
 
-/// Which interface a module imports. They differ in a few numbers and layouts.
+/// The interface that a module imports. The two differ in a few numbers and layouts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Version {
     Preview0,
@@ -50,15 +50,15 @@ impl Version {
 /// One case.
 #[derive(Clone)]
 struct Row {
-    /// What to call it when it fails.
+    /// The text that names the row in failures.
     text: String,
     calls: Vec<Call>,
     memory: String,
     folder: String,
 }
 
-/// The rows of a table for one version. A row goes on where a line ends with `;` or begins with `|`; what begins with
-/// `@0` or `@1` is for one version only.
+/// The rows of a table for one version. A row continues after a line that ends with `;`, and on a line that begins with
+/// `|`; a row that begins with `@0` or `@1` is for one version only.
 fn rows(version: Version, table: &str) -> Vec<Row> {
     let mut rows: Vec<String> = Vec::new();
     for line in table.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#')) {
@@ -73,7 +73,7 @@ fn rows(version: Version, table: &str) -> Vec<Row> {
 }
 
 impl Row {
-    /// Reads a row: its calls, and what is expected of the last; memory and folder may be left out.
+    /// Reads a row: its calls, and the expected answer of the last; memory and folder may be left out.
     fn new(version: Version, row: &str) -> Self {
         let mut columns = row.split('|').map(str::trim);
         let mut column = || columns.next().unwrap_or_default().to_owned();
@@ -140,7 +140,7 @@ fn check(make: impl Fn(Version) -> Vec<Row>) {
 }
 
 impl Row {
-    /// What is not as expected, given what the plugin answers.
+    /// The first difference from the expectation, given the plugin's output.
     fn problem(&self, version: Version, folder: &Path, output: &[u8]) -> Option<String> {
         let (memory, results) = output.split_at(SEEN as usize);
         let results = results.chunks_exact(4).map(|result| u32::from_le_bytes(result.try_into().expect("four bytes")));

@@ -1,13 +1,13 @@
-//! Calls written as text, such as `open(rw, "a.txt", 0, READ, 0); fd_tell(first, a)`. What an argument can be:
+//! Calls written as text, such as `open(rw, "a.txt", 0, READ, 0); fd_tell(first, a)`. An argument is one of:
 //!
 //! - a number, a name from `names.rs`, or a sum of them: `7`, `-1`, `0xff`, `end-4`, `READ+WRITE`
 //! - `"text"`: the address and the length of these bytes; `\ff` is a byte, and `"x"*300` is longer
-//! - `["text" 5@a]`: the address and the number of buffers, which are bytes or so many bytes at a place
+//! - `["text" 5@a]`: the address and the number of buffers: some bytes, or 5 bytes at `a`
 //! - `{clock(7, 1, 0, 0) read(8, stdin)}`: the address of subscriptions, with their user data first
 //! - `<8>`: the address of 8 bytes; only for `pointers.rs`, which says where they are
 //!
-//! `open(DIRECTORY, PATH, OPEN FLAGS, RIGHTS, DESCRIPTOR FLAGS)` is `path_open` where links are followed. A call is
-//! expected to succeed unless an error's name follows, as in `fd_close(9)=BADF`; `3*fd_sync(5)` is three calls.
+//! `open(DIRECTORY, PATH, OPEN FLAGS, RIGHTS, DESCRIPTOR FLAGS)` is `path_open` that follows links. A call must succeed
+//! unless an error's name follows, as in `fd_close(9)=BADF`; `3*fd_sync(5)` is three calls.
 
 use super::Version;
 use super::names::{UNSEEN, error, named};
@@ -34,7 +34,7 @@ pub(super) enum Buffer {
     At { address: i64, length: i64 },
 }
 
-/// Reads what a row says from its text.
+/// Reads a row's calls from its text.
 pub(super) struct Reader<'a> {
     version: Version,
     rest: &'a str,
@@ -45,7 +45,7 @@ impl<'a> Reader<'a> {
         Self { version, rest: text }
     }
 
-    /// All calls there are.
+    /// All calls of the row.
     pub(super) fn calls(&mut self) -> Vec<Call> {
         let mut calls = Vec::new();
         loop {

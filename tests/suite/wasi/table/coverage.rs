@@ -1,4 +1,4 @@
-//! That no function goes untested.
+//! Fails if a function is not tested.
 
 use std::fs;
 

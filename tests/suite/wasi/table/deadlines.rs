@@ -1,5 +1,5 @@
-//! Every function with the most that a plugin can ask of it, in a loop: none holds a plugin much longer than it may run.
-//! The unit test `guest::wasi::tests` counts how often the long ones look.
+//! Every function, in a loop with the most that a plugin can ask of it, ends soon after the plugin's deadline. The unit
+//! test `guest::wasi::tests` counts how often long functions check whether they must stop.
 
 use std::fmt::Write as _;
 use std::fs::File;
@@ -14,19 +14,19 @@ use crate::faults::processor_time;
 use crate::host::{Context, manifest};
 use crate::log::LogFile;
 
-/// What a call may run, in milliseconds, and how much processor time it may take beyond that in the best of some calls.
+/// The timeout of a call in milliseconds, and the most processor time beyond it, in the best of some calls.
 const TIMEOUT: u64 = 20;
 const LATE: Duration = Duration::from_millis(50);
 const CALLS: usize = 5;
 
-/// What it must not take with all that it waits for, whatever else the machine does.
+/// The most time beyond it with all waiting, whatever else the machine does.
 const MUCH_TOO_LATE: Duration = Duration::from_secs(2);
 
-/// How many files are in the directory, and how many variables in the environment.
+/// The number of files in the directory, and of variables in the environment.
 const FILES: usize = 20_000;
 const VARIABLES: usize = 50_000;
 
-/// Where the module has what the calls point to, besides results at 0.
+/// Addresses in the module's memory that the calls point to, besides results at 0.
 const BUFFERS: u32 = 0x1_0000;
 const SUBSCRIPTIONS: u32 = 0x2_0000;
 const PATH: u32 = 0x3_0000;
@@ -36,8 +36,8 @@ const HUGE: u32 = 0x10_0000;
 const HUGE_LENGTH: u32 = PAGES * 0x1_0000 - HUGE;
 const PAGES: u32 = 0x4000;
 
-/// Calls that are repeated: names, and arguments with the constants above. 3 is the directory, 4 a file of a gigabyte in it; a path
-/// has 4,096 bytes and leads to the file `x`, which is not there, unless something makes it.
+/// Calls that are repeated: names, and arguments with the constants above. 3 is the directory, 4 a file of a gigabyte
+/// in it; a path has 4,096 bytes and leads to the file `x`, which does not exist unless a call makes it.
 const ROWS: [&str; 48] = [
     "args_get 0 HUGE",
     "args_sizes_get 0 4",
@@ -139,7 +139,7 @@ fn escaped(bytes: impl IntoIterator<Item = u8>) -> String {
     bytes.into_iter().map(|byte| format!("\\{byte:02x}")).collect()
 }
 
-/// A module that has a function for each row, `row0` and so on, which opens the file and then repeats the row's calls.
+/// A module with a function for each row, `row0` and so on, which opens the file and then repeats the row's calls.
 fn module(version: Version) -> String {
     let mut wat = String::from("(module");
     for function in &FUNCTIONS {
@@ -148,7 +148,7 @@ fn module(version: Version) -> String {
         let _ = writeln!(wat, r#"(import "{from}" "{name}" (func ${name} (param{types}) (result i32)))"#);
     }
     let words = |words: &[u32]| words.iter().flat_map(|word| word.to_le_bytes()).collect::<Vec<u8>>();
-    // A clock that rings in an hour, in both layouts.
+    // A clock's event in an hour, in both layouts.
     let clock = if version == Version::Preview0 {
         words(&[0, 0, 0, 0, 0, 0, 1, 0, 0xa00_0000, 0x346, 0, 0, 0, 0])
     } else {
@@ -160,7 +160,7 @@ fn module(version: Version) -> String {
         (SUBSCRIPTIONS, clock.repeat(1024)),
         (PATH, [b"./".repeat(2047).as_slice(), b"/x"].concat()),
         (TARGET, vec![b'x'; 4095]),
-        // As many buffers with the same lines in them.
+        // 1,024 buffers, which all have the same lines.
         (LINES, words(&[LINES + 0x4000, 0x1000]).repeat(1024)),
         (LINES + 0x4000, vec![b'\n'; 0x1000]),
     ];

@@ -1,4 +1,4 @@
-//! Descriptors as such: what they are, their numbers, and how many there may be.
+//! Descriptors themselves: their kinds, their numbers, and the most that may be open.
 
 use super::{Row, Version, check, rows};
 

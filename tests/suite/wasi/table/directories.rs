@@ -1,4 +1,4 @@
-//! Directories: what is in them, making and removing them.
+//! Directories: their entries, making and removing them.
 
 use std::fs;
 
@@ -106,7 +106,7 @@ fn directories() {
     check(table);
 }
 
-/// More than any buffer holds, through libc, which lists piece by piece.
+/// A directory larger than any buffer, read by libc, which lists it piece by piece.
 #[test]
 fn large_directories() {
     let folder = tempfile::tempdir().expect("a folder");

@@ -114,7 +114,7 @@ const TABLE: &str = r#"
     fd_filestat_get(stdout, a) | ok | a: stream
 "#;
 
-/// Times are set by their flags: 1 and 4 to what is given, 2 and 8 to now, first that of access, then of modification.
+/// Flags set times: 1 that of access and 4 that of modification to the given one, 2 and 8 to the current one.
 const TIMES: &str = r#"
     open(rw, "a.txt", 0, READ, 0); fd_filestat_set_times(first, 5000000006, 7000000008, 5)
         | ok | | a.txt accessed 5000000006, a.txt modified 7000000008

@@ -1,6 +1,6 @@
 //! The functions of both previews as their specification has them; `coverage.rs` compares them with the library's.
 
-/// A parameter's type, as a letter: `i` is an i32, `I` an i64. All functions return an error number.
+/// A function. Parameters are letters: `i` is an i32, `I` an i64. All functions return an error number.
 pub(super) struct Function {
     pub(super) name: &'static str,
     pub(super) parameters: &'static str,

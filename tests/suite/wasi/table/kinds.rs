@@ -1,9 +1,9 @@
-//! What every function on a descriptor says to each kind of it, and to one that is not open.
+//! The answers of every function on a descriptor, for each kind of descriptor and for one that is not open.
 
 use super::{Row, Version, check};
 
-/// A call, and what it answers if `FD` is standard input, standard output, a directory that was given, one that was
-/// opened, and a file.
+/// A call, and its answers if `FD` is standard input, standard output, a directory that was given, one that was opened,
+/// and a file.
 const TABLE: &str = r#"
     fd_advise(FD, 0, 0, 0)                              | SPIPE SPIPE ISDIR ISDIR ok
     fd_allocate(FD, 0, 1)                               | SPIPE SPIPE ISDIR ISDIR NOTSUP
@@ -50,7 +50,7 @@ const TABLE: &str = r#"
     sock_shutdown(FD, 1)                                | NOTSOCK NOTSOCK NOTSOCK NOTSOCK NOTSOCK
 "#;
 
-/// What the columns stand for: how to have one, and its number.
+/// The kinds of the columns: calls that open one, and its number.
 const KINDS: [(&str, &str); 5] = [
     ("", "stdin"),
     ("", "stdout"),
@@ -59,7 +59,7 @@ const KINDS: [(&str, &str); 5] = [
     (r#"open(rw, "a.txt", 0, READ+WRITE, 0); "#, "first"),
 ];
 
-/// Numbers of nothing: closed again, or never given.
+/// Numbers of no descriptor: closed, or never opened.
 const CLOSED: [(&str, &str); 5] = [
     (r#"open(rw, "a.txt", 0, READ, 0); fd_close(first); "#, "first"),
     ("", "first"),
@@ -76,7 +76,7 @@ pub(super) fn table(version: Version) -> Vec<Row> {
         let cases = KINDS.into_iter().zip(answers).chain(CLOSED.map(|closed| (closed, "BADF")));
         cases.map(move |((set_up, fd), answer)| {
             let call = call.trim().replace("FD", fd);
-            // What is written is the other tables' matter; a failure writes nothing.
+            // The other tables check the memory that is written; a failure writes nothing.
             let memory = if answer == "ok" { "?" } else { "" };
             Row::new(version, &format!("{set_up}{call} | {answer} | {memory}"))
         })

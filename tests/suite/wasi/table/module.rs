@@ -1,5 +1,5 @@
-//! The plugin that makes calls: one export a row, which answers with what is in memory afterwards and with the calls'
-//! results.
+//! The plugin that makes calls: one export a row, which answers with the memory afterwards and the results of the
+//! calls.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -9,10 +9,10 @@ use super::calls::{Argument, Buffer, Call};
 use super::functions::FUNCTIONS;
 use super::names::{MEMORY, SEEN};
 
-/// What the memory holds that is looked at before anything writes there.
+/// The byte that fills the checked part of the memory before any call.
 pub(super) const UNTOUCHED: u8 = 0xaa;
 
-/// Where the results of a row's calls are, four bytes each; then texts, buffers and subscriptions.
+/// Address of the results of a row's calls, four bytes each; then that of texts, buffers and subscriptions.
 const RESULTS: u32 = 0x2000;
 const DATA: u32 = 0x2800;
 
@@ -74,16 +74,16 @@ const PARTS: &str = r#"
             (br_if $next (i32.lt_u (local.get $from) (local.get $end)))))
 "#;
 
-/// What calls point to.
+/// The data that calls point to.
 struct Data {
     version: Version,
     bytes: Vec<u8>,
-    /// Where what is there already is.
+    /// Addresses of bytes that are there already.
     known: BTreeMap<Vec<u8>, u32>,
 }
 
 impl Data {
-    /// The address of `bytes`.
+    /// The address of `bytes`, which are added if they are new.
     fn address(&mut self, bytes: Vec<u8>) -> u32 {
         if let Some(address) = self.known.get(&bytes) {
             return *address;
@@ -107,7 +107,7 @@ impl Data {
         format!("(call ${}{})", call.name, arguments.collect::<String>())
     }
 
-    /// What an argument comes to: one number, or an address and a length.
+    /// The values of an argument: one number, or an address and a length.
     fn values(&mut self, argument: &Argument) -> Vec<i64> {
         match argument {
             Argument::Number(number) => vec![*number],
@@ -138,7 +138,7 @@ impl Data {
     }
 }
 
-/// A `subscription`. A clock of preview 0 has an identifier before the rest.
+/// A `subscription`. In preview 0, a clock has an identifier before the rest.
 fn subscription(version: Version, kind: &str, numbers: &[i64]) -> Vec<u8> {
     let (size, clock) = if version == Version::Preview0 { (56, 24) } else { (48, 16) };
     let mut bytes = vec![0; size];

@@ -2,16 +2,16 @@
 
 use super::Version;
 
-/// How much memory the plugin has.
+/// The size of the plugin's memory, in bytes.
 pub(super) const MEMORY: u32 = 2 << 16;
 
-/// The part of it at 0 that is looked at afterwards.
+/// The size of its part at 0 that is checked afterwards.
 pub(super) const SEEN: u32 = 0x1000;
 
-/// The part after it, for what nobody looks at.
+/// The address of a part after it that is not checked.
 pub(super) const UNSEEN: i64 = 0x1800;
 
-/// The open descriptors, what is opened first and second and third, places in memory, and flags.
+/// The given descriptors, those that are opened first, second and third, addresses in memory, and flags.
 const NAMES: [(&str, i64); 26] = [
     ("stdin", 0),
     ("stdout", 1),
@@ -41,7 +41,7 @@ const NAMES: [(&str, i64); 26] = [
     ("MONOTONIC", 1),
 ];
 
-/// Names whose numbers are others in preview 0, with that of preview 1 first.
+/// Names whose numbers differ in preview 0; that of preview 1 comes first.
 const VERSIONED: [(&str, i64, i64); 3] = [("SET", 0, 2), ("CUR", 1, 0), ("END", 2, 1)];
 
 /// Errors by name, with the numbers of preview 1.
@@ -75,13 +75,13 @@ pub(super) fn named(version: Version, name: &str) -> Option<i64> {
     versioned.or_else(|| NAMES.iter().find(|(other, _)| *other == name).map(|(_, number)| *number))
 }
 
-/// The error number called `name`.
+/// The number of the error `name`.
 pub(super) fn error(name: &str) -> u32 {
     let found = ERRORS.iter().find(|(error, _)| *error == name);
     found.unwrap_or_else(|| panic!("no error is called `{name}`")).1
 }
 
-/// How an error is called.
+/// The name of an error, or its number if it has none here.
 pub(super) fn error_name(number: u32) -> String {
     let found = ERRORS.iter().find(|(_, error)| *error == number);
     found.map_or_else(|| number.to_string(), |(name, _)| (*name).to_owned())

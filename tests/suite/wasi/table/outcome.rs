@@ -1,13 +1,13 @@
-//! What is expected after a row's calls: in the plugin's memory, and in the folder that it has.
+//! The expected state after a row's calls: of the plugin's memory, and of the folder that it has.
 //!
-//! The memory is a list such as `a: u32 5, b: "hello"`: what was written at which places. Everything else must be
-//! untouched, in the part that is looked at. `?` stands for anything. Values are
+//! The memory is a list such as `a: u32 5, b: "hello"`: the values written at these addresses. The rest of the checked
+//! part must be untouched. `?` stands for anything. Values are
 //!
-//! - `u8 1`, `u16 1`, `u32 1`, `u64 1`, `"text"`, `zero 4`, `any 8`; `random 16` is not what was there
-//! - `stat "a.txt"` and `lstat "a.txt"`: what the host says about a file, following links or not; `stream` for streams, of
-//!   which nothing is known
-//! - `entry 3 "sub/b.txt" "b.txt" 4`: a directory entry, its cookie, a file that has its inode, its name and type
-//! - `event 7 8 1 0 0`: an event, its user data, error, type, number of bytes and flags
+//! - `u8 1`, `u16 1`, `u32 1`, `u64 1`, `"text"`, `zero 4`, `any 8`; `random 16` differs from the bytes before
+//! - `stat "a.txt"` and `lstat "a.txt"`: the host's metadata of a file, following links or not; `stream` for streams,
+//!   which have none
+//! - `entry 3 "sub/b.txt" "b.txt" 4`: a directory entry: its cookie, a file that has its inode, its name and type
+//! - `event 7 8 1 0 0`: an event: its user data, error, type, number of bytes and flags
 //!
 //! The folder is a list such as `a.txt = "hello", link -> a.txt, new missing, sub directory, a.txt modified 5`, with
 //! times in nanoseconds, or `now`.
@@ -22,16 +22,16 @@ use super::calls::Reader;
 use super::module::UNTOUCHED;
 use super::names::SEEN;
 
-/// What the memory must hold; `None` is anything.
+/// The expected memory; `None` is any byte.
 struct Memory<'a> {
     version: Version,
     folder: &'a Path,
     bytes: Vec<Option<u8>>,
-    /// What must not be as it was.
+    /// Places and lengths of bytes that must have changed.
     random: Vec<(usize, usize)>,
 }
 
-/// What is wrong with the memory of a plugin that has used `folder`.
+/// The error in the memory of a plugin that has used `folder`, if there is one.
 pub(super) fn wrong_memory(version: Version, expected: &str, folder: &Path, found: &[u8]) -> Option<String> {
     if expected == "?" {
         return None;
@@ -159,7 +159,7 @@ impl Memory<'_> {
     }
 }
 
-/// What is wrong in the folder.
+/// The error in the folder, if there is one.
 pub(super) fn wrong_folder(expected: &str, folder: &Path) -> Option<String> {
     let wrong = |fact: &&str| !holds(fact, folder);
     expected

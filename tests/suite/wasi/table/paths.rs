@@ -1,4 +1,4 @@
-//! Paths: opening, linking, moving and removing what they lead to. What is wrong with any path is in `pointers.rs`.
+//! Paths: opening, linking, moving and removing files. `pointers.rs` has the texts that no function takes as a path.
 
 use super::{Row, Version, check, rows};
 
@@ -187,7 +187,7 @@ const CHANGING: &str = r#"
         | ok | a: u32 5, b: "hello" | a.txt missing
 "#;
 
-/// A slash at the end asks for a directory, to which it follows links. The answers are those of Linux.
+/// A slash at the end asks for a directory, and follows links to one. The answers are those of Linux.
 const SLASHES: &str = r#"
     path_filestat_get(rw, 0, "a.txt/", a) | NOTDIR
     path_filestat_get(rw, FOLLOW, "a.txt/", a) | NOTDIR

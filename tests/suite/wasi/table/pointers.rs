@@ -1,10 +1,10 @@
-//! Pointers that lead out of memory, wherever a function takes one, texts that are no paths, and nothing.
+//! Pointers that lead out of memory in each argument, texts that are no paths, and empty ranges.
 
 use super::calls::{Argument, Buffer, Call};
 use super::names::{MEMORY, error};
 use super::{Row, Version, check, rows};
 
-/// Calls that work, with every pointer that there is: `<8>` is where 8 bytes are written.
+/// Calls that succeed, with every pointer that there is: `<8>` is an address where 8 bytes are written.
 const TABLE: &str = r#"
     args_get(<4>, <5>) | ok
     args_sizes_get(<4>, <4>) | ok
@@ -50,7 +50,7 @@ const TABLE: &str = r#"
     path_unlink_file(rw, "a.txt") | ok
 "#;
 
-/// Nothing may be anywhere in memory, and right behind it.
+/// A range of no bytes may be anywhere in memory, and right behind it.
 const NOTHING: &str = r#"
     random_get(end, 0) | ok
     fd_read(stdin, [0@end], a) | ok | a: u32 0
@@ -74,7 +74,7 @@ const NOTHING: &str = r#"
     open(rw, "a.txt", 0, WRITE, 0); fd_write(first, [6@end-5], a) | FAULT | | a.txt = "hello"
 "#;
 
-/// Texts that no path may be, in whatever function, and the error.
+/// Texts that no function takes as a path, how often each is repeated, and the error.
 const NO_PATHS: [(&[u8], usize, &str); 13] = [
     (b"", 1, "NOENT"),
     (b"x", 256, "NAMETOOLONG"),
@@ -139,7 +139,7 @@ impl Pointer {
         }
     }
 
-    /// Addresses from which its bytes are not all in memory.
+    /// Addresses from which some of its bytes are not in memory.
     fn outside(self) -> Vec<i64> {
         let end = i64::from(MEMORY);
         let mut addresses = vec![end, 0x7fff_ffff, 0x8000_0000, 0xffff_ffff, 0x1_0000_0000 - self.size];
@@ -150,7 +150,7 @@ impl Pointer {
     }
 }
 
-/// A row whose last call is changed, with a place for whatever it writes.
+/// A row whose last call is changed, with a place for each output of that call.
 fn changed(row: &Row, change: impl FnOnce(&mut Call), expected: &str, what: &str) -> Row {
     let mut row = Row { text: format!("{} with {what}", row.text), memory: "?".to_owned(), ..row.clone() };
     let call = row.calls.last_mut().expect("a row has calls");
@@ -168,7 +168,7 @@ pub(super) fn table(version: Version) -> Vec<Row> {
     rows(version, TABLE).iter().map(|row| changed(row, |_| {}, "ok", "nothing wrong")).collect()
 }
 
-/// The table's rows with each pointer to where it may not lead, and to the last place where it may.
+/// The table's rows with each pointer to addresses outside, and to the last address inside.
 fn faults(version: Version) -> Vec<Row> {
     let mut faults = Vec::new();
     for row in rows(version, TABLE) {
@@ -190,7 +190,7 @@ fn faults(version: Version) -> Vec<Row> {
     faults
 }
 
-/// The table's rows with each path replaced by what is none.
+/// The table's rows with each path replaced by texts that are no paths.
 fn no_paths(version: Version) -> Vec<Row> {
     let mut rows_without = Vec::new();
     for row in rows(version, TABLE) {
@@ -198,7 +198,7 @@ fn no_paths(version: Version) -> Vec<Row> {
         let is_path = |argument: &usize| matches!(call.arguments[*argument], Argument::Text(_));
         for argument in (0..call.arguments.len()).filter(is_path) {
             for (text, times, expected) in NO_PATHS {
-                // A link may say what it likes, if only it is text.
+                // A link's target may be any text of a valid length.
                 let text = text.repeat(times);
                 let target = call.name == "path_symlink" && argument == 0;
                 if target && !(text.len() > 4096 || ["INVAL", "ILSEQ"].contains(&expected)) {

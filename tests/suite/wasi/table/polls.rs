@@ -1,4 +1,4 @@
-//! Waiting, as far as it does not take time; `../clocks.rs` has the rest. A subscription has another layout in preview 0.
+//! Polls that take no time; `../clocks.rs` has the others. Subscriptions have another layout in preview 0.
 
 use super::{Row, Version, check, rows};
 
