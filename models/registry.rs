@@ -9,12 +9,12 @@ mod context;
 #[expect(dead_code, reason = "C strings")]
 #[path = "../src/error.rs"]
 mod error;
-#[path = "registry/interrupt.rs"]
-mod interrupt;
 #[path = "registry/plugin.rs"]
 mod plugin;
 #[path = "../src/recent.rs"]
 mod recent;
+#[path = "registry/stop.rs"]
+mod stop;
 #[path = "registry/sync.rs"]
 mod sync;
 

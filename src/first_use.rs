@@ -7,8 +7,8 @@
 use std::sync::Once;
 
 #[cfg(feature = "compiler")]
-
-use crate::{compiler, environment};
+use crate::compiler;
+use crate::environment;
 #[cfg(feature = "http")]
 use crate::http;
 

@@ -18,7 +18,9 @@ use std::time::{Duration, Instant, SystemTime};
 use fern::Dispatch;
 use log::{Level, LevelFilter, Log, Metadata, Record};
 
-use crate::{environment, error, fork};
+use crate::environment;
+use crate::error;
+use crate::fork;
 use crate::outlet::Outlet;
 use crate::sync::{Mutex, RwLock};
 

@@ -12,8 +12,6 @@ use std::sync::Once;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
-
-
 thread_local! {
     /// How many calls of [`quietly`] are active on this thread.
     static QUIET: Cell<u32> = const { Cell::new(0) };

@@ -10,19 +10,22 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-
+use crate::cache::code::{CodeCache, StoredCode};
 use crate::cache::directory;
-use crate::{load, environment, first_use};
+use crate::code::{self, Made, Modules};
 use crate::compiler::{self, Backend, Machine};
-use crate::code::Made;
-use crate::sandbox::Memories;
-use crate::cache::code::{Store, Stored};
+use crate::environment;
 use crate::error::{self, Excerpt, Message};
+use crate::first_use;
+use crate::load;
+use crate::manifest;
+use crate::sandbox::Memories;
 
 #[cfg(feature = "http")]
-use crate::load::Downloads;
-use crate::{log as sink, plugin};
+use crate::cache::downloads::Downloads;
 use crate::cache::private_dir::Readers;
+use crate::log as sink;
+use crate::plugin;
 
 /// An error as text.
 #[derive(Debug)]
@@ -166,14 +169,18 @@ impl Order {
             Some(path) => Some(open(path, true, Readers::Umask)?),
             None => None,
         };
-        let mut compiled = Vec::new();
+        environment::check().map_err(failed)?;
+        let manifest = manifest::parse(input).map_err(failed)?;
         let backends = match self.backends.as_slice() {
-            [] => vec![plugin::backend(input).map_err(failed)?],
+            [] => vec![in_use(manifest.compiler.as_deref())?],
             named => named.to_vec(),
         };
+        let (fuel, deadline) = (self.fuel || manifest.fuel.is_some(), manifest::deadline(manifest.timeout));
+        let modules = Modules::load(manifest.modules, fuel, deadline).map_err(failed)?;
+        let mut compiled = Vec::new();
         let each = backends.iter().flat_map(|backend| self.memories.iter().map(move |memories| (*backend, *memories)));
         for (backend, memories) in each {
-            let made = plugin::precompile(input, backend, memories, &self.machine, store.as_ref(), self.fuel);
+            let made = code::precompile(&modules, backend, memories, &self.machine, store.as_ref());
             for Made { module, sha256, size, took } in made.map_err(failed)? {
                 let (sha256, compiler) = (sha256.to_string(), backend.name());
                 let memories_move = memories == Memories::Moving;
@@ -184,8 +191,14 @@ impl Order {
     }
 }
 
-fn open(path: &Path, create: bool, readers: Readers) -> Result<Store, Error> {
-    Store::open(path, create, readers).map_err(|error| Error(format!("store `{}`: {error}", path.display())))
+/// The compiler that a manifest names, else the one in use.
+fn in_use(named: Option<&str>) -> Result<&'static Backend, Error> {
+    let selected = compiler::select(named).map_err(failed)?;
+    selected.ok_or_else(|| failed(compiler::Error::NoCompiler))
+}
+
+fn open(path: &Path, create: bool, readers: Readers) -> Result<CodeCache, Error> {
+    CodeCache::open(path, create, readers).map_err(|error| Error(format!("store `{}`: {error}", path.display())))
 }
 
 /// A plugin to call.
@@ -220,7 +233,7 @@ impl Plugin {
 /// The cache on disk, with compiled code and downloads: to list, check and clear it.
 #[derive(Debug)]
 pub struct Cache {
-    code: Store,
+    code: CodeCache,
     #[cfg(feature = "http")]
     downloads: Option<Downloads>,
 }
@@ -292,7 +305,7 @@ impl Cache {
             .map_err(failed)?
             .into_iter()
             .map(|stored| {
-                let Stored { module, name, size, used } = stored;
+                let StoredCode { module, name, size, used } = stored;
                 CacheEntry { file: File::Code(module, name), size, used }
             })
             .collect();

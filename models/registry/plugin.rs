@@ -8,7 +8,7 @@ use shuttle::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use shuttle::thread;
 use thiserror::Error;
 
-use crate::interrupt::{Handle, State};
+use crate::stop::{Handle, State};
 
 /// The number of live plugins.
 pub(crate) type Alive = Arc<AtomicU64>;

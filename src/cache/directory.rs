@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 use log::Level;
 use thiserror::Error;
 
-use crate::log as sink;
-use crate::environment::{self, CachePlace};
 use super::private_dir::{PrivateDir, Readers};
+use crate::environment::{self, CachePlace};
+use crate::log as sink;
 use crate::sync::Mutex;
 
 /// Why there is no usable cache.

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! downloads/modules/SHA-256    the bytes
-//! downloads/addresses/KEY      the last answer of an address, an `Entry`
+//! downloads/addresses/KEY      the last answer of an address, a `CachedDownload`
 //! downloads/locks/NAME         locked during a fetch
 //! ```
 //!
@@ -19,15 +19,15 @@ use std::time::Duration;
 use log::Level;
 use serde::{Deserialize, Serialize};
 
-
-use super::{directory, private_dir};
-use crate::module::digest::Digest;
-use crate::{environment, log as sink};
+use super::private_dir::{FileLock, PrivateDir};
+#[cfg(feature = "compiler")]
+use super::private_dir;
+use super::directory;
+use crate::environment;
+use crate::log as sink;
 use crate::manifest::Remote;
 use crate::module::bytes::ModuleBytes;
-#[cfg(feature = "compiler")]
-
-use super::private_dir::{FileLock, PrivateDir};
+use crate::module::digest::Digest;
 
 /// The maximum size of an entry's file, in bytes.
 const MAX_ENTRY: u64 = 64 << 10;
@@ -40,7 +40,7 @@ const LEFT: Duration = Duration::from_secs(3600);
 
 /// The last answer of an address.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Entry {
+pub(crate) struct CachedDownload {
     /// SHA-256 of the module, in hex.
     pub(crate) sha256: String,
     /// The address after redirects: the validators below are that server's.
@@ -63,7 +63,7 @@ pub(crate) fn key(remote: &Remote) -> String {
 
 /// The open directory of downloads. Its subdirectories are opened on demand, because a read-only one may lack some.
 #[derive(Debug)]
-pub(crate) struct Kept {
+pub(crate) struct Downloads {
     downloads: PrivateDir,
     path: PathBuf,
 }
@@ -72,7 +72,7 @@ const MODULES: &str = "modules";
 const ADDRESSES: &str = "addresses";
 const LOCKS: &str = "locks";
 
-impl Kept {
+impl Downloads {
     /// Opens the directory, and makes it if it is missing. `None`, and a line in the log, if it cannot be used.
     pub(crate) fn open() -> Option<Self> {
         let (root, path) = directory::open(true).ok()?;
@@ -140,12 +140,12 @@ impl Kept {
     }
 
     /// The entry of the address with this key.
-    pub(crate) fn entry(&self, key: &str) -> Option<Entry> {
+    pub(crate) fn entry(&self, key: &str) -> Option<CachedDownload> {
         serde_json::from_slice(&self.downloads.directory(ADDRESSES).ok()?.read(key, MAX_ENTRY).ok()?).ok()
     }
 
     /// Stores the entry of the address with this key.
-    pub(crate) fn note(&self, key: &str, entry: &Entry) {
+    pub(crate) fn note(&self, key: &str, entry: &CachedDownload) {
         let text = serde_json::to_vec(entry).map_err(io::Error::other);
         let noted = text.and_then(|text| self.place(ADDRESSES, key, &text, MAX_ENTRIES));
         self.report(&format!("addresses/{key}"), noted);

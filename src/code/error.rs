@@ -5,8 +5,9 @@ use std::path::PathBuf;
 
 use thiserror::Error;
 
-use crate::{compiler, load};
+use crate::compiler;
 use crate::error::Excerpt;
+use crate::load;
 use crate::module::contents;
 #[cfg(feature = "compiler")]
 use crate::rewrite;

@@ -21,6 +21,6 @@ use make_absent as make;
 pub(crate) use compiled::CompiledPlugin;
 pub(crate) use error::Error;
 #[cfg(feature = "compiler")]
-pub(crate) use make::{Made, backend, precompile, rewrite};
+pub(crate) use make::{Made, precompile, rewrite};
 pub(crate) use modules::Modules;
 pub(crate) use shared::forked;

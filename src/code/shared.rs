@@ -10,12 +10,13 @@ use std::collections::HashMap;
 use std::sync::{Arc, Weak};
 use std::time::Instant;
 
-use super::{CompiledPlugin, Error};
 use super::source::Source;
-use crate::sandbox::Memories;
-use crate::module::key::ModuleKey;
-use crate::{compiler, environment};
+use super::{CompiledPlugin, Error};
+use crate::compiler;
+use crate::environment;
 use crate::module::bytes::ModuleBytes;
+use crate::module::key::ModuleKey;
+use crate::sandbox::Memories;
 use crate::sync::{Lazy, Mutex, ReentrantMutex};
 
 /// The most entries in the registry.
@@ -123,6 +124,8 @@ pub(crate) fn forked() {
     let dropped: Vec<_> = lost.iter().filter_map(|key| table.remove(key)).collect();
     drop(table);
     drop(dropped);
+    #[cfg(feature = "compiler")]
+    compiler::forked();
 }
 
 /// A request's use of a slot. If it fails or panics, the entry is removed, and the next request gets a new slot.
@@ -212,10 +215,12 @@ fn max_bytes() -> usize {
 
 #[cfg(test)]
 mod tests {
-    use super::{Arc, CompiledPlugin, Error, ModuleKey, Key, MAX_ENTRIES, Memories, ModuleBytes, TABLE, Table, get_or_make};
+    use super::{
+        Arc, CompiledPlugin, Error, Key, MAX_ENTRIES, Memories, ModuleBytes, ModuleKey, TABLE, Table, get_or_make,
+    };
+    use crate::code::compiled::Origin;
     use crate::compiler;
     use crate::sandbox::StoreTemplate;
-    use crate::code::compiled::Origin;
     use crate::stop::Code;
     use std::panic::{AssertUnwindSafe, catch_unwind};
     use std::sync::Barrier;

@@ -14,7 +14,10 @@ pub(super) enum Source {
     Loaded(LoadedModule),
     /// Only the hash, which is enough if there is no compiler.
     #[cfg(not(feature = "compiler"))]
-    Hash { name: String, sha256: Digest },
+    Hash {
+        name: String,
+        sha256: Digest,
+    },
 }
 
 impl Source {

@@ -4,11 +4,11 @@
 use std::ffi::CStr;
 use std::time::Duration;
 
-use super::{cranelift, llvm, singlepass};
-use crate::sandbox::{Memories, DYNAMIC_GUARD};
 use super::error::Error;
+use super::{cranelift, llvm, singlepass};
 use crate::environment;
 use crate::error::Excerpt;
+use crate::sandbox::{DYNAMIC_GUARD, Memories};
 use crate::sync::RwLock;
 
 /// A compiler. One that is not built in is listed too: its code may come from the cache.

@@ -11,14 +11,15 @@ use wasmer_compiler::{ArtifactBuild, Engine, EngineBuilder, ModuleEnvironment};
 use wasmer_types::CompilationProgressCallback;
 
 use super::Backend;
-use crate::{fork, panics};
-use crate::sandbox::{self, Memories};
 use super::artifact::{self, Artifact};
 use super::at_work::AtWork;
 use super::deadline::Deadline;
-use super::machine::Machine;
 use super::error::Error;
+use super::machine::Machine;
 use crate::error::{Excerpt, Message};
+use crate::fork;
+use crate::panics;
+use crate::sandbox::{self, Memories};
 use crate::sync::{AtomicU32, Ordering, PerProcess};
 
 /// The parameters of a compilation, besides module and machine.
@@ -195,12 +196,8 @@ mod tests {
         for backend in backends().filter(|backend| backend.is_built_in()) {
             let start = Instant::now();
             let deadline = Some(start + Duration::from_millis(10));
-            let made = compile(
-                How { backend, memories: Memories::Reserved, deadline },
-                "large",
-                &prepared,
-                &Machine::host(),
-            );
+            let made =
+                compile(How { backend, memories: Memories::Reserved, deadline }, "large", &prepared, &Machine::host());
             let taken = start.elapsed();
             assert!(matches!(made, Err(Error::TooLate)), "{}: {made:?}", backend.name());
             // Without a deadline: some 100 ms with Singlepass, seconds with Cranelift, and half a minute with LLVM.

@@ -28,5 +28,5 @@ fn config(threads: std::num::NonZero<usize>) -> Box<dyn wasmer::sys::CompilerCon
     let mut config = LLVM::new();
     config.num_threads(threads);
     config.opt_level(LLVMOptLevel::Aggressive);
-    Box::new(crate::sandbox::stack_probe::WithRoom(config))
+    Box::new(crate::sandbox::WithRoom(config))
 }

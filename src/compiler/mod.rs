@@ -18,6 +18,8 @@ pub(crate) mod machine;
 mod singlepass;
 
 pub(crate) use artifact::Artifact;
+#[cfg(feature = "compiler")]
+pub(crate) use at_work::forked;
 pub(crate) use backend::{Backend, by_speed, choose, find, select};
 #[cfg(feature = "compiler")]
 pub(crate) use backend::{backends, named};

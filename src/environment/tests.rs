@@ -3,7 +3,10 @@ use std::os::unix::ffi::OsStringExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::{ALL, CACHE_DIR, CACHE_MAX_BYTES, CACHE_MEMORY_BYTES, COMPILER, CachePlace, INHERIT_OUTPUT, MAX_MODULE_BYTES, OFFLINE, Snapshot, TIMEOUT, Variable};
+use super::{
+    ALL, CACHE_DIR, CACHE_MAX_BYTES, CACHE_MEMORY_BYTES, COMPILER, CachePlace, INHERIT_OUTPUT, MAX_MODULE_BYTES,
+    OFFLINE, Snapshot, TIMEOUT, Variable,
+};
 
 fn snapshot(variables: &[(&str, &str)]) -> &'static Snapshot {
     let variables = variables.iter().map(|(name, value)| (OsString::from(name), OsString::from(value)));

@@ -4,8 +4,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::guard::{guard, with_context};
-use super::{fork, token};
 use super::thread_end::{self, Stage};
+use super::{fork, token};
 use crate::context::Context;
 use crate::first_use;
 use crate::recent::{Recent, with_recent};

@@ -6,10 +6,12 @@ use std::time::{Duration, Instant};
 
 use super::context;
 use super::guard::guard;
+use crate::code;
 
-use crate::{sandbox, stop, fork as gate};
+use crate::fork as gate;
 use crate::fork::Closed;
-
+use crate::sandbox;
+use crate::stop;
 
 /// How long all steps before a fork may take. They take that long only if a thread stays inside the gate, for example
 /// while it writes to a log that nobody reads. The new process then loses the locks of that thread.
@@ -63,7 +65,7 @@ extern "C" fn after_in_child() {
             timer.forked();
         }
         gate.open_forked();
-        guard((), sandbox::fork::forked);
+        guard((), code::forked);
         guard((), context::forked);
     }
 }

@@ -7,9 +7,10 @@ use thiserror::Error;
 
 use super::context::{self, ExtismContext};
 use super::thread_end::{self, Stage, Use};
-use crate::{context as contexts, log as sink};
+use crate::context as contexts;
 use crate::context::{Context, PluginId};
 use crate::error::Message;
+use crate::log as sink;
 use crate::panics::message;
 
 /// Runs `work`; a panic in it becomes `fallback`.

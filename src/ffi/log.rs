@@ -7,7 +7,8 @@ use log::LevelFilter;
 use super::guard::guard;
 use super::{arg, fork};
 use crate::error::Excerpt;
-use crate::{first_use, log as sink};
+use crate::first_use;
+use crate::log as sink;
 use crate::log::Destination;
 
 /// The version as C text.

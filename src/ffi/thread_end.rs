@@ -11,8 +11,6 @@ use crate::stop;
 use std::cell::Cell;
 use std::{io, panic, thread};
 
-
-
 /// The life stages of a thread.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Stage {

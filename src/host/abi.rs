@@ -10,8 +10,8 @@ use super::Guest;
 use super::blocks::START;
 
 use super::calls::{config, http, log, memory, vars};
-use crate::module::reserved::FUEL_IMPORT;
 use super::watched::Watched;
+use crate::module::reserved::FUEL_IMPORT;
 
 /// The import module of 0.x plugins. Modules of the manifest may provide further names of it.
 pub(crate) const ENV: &str = "env";

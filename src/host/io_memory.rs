@@ -7,11 +7,11 @@ use std::ops::Range;
 
 use wasmer::{AsStoreMut, Instance, Memory, MemoryError, MemoryType, Pages};
 
-use super::{Fault, slices};
 use super::blocks::Blocks;
 use super::capacity::Capacity;
 use super::direct::{DirectMemory, PAGE};
 use super::registers::{Registers, WORD};
+use super::{Fault, slices};
 use crate::module::reserved::{IO_MEMORY_EXPORT, IO_MEMORY_MAX_PAGES};
 
 use super::usage::Usage;

@@ -4,9 +4,9 @@
 //! Start with `abi.rs`, the one table of imports. This layer does not know how modules are loaded, compiled or linked;
 //! it makes functions for a store that its caller owns.
 
-mod abi;
+pub(crate) mod abi;
 mod blocks;
-mod calls;
+pub(crate) mod calls;
 mod capacity;
 mod direct;
 mod fuel;
@@ -29,11 +29,11 @@ use crate::error::Message;
 use crate::http;
 use crate::stop::Watch;
 pub(crate) use abi::{HOST_MODULE, import, is_known};
-pub(crate) use capacity::Capacity;
-pub(crate) use fuel::Fuel;
 pub(crate) use calls::fetch::Network;
 use calls::log::Logs;
 pub(crate) use calls::vars::Vars;
+pub(crate) use capacity::Capacity;
+pub(crate) use fuel::Fuel;
 pub(crate) use io_memory::IoMemory;
 pub(crate) use slices::copy;
 
@@ -46,8 +46,8 @@ pub(crate) struct Guest {
     /// The current run's deadline, if it has one.
     deadline: Option<Instant>,
     /// Tells host functions whether the plugin shall stop, at its deadline or because it is cancelled.
-    watch: Watch,
-    logs: Arc<Logs>,
+    pub(crate) watch: Watch,
+    pub(crate) logs: Arc<Logs>,
     /// The instruction counter; `None` if instructions are not counted.
     pub(crate) fuel: Option<Fuel>,
     pub(crate) state: SharedState,

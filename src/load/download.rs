@@ -1,8 +1,6 @@
 //! Modules from servers. A module with a `hash` is fetched only if it is not in the cache; without one, the server is
 //! asked for a newer version. Downloads are single flight across threads and processes.
 
-mod kept;
-
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::thread;
@@ -12,15 +10,15 @@ use log::Level;
 use sha2::{Digest as _, Sha256};
 
 use super::Error;
-use crate::module::digest::Digest;
-use crate::{environment, log as sink};
+use crate::cache::downloads::{self, CachedDownload, Downloads};
+use crate::cache::private_dir::FileLock;
+use crate::environment;
 use crate::http::{self, Client, Host, Permission, Request, Response, Rules, Url, Waiting};
+use crate::log as sink;
 use crate::manifest::Remote;
 use crate::module::bytes::ModuleBytes;
-use crate::cache::private_dir::FileLock;
+use crate::module::digest::Digest;
 use crate::sync::PerProcess;
-use kept::Entry;
-pub(crate) use kept::Kept;
 
 /// How long to wait for another fetch of the same module, unless a deadline is earlier.
 const PATIENCE: Duration = Duration::from_secs(600);
@@ -39,7 +37,7 @@ pub(crate) struct Wanted<'a> {
 struct Fetched {
     bytes: Arc<ModuleBytes>,
     sha256: Digest,
-    entry: Entry,
+    entry: CachedDownload,
     /// The server does not forbid to store it.
     may_be_kept: bool,
 }
@@ -68,7 +66,7 @@ impl Wanted<'_> {
     pub(crate) fn load(&self) -> Result<Arc<ModuleBytes>, Error> {
         // First of all, so that a wrong address is an error whether or not the network is needed.
         let request = self.request()?;
-        match (Kept::open(), self.expected) {
+        match (Downloads::open(), self.expected) {
             (Some(kept), Some(sha256)) => self.with_hash(request, &kept, sha256),
             (Some(kept), None) => self.without_hash(request, &kept),
             (None, _) => Ok(self.fetch(request)?.bytes),
@@ -87,7 +85,7 @@ impl Wanted<'_> {
         Ok(request)
     }
 
-    fn with_hash(&self, request: Request<'_>, kept: &Kept, sha256: Digest) -> Result<Arc<ModuleBytes>, Error> {
+    fn with_hash(&self, request: Request<'_>, kept: &Downloads, sha256: Digest) -> Result<Arc<ModuleBytes>, Error> {
         if let Some(bytes) = kept.module(sha256, self.max) {
             return Ok(bytes);
         }
@@ -101,10 +99,10 @@ impl Wanted<'_> {
         Ok(fetched.bytes)
     }
 
-    fn without_hash(&self, mut request: Request<'_>, kept: &Kept) -> Result<Arc<ModuleBytes>, Error> {
-        let key = kept::key(self.remote);
+    fn without_hash(&self, mut request: Request<'_>, kept: &Downloads) -> Result<Arc<ModuleBytes>, Error> {
+        let key = downloads::key(self.remote);
         let before = kept.entry(&key);
-        let module = |entry: &Entry| kept.module(Digest::parse(&entry.sha256)?, self.max);
+        let module = |entry: &CachedDownload| kept.module(Digest::parse(&entry.sha256)?, self.max);
         if is_offline() {
             return before.as_ref().and_then(module).ok_or_else(|| offline(&request));
         }
@@ -123,7 +121,7 @@ impl Wanted<'_> {
                 request.unless(&entry.url, &validators)?;
                 let response = self.ask(request)?;
                 if response.status == 304 && !validators.is_empty() && response.url() == entry.url {
-                    kept.note(&key, &Entry { checked: nanoseconds(), ..entry });
+                    kept.note(&key, &CachedDownload { checked: nanoseconds(), ..entry });
                     return Ok(bytes);
                 }
                 self.take(response)?
@@ -136,7 +134,7 @@ impl Wanted<'_> {
     }
 
     /// Waits for the turn to fetch `name`.
-    fn turn(&self, kept: &Kept, name: &str, request: &Request<'_>) -> Result<Turn, Error> {
+    fn turn(&self, kept: &Downloads, name: &str, request: &Request<'_>) -> Result<Turn, Error> {
         if is_offline() {
             return Err(offline(request));
         }
@@ -190,7 +188,7 @@ impl Wanted<'_> {
         let (etag, last_modified) = (header("etag"), header("last-modified"));
         let forbidden = header("cache-control").is_some_and(|value| value.to_ascii_lowercase().contains("no-store"));
         let url = response.url().to_owned();
-        let entry = Entry { sha256: sha256.to_string(), url, etag, last_modified, checked: nanoseconds() };
+        let entry = CachedDownload { sha256: sha256.to_string(), url, etag, last_modified, checked: nanoseconds() };
         Ok(Fetched { bytes, sha256, entry, may_be_kept: !forbidden })
     }
 }

@@ -4,10 +4,10 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::Error;
-use crate::module::digest::Digest;
 use crate::error::Excerpt;
 use crate::manifest::Remote;
 use crate::module::bytes::ModuleBytes;
+use crate::module::digest::Digest;
 
 #[derive(Debug)]
 #[expect(dead_code, reason = "nothing is fetched")]

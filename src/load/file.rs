@@ -5,8 +5,8 @@ use std::io;
 use std::path::Path;
 
 use super::Error;
-use crate::module::contents::{self, Contents};
 use crate::error::Excerpt;
+use crate::module::contents::{self, Contents};
 
 /// The contents of the regular file at `path`, which is at most `max` bytes long.
 pub(crate) fn open(name: &str, path: &Path, max: u64) -> Result<Contents, Error> {

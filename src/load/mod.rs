@@ -11,6 +11,7 @@ mod file;
 
 #[cfg(feature = "compiler")]
 use std::borrow::Cow;
+#[cfg(feature = "compiler")]
 use std::fmt;
 #[cfg(feature = "compiler")]
 use std::path::Path;
@@ -22,11 +23,6 @@ use thiserror::Error;
 #[cfg(not(feature = "http"))]
 use download_absent as download;
 
-#[cfg(feature = "compiler")]
-
-use crate::module::kind;
-use crate::module::contents::{self, Contents};
-use crate::module::digest::Digest;
 use crate::environment;
 use crate::error::Excerpt;
 #[cfg(feature = "compiler")]
@@ -34,6 +30,10 @@ use crate::error::Message;
 #[cfg(feature = "http")]
 use crate::http::{self, Origin};
 use crate::manifest::{ModuleEntry, Source};
+use crate::module::contents::{self, Contents};
+use crate::module::digest::Digest;
+#[cfg(feature = "compiler")]
+use crate::module::kind;
 use download::Wanted;
 
 /// A module whose bytes match the manifest's hash, if it has one.

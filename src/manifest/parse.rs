@@ -12,8 +12,8 @@ use super::fields::{Document, Entry};
 use super::keys::Unknown;
 use super::{AfterTrap, Error, MAIN, Manifest, MemoryLimits, ModuleEntry, Remote, Source, lenient, names, room};
 
-use crate::module::kind;
 use crate::error::{Excerpt, Message};
+use crate::module::kind;
 
 /// How many modules a manifest may have.
 pub(super) const MAX_MODULES: usize = 256;

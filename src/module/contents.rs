@@ -1,8 +1,6 @@
 //! A module's contents: its bytes, or an open file. A file stays in memory only if somebody needs its bytes, not just
 //! its hash, or will ask for it again. If the machine code is on disk, this saves much of a big module's time.
 
-pub(crate) mod kind;
-
 use std::borrow::Cow;
 use std::cell::OnceCell;
 use std::collections::TryReserveError;
@@ -13,9 +11,9 @@ use std::sync::Arc;
 
 use thiserror::Error;
 
+use super::bytes::ModuleBytes;
 use super::digest::Digest;
 use crate::error::Excerpt;
-use super::bytes::ModuleBytes;
 use crate::read;
 
 /// Why a file cannot be read.

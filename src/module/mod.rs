@@ -2,8 +2,8 @@
 
 pub(crate) mod bytes;
 pub(crate) mod contents;
+pub(crate) mod demangle;
 pub(crate) mod digest;
 pub(crate) mod key;
-#[cfg(feature = "compiler")]
 pub(crate) mod kind;
 pub(crate) mod reserved;

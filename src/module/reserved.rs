@@ -24,7 +24,7 @@ pub(crate) const IO_MEMORY_MAX_PAGES: u32 = 65_521;
 const _: () = assert!(IO_MEMORY_MAX_PAGES < 1 << 16);
 
 /// The exports of the globals that go with the I/O memory (`registers.rs`), in the order of their indices.
-pub(in crate::host) const REGISTER_EXPORTS: [&str; 6] = [
+pub(crate) const REGISTER_EXPORTS: [&str; 6] = [
     "extism-wasmer:input-offset",
     "extism-wasmer:input-length",
     "extism-wasmer:input-words",

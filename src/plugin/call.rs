@@ -10,14 +10,13 @@ use wasmer::{Extern, ExternType, FunctionType, Instance, RuntimeError, Store, Ty
 use super::instance::type_name;
 use super::link::Linked;
 use super::{Error, Plugin, Timeout, create, deadline, over, report, trap};
-use crate::host;
-use crate::module::reserved;
-use crate::wasi::preview1;
 use crate::error::{self, Excerpt};
+use crate::module::reserved;
+use crate::wasi;
 
-use crate::host::Fault;
-use crate::stop::{NoTimer, Run, Stopped, Watch};
+use crate::host::{self, Fault};
 use crate::manifest::AfterTrap;
+use crate::stop::{NoTimer, Run, Stopped, Watch};
 
 /// The result of a call: the return value of `extism_plugin_call`, or a [`Complaint`].
 pub(crate) type Outcome = Result<i32, Box<Complaint>>;
@@ -334,7 +333,7 @@ fn initialiser(store: &Store, main: &Instance, name: &str, parameters: &[Type]) 
 fn outcome(result: CallResult<i32>, guest_error: Option<String>, modules: &[Linked]) -> Outcome {
     let (code, host_error) = match result.map_err(|error| *error) {
         Ok(code) => (code, None),
-        Err(CallError::Trap(trap)) => match preview1::exit_code(&trap) {
+        Err(CallError::Trap(trap)) => match wasi::exit_code(&trap) {
             Some(0) => (0, None),
             Some(code @ 1..126) => (code, guest_error.is_none().then(|| format!("Exited with i32 exit status {code}"))),
             Some(code) => (

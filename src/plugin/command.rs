@@ -13,13 +13,13 @@ use wasmer::{AsStoreMut, Extern, Function, FunctionEnv, FunctionEnvMut, Instance
 use super::Error;
 use super::instance::{Imports, Library, attach};
 use super::link::Linked;
-use crate::module::reserved;
-use crate::fork;
-use crate::sandbox::{self, Allowance};
 use crate::code::CompiledPlugin;
 use crate::error::{Excerpt, Message};
-use crate::wasi::preview1::Wasi;
+use crate::fork;
 use crate::host::Guest;
+use crate::module::reserved;
+use crate::sandbox::{self, Allowance};
+use crate::wasi::Wasi;
 
 /// How many calls of one command library an instance of a plugin may make. Each call uses up address space for the
 /// memories of its instance.
@@ -167,8 +167,8 @@ fn instantiate(env: &mut FunctionEnvMut<'_, Command>) -> Result<Instance, Runtim
         let (name, cause) = (Excerpt::of(&command.name), Message::of(error));
         RuntimeError::user(Box::new(CommandError::Instantiate { name, number: command.instances, cause }))
     })?;
-    command.compiled.make_stoppable(&mut store, &command.module, &instance);
-    command.compiled.note_data(&store, &command.module, &instance, reserved::MEMORY_EXPORT);
+    sandbox::make_stoppable(&mut store, &command.module, &instance);
+    command.compiled.template.note_data(&store, &command.module, &instance, reserved::MEMORY_EXPORT);
     if let Some(wasi) = &command.wasi {
         wasi.attach(&mut store, &instance).map_err(|error| RuntimeError::user(Box::new(error)))?;
     }

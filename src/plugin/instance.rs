@@ -11,18 +11,18 @@ use wasmer::{
 use wasmer_types::{ImportIndex, ModuleInfo};
 
 use super::call::Functions;
-use super::{Error, Recipe, trap};
 use super::command::{self, Nesting};
 use super::link::{Kind, Linked, Plan, Provider};
 use super::stack::StackPointers;
-use crate::{cache, fork};
-use crate::module::reserved;
-use crate::sandbox::{Allowance, Tables};
+use super::{Error, Recipe, trap};
 use crate::error::{Excerpt, Message};
-use crate::wasi::preview1::Wasi;
+use crate::fork;
 use crate::host::{self, Capacity, Guest, SharedState};
-use crate::stop::Watch;
 use crate::manifest::AfterTrap;
+use crate::module::reserved;
+use crate::sandbox::{self, Allowance, Tables};
+use crate::stop::Watch;
+use crate::wasi::Wasi;
 
 /// A plugin's current instance: that of the main module, and the store with everything it uses.
 pub(super) struct Live {
@@ -70,7 +70,7 @@ pub(super) fn create(
     let plan = &recipe.plan;
     // In the fork gate: plugins of the same code share Wasmer's table of types; the first store sets up global state.
     let inside = fork::enter();
-    let (store, allowance) = cache::code(&recipe.compiled, recipe.limits, plan.imports_io_memory, tables(plan));
+    let (store, allowance) = recipe.compiled.template.store(recipe.limits, plan.imports_io_memory, tables(plan));
     drop(inside);
     let live = populate(store, &allowance, recipe, deadline, watch, state);
     let is_refused = allowance.is_reservation_refused();
@@ -266,8 +266,8 @@ impl<'a> Imports<'a> {
         let instance = allowance
             .instantiate(store, &linked.module, externs, true)
             .map_err(|error| explain(linked, self.recipe, *error))?;
-        self.recipe.compiled.make_stoppable(store, &linked.module, &instance);
-        self.recipe.compiled.note_data(store, &linked.module, &instance, reserved::MEMORY_EXPORT);
+        sandbox::make_stoppable(store, &linked.module, &instance);
+        self.recipe.compiled.template.note_data(store, &linked.module, &instance, reserved::MEMORY_EXPORT);
         attach(store, self.guest, &instance);
         if let Some(wasi) = self.wasi.take() {
             wasi.attach(store, &instance)?;

@@ -7,10 +7,9 @@ use wasmer::Module;
 use wasmer_types::{ExportIndex, ImportIndex};
 
 use super::Error;
+use crate::error::Excerpt;
 use crate::host;
 use crate::module::reserved;
-use crate::error::Excerpt;
-
 
 /// The import modules of WASI.
 const WASI_MODULES: [&str; 2] = ["wasi_snapshot_preview1", "wasi_unstable"];

@@ -4,7 +4,6 @@
 //! result, `call.rs` is one call. This layer does not know ids, contexts or C.
 
 mod call;
-mod code;
 mod command;
 mod instance;
 mod link;
@@ -21,19 +20,20 @@ use log::Level;
 use thiserror::Error;
 use wasmer::Extern;
 
-use crate::{compiler, load, rewrite, wasi, environment};
-use crate::module::reserved;
-use crate::code::{self, CompiledPlugin};
-use crate::sandbox::{self, Limits, Memories};
+use crate::code::{self, CompiledPlugin, Modules};
+use crate::compiler;
+use crate::environment;
 use crate::error::{Excerpt, Message};
 use crate::host::{self, Bounds, Network, SharedState, State, Vars};
+use crate::module::reserved;
+use crate::sandbox::{self, Limits, Memories};
 use crate::stop::{self, NoTimer, Run, Stopped, Stopper, Watch};
+use crate::wasi;
 
-use crate::{log as sink, panics};
+use crate::log as sink;
 use crate::manifest::{self, AfterTrap, MAIN};
+use crate::panics;
 pub(crate) use call::Complaint;
-#[cfg(feature = "compiler")]
-pub(crate) use code::{backend, precompile};
 use instance::Live;
 use link::Plan;
 
@@ -74,10 +74,7 @@ pub(crate) enum Error {
     #[error(transparent)]
     Manifest(#[from] manifest::Error),
     #[error(transparent)]
-    Load(#[from] load::Error),
-    #[cfg(feature = "compiler")]
-    #[error("module `{module}`: {cause}")]
-    Rewrite { module: Excerpt, cause: rewrite::Error },
+    Compiler(#[from] compiler::Error),
     #[error(transparent)]
     Code(#[from] code::Error),
     #[error("unknown import: `{module}::{name}` has not been defined{hint}")]
@@ -112,7 +109,7 @@ pub(crate) enum Error {
     #[error(transparent)]
     Timer(#[from] NoTimer),
     #[error(transparent)]
-    Wasi(#[from] wasi::preview1::Error),
+    Wasi(#[from] wasi::Error),
     #[error("the function's name is not UTF-8 from byte {0} on")]
     FunctionName(usize),
     #[error("config: {0}")]
@@ -150,11 +147,11 @@ impl Plugin {
         let backend = compiler::select(manifest.compiler.as_deref())?;
         let names: Vec<_> = manifest.modules.iter().map(|entry| entry.name.clone()).collect();
         let programs = manifest.modules.iter().map(|entry| (entry.name.clone(), entry.program.clone())).collect();
-        let modules = code::Modules::load(manifest.modules, manifest.fuel.is_some(), deadline)?;
+        let modules = Modules::load(manifest.modules, manifest.fuel.is_some(), deadline)?;
         let code = |memories| {
             modules.code(backend, memories, deadline).map_err(|error| match error {
-                Error::Code(code::Error::TooLate) => Error::Stopped(Stopped::Timeout, timeout),
-                other => other,
+                code::Error::Compiler(compiler::Error::TooLate) => Error::Stopped(Stopped::Timeout, timeout),
+                other => other.into(),
             })
         };
         let compiled = code(Memories::preferred())?;
@@ -179,7 +176,7 @@ impl Plugin {
         let network = Network::new(&manifest.allowed_hosts, manifest.memory.max_http_response_bytes);
         let state = State::new(manifest.config, Vars::new(manifest.memory.max_var_bytes), network);
         let (stopper, live) = match start(&recipe, deadline, &state) {
-            Err(refused @ Error::NoReservation(_)) if recipe.compiled.memories == Memories::Reserved => {
+            Err(refused @ Error::NoReservation(_)) if recipe.compiled.template.memories() == Memories::Reserved => {
                 let compiled = code(&[Memories::Moving]);
                 let compiled = compiled
                     .map_err(|cause| Error::NoMovingMemories { refused: refused.into(), cause: cause.into() })?;

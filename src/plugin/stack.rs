@@ -4,9 +4,8 @@
 use wasmer::{AsStoreMut, Global, Instance, Type, Value};
 use wasmer_types::ExportIndex;
 
-use crate::module::reserved;
 use super::link::{Kind, Plan};
-
+use crate::module::reserved;
 
 /// The stack pointer of each instance, and its value when it was last noted. Each instance has a stack of its own.
 #[derive(Default)]

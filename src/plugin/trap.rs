@@ -5,8 +5,8 @@ use std::fmt::Write;
 use wasmer::RuntimeError;
 
 use super::link::Linked;
-use super::demangle::{self, Cpp};
 use crate::error::Excerpt;
+use crate::module::demangle::{self, Cpp};
 
 /// The most frames that are shown, innermost first. A stack overflow has tens of thousands.
 const MAX_FRAMES: usize = 32;

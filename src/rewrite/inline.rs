@@ -10,8 +10,8 @@ use std::collections::BTreeMap;
 
 use wasm_encoder::{BlockType, Encode, Instruction as I, MemArg, ValType};
 
-use super::survey::{ImportedFunction, Survey};
 use super::Inlining;
+use super::survey::{ImportedFunction, Survey};
 use crate::host::abi::{ENV, HOST_MODULE, MEMORY};
 use crate::module::reserved::REGISTER_EXPORTS;
 

@@ -37,9 +37,11 @@ use wasm_encoder::{
 use wasmer::sys::Features;
 use wasmparser::{BinaryReaderError, Export, ExternalKind, Name};
 
-use self::Inlining;
-use crate::plugin::demangle;
-use crate::module::reserved::{DATA_SECTION, FUEL_IMPORT, FUNCTION_EXPORT, IO_MEMORY_EXPORT, IO_MEMORY_MAX_PAGES, MEMORY_EXPORT, REGISTER_EXPORTS, STACK_POINTER_EXPORT, START_EXPORT, is_reserved};
+use crate::module::demangle;
+use crate::module::reserved::{
+    DATA_SECTION, FUEL_IMPORT, FUNCTION_EXPORT, IO_MEMORY_EXPORT, IO_MEMORY_MAX_PAGES, MEMORY_EXPORT, REGISTER_EXPORTS,
+    STACK_POINTER_EXPORT, START_EXPORT, is_reserved,
+};
 
 use crate::error::{Excerpt, Message};
 use code::Code;

@@ -1,4 +1,4 @@
-use super::{Builtins, FUNCTION_EXPORT, IO_MEMORY_EXPORT, MEMORY_EXPORT, START_EXPORT, Wanted, rewrite, Inlining};
+use super::{Builtins, FUNCTION_EXPORT, IO_MEMORY_EXPORT, Inlining, MEMORY_EXPORT, START_EXPORT, Wanted, rewrite};
 use crate::module::reserved::REWRITE_VERSION;
 use wasmer::sys::Features;
 use wasmparser::{Operator, Parser, Payload, Validator};

@@ -29,10 +29,3 @@ pub(crate) fn hold(deadline: Instant) -> Held {
         _frames: frames.map(|frames| Box::new(frames) as Box<dyn Any>),
     }
 }
-
-/// In a new process, before it has a second thread: what other threads were making is lost.
-pub(crate) fn forked() {
-    crate::code::shared::forked();
-    #[cfg(feature = "compiler")]
-    crate::compiler::at_work::forked();
-}

@@ -11,9 +11,6 @@ use wasmer::sys::vm::{VMContext, VMExtern};
 use wasmer::{AsStoreMut, Extern, Instance, Module};
 use wasmer_types::{ExportIndex, VMBuiltinFunctionIndex as Index, VMOffsets};
 
-
-
-
 /// A libcall. Each takes up to six integers or pointers and returns at most one. All can be called with six arguments
 /// and one result: the calling convention passes these in registers (System V ABI for AMD64, 3.2.3).
 type Function = extern "C" fn(usize, usize, usize, usize, usize, usize) -> usize;

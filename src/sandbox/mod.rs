@@ -33,6 +33,8 @@ pub(crate) use allowance::Allowance;
 pub(crate) use libcalls::replace as make_stoppable;
 pub(crate) use limits::{Limits, Tables};
 pub(crate) use moving_memory::DYNAMIC_GUARD;
+#[cfg(feature = "llvm")]
+pub(crate) use stack_probe::WithRoom;
 pub(crate) use stacks::{give_up_spare, prepare_thread};
 pub(crate) use store_template::StoreTemplate;
 #[cfg(feature = "compiler")]

@@ -60,7 +60,7 @@ mod thunks {
     /// The compiler must be configured before it is wrapped: of the methods by which Wasmer configures any compiler,
     /// only those that this library uses are forwarded.
     #[derive(Debug)]
-    pub(in crate::) struct WithRoom<T>(pub(in crate::) T);
+    pub(crate) struct WithRoom<T>(pub(crate) T);
 
     impl<T: CompilerConfig + 'static> CompilerConfig for WithRoom<T> {
         fn compiler(self: Box<Self>) -> Box<dyn Compiler> {
@@ -180,12 +180,12 @@ mod thunks {
 
     const ADDRESS: usize = 8;
     /// The length of a thunk, in bytes.
-    const LENGTH: usize = crate::code::COUNT * 8 + 6 + ADDRESS;
+    const LENGTH: usize = super::COUNT * 8 + 6 + ADDRESS;
 
     /// Touches the same bytes as [`find`](crate::compiler::find), then jumps to the address at its end. Keeps all registers.
     fn thunk() -> Vec<u8> {
         let mut code = Vec::with_capacity(LENGTH);
-        for place in (1..=crate::code::COUNT).map(|number| number * crate::code::STEP) {
+        for place in (1..=super::COUNT).map(|number| number * super::STEP) {
             // test byte ptr [rsp - place], 0
             code.extend([0xf6, 0x84, 0x24]);
             code.extend(i32::try_from(place).unwrap_or(i32::MAX).wrapping_neg().to_le_bytes());
@@ -201,7 +201,7 @@ mod thunks {
     mod tests {
         #[test]
         fn thunks_have_their_length() {
-            assert_eq!(crate::code::thunk().len(), crate::code::LENGTH);
+            assert_eq!(super::thunk().len(), super::LENGTH);
         }
     }
 }

@@ -6,29 +6,25 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use parking_lot::Mutex;
-#[cfg(target_os = "linux")]
-use wasmer::sys::vm::init_traps;
 use wasmer::sys::vm::{
     InternalStoreHandle, LinearMemory as _, MemoryStyle, StoreObjects, TableStyle, VMMemory, VMMemoryDefinition,
     VMTable, VMTableDefinition,
 };
-use wasmer::sys::{BaseTunables, NativeEngineExt, Tunables};
-use wasmer::{MemoryError, MemoryType, Pages, Store, TableType};
+use wasmer::sys::{BaseTunables, Tunables};
+use wasmer::{MemoryError, MemoryType, Pages, TableType};
 use wasmer_compiler::LinkError;
 use wasmer_types::entity::PrimaryMap;
 use wasmer_types::{ExportIndex, LocalMemoryIndex, MemoryIndex, ModuleInfo};
 
-use crate::stop;
-use crate::code::CompiledPlugin;
 use super::address_space::Memories;
-use super::allowance::Allowance;
 use super::common_memory::CommonMemory;
 use super::image::{Data, Image};
-use super::limits::{Budget, Limits, Reservations, Spare, TableElements, Tables};
+#[cfg(feature = "compiler")]
+use super::limits::Tables;
+use super::limits::{Budget, Reservations, Spare, TableElements};
 use super::moving_memory::{DYNAMIC_GUARD, MovingMemory};
 use super::plugin_memory::{MAX_PAGES, PluginMemory};
 #[cfg(target_os = "linux")]
-
 
 /// The tunables for compilers: the kind of `memories`, and the maximum of memories that move in any case (`moving`).
 #[cfg(feature = "compiler")]

@@ -35,9 +35,9 @@ use std::time::Instant;
 
 #[cfg(target_os = "linux")]
 pub(crate) use faults::cover as cover_faults;
+use record::{Phase, Record};
 #[cfg(not(all(target_os = "linux", target_arch = "x86_64")))]
 use signal_absent as signal;
-use record::{Phase, Record};
 use this_thread::THREAD;
 pub(crate) use timer::{NoTimer, check as check_timer};
 

@@ -12,11 +12,10 @@ use std::mem::MaybeUninit;
 use std::ptr;
 use std::sync::{LazyLock, OnceLock};
 
-
-use super::{action, alternate_stack, Code};
 use super::chain::Chain;
 use super::info::Info;
 use super::this_thread::ThisThread;
+use super::{Code, action, alternate_stack};
 
 /// A system error number.
 pub(crate) type Errno = i32;

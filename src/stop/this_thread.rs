@@ -5,9 +5,8 @@ use std::cell::Cell;
 use std::ptr;
 use std::sync::atomic::{AtomicPtr, Ordering};
 
-use super::signal;
 use super::record::Record;
-
+use super::signal;
 
 /// Has no destructor: valid until the thread is gone.
 pub(crate) struct ThisThread {

@@ -22,14 +22,14 @@ use std::path::PathBuf;
 use log::Level;
 
 use super::directory::Unusable;
-use crate::cache::directory;
-use crate::module::digest::Digest;
-use crate::compiler::{Artifact, Machine};
-use crate::compiler::artifact::Header;
-use crate::log as sink;
 #[cfg(feature = "compiler")]
 use super::private_dir::Readers;
 use super::private_dir::{Entry, PrivateDir};
+use crate::cache::directory;
+use crate::compiler::artifact::Header;
+use crate::compiler::{Artifact, Machine};
+use crate::log as sink;
+use crate::module::{digest::Digest, key::ModuleKey};
 use crate::sync::Mutex;
 #[cfg(feature = "compiler")]
 pub(crate) use upkeep::StoredCode;
@@ -108,9 +108,7 @@ impl CodeCache {
 
     /// The code of a module that `machine` can run, preferably that which uses most CPU features.
     pub(crate) fn find(&self, key: &ModuleKey, wanted: &WantedCode, machine: &Machine) -> Option<Artifact> {
-        self.pick(key, wanted, machine, |entries| {
-            candidates(entries, &wanted.prefix(machine), &machine.features())
-        })
+        self.pick(key, wanted, machine, |entries| candidates(entries, &wanted.prefix(machine), &machine.features()))
     }
 
     /// The code of a module that uses exactly the CPU features of `machine`.

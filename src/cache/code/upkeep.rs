@@ -6,12 +6,12 @@ use std::time::SystemTime;
 
 use bytes::Bytes;
 
-use super::{BY_BLAKE3, MODULES, CodeCache, WantedCode, warn};
-use crate::module::digest::Digest;
-use crate::compiler::{Artifact, Machine};
-use crate::compiler::artifact::Header;
-use crate::environment::CACHE_MAX_BYTES;
+use super::{BY_BLAKE3, CodeCache, MODULES, WantedCode, warn};
 use crate::cache::private_dir::PrivateDir;
+use crate::compiler::artifact::Header;
+use crate::compiler::{Artifact, Machine};
+use crate::environment::CACHE_MAX_BYTES;
+use crate::module::digest::Digest;
 use crate::sync::Mutex;
 
 /// The file in the cache that a process locks while it evicts.

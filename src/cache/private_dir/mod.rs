@@ -20,7 +20,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use rustix::fs::{AtFlags, CWD, Dir, FileType, Mode, OFlags, Stat, Timespec, Timestamps, UTIME_NOW, UTIME_OMIT};
 use rustix::process::getpid;
 
-use crate::{read, write_signals};
+use crate::read;
+use crate::write_signals;
 #[cfg(feature = "http")]
 pub(crate) use lock::FileLock;
 pub(crate) use trust::Readers;

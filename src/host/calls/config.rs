@@ -10,18 +10,19 @@ fn get(env: &mut Env<'_>, key: impl FnOnce(&Guest) -> Result<&[u8], Fault>) -> R
     guest.io.alloc_with(&mut store, value.as_bytes(), guest.watch)
 }
 
-pub(in crate::host) mod v0 {
+pub(crate) mod v0 {
     use super::{Env, HostResult, live_block};
 
-    pub(in crate::host) fn config_get(mut env: Env<'_>, key: u64) -> HostResult<u64> {
+    pub(crate) fn config_get(mut env: Env<'_>, key: u64) -> HostResult<u64> {
         Ok(super::get(&mut env, |guest| live_block(guest, key))?)
     }
 }
 
-pub(in crate::host) mod v1 {
-    use super::{Env, HostResult, handle_bytes};
+pub(crate) mod v1 {
+    use super::{Env, HostResult};
+    use crate::host::calls::handle_bytes;
 
-    pub(in crate::host) fn config_get(mut env: Env<'_>, key: u64) -> HostResult<u64> {
+    pub(crate) fn config_get(mut env: Env<'_>, key: u64) -> HostResult<u64> {
         let value = super::get(&mut env, |guest| handle_bytes(guest, key, "config key"));
         env.data_mut().io.release(key);
         Ok(value?)

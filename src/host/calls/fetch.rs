@@ -13,8 +13,8 @@ use super::http::Answer;
 use super::log::Logs;
 use crate::error::{Excerpt, Message};
 use crate::host::{Fault, Guest, copy};
-use crate::manifest;
 use crate::http::{self, Client, Request, Rules, Waiting};
+use crate::manifest;
 use crate::stop::{Stopped, Watch};
 
 /// The longest answer if the manifest has no limit, in bytes: the limit of every Extism version.

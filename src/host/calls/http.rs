@@ -15,7 +15,7 @@ pub(crate) struct Answer {
 }
 
 /// The status of the last answer, 0 before the first.
-pub(in crate::host) fn http_status_code(env: Env<'_>) -> u32 {
+pub(crate) fn http_status_code(env: Env<'_>) -> u32 {
     u32::from(env.data().state.lock().http_status)
 }
 
@@ -35,11 +35,11 @@ fn take(env: &mut Env<'_>, answer: Answer) -> Result<u64, Fault> {
     guest.io.alloc_with(&mut store, &answer.body, guest.watch)
 }
 
-pub(in crate::host) mod v0 {
+pub(crate) mod v0 {
     use super::{Env, Fault, HostResult};
 
     /// A body of 0 is no body.
-    pub(in crate::host) fn http_request(mut env: Env<'_>, query: u64, body: u64) -> HostResult<u64> {
+    pub(crate) fn http_request(mut env: Env<'_>, query: u64, body: u64) -> HostResult<u64> {
         let guest = env.data();
         let block = |offset| guest.io.block(offset).ok_or(Fault::InvalidOffset(offset));
         let query = block(query)?;
@@ -50,12 +50,12 @@ pub(in crate::host) mod v0 {
 }
 
 /// Takes over the blocks of the handles.
-pub(in crate::host) mod v1 {
+pub(crate) mod v1 {
     use super::{Env, Fault, HostResult};
     use crate::error::Message;
 
     /// A body of 0 is no body.
-    pub(in crate::host) fn http_request(mut env: Env<'_>, query: u64, body: u64) -> HostResult<u64> {
+    pub(crate) fn http_request(mut env: Env<'_>, query: u64, body: u64) -> HostResult<u64> {
         let guest = env.data_mut();
         let mut state = guest.state.lock();
         state.http_status = 0;
@@ -72,7 +72,7 @@ pub(in crate::host) mod v1 {
     }
 
     /// The headers of the last answer as a JSON object in a new block; 0 before the first answer.
-    pub(in crate::host) fn http_headers(mut env: Env<'_>) -> HostResult<u64> {
+    pub(crate) fn http_headers(mut env: Env<'_>) -> HostResult<u64> {
         let (guest, mut store) = env.data_and_store_mut();
         let state = guest.state.lock();
         if state.http_headers.is_empty() {

@@ -12,14 +12,14 @@ const MOST: u64 = 64 << 10;
 
 /// How many bytes a plugin may log in one call. Its guest and its WASI streams share one value.
 #[derive(Debug)]
-pub(in crate::host) struct Logs {
+pub(crate) struct Logs {
     max: u64,
     /// How many bytes the current call may still log.
     left: AtomicU64,
 }
 
 impl Logs {
-    pub(in crate::host) fn new(max: Option<u64>) -> Self {
+    pub(crate) fn new(max: Option<u64>) -> Self {
         /// The limit in bytes if the manifest has none.
         const MAX: u64 = 16 << 20;
         let max = max.unwrap_or(MAX);
@@ -27,12 +27,12 @@ impl Logs {
     }
 
     /// Begins a call: resets what may be logged.
-    pub(in crate::host) fn begin(&self) {
+    pub(crate) fn begin(&self) {
         self.left.store(self.max, Ordering::Relaxed);
     }
 
     /// Logs a message, unless this call has reached its limit.
-    pub(in crate::host) fn record(&self, level: Level, message: &str) {
+    pub(crate) fn record(&self, level: Level, message: &str) {
         /// About how many bytes a line has in addition to the message.
         const AROUND: u64 = 64;
         let left = self.left.load(Ordering::Relaxed);
@@ -65,31 +65,31 @@ fn log(guest: &Guest, level: Level, handle: u64) -> Option<()> {
     Some(())
 }
 
-pub(in crate::host) mod v0 {
+pub(crate) mod v0 {
     use super::{Env, Fault, HostResult, Level};
 
     fn log(env: Env<'_>, level: Level, handle: u64) -> HostResult<()> {
         Ok(super::log(env.data(), level, handle).ok_or(Fault::InvalidOffset(handle))?)
     }
 
-    pub(in crate::host) fn error(env: Env<'_>, handle: u64) -> HostResult<()> {
+    pub(crate) fn error(env: Env<'_>, handle: u64) -> HostResult<()> {
         log(env, Level::Error, handle)
     }
 
-    pub(in crate::host) fn warn(env: Env<'_>, handle: u64) -> HostResult<()> {
+    pub(crate) fn warn(env: Env<'_>, handle: u64) -> HostResult<()> {
         log(env, Level::Warn, handle)
     }
 
-    pub(in crate::host) fn info(env: Env<'_>, handle: u64) -> HostResult<()> {
+    pub(crate) fn info(env: Env<'_>, handle: u64) -> HostResult<()> {
         log(env, Level::Info, handle)
     }
 
-    pub(in crate::host) fn debug(env: Env<'_>, handle: u64) -> HostResult<()> {
+    pub(crate) fn debug(env: Env<'_>, handle: u64) -> HostResult<()> {
         log(env, Level::Debug, handle)
     }
 }
 
-pub(in crate::host) mod v1 {
+pub(crate) mod v1 {
     use super::{Env, Fault, HostResult, Level, sink};
 
     /// Takes over the block of the handle; 0 is the empty message.
@@ -103,28 +103,28 @@ pub(in crate::host) mod v1 {
         Ok(())
     }
 
-    pub(in crate::host) fn error(env: Env<'_>, handle: u64) -> HostResult<()> {
+    pub(crate) fn error(env: Env<'_>, handle: u64) -> HostResult<()> {
         log(env, Level::Error, handle)
     }
 
-    pub(in crate::host) fn warn(env: Env<'_>, handle: u64) -> HostResult<()> {
+    pub(crate) fn warn(env: Env<'_>, handle: u64) -> HostResult<()> {
         log(env, Level::Warn, handle)
     }
 
-    pub(in crate::host) fn info(env: Env<'_>, handle: u64) -> HostResult<()> {
+    pub(crate) fn info(env: Env<'_>, handle: u64) -> HostResult<()> {
         log(env, Level::Info, handle)
     }
 
-    pub(in crate::host) fn debug(env: Env<'_>, handle: u64) -> HostResult<()> {
+    pub(crate) fn debug(env: Env<'_>, handle: u64) -> HostResult<()> {
         log(env, Level::Debug, handle)
     }
 
-    pub(in crate::host) fn trace(env: Env<'_>, handle: u64) -> HostResult<()> {
+    pub(crate) fn trace(env: Env<'_>, handle: u64) -> HostResult<()> {
         log(env, Level::Trace, handle)
     }
 
     /// The lowest level that is logged: trace 0, debug 1, info 2, warn 3, error 4; `i32::MAX` if none is.
-    pub(in crate::host) fn get_log_level(_env: Env<'_>) -> i32 {
+    pub(crate) fn get_log_level(_env: Env<'_>) -> i32 {
         match sink::max_level().to_level() {
             Some(Level::Trace) => 0,
             Some(Level::Debug) => 1,

@@ -3,18 +3,18 @@
 use super::{BoundedText, Env, Fault, HostResult, bounded_text};
 use crate::host::GuestError;
 
-pub(in crate::host) fn input_length(env: Env<'_>) -> u64 {
+pub(crate) fn input_length(env: Env<'_>) -> u64 {
     let input = env.data().io.input();
     input.end - input.start
 }
 
 /// 0 if the input is empty.
-pub(in crate::host) fn input_offset(env: Env<'_>) -> u64 {
+pub(crate) fn input_offset(env: Env<'_>) -> u64 {
     env.data().io.input().start
 }
 
 /// Frees the block that begins at `offset`. Other offsets are ignored, also those of blocks that were freed before.
-pub(in crate::host) fn free(mut env: Env<'_>, offset: u64) {
+pub(crate) fn free(mut env: Env<'_>, offset: u64) {
     env.data_mut().io.free(offset);
 }
 
@@ -55,51 +55,51 @@ fn error_text(env: &Env<'_>, handle: u64) -> Option<BoundedText> {
 }
 
 /// The functions of 0.x: an access out of bounds, a bad handle or a lack of memory stops the plugin.
-pub(in crate::host) mod v0 {
+pub(crate) mod v0 {
     use super::{Env, Fault, GuestError, HostResult};
 
-    pub(in crate::host) fn alloc(mut env: Env<'_>, length: u64) -> HostResult<u64> {
+    pub(crate) fn alloc(mut env: Env<'_>, length: u64) -> HostResult<u64> {
         Ok(super::alloc(&mut env, length).ok_or(Fault::OutOfMemory(length))?)
     }
 
-    pub(in crate::host) fn length(env: Env<'_>, offset: u64) -> HostResult<u64> {
+    pub(crate) fn length(env: Env<'_>, offset: u64) -> HostResult<u64> {
         if offset == 0 {
             return Ok(0);
         }
         Ok(env.data().io.length(offset).ok_or(Fault::UnknownLength(offset))?)
     }
 
-    pub(in crate::host) fn load_u8(env: Env<'_>, offset: u64) -> HostResult<u32> {
+    pub(crate) fn load_u8(env: Env<'_>, offset: u64) -> HostResult<u32> {
         let [byte] = super::load(&env, offset).ok_or(Fault::OutOfBounds)?;
         Ok(u32::from(byte))
     }
 
-    pub(in crate::host) fn load_u64(env: Env<'_>, offset: u64) -> HostResult<u64> {
+    pub(crate) fn load_u64(env: Env<'_>, offset: u64) -> HostResult<u64> {
         Ok(super::load(&env, offset).map(u64::from_le_bytes).ok_or(Fault::OutOfBounds)?)
     }
 
-    pub(in crate::host) fn store_u8(mut env: Env<'_>, offset: u64, value: u32) -> HostResult<()> {
+    pub(crate) fn store_u8(mut env: Env<'_>, offset: u64, value: u32) -> HostResult<()> {
         Ok(super::store(&mut env, offset, [value as u8])?)
     }
 
-    pub(in crate::host) fn store_u64(mut env: Env<'_>, offset: u64, value: u64) -> HostResult<()> {
+    pub(crate) fn store_u64(mut env: Env<'_>, offset: u64, value: u64) -> HostResult<()> {
         Ok(super::store(&mut env, offset, value.to_le_bytes())?)
     }
 
-    pub(in crate::host) fn input_load_u8(env: Env<'_>, offset: u64) -> HostResult<u32> {
+    pub(crate) fn input_load_u8(env: Env<'_>, offset: u64) -> HostResult<u32> {
         let [byte] = super::load_input(&env, offset).ok_or(Fault::OutOfBounds)?;
         Ok(u32::from(byte))
     }
 
-    pub(in crate::host) fn input_load_u64(env: Env<'_>, offset: u64) -> HostResult<u64> {
+    pub(crate) fn input_load_u64(env: Env<'_>, offset: u64) -> HostResult<u64> {
         Ok(super::load_input(&env, offset).map(u64::from_le_bytes).ok_or(Fault::OutOfBounds)?)
     }
 
-    pub(in crate::host) fn output_set(mut env: Env<'_>, offset: u64, length: u64) -> HostResult<()> {
+    pub(crate) fn output_set(mut env: Env<'_>, offset: u64, length: u64) -> HostResult<()> {
         Ok(super::set_output(&mut env, offset, length).ok_or(Fault::OutOfBounds)?)
     }
 
-    pub(in crate::host) fn error_set(mut env: Env<'_>, handle: u64) -> HostResult<()> {
+    pub(crate) fn error_set(mut env: Env<'_>, handle: u64) -> HostResult<()> {
         if handle == 0 {
             env.data_mut().error = None;
             return Ok(());
@@ -114,67 +114,67 @@ pub(in crate::host) mod v0 {
 }
 
 /// The functions of 1.x: loads out of bounds return 0, stores out of bounds do nothing.
-pub(in crate::host) mod v1 {
+pub(crate) mod v1 {
     use super::{Env, GuestError, HostResult};
 
-    pub(in crate::host) fn alloc(mut env: Env<'_>, length: u64) -> u64 {
+    pub(crate) fn alloc(mut env: Env<'_>, length: u64) -> u64 {
         if length == 0 {
             return 0;
         }
         super::alloc(&mut env, length).unwrap_or(0)
     }
 
-    pub(in crate::host) fn length(env: Env<'_>, offset: u64) -> u64 {
+    pub(crate) fn length(env: Env<'_>, offset: u64) -> u64 {
         env.data().io.length(offset).unwrap_or(0)
     }
 
-    pub(in crate::host) fn load_u8(env: Env<'_>, offset: u64) -> u32 {
+    pub(crate) fn load_u8(env: Env<'_>, offset: u64) -> u32 {
         super::load(&env, offset).map_or(0, |[byte]| u32::from(byte))
     }
 
-    pub(in crate::host) fn load_u64(env: Env<'_>, offset: u64) -> u64 {
+    pub(crate) fn load_u64(env: Env<'_>, offset: u64) -> u64 {
         super::load(&env, offset).map_or(0, u64::from_le_bytes)
     }
 
-    pub(in crate::host) fn store_u8(mut env: Env<'_>, offset: u64, value: u32) {
+    pub(crate) fn store_u8(mut env: Env<'_>, offset: u64, value: u32) {
         // Out of bounds is ignored.
         let _ = super::store(&mut env, offset, [value as u8]);
     }
 
-    pub(in crate::host) fn store_u64(mut env: Env<'_>, offset: u64, value: u64) {
+    pub(crate) fn store_u64(mut env: Env<'_>, offset: u64, value: u64) {
         // Out of bounds is ignored.
         let _ = super::store(&mut env, offset, value.to_le_bytes());
     }
 
-    pub(in crate::host) fn input_load_u8(env: Env<'_>, offset: u64) -> u32 {
+    pub(crate) fn input_load_u8(env: Env<'_>, offset: u64) -> u32 {
         super::load_input(&env, offset).map_or(0, |[byte]| u32::from(byte))
     }
 
-    pub(in crate::host) fn input_load_u64(env: Env<'_>, offset: u64) -> u64 {
+    pub(crate) fn input_load_u64(env: Env<'_>, offset: u64) -> u64 {
         super::load_input(&env, offset).map_or(0, u64::from_le_bytes)
     }
 
-    pub(in crate::host) fn input_set(mut env: Env<'_>, offset: u64, length: u64) {
+    pub(crate) fn input_set(mut env: Env<'_>, offset: u64, length: u64) {
         // Out of bounds is ignored.
         let _ = env.data_mut().io.set_input(offset, length);
     }
 
-    pub(in crate::host) fn output_set(mut env: Env<'_>, offset: u64, length: u64) {
+    pub(crate) fn output_set(mut env: Env<'_>, offset: u64, length: u64) {
         // Out of bounds is ignored.
         let _ = super::set_output(&mut env, offset, length);
     }
 
-    pub(in crate::host) fn output_offset(env: Env<'_>) -> u64 {
+    pub(crate) fn output_offset(env: Env<'_>) -> u64 {
         env.data().io.output().start
     }
 
-    pub(in crate::host) fn output_length(env: Env<'_>) -> u64 {
+    pub(crate) fn output_length(env: Env<'_>) -> u64 {
         let output = env.data().io.output();
         output.end - output.start
     }
 
     /// Keeps the handle for `error_get`. The text gets replacement characters where it is not UTF-8.
-    pub(in crate::host) fn error_set(mut env: Env<'_>, handle: u64) {
+    pub(crate) fn error_set(mut env: Env<'_>, handle: u64) {
         if handle == 0 {
             env.data_mut().error = None;
         } else if let Some(text) = super::error_text(&env, handle) {
@@ -182,17 +182,17 @@ pub(in crate::host) mod v1 {
         }
     }
 
-    pub(in crate::host) fn error_get(env: Env<'_>) -> u64 {
+    pub(crate) fn error_get(env: Env<'_>) -> u64 {
         env.data().error.as_ref().map_or(0, |error| error.handle)
     }
 
-    pub(in crate::host) fn reset(mut env: Env<'_>) -> HostResult<()> {
+    pub(crate) fn reset(mut env: Env<'_>) -> HostResult<()> {
         let guest = env.data_mut();
         guest.error = None;
         Ok(guest.io.reset(guest.watch)?)
     }
 
-    pub(in crate::host) fn memory_bytes(env: Env<'_>) -> u64 {
+    pub(crate) fn memory_bytes(env: Env<'_>) -> u64 {
         env.data().io.size()
     }
 }

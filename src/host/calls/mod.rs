@@ -5,7 +5,7 @@ pub(crate) mod config;
 #[cfg(feature = "http")]
 pub(crate) mod fetch;
 #[cfg(not(feature = "http"))]
-mod fetch_absent;
+pub(crate) mod fetch_absent;
 #[cfg(feature = "http")]
 mod hosts;
 pub(crate) mod http;

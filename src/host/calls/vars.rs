@@ -11,7 +11,7 @@ use crate::stop::Watch;
 const OVERHEAD: u64 = 48;
 
 /// The longest name of a variable, in bytes: comparing names in the map has no yield point.
-pub(in crate::host) const MAX_NAME: usize = slices::SLICE;
+pub(crate) const MAX_NAME: usize = slices::SLICE;
 
 /// Limit of all variables together, in bytes, if the manifest has none: that of Extism 0.x.
 const DEFAULT_MAX_BYTES: u64 = 100 << 20;
@@ -104,15 +104,15 @@ fn get(env: &mut Env<'_>, key: impl FnOnce(&Guest) -> Result<&[u8], Fault>) -> R
     guest.io.alloc_with(&mut store, value, guest.watch)
 }
 
-pub(in crate::host) mod v0 {
+pub(crate) mod v0 {
     use super::{Env, HostResult, live_block};
 
-    pub(in crate::host) fn var_get(mut env: Env<'_>, key: u64) -> HostResult<u64> {
+    pub(crate) fn var_get(mut env: Env<'_>, key: u64) -> HostResult<u64> {
         Ok(super::get(&mut env, |guest| live_block(guest, key))?)
     }
 
     /// A value of 0 removes the variable.
-    pub(in crate::host) fn var_set(env: Env<'_>, key: u64, value: u64) -> HostResult<()> {
+    pub(crate) fn var_set(env: Env<'_>, key: u64, value: u64) -> HostResult<()> {
         let guest = env.data();
         let name = super::name(live_block(guest, key)?)?;
         let value = if value == 0 { None } else { Some(live_block(guest, value)?) };
@@ -121,17 +121,18 @@ pub(in crate::host) mod v0 {
 }
 
 /// Takes over the blocks of the handles. `var_get` allocates first, so that the value does not take the key's place.
-pub(in crate::host) mod v1 {
-    use super::{Env, HostResult, handle_bytes};
+pub(crate) mod v1 {
+    use super::{Env, HostResult};
+    use crate::host::calls::handle_bytes;
 
-    pub(in crate::host) fn var_get(mut env: Env<'_>, key: u64) -> HostResult<u64> {
+    pub(crate) fn var_get(mut env: Env<'_>, key: u64) -> HostResult<u64> {
         let value = super::get(&mut env, |guest| handle_bytes(guest, key, "var key"));
         env.data_mut().io.release(key);
         Ok(value?)
     }
 
     /// A value of 0 removes the variable.
-    pub(in crate::host) fn var_set(mut env: Env<'_>, key: u64, value: u64) -> HostResult<()> {
+    pub(crate) fn var_set(mut env: Env<'_>, key: u64, value: u64) -> HostResult<()> {
         let guest = env.data_mut();
         let name = super::name(handle_bytes(guest, key, "var key")?)?;
         let bytes = if value == 0 { Ok(None) } else { handle_bytes(guest, value, "var value").map(Some) };

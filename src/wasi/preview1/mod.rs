@@ -26,9 +26,9 @@ use std::sync::Arc;
 use thiserror::Error;
 use wasmer::{AsStoreMut, Extern, Function, FunctionEnv, FunctionEnvMut, Instance, RuntimeError, StoreMut};
 
-use crate::module::reserved::MEMORY_EXPORT;
-use crate::host::{Fault, Guest, SharedState};
 use crate::error::{Excerpt, Message};
+use crate::host::{Fault, Guest, SharedState};
+use crate::module::reserved::MEMORY_EXPORT;
 use crate::stop::Watch;
 use descriptors::Descriptors;
 use errno::Errno;

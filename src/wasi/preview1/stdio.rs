@@ -12,8 +12,8 @@ use super::errno::Errno;
 use super::yield_point::yield_point;
 use crate::environment;
 use crate::host::calls::log::Logs;
-use crate::stop::Watch;
 use crate::outlet::Outlet;
+use crate::stop::Watch;
 
 /// The longest line in bytes. A longer one is logged in pieces.
 const MAX_LINE: usize = 8 << 10;

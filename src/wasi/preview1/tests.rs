@@ -13,10 +13,10 @@ use super::errno::Errno;
 use super::memory::{GuestMemory, MAX_TRANSFER};
 use super::yield_point::{MAX_BYTES, PASSED};
 use super::{Frame, Result0, Version};
-use crate::wasi::preview1::{fd, listing, path, poll, process};
 use crate::host::calls::log::Logs;
 use crate::host::{Network, State, Vars};
 use crate::stop::{Code, Stopper};
+use crate::wasi::preview1::{fd, listing, path, poll, process};
 
 /// Pages of the plugin's memory, and the offsets of its input, its result and its output.
 const PAGES: u32 = 512;
