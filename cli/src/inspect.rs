@@ -184,6 +184,6 @@ fn compile(name: &str, input: &Input) -> Result<String, String> {
             Ok(format!("yes, {} in {took}", text::bytes(compiled.size as u64)))
         }
         Ok([]) => Err("no".to_owned()),
-        Err(error) => Err(format!("no: {}", tool::excerpt(error.to_string().replace('\n', " ")))),
+        Err(error) => Err(format!("no: {}", tool::excerpt(input.reason(error).replace('\n', " ")))),
     }
 }

@@ -45,8 +45,20 @@ impl Input {
     /// `error`, with the file's name in front, unless it begins with that.
     #[must_use]
     pub fn wrong(&self, error: impl Display) -> Error {
-        let (name, error) = (format!("`{}`", Excerpt::of(self.path.display())), error.to_string());
+        let (name, error) = (self.quoted(), error.to_string());
         if error.starts_with(&name) { Error(error) } else { Error(format!("{name}: {error}")) }
+    }
+
+    /// `error`, without the file's name in front, for where that stands already.
+    #[must_use]
+    pub fn reason(&self, error: impl Display) -> String {
+        let error = error.to_string();
+        error.strip_prefix(&format!("{}: ", self.quoted())).map_or(error.clone(), str::to_owned)
+    }
+
+    /// Its name, as errors of the library have it.
+    fn quoted(&self) -> String {
+        format!("`{}`", Excerpt::of(self.path.display()))
     }
 
     /// The module, in the binary format whichever it is written in.
