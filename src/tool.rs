@@ -157,8 +157,8 @@ impl Order {
         format!("{} ({})", self.machine.name(), features.join(" "))
     }
 
-    /// Compiles the modules of `input`, and keeps the code in `store`, if there is one. That may be read
-    /// by others as far as the umask lets them, but for the store that the environment names.
+    /// Compiles the modules of `input`, and keeps the code in `store`, if there is one. Others may read that as far as the umask
+    /// lets them, but for the store that the environment names.
     ///
     /// # Errors
     /// `input` is wrong, a module cannot be compiled, or its code cannot be kept.

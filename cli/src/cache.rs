@@ -31,7 +31,9 @@ enum Command {
 pub(crate) fn store(named: Option<&Path>) -> Result<PathBuf, Failure> {
     let store = named.map(Path::to_owned).or_else(tool::default_store);
     store.ok_or_else(|| {
-        "there is no store, as EXTISM_CACHE_DIR is empty: name a directory with --store".to_owned().into()
+        "there is no store: EXTISM_CACHE_DIR is empty, or there is no home directory; name one with --store"
+            .to_owned()
+            .into()
     })
 }
 

@@ -1,13 +1,13 @@
 //! Plugins as users of the tool name them: a file, and what the command line adds to it. The library's own reader and parser
 //! read the file, so that it is taken, or refused, as programs have it.
 
+use std::borrow::Cow;
 use std::ffi::CString;
 use std::fmt::Display;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::{Error, failed};
-use crate::contents::kind;
 use crate::error::Excerpt;
 use crate::loader;
 use crate::manifest::{self, MAIN, Manifest, ModuleEntry, Source};
@@ -66,32 +66,32 @@ impl Input {
     /// # Errors
     /// It is malformed, or no module.
     pub fn module(&self) -> Result<Vec<u8>, Error> {
-        if !self.is_module() {
-            self.manifest()?;
+        if !is_bare(&manifest::parse(&self.contents).map_err(failed)?) {
             return Err(Error("it is a manifest, not a module: give its modules one by one".to_owned()));
         }
         let module = loader::load(self.entry(), None).map_err(failed)?;
         module.to_binary().map(|binary| binary.into_owned()).map_err(failed)
     }
 
-    /// The manifest, or for a module the one around it, which names the file, as errors of the module then do.
+    /// The manifest, or for a module one that names the file, as errors of the module then do.
     pub(super) fn manifest(&self) -> Result<Manifest<'_>, Error> {
         let mut manifest = manifest::parse(&self.contents).map_err(failed)?;
-        if self.is_module() {
+        if is_bare(&manifest) {
             manifest.modules = vec![self.entry()];
         }
         Ok(manifest)
     }
 
-    fn is_module(&self) -> bool {
-        kind::is_binary(&self.contents) || kind::is_wat(&self.contents)
-    }
-
-    /// Of the file as the only module.
+    /// The file as the only module of a manifest.
     fn entry(&self) -> ModuleEntry<'static> {
         let program = self.path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
         ModuleEntry { name: MAIN.to_owned(), program, hash: None, source: Source::Path(self.path.clone()) }
     }
+}
+
+/// Whether it is the one around a module that came without: only such a module is borrowed from what was parsed.
+fn is_bare(manifest: &Manifest<'_>) -> bool {
+    matches!(manifest.modules.as_slice(), [ModuleEntry { source: Source::Data(Cow::Borrowed(_)), .. }])
 }
 
 /// What the command line adds to a plugin's manifest.
