@@ -12,12 +12,12 @@ use crate::environment;
 use crate::error::Excerpt;
 use crate::guest::{self, Inlining};
 use crate::loader::{self, LoadedModule};
-#[cfg(feature = "compiler")]
-use crate::manifest;
 use crate::manifest::ModuleEntry;
+#[cfg(feature = "compiler")]
+use crate::manifest::{self, Manifest};
 
-/// The loaded modules of a manifest.
-pub(super) struct Modules {
+/// The modules of a manifest, loaded.
+pub(crate) struct Modules {
     sources: Vec<Source>,
     /// Whether their code counts its instructions.
     fuel: bool,
@@ -75,39 +75,46 @@ impl Modules {
     }
 }
 
-/// The compiler that `input`, a module or a manifest, names, else the default one.
+/// The compiler that `manifest` asks for, else the one in use.
 ///
 /// # Errors
-/// The input is invalid, or names a compiler that is not built in.
+/// It is not built in, or there is none.
 #[cfg(feature = "compiler")]
-pub(crate) fn backend(input: &[u8]) -> Result<&'static Backend, Error> {
-    let selected = engine::select(manifest::parse(input)?.compiler.as_deref())?;
-    selected.ok_or_else(|| engine::Error::NoCompiler.into())
+pub(crate) fn backend(manifest: &Manifest<'_>) -> Result<&'static Backend, Error> {
+    engine::select(manifest.compiler.as_deref())?.ok_or_else(|| engine::Error::NoCompiler.into())
 }
 
-/// Puts code of `backend` for the modules of `input`, a module or a manifest, into the cache `store`. The code counts
-/// its instructions if `fuel` is set, or the manifest limits fuel.
-///
-/// # Errors
-/// A module cannot be loaded or compiled, or the code cannot be kept.
+/// What compiles ahead of time.
 #[cfg(feature = "compiler")]
-pub(crate) fn precompile(
-    input: &[u8],
-    backend: &'static Backend,
-    memories: Memories,
-    machine: &engine::Machine,
-    store: Option<&engine::Store>,
-    fuel: bool,
-) -> Result<Vec<engine::Made>, Error> {
-    environment::check()?;
-    let manifest = manifest::parse(input)?;
-    let fuel = fuel || manifest.fuel.is_some();
-    let deadline = manifest::deadline(manifest.timeout);
-    // No deadline for compiling: the manifest's timeout is for plugins, and this code is made ahead of time.
-    Modules::load(manifest.modules, fuel, deadline)?.with_inputs(
-        |_| None,
-        |inputs, preparation| engine::precompile(backend, memories, machine, store, inputs, preparation),
-    )
+impl Modules {
+    /// Loads the modules of `manifest`. Their code counts its instructions if there is `fuel`, or the manifest has some.
+    ///
+    /// # Errors
+    /// A module cannot be read, or is not what the manifest says.
+    pub(crate) fn of_manifest(manifest: Manifest<'_>, fuel: bool) -> Result<Self, Error> {
+        environment::check()?;
+        super::log_warnings(&manifest);
+        let deadline = manifest::deadline(manifest.timeout);
+        Self::load(manifest.modules, fuel || manifest.fuel.is_some(), deadline)
+    }
+
+    /// Compiles them with `backend`, and puts the code into `store`. No deadline applies: `timeout_ms` is for plugins, and
+    /// this code is made once.
+    ///
+    /// # Errors
+    /// A module cannot be compiled, or its code cannot be kept.
+    pub(crate) fn precompile(
+        &self,
+        backend: &'static Backend,
+        memories: Memories,
+        machine: &engine::Machine,
+        store: Option<&engine::Store>,
+    ) -> Result<Vec<engine::Made>, Error> {
+        self.with_inputs(
+            |_| None,
+            |inputs, preparation| engine::precompile(backend, memories, machine, store, inputs, preparation),
+        )
+    }
 }
 
 /// The time that the compiler gets even if the deadline is earlier.

@@ -28,11 +28,11 @@ use crate::guest::{self, Bounds, Network, SharedState, State, Vars};
 use crate::interrupt::{self, NoTimer, Run, Stopped, Stopper, Watch};
 use crate::loader;
 use crate::log as sink;
-use crate::manifest::{self, AfterTrap, MAIN};
+use crate::manifest::{self, AfterTrap, MAIN, Manifest};
 use crate::panics;
 pub(crate) use call::Complaint;
 #[cfg(feature = "compiler")]
-pub(crate) use code::{backend, precompile};
+pub(crate) use code::{Modules, backend};
 use instance::Live;
 use link::Plan;
 
@@ -128,16 +128,28 @@ impl Plugin {
     /// # Errors
     /// The manifest, a module, an import or a start function is invalid or fails.
     pub(crate) fn new(input: &[u8], with_wasi: bool) -> Result<Self, Error> {
-        panics::quietly(|| Self::make(input, with_wasi))
+        panics::quietly(|| {
+            let since = report::clock();
+            environment::check()?;
+            Self::make(manifest::parse(input)?, with_wasi, since)
+        })
     }
 
-    fn make(input: &[u8], with_wasi: bool) -> Result<Self, Error> {
-        let since = report::clock();
-        environment::check()?;
-        let manifest = manifest::parse(input)?;
-        for warning in &manifest.warnings {
-            sink::record(Level::Warn, sink::TARGET, format_args!("{warning}"));
-        }
+    /// Makes a plugin of a manifest that has been parsed, and perhaps changed since.
+    ///
+    /// # Errors
+    /// As for [`new`](Self::new).
+    #[cfg(feature = "compiler")]
+    pub(crate) fn of_manifest(manifest: Manifest<'_>, with_wasi: bool) -> Result<Self, Error> {
+        panics::quietly(|| {
+            let since = report::clock();
+            environment::check()?;
+            Self::make(manifest, with_wasi, since)
+        })
+    }
+
+    fn make(manifest: Manifest<'_>, with_wasi: bool, since: Option<Instant>) -> Result<Self, Error> {
+        log_warnings(&manifest);
         let timeout = match manifest.timeout {
             Some(after) => Some(Timeout { after, set_by: "timeout_ms" }),
             None => Timeout::by_default(),
@@ -262,7 +274,14 @@ impl Plugin {
     }
 }
 
-/// Makes the first instance, and the [`Stopper`] for it and all later ones.
+/// Logs what a manifest says that has no effect.
+fn log_warnings(manifest: &Manifest<'_>) {
+    for warning in &manifest.warnings {
+        sink::record(Level::Warn, sink::TARGET, format_args!("{warning}"));
+    }
+}
+
+/// Makes the first instance, and what stops it.
 fn start(recipe: &Recipe, deadline: Option<Instant>, state: &SharedState) -> Result<(Stopper, Live), Error> {
     let stopper = Stopper::new(Arc::clone(&recipe.compiled.code));
     let run = stopper.begin(deadline)?;
