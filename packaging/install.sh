@@ -12,7 +12,7 @@ usage: install.sh install BUILD_DIR
 
 From the environment:
   DESTDIR     put before every path, for packages; default: nothing
-  PREFIX      default: /usr/local
+  PREFIX      an absolute path, as are the next two; default: /usr/local
   LIBDIR      default: $PREFIX/lib
   INCLUDEDIR  default: $PREFIX/include
   VERSION     default: the one in Cargo.toml
@@ -97,7 +97,22 @@ uninstall_all() {
         "$destdir$libdir/pkgconfig/extism.pc" "$destdir$libdir/pkgconfig/libextism.pc"
 }
 
+# The files for pkg-config have these paths in them, for programs built anywhere.
+is_absolute() { # NAME PATH
+    case $2 in
+        /*) ;;
+        *) fail "$1 is $2, and has to be an absolute path" ;;
+    esac
+}
+
 [ -n "$version" ] || fail "no version in $root/Cargo.toml"
+case ${1-}:$# in
+    install:2 | uninstall:1)
+        is_absolute PREFIX "$prefix"
+        is_absolute LIBDIR "$libdir"
+        is_absolute INCLUDEDIR "$includedir"
+        ;;
+esac
 case ${1-}:$# in
     install:2) install_all "$2" ;;
     uninstall:1) uninstall_all ;;

@@ -40,6 +40,7 @@ build() { # CFLAGS LIBS
     ${CC:-cc} -std=c11 $warnings "$examples/count_vowels.c" -o "$work/count_vowels" $1 $2
     ${CC:-cc} -std=c11 $warnings "$examples/config.c" -o "$work/config" $1 $2
     ${CC:-cc} -std=c11 $warnings "$examples/manifest.c" -o "$work/manifest" $1 $2
+    ${CC:-cc} -std=c11 $warnings "$examples/compilers.c" -o "$work/compilers" $1 $2
     ${CXX:-c++} -std=c++17 $warnings "$examples/example.cpp" -o "$work/example" $1 $2
 }
 
@@ -50,6 +51,14 @@ run() { # LIBRARY_PATH
         said=$(LD_LIBRARY_PATH=$1 "$work/$name" ${program#* } "this is a test" | tr -d ' ')
         [ "$said" = '{"count":4}' ] || fail "$name said $said"
     done
+    said=$(EXTISM_COMPILER='' LD_LIBRARY_PATH=$1 "$work/compilers" 2>&1) || fail "compilers said $said"
+    if said=$(EXTISM_COMPILER=gcc LD_LIBRARY_PATH=$1 "$work/compilers" 2>&1); then
+        fail "compilers takes gcc, and said $said"
+    fi
+    case $said in
+        *'EXTISM_COMPILER names no compiler of this library'*) ;;
+        *) fail "compilers said $said" ;;
+    esac
 }
 
 # Checks that the library exports exactly the symbols in symbols.txt.

@@ -55,6 +55,16 @@ grep -q "LD_LIBRARY_PATH=$work/prefix/lib" "$work/said" || fail "it does not say
 renewed=$(grep -c '^ldconfig $' "$work/calls") || true
 [ "$renewed" -eq "$(if [ "$(id -u)" -eq 0 ]; then echo 1; else echo 0; fi)" ] || fail "ldconfig was run $renewed times"
 
+# Those would stand in extism.pc, and mean another place wherever it is read.
+for path in PREFIX=some/where LIBDIR=some/where INCLUDEDIR=some/where PREFIX=./some/where; do
+    if make_install DIST="$work/dist" DESTDIR="$work/refused/" "$path"; then
+        fail "$path is not absolute, and is taken"
+    fi
+    grep -q "${path%%=*} is ${path#*=}, and has to be an absolute path" "$work/said" ||
+        fail "$path: $(cat "$work/said")"
+    [ ! -e "$work/refused" ] || fail "$path is refused, and something is installed"
+done
+
 if make_install DIST="$work/none" DESTDIR="$work/root"; then
     fail "nothing was built, and it is installed"
 fi

@@ -1,31 +1,30 @@
 //! The functions behind the command-line tool. For the tool alone: this is not an interface for programs.
 
+mod input;
 #[doc(hidden)]
 pub mod phases;
 
-use std::ffi::{CString, OsString};
+use std::ffi::OsString;
 use std::fmt::Display;
-#[cfg(feature = "http")]
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use crate::cache::code::{CodeCache, StoredCode};
 use crate::cache::directory;
+#[cfg(feature = "http")]
+use crate::cache::downloads::Downloads;
+use crate::cache::private_dir::Readers;
 use crate::code::{self, Made, Modules};
 use crate::compiler::{self, Backend, Machine};
 use crate::environment;
 use crate::error::{self, Excerpt, Message};
 use crate::first_use;
-use crate::load;
+use crate::log as sink;
 use crate::manifest;
 use crate::sandbox::Memories;
-
-#[cfg(feature = "http")]
-use crate::cache::downloads::Downloads;
-use crate::cache::private_dir::Readers;
-use crate::log as sink;
-use crate::plugin;
+pub use input::{Input, Options, Plugin};
+pub use log::LevelFilter as LogLevel;
 
 /// An error as text.
 #[derive(Debug)]
@@ -56,12 +55,12 @@ pub fn set_environment<N: Into<OsString>, V: Into<OsString>>(changes: impl IntoI
     environment::read_with(changes.into_iter().map(|(name, value)| (name.into(), value.into())))
 }
 
-/// Reads a file like a module: a regular file, up to `EXTISM_MAX_MODULE_BYTES`.
+/// Whether all variables of the library can be used.
 ///
 /// # Errors
-/// It cannot be read like this.
-pub fn read(path: &Path) -> Result<Vec<u8>, Error> {
-    load::read(path).map_err(failed)
+/// One has a value that cannot be read; it is named.
+pub fn check_environment() -> Result<(), Error> {
+    environment::check().map_err(failed)
 }
 
 /// All of a foreign text on one line, as in the log: control characters are escaped.
@@ -82,12 +81,15 @@ pub fn message(text: impl Display) -> String {
     Message::of(text).to_string()
 }
 
-/// Sends the library's warnings to standard error. Notes are off, because the tool reports failures itself.
-pub fn show_warnings() {
-    sink::without_notes();
+/// Shows the library's log on standard error, from `level` on: the lines of plugins too. Plugins and calls that fail are lines
+/// of it only at level debug and trace, as the tool itself says what has failed.
+pub fn show_log(level: LogLevel) {
+    if level < LogLevel::Debug {
+        sink::without_notes();
+    }
     first_use::begin();
-    // Opening standard error cannot fail.
-    let _ = sink::set(sink::Destination::Stderr, log::LevelFilter::Warn);
+    // Cannot fail: standard error is open, or nobody sees it.
+    let _ = sink::set(sink::Destination::Stderr, level);
 }
 
 /// The directory of the cache: the one that the environment names, or the default.
@@ -158,23 +160,24 @@ impl Order {
         format!("{} ({})", self.machine.name(), features.join(" "))
     }
 
-    /// Compiles the modules of `input`, a module or a manifest, and stores the code in `store`, if there is one. Others
-    /// may read it as far as the umask lets them, unless it is the cache that the environment names.
+    /// Compiles the modules of `input`, and keeps the code in `store`, if there is one. Others may read that as far as the umask
+    /// lets them, but for the store that the environment names.
     ///
     /// # Errors
-    /// `input` is invalid, a module cannot be compiled, or its code cannot be stored.
-    pub fn compile(&self, input: &[u8], store: Option<&Path>) -> Result<Vec<Compiled>, Error> {
+    /// `input` is wrong, a module cannot be compiled, or its code cannot be kept.
+    pub fn compile(&self, input: &Input, store: Option<&Path>) -> Result<Vec<Compiled>, Error> {
         let store = match store {
             Some(path) if Some(path) == directory::path().as_deref() => Some(open(path, true, Readers::Owner)?),
             Some(path) => Some(open(path, true, Readers::Umask)?),
             None => None,
         };
-        environment::check().map_err(failed)?;
-        let manifest = manifest::parse(input).map_err(failed)?;
+        let manifest = input.manifest()?;
         let backends = match self.backends.as_slice() {
             [] => vec![in_use(manifest.compiler.as_deref())?],
             named => named.to_vec(),
         };
+        environment::check().map_err(failed)?;
+        manifest.log_warnings();
         let (fuel, deadline) = (self.fuel || manifest.fuel.is_some(), manifest::deadline(manifest.timeout));
         let modules = Modules::load(manifest.modules, fuel, deadline).map_err(failed)?;
         let mut compiled = Vec::new();
@@ -198,36 +201,11 @@ fn in_use(named: Option<&str>) -> Result<&'static Backend, Error> {
 }
 
 fn open(path: &Path, create: bool, readers: Readers) -> Result<CodeCache, Error> {
-    CodeCache::open(path, create, readers).map_err(|error| Error(format!("store `{}`: {error}", path.display())))
+    CodeCache::open(path, create, readers).map_err(|error| wrong_store(path, &error))
 }
 
-/// A plugin to call.
-pub struct Plugin(plugin::Plugin);
-
-impl Plugin {
-    /// Makes a plugin from a module or a manifest.
-    ///
-    /// # Errors
-    /// Any reason for which the plugin cannot be made.
-    pub fn new(input: &[u8], with_wasi: bool) -> Result<Self, Error> {
-        plugin::Plugin::new(input, with_wasi).map(Self).map_err(failed)
-    }
-
-    /// Calls a function; returns its status and its error.
-    ///
-    /// # Errors
-    /// The name has a NUL in it.
-    pub fn call(&mut self, function: &str, input: &[u8]) -> Result<(i32, Option<String>), Error> {
-        let function = CString::new(function).map_err(|_| Error("the function's name has a NUL byte".to_owned()))?;
-        let outcome = self.0.call(&function, input);
-        Ok(outcome.map_or_else(|complaint| (complaint.code, Some(complaint.text)), |code| (code, None)))
-    }
-
-    /// The output of the last call.
-    #[must_use]
-    pub fn output(&mut self) -> Vec<u8> {
-        self.0.output_bytes()
-    }
+fn wrong_store(path: &Path, error: &io::Error) -> Error {
+    Error(format!("store `{}`: {error}", path.display()))
 }
 
 /// The cache on disk, with compiled code and downloads: to list, check and clear it.
@@ -279,19 +257,23 @@ impl CacheEntry {
 }
 
 impl Cache {
-    /// Opens an existing cache.
+    /// Opens the one at `path`; `None` if there is nothing.
     ///
     /// # Errors
-    /// It does not exist, or others can write to it.
-    pub fn open(path: &Path) -> Result<Self, Error> {
-        let code = open(path, false, Readers::Owner)?;
+    /// It is no directory, may not be read, or others can write to it.
+    pub fn open(path: &Path) -> Result<Option<Self>, Error> {
+        let code = match CodeCache::open(path, false, Readers::Owner) {
+            Ok(code) => code,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(wrong_store(path, &error)),
+        };
         #[cfg(feature = "http")]
         let downloads = Downloads::open_in(&code.root, path).map_err(failed)?;
-        Ok(Self {
+        Ok(Some(Self {
             code,
             #[cfg(feature = "http")]
             downloads,
-        })
+        }))
     }
 
     /// All files in it.

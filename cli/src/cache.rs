@@ -1,6 +1,6 @@
 //! `extism-wasmer cache`
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
@@ -27,13 +27,26 @@ enum Command {
     Clear,
 }
 
+/// The store that is `named`, else the default one.
+pub(crate) fn store(named: Option<&Path>) -> Result<PathBuf, Failure> {
+    let store = named.map(Path::to_owned).or_else(tool::default_store);
+    store.ok_or_else(|| {
+        "there is no store: EXTISM_CACHE_DIR is empty, or there is no home directory; name one with --store"
+            .to_owned()
+            .into()
+    })
+}
+
 pub(crate) fn run(arguments: &Arguments) -> Outcome {
-    let store = arguments.store.clone().or_else(tool::default_store);
-    let store = store.ok_or_else(|| Failure::usage("EXTISM_CACHE_DIR is empty: name a directory with --store"))?;
-    if !store.exists() {
-        return text::print(format!("{} is not there: nothing is kept\n", text::path(&store)).as_bytes(), 0);
-    }
-    let cache = Cache::open(&store)?;
+    let path = store(arguments.store.as_deref())?;
+    let Some(cache) = Cache::open(&path)? else {
+        let shown = text::path(&path);
+        // The default one is made when something is kept for the first time.
+        return match arguments.store {
+            Some(_) => Err(format!("store `{shown}`: there is no such directory").into()),
+            None => text::print(format!("{shown} is not there: nothing is kept\n").as_bytes(), 0),
+        };
+    };
     let entries = cache.entries()?;
     match arguments.command {
         Command::List => text::print(list(&entries).as_bytes(), 0),

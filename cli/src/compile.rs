@@ -4,10 +4,10 @@ use std::io::IsTerminal;
 use std::path::PathBuf;
 
 use clap::Args;
-use extism::tool::{self, Order};
+use extism::tool::{self, Input, Order};
 use indicatif::{ProgressBar, ProgressStyle};
 
-use crate::{Failure, Outcome, plugin, text};
+use crate::{Failure, Outcome, cache, exit, text};
 
 #[derive(Args)]
 pub(crate) struct Arguments {
@@ -40,21 +40,20 @@ pub(crate) fn run(arguments: &Arguments) -> Outcome {
     let order = Order::new(&arguments.compiler, arguments.target.as_deref(), arguments.cpu.as_deref());
     let order = order.map_err(Failure::usage)?.with_fuel(arguments.fuel);
     let order = order.with_moving_memories(arguments.moving_memories);
-    let store = arguments.store.clone().or_else(tool::default_store);
-    let store = store.ok_or_else(|| Failure::usage("EXTISM_CACHE_DIR is empty: name a directory with --store"))?;
+    let store = cache::store(arguments.store.as_deref())?;
     let bar = progress(arguments.modules.len());
     let mut lines = String::new();
     let mut status = 0;
     for path in &arguments.modules {
         bar.set_message(text::path(path));
-        let named = |error| plugin::wrong(path, error);
-        let compiled = plugin::read(path).and_then(|contents| order.compile(&contents, Some(&store)).map_err(named));
+        let compiled =
+            Input::read(path).and_then(|input| order.compile(&input, Some(&store)).map_err(|error| input.wrong(error)));
         match compiled {
             Ok(compiled) => compiled.iter().for_each(|compiled| lines += &line(path, compiled)),
             // The other modules are still compiled.
             Err(error) => {
-                bar.suspend(|| text::complain(&error.text));
-                status = error.status;
+                bar.suspend(|| text::complain(&error.to_string()));
+                status = exit::CANNOT;
             }
         }
         bar.inc(1);

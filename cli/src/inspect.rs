@@ -1,14 +1,13 @@
 //! `extism-wasmer inspect`
 
-use std::borrow::Cow;
 use std::fmt::Write as _;
 use std::path::PathBuf;
 
 use clap::Args;
-use extism::tool::{self, Order};
+use extism::tool::{self, Input, Order};
 use wasmparser::{ExternalKind, FuncType, MemoryType, Parser, Payload, TypeRef};
 
-use crate::{Outcome, plugin, text};
+use crate::{Outcome, exit, text};
 
 #[derive(Args)]
 pub(crate) struct Arguments {
@@ -19,23 +18,29 @@ pub(crate) struct Arguments {
 
 pub(crate) fn run(arguments: &Arguments) -> Outcome {
     let mut report = String::new();
+    let mut status = 0;
     for path in &arguments.modules {
-        let contents = plugin::read(path)?;
-        if !plugin::is_module(&contents) {
-            return Err(plugin::wrong(path, "not a module; inspect its modules one by one"));
+        match Input::read(path).and_then(|input| inspect(&input, &mut report).map_err(|error| input.wrong(error))) {
+            Ok(true) => {}
+            Ok(false) => status = status.max(exit::FAILED),
+            // The others are shown all the same.
+            Err(error) => {
+                text::complain(&error.to_string());
+                status = status.max(exit::CANNOT);
+            }
         }
-        let wasm = binary(&contents).map_err(|error| plugin::wrong(path, error))?;
-        let facts = Facts::of(&wasm).map_err(|error| plugin::wrong(path, tool::message(error)))?;
-        // Writing to a String cannot fail.
-        let _ = writeln!(report, "{}: {}", text::path(path), text::bytes(contents.len() as u64));
-        report += &facts.show();
-        report += &compilers(&contents);
     }
-    text::print(report.as_bytes(), 0)
+    text::print(report.as_bytes(), status)
 }
 
-fn binary(contents: &[u8]) -> Result<Cow<'_, [u8]>, String> {
-    wat::parse_bytes(contents).map_err(tool::message)
+/// Adds what there is to say of a module to `report`. False if no compiler that is built in can compile it.
+fn inspect(input: &Input, report: &mut String) -> Result<bool, tool::Error> {
+    let facts = Facts::of(&input.module()?).map_err(|error| input.wrong(tool::message(error)))?;
+    let (compilers, can_be_compiled) = compilers(input);
+    // Writing to a String cannot fail.
+    let _ = writeln!(report, "{}: {}", text::path(input.path()), text::bytes(input.size() as u64));
+    report.extend([facts.show(), compilers]);
+    Ok(can_be_compiled)
 }
 
 /// The contents of a module.
@@ -160,24 +165,25 @@ impl Facts {
     }
 }
 
-/// Tries each compiler on the module, and reports which can compile it.
-fn compilers(contents: &[u8]) -> String {
-    let mut lines = String::new();
+/// Whether each compiler can compile the module, tried out; and whether one can.
+fn compilers(input: &Input) -> (String, bool) {
+    let (mut lines, mut one_can) = (String::new(), false);
     for (name, built_in) in tool::compilers() {
-        let result = if built_in { compile(name, contents) } else { "not built in".to_owned() };
-        lines += &format!("  {name:<11} {result}\n");
+        let result = if built_in { compile(name, input) } else { Err("not built in".to_owned()) };
+        one_can |= result.is_ok();
+        lines += &format!("  {name:<11} {}\n", result.unwrap_or_else(|reason| reason));
     }
-    lines
+    (lines, one_can)
 }
 
-fn compile(name: &str, contents: &[u8]) -> String {
-    let compiled = Order::new(&[name.to_owned()], None, None).and_then(|order| order.compile(contents, None));
+fn compile(name: &str, input: &Input) -> Result<String, String> {
+    let compiled = Order::new(&[name.to_owned()], None, None).and_then(|order| order.compile(input, None));
     match compiled.as_deref() {
         Ok([compiled, ..]) => {
             let took = compiled.took.map(text::duration).unwrap_or_default();
-            format!("yes, {} in {took}", text::bytes(compiled.size as u64))
+            Ok(format!("yes, {} in {took}", text::bytes(compiled.size as u64)))
         }
-        Ok([]) => "no".to_owned(),
-        Err(error) => format!("no: {}", tool::excerpt(error.to_string().replace('\n', " "))),
+        Ok([]) => Err("no".to_owned()),
+        Err(error) => Err(format!("no: {}", tool::excerpt(input.reason(error).replace('\n', " ")))),
     }
 }

@@ -4,21 +4,22 @@ mod cache;
 mod call;
 mod compile;
 mod inspect;
-mod plugin;
 mod text;
 
 use std::fmt::Display;
 use std::process::ExitCode;
 
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
+use extism::tool::{self, LogLevel};
 
 /// The exit statuses of this program, besides 0.
 mod exit {
-    /// A plugin's function, or a check, failed.
+    /// A plugin's function, or a check, failed; or no compiler can compile a module that is inspected.
     pub(crate) const FAILED: u8 = 1;
     /// The program was used wrongly; clap exits with the same status.
     pub(crate) const USAGE: u8 = 2;
-    /// Something could not be read, made or written.
+    /// Something could not be read, made or written, or a variable of the environment is wrong.
     pub(crate) const CANNOT: u8 = 3;
 }
 
@@ -44,8 +45,8 @@ impl From<String> for Failure {
     }
 }
 
-impl From<extism::tool::Error> for Failure {
-    fn from(error: extism::tool::Error) -> Self {
+impl From<tool::Error> for Failure {
+    fn from(error: tool::Error) -> Self {
         error.to_string().into()
     }
 }
@@ -54,9 +55,10 @@ impl From<extism::tool::Error> for Failure {
 #[command(
     name = "extism-wasmer",
     about = "Compile, call and inspect Extism plugins",
-    after_help = "Exit status: 0 success, 1 the plugin's function or a check failed, 2 wrong usage, \
-                  3 something could not be read, made or written.\n\
+    after_help = "Exit status: 0 success, 1 the plugin's function or a check failed, or no compiler \
+                  can compile a module that is inspected, 2 wrong usage, 3 something could not be read, made or written, or a variable is wrong.\n\
                   Environment: EXTISM_COMPILER, EXTISM_CACHE_DIR, EXTISM_CACHE_MAX_BYTES, NO_COLOR; \
+                  EXTISM_ENABLE_WASI_OUTPUT=1 lets plugins write to standard output and error themselves; \
                   see README.md.",
     subcommand_required = true,
     arg_required_else_help = true
@@ -64,6 +66,16 @@ impl From<extism::tool::Error> for Failure {
 struct Arguments {
     #[command(subcommand)]
     command: Command,
+    /// Show the library's log on standard error, from this level on. What plugins write to standard error is a line at
+    /// `warn`, what they write to standard output one at `info`
+    #[arg(long, value_name = "LEVEL", global = true, default_value = "warn", ignore_case = true, value_parser = levels())]
+    log: LogLevel,
+}
+
+/// Reads the name of a level.
+fn levels() -> impl TypedValueParser<Value = LogLevel> {
+    PossibleValuesParser::new(["off", "error", "warn", "info", "debug", "trace"])
+        .try_map(|level| level.parse::<LogLevel>())
 }
 
 #[derive(Subcommand)]
@@ -82,14 +94,7 @@ fn main() -> ExitCode {
     let command = Arguments::command().version(version());
     let arguments = command.get_matches();
     let arguments = Arguments::from_arg_matches(&arguments).unwrap_or_else(|error| error.exit());
-    extism::tool::show_warnings();
-    let outcome = match arguments.command {
-        Command::Compile(arguments) => compile::run(&arguments),
-        Command::Call(arguments) => call::run(&arguments),
-        Command::Inspect(arguments) => inspect::run(&arguments),
-        Command::Cache(arguments) => cache::run(&arguments),
-    };
-    match outcome {
+    match run(&arguments) {
         Ok(status) => ExitCode::from(status),
         Err(Failure { status, text }) => {
             text::complain(&text);
@@ -98,8 +103,19 @@ fn main() -> ExitCode {
     }
 }
 
+fn run(arguments: &Arguments) -> Outcome {
+    tool::show_log(arguments.log);
+    tool::check_environment()?;
+    match &arguments.command {
+        Command::Compile(arguments) => compile::run(arguments),
+        Command::Call(arguments) => call::run(arguments),
+        Command::Inspect(arguments) => inspect::run(arguments),
+        Command::Cache(arguments) => cache::run(arguments),
+    }
+}
+
 /// The version, and the compilers that are built in.
 fn version() -> String {
-    let built_in = extism::tool::compilers().into_iter().filter(|(_, built_in)| *built_in).map(|(name, _)| name);
+    let built_in = tool::compilers().into_iter().filter(|(_, built_in)| *built_in).map(|(name, _)| name);
     format!("{} (compilers: {})", env!("CARGO_PKG_VERSION"), built_in.collect::<Vec<_>>().join(", "))
 }

@@ -25,6 +25,13 @@ int main(int argc, char *argv[])
         return EXIT_FAILURE;
     }
     const char *name = extism_compiler();
-    printf("the next plugin is compiled by %s\n", name ? name : "none: its code has to be in the store");
+    if (!name) {
+        fprintf(stderr, "compilers: EXTISM_COMPILER names no compiler of this library: the next plugin would be an error\n");
+        return EXIT_FAILURE;
+    }
+    if (extism_compiler_available(name))
+        printf("the next plugin is compiled by %s\n", name);
+    else
+        printf("no compiler is built in (%s): the code of the next plugin has to be in the store\n", name);
     return EXIT_SUCCESS;
 }

@@ -19,10 +19,10 @@ use std::time::Duration;
 use log::Level;
 use serde::{Deserialize, Serialize};
 
-use super::private_dir::{FileLock, PrivateDir};
+use super::directory;
 #[cfg(feature = "compiler")]
 use super::private_dir;
-use super::directory;
+use super::private_dir::{FileLock, PrivateDir};
 use crate::environment;
 use crate::log as sink;
 use crate::manifest::Remote;

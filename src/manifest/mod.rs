@@ -10,6 +10,9 @@ mod names;
 mod parse;
 mod room;
 
+use log::Level;
+
+use crate::log as sink;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -44,6 +47,15 @@ pub(crate) struct Manifest<'a> {
     pub(crate) allowed_hosts: Vec<String>,
     /// Sentences for the log, one for each thing in the document that has no effect.
     pub(crate) warnings: Vec<String>,
+}
+
+impl Manifest<'_> {
+    /// Logs which parts of the manifest have no effect.
+    pub(crate) fn log_warnings(&self) {
+        for warning in &self.warnings {
+            sink::record(Level::Warn, sink::TARGET, format_args!("{warning}"));
+        }
+    }
 }
 
 /// The treatment of an instance in which a call has trapped or exited.

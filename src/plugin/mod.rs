@@ -31,7 +31,7 @@ use crate::stop::{self, NoTimer, Run, Stopped, Stopper, Watch};
 use crate::wasi;
 
 use crate::log as sink;
-use crate::manifest::{self, AfterTrap, MAIN};
+use crate::manifest::{self, AfterTrap, MAIN, Manifest};
 use crate::panics;
 pub(crate) use call::Complaint;
 use instance::Live;
@@ -126,16 +126,28 @@ impl Plugin {
     /// # Errors
     /// The manifest, a module, an import or a start function is invalid or fails.
     pub(crate) fn new(input: &[u8], with_wasi: bool) -> Result<Self, Error> {
-        panics::quietly(|| Self::make(input, with_wasi))
+        panics::quietly(|| {
+            let since = report::clock();
+            environment::check()?;
+            Self::make(manifest::parse(input)?, with_wasi, since)
+        })
     }
 
-    fn make(input: &[u8], with_wasi: bool) -> Result<Self, Error> {
-        let since = report::clock();
-        environment::check()?;
-        let manifest = manifest::parse(input)?;
-        for warning in &manifest.warnings {
-            sink::record(Level::Warn, sink::TARGET, format_args!("{warning}"));
-        }
+    /// Makes a plugin of a manifest that has been parsed, and perhaps changed since.
+    ///
+    /// # Errors
+    /// As for [`new`](Self::new).
+    #[cfg(feature = "compiler")]
+    pub(crate) fn of_manifest(manifest: Manifest<'_>, with_wasi: bool) -> Result<Self, Error> {
+        panics::quietly(|| {
+            let since = report::clock();
+            environment::check()?;
+            Self::make(manifest, with_wasi, since)
+        })
+    }
+
+    fn make(manifest: Manifest<'_>, with_wasi: bool, since: Option<Instant>) -> Result<Self, Error> {
+        manifest.log_warnings();
         let timeout = match manifest.timeout {
             Some(after) => Some(Timeout { after, set_by: "timeout_ms" }),
             None => Timeout::by_default(),
@@ -260,7 +272,7 @@ impl Plugin {
     }
 }
 
-/// Makes the first instance, and the [`Stopper`] for it and all later ones.
+/// Makes the first instance, and what stops it.
 fn start(recipe: &Recipe, deadline: Option<Instant>, state: &SharedState) -> Result<(Stopper, Live), Error> {
     let stopper = Stopper::new(Arc::clone(&recipe.compiled.code));
     let run = stopper.begin(deadline)?;
