@@ -3,7 +3,7 @@
 
 use std::ffi::{OsString, c_char};
 
-use extism::tool;
+use extism_core::tool;
 
 /// Switches off the network and the cache, and sets the variables `more`. Must come before the first input.
 pub(crate) fn isolate(more: &[(&str, OsString)]) {

@@ -1,10 +1,10 @@
 //! Models of stopping a run: the library's own `Record` and `Next`, on Loom's threads. Loom tries every order of steps,
 //! and every value that a load may see by the rules of the memory model.
 
-#[path = "../src/stop/next.rs"]
+#[path = "../core/src/stop/next.rs"]
 mod next;
 #[expect(dead_code, reason = "assignments")]
-#[path = "../src/stop/record.rs"]
+#[path = "../core/src/stop/record.rs"]
 mod record;
 #[path = "interrupt/signal.rs"]
 mod signal;

@@ -3,7 +3,7 @@
 
 use std::cell::Cell;
 
-use crate::sync::{Arc, LocalKey};
+use extism_core::sync::{Arc, LocalKey};
 
 /// A direct-mapped cache of `PLACES` values, one instance per thread.
 pub(crate) struct Recent<K, V, const PLACES: usize>([Place<K, V>; PLACES]);
@@ -68,7 +68,7 @@ impl<K: Copy + PartialEq, V: Passing> Place<K, V> {
 #[cfg(test)]
 mod tests {
     use super::{Passing, Recent, with_recent};
-    use crate::sync::{Arc, AtomicBool, AtomicU32, Ordering};
+    use extism_core::sync::{Arc, AtomicBool, AtomicU32, Ordering};
 
     struct Thing {
         number: u32,

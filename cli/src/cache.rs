@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
-use extism::tool::{self, Cache, CacheEntry};
+use extism_core::tool::{self, Cache, CacheEntry};
 
 use crate::{Failure, Outcome, exit, text};
 

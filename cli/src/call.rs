@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use clap::{Args, value_parser};
-use extism::tool::{Input, Options, Plugin};
+use extism_core::tool::{Input, Options, Plugin};
 
 use crate::{Outcome, exit, text};
 

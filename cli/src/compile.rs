@@ -4,7 +4,7 @@ use std::io::IsTerminal;
 use std::path::PathBuf;
 
 use clap::Args;
-use extism::tool::{self, Input, Order};
+use extism_core::tool::{self, Input, Order};
 use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::{Failure, Outcome, cache, exit, text};

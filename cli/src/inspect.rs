@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::path::PathBuf;
 
 use clap::Args;
-use extism::tool::{self, Input, Order};
+use extism_core::tool::{self, Input, Order};
 use wasmparser::{ExternalKind, FuncType, MemoryType, Parser, Payload, TypeRef};
 
 use crate::{Outcome, exit, text};

@@ -11,7 +11,7 @@ use std::process::ExitCode;
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
-use extism::tool::{self, LogLevel};
+use extism_core::tool::{self, LogLevel};
 
 /// The exit statuses of this program, besides 0.
 mod exit {

@@ -4,7 +4,7 @@ use std::io::{self, Write};
 use std::path::Path;
 use std::time::Duration;
 
-use extism::tool;
+use extism_core::tool;
 
 use crate::Outcome;
 

@@ -1,7 +1,7 @@
 //! The stored error of a plugin. Each call clears the error of the one before. There mostly is none, which a call sees
 //! by reading one flag.
 
-use crate::sync::{AtomicBool, Mutex, Ordering};
+use extism_core::sync::{AtomicBool, Mutex, Ordering};
 
 /// Aligned, so that it shares no cache line with data that is written more often.
 #[derive(Debug, Default)]

@@ -13,10 +13,10 @@ use std::ffi::CStr;
 
 use thiserror::Error;
 
-use crate::error;
-use crate::plugin::{self, Complaint, Plugin};
 use crate::recent::{Passing, Recent, with_recent};
-use crate::sync::{self, Arc, AtomicBool, Mutex, Ordering};
+use extism_core::error;
+use extism_core::plugin::{self, Complaint, Plugin};
+use extism_core::sync::{self, Arc, AtomicBool, Mutex, Ordering};
 use ids::Ids;
 pub(crate) use ids::PluginId;
 pub(crate) use slot::Canceller;

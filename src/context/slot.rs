@@ -4,10 +4,10 @@ use std::cell::{RefCell, RefMut};
 
 use super::error_text::ErrorText;
 use super::{Error, PluginId};
-use crate::plugin::Plugin;
 use crate::recent::Passing;
-use crate::stop::Handle;
-use crate::sync::{Arc, AtomicBool, Lost, Mutex, Ordering, ReentrantMutex};
+use extism_core::plugin::Plugin;
+use extism_core::stop::Handle;
+use extism_core::sync::{Arc, AtomicBool, Lost, Mutex, Ordering, ReentrantMutex};
 
 /// Shared by the context and the threads that use the plugin. Aligned, so that slots share no cache line.
 #[repr(align(128))]

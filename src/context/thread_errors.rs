@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 // From `std`, not `sync`: it only numbers threads, and no thread waits for another here.
 use std::sync::atomic::AtomicU64;
 
-use crate::sync::{self, AtomicBool, Mutex, Ordering};
+use extism_core::sync::{self, AtomicBool, Mutex, Ordering};
 
 /// The maximum number of errors in one context. Beyond it the oldest is dropped: threads end, but their errors stay.
 const MOST: usize = 256;

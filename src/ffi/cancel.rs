@@ -8,7 +8,7 @@ use super::guard::{guard, with_context};
 use super::plugin::ExtismPlugin;
 use super::token;
 use crate::context::Canceller;
-use crate::sync::{Lazy, RwLock};
+use extism_core::sync::{Lazy, RwLock};
 
 /// Stops the calls of one plugin. Made by `extism_plugin_cancel_handle`, freed by `extism_cancel_handle_free`; its
 /// contents are private. Any thread may use it at any time, also after its plugin and context have been freed.

@@ -6,8 +6,8 @@ use std::ptr;
 use super::guard::guard;
 use super::{arg, fork};
 
-use crate::compiler;
-use crate::first_use;
+use extism_core::compiler;
+use extism_core::first_use;
 
 /// The name that a library without compilers reports, unless the code of a certain compiler was asked for.
 const HEADLESS: &CStr = c"headless";

@@ -7,9 +7,9 @@ use super::guard::{guard, with_context};
 use super::thread_end::{self, Stage};
 use super::{fork, token};
 use crate::context::Context;
-use crate::first_use;
 use crate::recent::{Recent, with_recent};
-use crate::sync::{Lazy, RwLock};
+use extism_core::first_use;
+use extism_core::sync::{Lazy, RwLock};
 
 /// A set of plugins. Made by `extism_context_new`, freed by `extism_context_free`; its contents are private.
 ///

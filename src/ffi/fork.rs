@@ -1,4 +1,4 @@
-//! The steps before a fork, and after it in both processes, in their order. `crate::fork` explains the design.
+//! The steps before a fork, and after it in both processes, in their order. `extism_core::fork` explains the design.
 
 use std::cell::RefCell;
 use std::sync::Once;
@@ -6,12 +6,12 @@ use std::time::{Duration, Instant};
 
 use super::context;
 use super::guard::guard;
-use crate::code;
+use extism_core::code;
 
-use crate::fork as gate;
-use crate::fork::Closed;
-use crate::sandbox;
-use crate::stop;
+use extism_core::fork as gate;
+use extism_core::fork::Closed;
+use extism_core::sandbox;
+use extism_core::stop;
 
 /// How long all steps before a fork may take. They take that long only if a thread stays inside the gate, for example
 /// while it writes to a log that nobody reads. The new process then loses the locks of that thread.

@@ -9,9 +9,9 @@ use super::context::{self, ExtismContext};
 use super::thread_end::{self, Stage, Use};
 use crate::context as contexts;
 use crate::context::{Context, PluginId};
-use crate::error::Message;
-use crate::log as sink;
-use crate::panics::message;
+use extism_core::error::Message;
+use extism_core::log as sink;
+use extism_core::panics::message;
 
 /// Runs `work`; a panic in it becomes `fallback`.
 pub(super) fn guard<T>(fallback: T, work: impl FnOnce() -> T) -> T {

@@ -6,10 +6,10 @@ use log::LevelFilter;
 
 use super::guard::guard;
 use super::{arg, fork};
-use crate::error::Excerpt;
-use crate::first_use;
-use crate::log as sink;
-use crate::log::Destination;
+use extism_core::error::Excerpt;
+use extism_core::first_use;
+use extism_core::log as sink;
+use extism_core::log::Destination;
 
 /// The version as C text.
 const VERSION: &std::ffi::CStr =

@@ -8,8 +8,8 @@ use std::ptr;
 use super::arg;
 use super::context::{self, ExtismContext};
 use super::guard::{call_in_context, guard, with_context};
-use crate::error;
-use crate::sync::Mutex;
+use extism_core::error;
+use extism_core::sync::Mutex;
 
 /// The id of a plugin in its context; 0 and up. Negative: no plugin.
 pub type ExtismPlugin = i32;

@@ -7,7 +7,7 @@
 //! first use of the library, the other after its first plugin call, when the engine has used all its values. One of the
 //! two is destroyed before any of those values.
 
-use crate::stop;
+use extism_core::stop;
 use std::cell::Cell;
 use std::{io, panic, thread};
 

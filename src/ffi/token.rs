@@ -1,7 +1,7 @@
 //! Tokens: a C caller holds one instead of a pointer. A token is an address that is looked up in a table and never
 //! dereferenced. None is given out twice, so that a stale or foreign token is recognised.
 
-use crate::sync::Mutex;
+use extism_core::sync::Mutex;
 
 static TOKENS: Mutex<Tokens> = Mutex::new(Tokens { next: 0, end: 0 });
 

@@ -1,165 +1,154 @@
-//! The rules of the source tree that no compiler checks: floors, engine crates and `unsafe` in their places.
+//! The rules of the source tree that no compiler checks: rooms, circles, engine crates and `unsafe` in their places.
+
+mod uses;
 
 use std::fs;
-use std::path::{Path, PathBuf};
 
 use crate::host::root;
+use uses::Crate;
 
-/// The floors from the top; each may use itself and those after it. Modules in one line do not know each other.
-const FLOORS: &[&[&str]] = &[
-    &["ffi", "tool"],
-    &["context", "first_use"],
+/// The crates of the library. Each may use those after it.
+const CRATES: [&str; 2] = ["src", "core/src"];
+
+/// The rooms of the core from the top; each may use itself and those after it. Rooms in one line do not know each other.
+const ROOMS: &[&[&str]] = &[
+    &["tool", "first_use"],
     &["plugin"],
-    &["engine", "guest", "loader"],
-    &["manifest"],
-    &["cache_dir", "http"],
-    &["log"],
-    &["contents", "environment", "panics"],
-    &["error", "interrupt", "module_bytes", "outlet", "private_dir", "recent"],
-    &["demangle", "digest", "read", "sync", "write_signals"],
+    &["code", "wasi"],
+    &["load", "rewrite"],
+    &["cache", "host"],
+    &["compiler"],
+    &["http", "manifest", "sandbox"],
+    &["module"],
+    &["log", "panics"],
+    &["environment", "stop"],
+    &["error", "outlet"],
+    &["read", "sync", "write_signals"],
     &["fork"],
 ];
 
 /// Crates and functions of the environment, and the only places that may name them.
-const PRIVATE_CRATES: &[(&str, &[&str])] = &[
-    ("env::var", &["environment.rs"]),
-    ("env::home_dir", &["environment.rs"]),
+const PRIVATE_NAMES: &[(&str, &[&str])] = &[
+    ("env::var", &["core/src/environment"]),
+    ("env::home_dir", &["core/src/environment"]),
     ("env::temp_dir", &[]),
     ("getenv", &[]),
-    ("wasmer::", &["engine", "guest", "plugin"]),
-    ("wasmer_compiler::", &["engine"]),
-    ("wasmer_types::", &["engine", "plugin"]),
-    ("wasmparser::", &["guest/rewrite", "engine/singlepass.rs", "engine/deadline.rs"]),
-    ("wasm_encoder::", &["guest/rewrite"]),
-    ("cap_std::", &["guest/wasi"]),
-    ("cap_fs_ext::", &["guest/wasi"]),
-    ("getrandom::", &["guest/wasi"]),
+    ("wasmer::", &["code", "compiler", "host", "plugin", "rewrite", "sandbox", "wasi"]),
+    ("wasmer_compiler::", &["compiler", "sandbox"]),
+    ("wasmer_types::", &["compiler", "plugin", "sandbox"]),
+    ("wasmparser::", &["rewrite", "compiler/singlepass.rs", "compiler/deadline.rs"]),
+    ("wasm_encoder::", &["rewrite"]),
+    ("cap_std::", &["wasi/preview1"]),
+    ("cap_fs_ext::", &["wasi/preview1"]),
+    ("getrandom::", &["wasi/preview1"]),
     ("fern::", &["log.rs"]),
-    ("ureq::", &["http.rs", "http/"]),
-    ("rustc_demangle::", &["demangle.rs"]),
-    ("cpp_demangle::", &["demangle.rs"]),
-    ("url::", &["http.rs", "http/"]),
-    ("glob::", &["guest/host/hosts.rs"]),
-    ("backtrace::", &["engine/trace_lock.rs"]),
-    // Threads share only locks of `sync.rs`, which survive a fork; the locks of this crate do not.
-    ("parking_lot::", &["engine/common.rs", "engine/tunables.rs", "guest/mod.rs"]),
+    ("ureq::", &["http"]),
+    ("rustc_demangle::", &["module/demangle.rs"]),
+    ("cpp_demangle::", &["module/demangle.rs"]),
+    ("url::", &["http"]),
+    ("glob::", &["host/calls/hosts.rs"]),
+    ("backtrace::", &["sandbox/trace_lock.rs"]),
+    // Threads share only locks of `sync`, which survive a fork; the locks of this crate do not.
+    ("parking_lot::", &["sandbox", "host"]),
 ];
 
 /// The only files that may contain `unsafe`.
 const UNSAFE_PLACES: &[&str] = &[
-    "ffi/",
-    "plugin/instance.rs",
-    "engine/artifact.rs",
-    "engine/tunables.rs",
-    "engine/moving_memory.rs",
-    "engine/plugin_memory.rs",
-    "engine/image.rs",
-    "engine/common.rs",
-    "guest/direct.rs",
-    "interrupt/action.rs",
-    "interrupt/alternate_stack.rs",
-    "interrupt/chain.rs",
-    "interrupt/faults.rs",
-    "interrupt/signal.rs",
-    "interrupt/this_thread.rs",
-    "engine/builtins.rs",
-    "engine/room.rs",
-    "outlet.rs",
-    "write_signals",
-    "engine/stacks.rs",
-    "engine/trace_lock.rs",
-    "sync/reentrant.rs",
+    "src/ffi/",
+    "core/src/compiler/artifact.rs",
+    "core/src/host/direct.rs",
+    "core/src/outlet.rs",
+    "core/src/plugin/instance.rs",
+    "core/src/sandbox/common_memory.rs",
+    "core/src/sandbox/image.rs",
+    "core/src/sandbox/libcalls.rs",
+    "core/src/sandbox/moving_memory.rs",
+    "core/src/sandbox/plugin_memory.rs",
+    "core/src/sandbox/stack_probe.rs",
+    "core/src/sandbox/stacks.rs",
+    "core/src/sandbox/trace_lock.rs",
+    "core/src/sandbox/tunables.rs",
+    "core/src/stop/action.rs",
+    "core/src/stop/alternate_stack.rs",
+    "core/src/stop/chain.rs",
+    "core/src/stop/faults.rs",
+    "core/src/stop/signal.rs",
+    "core/src/stop/this_thread.rs",
+    "core/src/sync/reentrant.rs",
+    "core/src/write_signals",
 ];
 
-fn sources() -> Vec<(PathBuf, String)> {
-    fn collect(directory: &Path, sources: &mut Vec<(PathBuf, String)>) {
-        for entry in fs::read_dir(directory).expect("src can be listed") {
-            let path = entry.expect("src can be listed").path();
-            if path.is_dir() {
-                collect(&path, sources);
-            } else if path.extension().is_some_and(|extension| extension == "rs") {
-                let text = fs::read_to_string(&path).expect("sources are text");
-                let inside = path.strip_prefix(root().join("src")).expect("below src").to_owned();
-                sources.push((inside, text));
-            }
-        }
-    }
-    let mut sources = Vec::new();
-    collect(&root().join("src"), &mut sources);
-    assert!(sources.len() > 20, "only {} source files were found", sources.len());
-    sources
+fn crates() -> impl Iterator<Item = Crate> {
+    CRATES.iter().map(|folder| Crate::read(&root().join(folder)))
 }
 
-fn code_lines(text: &str) -> impl Iterator<Item = &str> {
-    text.lines().map(str::trim_start).filter(|line| !line.starts_with("//"))
+/// A file's path from the root.
+fn shown(path: &std::path::Path) -> String {
+    path.strip_prefix(root()).expect("below the root").display().to_string()
 }
 
-fn floor_of(module: &str) -> Option<usize> {
-    FLOORS.iter().position(|floor| floor.contains(&module))
+/// Whether a path is in one of `places`, which may leave out the folder of the core.
+fn is_in(path: &str, places: &[&str]) -> bool {
+    places.iter().any(|place| path.starts_with(place) || path.starts_with(&format!("core/src/{place}")))
 }
 
-fn module_of(path: &Path) -> String {
-    let first = path.components().next().expect("not empty").as_os_str().to_string_lossy().into_owned();
-    first.trim_end_matches(".rs").to_owned()
-}
-
-/// The modules of the crate that a line names: `crate::engine::…` and `use crate::{engine, guest}`.
-fn modules_named(line: &str) -> Vec<&str> {
-    let after = line.split("crate::").skip(1).filter(|rest| !rest.starts_with('{'));
-    after.filter_map(|rest| rest.split(|c: char| !c.is_alphanumeric() && c != '_').next()).collect()
+fn floor_of(room: &str) -> Option<usize> {
+    ROOMS.iter().position(|floor| floor.contains(&room))
 }
 
 #[test]
-fn each_floor_uses_only_those_below() {
+fn each_room_uses_only_those_below() {
+    let core = Crate::read(&root().join("core/src"));
     let mut checked = 0;
-    for (path, text) in sources() {
-        let module = module_of(&path);
-        if module == "lib" {
-            continue;
-        }
-        let own = floor_of(&module).unwrap_or_else(|| panic!("{} stands on no floor", path.display()));
-        for line in code_lines(&text) {
-            assert!(
-                !line.contains("crate::{") && !line.contains("crate::*"),
-                "{}: name the floor: {line}",
-                path.display()
-            );
-            for used in modules_named(line) {
-                let floor = floor_of(used).unwrap_or_else(|| panic!("{}: `{used}` is no floor", path.display()));
-                assert!(used == module || floor > own, "{}: {module} uses {used}: {line}", path.display());
-                checked += 1;
-            }
+    for (number, file) in core.files.iter().enumerate() {
+        let Some(room) = core.room(number) else { continue };
+        let own = floor_of(room).unwrap_or_else(|| panic!("{}: ROOMS lacks `{room}`", shown(&file.path)));
+        for other in core.uses(number) {
+            let Some(used) = core.room(other) else { continue };
+            let below = floor_of(used).is_some_and(|floor| floor > own);
+            assert!(used == room || below, "{} uses {}", shown(&file.path), shown(&core.files[other].path));
+            checked += 1;
         }
     }
-    assert!(checked > 30, "only {checked} uses were found");
+    assert!(checked > 300, "only {checked} uses were found");
 }
 
 #[test]
-fn each_engine_crate_stands_in_its_place() {
-    for (path, text) in sources() {
-        for &(name, places) in PRIVATE_CRATES {
-            let allowed = places.iter().any(|place| path.starts_with(place));
-            let used = code_lines(&text).find(|line| {
+fn no_files_use_each_other_in_a_circle() {
+    for all in crates() {
+        let show = |number: usize| shown(&all.files[number].path);
+        let circle = all.circle().into_iter().map(|(user, used)| format!("{} uses {}\n", show(user), show(used)));
+        let circle: String = circle.collect();
+        assert!(circle.is_empty(), "{circle}");
+    }
+}
+
+#[test]
+fn each_name_stands_in_its_place() {
+    for file in crates().flat_map(|all| all.files) {
+        let path = shown(&file.path);
+        for &(name, places) in PRIVATE_NAMES {
+            let used = file.code.lines().find(|line| {
                 line.match_indices(name).any(|(at, _)| !line[..at].ends_with(|c: char| c.is_alphanumeric() || c == '_'))
             });
-            assert!(allowed || used.is_none(), "{} names {name} in {used:?}", path.display());
+            assert!(used.is_none() || is_in(&path, places), "{path} names {name} in {used:?}");
         }
     }
 }
 
 #[test]
 fn unsafe_stands_only_where_the_house_says() {
-    for (path, text) in sources() {
-        let expected = UNSAFE_PLACES.iter().any(|place| path.to_string_lossy().starts_with(place));
-        let found = code_lines(&text).any(|line| line.contains("unsafe ") || line.contains("unsafe{"));
-        assert!(expected || !found, "{} has unsafe code", path.display());
+    for file in crates().flat_map(|all| all.files) {
+        let path = shown(&file.path);
+        let found = file.code.lines().any(|line| line.contains("unsafe ") || line.contains("unsafe{"));
+        assert!(!found || is_in(&path, UNSAFE_PLACES), "{path} has unsafe code");
     }
 }
 
 #[test]
 fn manifests_are_fuzzed_with_every_key() {
     let read = |path: &str| fs::read_to_string(root().join(path)).expect("sources are text");
-    let (fields, target) = (read("src/manifest/fields.rs"), read("fuzz/fuzz_targets/manifest.rs"));
+    let (fields, target) = (read("core/src/manifest/fields.rs"), read("fuzz/fuzz_targets/manifest.rs"));
     let keys = code_lines(&fields).filter_map(|line| line.strip_prefix("pub(super) ")?.split_once(": "));
     let keys: Vec<_> = keys.map(|(key, _)| key).collect();
     assert!(keys.len() > 20, "only {keys:?} were found");

@@ -8,7 +8,7 @@ use crate::host::root;
 
 /// The functions that the library's own table has for `abi`.
 fn served(abi: Abi) -> Vec<String> {
-    let source = fs::read_to_string(root().join("src/guest/abi.rs")).expect("it is text");
+    let source = fs::read_to_string(root().join("core/src/host/abi.rs")).expect("it is text");
     let module = if abi == Abi::V0 { "ENV::\"" } else { "HOST_MODULE::\"" };
     let names = source.lines().filter_map(|line| line.trim().strip_prefix(module)?.split_once('"'));
     names.map(|(name, _)| name.to_owned()).collect()

@@ -1,0 +1,137 @@
+//! Log messages of plugins.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use log::Level;
+
+use super::{Env, Fault, Guest, HostResult, bounded_text};
+use crate::log as sink;
+
+/// How many bytes of a message are logged; the rest is left out.
+const MOST: u64 = 64 << 10;
+
+/// How many bytes a plugin may log in one call. Its guest and its WASI streams share one value.
+#[derive(Debug)]
+pub(crate) struct Logs {
+    max: u64,
+    /// How many bytes the current call may still log.
+    left: AtomicU64,
+}
+
+impl Logs {
+    pub fn new(max: Option<u64>) -> Self {
+        /// The limit in bytes if the manifest has none.
+        const MAX: u64 = 16 << 20;
+        let max = max.unwrap_or(MAX);
+        Self { max, left: AtomicU64::new(max) }
+    }
+
+    /// Begins a call: resets what may be logged.
+    pub(crate) fn begin(&self) {
+        self.left.store(self.max, Ordering::Relaxed);
+    }
+
+    /// Logs a message, unless this call has reached its limit.
+    pub(crate) fn record(&self, level: Level, message: &str) {
+        /// About how many bytes a line has in addition to the message.
+        const AROUND: u64 = 64;
+        let left = self.left.load(Ordering::Relaxed);
+        if level > sink::max_level() || left == 0 {
+            return;
+        }
+        match left.checked_sub(message.len() as u64 + AROUND) {
+            Some(left) => {
+                self.left.store(left, Ordering::Relaxed);
+                sink::record(level, sink::PLUGIN_TARGET, format_args!("{message}"));
+            }
+            None => {
+                self.left.store(0, Ordering::Relaxed);
+                let max = self.max;
+                let line =
+                    format_args!("the plugin has logged {max} bytes (memory.max_log_bytes): this call logs no more");
+                sink::record(Level::Warn, sink::TARGET, line);
+            }
+        }
+    }
+}
+
+/// Logs the message in the block `handle`; `None` if there is no such block, even if the level is not logged.
+fn log(guest: &Guest, level: Level, handle: u64) -> Option<()> {
+    guest.io.length(handle)?;
+    if level <= sink::max_level() {
+        let text = bounded_text(guest, handle, MOST)?;
+        guest.logs.record(level, &text.show());
+    }
+    Some(())
+}
+
+pub(crate) mod v0 {
+    use super::{Env, Fault, HostResult, Level};
+
+    fn log(env: Env<'_>, level: Level, handle: u64) -> HostResult<()> {
+        Ok(super::log(env.data(), level, handle).ok_or(Fault::InvalidOffset(handle))?)
+    }
+
+    pub(crate) fn error(env: Env<'_>, handle: u64) -> HostResult<()> {
+        log(env, Level::Error, handle)
+    }
+
+    pub(crate) fn warn(env: Env<'_>, handle: u64) -> HostResult<()> {
+        log(env, Level::Warn, handle)
+    }
+
+    pub(crate) fn info(env: Env<'_>, handle: u64) -> HostResult<()> {
+        log(env, Level::Info, handle)
+    }
+
+    pub(crate) fn debug(env: Env<'_>, handle: u64) -> HostResult<()> {
+        log(env, Level::Debug, handle)
+    }
+}
+
+pub(crate) mod v1 {
+    use super::{Env, Fault, HostResult, Level, sink};
+
+    /// Takes over the block of the handle; 0 is the empty message.
+    fn log(mut env: Env<'_>, level: Level, handle: u64) -> HostResult<()> {
+        if handle == 0 {
+            env.data().logs.record(level, "");
+            return Ok(());
+        }
+        super::log(env.data(), level, handle).ok_or(Fault::InvalidHandle("log message"))?;
+        env.data_mut().io.release(handle);
+        Ok(())
+    }
+
+    pub(crate) fn error(env: Env<'_>, handle: u64) -> HostResult<()> {
+        log(env, Level::Error, handle)
+    }
+
+    pub(crate) fn warn(env: Env<'_>, handle: u64) -> HostResult<()> {
+        log(env, Level::Warn, handle)
+    }
+
+    pub(crate) fn info(env: Env<'_>, handle: u64) -> HostResult<()> {
+        log(env, Level::Info, handle)
+    }
+
+    pub(crate) fn debug(env: Env<'_>, handle: u64) -> HostResult<()> {
+        log(env, Level::Debug, handle)
+    }
+
+    pub(crate) fn trace(env: Env<'_>, handle: u64) -> HostResult<()> {
+        log(env, Level::Trace, handle)
+    }
+
+    /// The lowest level that is logged: trace 0, debug 1, info 2, warn 3, error 4; `i32::MAX` if none is.
+    pub(crate) fn get_log_level(_env: Env<'_>) -> i32 {
+        match sink::max_level().to_level() {
+            Some(Level::Trace) => 0,
+            Some(Level::Debug) => 1,
+            Some(Level::Info) => 2,
+            Some(Level::Warn) => 3,
+            Some(Level::Error) => 4,
+            None => i32::MAX,
+        }
+    }
+}

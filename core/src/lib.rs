@@ -1,0 +1,36 @@
+//! The core of libextism on Wasmer: runs untrusted WebAssembly plugins. It knows no C type; the C libraries and the
+//! command-line tool stand on it.
+//!
+//! Start with [`plugin::Plugin`]. ARCHITECTURE.md has the rooms, and the rule that each uses only those below it.
+
+mod cache;
+pub mod code;
+pub mod compiler;
+mod environment;
+pub mod error;
+pub mod first_use;
+pub mod fork;
+mod host;
+#[cfg(feature = "http")]
+mod http;
+mod load;
+pub mod log;
+mod manifest;
+mod module;
+mod outlet;
+pub mod panics;
+pub mod plugin;
+mod read;
+#[cfg(feature = "compiler")]
+mod rewrite;
+pub mod sandbox;
+#[cfg_attr(
+    not(all(target_os = "linux", target_arch = "x86_64")),
+    expect(dead_code, reason = "what stops a plugin in its own code is not there")
+)]
+pub mod stop;
+pub mod sync;
+#[cfg(feature = "compiler")]
+pub mod tool;
+mod wasi;
+mod write_signals;

@@ -1,0 +1,64 @@
+//! SHA-256 of a module, the `hash` of manifests.
+
+use std::fmt;
+
+use sha2::{Digest as _, Sha256};
+
+/// A SHA-256.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct Digest([u8; 32]);
+
+impl Digest {
+    /// The SHA-256 of `bytes`.
+    pub fn of(bytes: &[u8]) -> Self {
+        Self(Sha256::digest(bytes).into())
+    }
+
+    /// The SHA-256 of the bytes that `hasher` was fed.
+    #[cfg(feature = "http")]
+    pub(crate) fn from_hasher(hasher: Sha256) -> Self {
+        Self(hasher.finalize().into())
+    }
+
+    /// Reads 64 hex digits of any case.
+    pub(crate) fn parse(text: &str) -> Option<Self> {
+        let mut bytes = [0; 32];
+        if text.len() != 2 * bytes.len() {
+            return None;
+        }
+        for (byte, pair) in bytes.iter_mut().zip(text.as_bytes().chunks_exact(2)) {
+            let [high, low] = [pair[0], pair[1]].map(|digit| char::from(digit).to_digit(16));
+            *byte = u8::try_from(high? * 16 + low?).ok()?;
+        }
+        Some(Self(bytes))
+    }
+}
+
+impl fmt::Display for Digest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Digest;
+
+    /// The hash of the empty input, FIPS 180-4's best known example.
+    const EMPTY: &str = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+
+    #[test]
+    fn any_case_is_read_and_lower_case_is_shown() {
+        let digest = Digest::parse(&EMPTY.to_ascii_uppercase()).expect("64 hex digits");
+        assert_eq!(digest.to_string(), EMPTY);
+        assert_eq!(digest, Digest::of(b""));
+    }
+
+    #[test]
+    fn what_is_not_64_hex_digits_is_refused() {
+        for given in ["", "00", "../../etc/passwd", &"0".repeat(63), &"0".repeat(65), &"g".repeat(64), &"é".repeat(32)]
+        {
+            assert_eq!(Digest::parse(given), None, "{given}");
+        }
+    }
+}

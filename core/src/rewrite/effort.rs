@@ -1,0 +1,387 @@
+//! Limits the cost of compiling a module.
+//!
+//! For some shapes of code, compilers need more than linear time and memory: a few kilobytes of locals, nested loops or
+//! jump tables can take minutes and gigabytes. Each module therefore gets an estimate of the time that Cranelift needs
+//! for it on one core. A module is refused if its estimate exceeds [`PER_BYTE`] for each of its bytes, plus
+//! [`FOR_ALL`]. The estimate must not be below the time of the worst code; for usual code it is two to five times the
+//! actual time. It depends on the module alone, so the same module is accepted everywhere.
+//!
+//! The prices were measured on x86-64, as the CPU time of modules that consist mostly of the item priced.
+
+use wasmparser::{BlockType, BrTable, FrameKind, FuncValidator, Operator, Payload, TypeRef, ValidatorResources};
+
+use super::Error;
+use super::code::MAX_INLINED;
+
+/// How deep blocks may be nested in a function. Go's compiler nests one for each place where a function can be resumed:
+/// esbuild reaches 3,290.
+const MAX_BLOCKS: u32 = 20_000;
+
+/// How deep loops may be nested. A loop costs more the deeper it is; usual programs nest up to 10.
+const MAX_LOOPS: u32 = 500;
+
+/// How many targets a jump table may have. esbuild has one with 5,491.
+const MAX_TARGETS: u32 = 200_000;
+
+/// The time that a module may take for each of its bytes, in nanoseconds: 5 s for a megabyte.
+const PER_BYTE: u64 = 5_000;
+
+/// The time that every module may take in addition, in nanoseconds.
+const FOR_ALL: u64 = 250_000_000;
+
+/// In a function of so many bytes, each part costs twice as much as in a small one.
+const LARGE_BODY: u64 = 1 << 20;
+
+/// Prices, in nanoseconds.
+mod price {
+    /// A type, which gets a trampoline for calling functions of it.
+    pub(crate) const TYPE: u64 = 20_000;
+    /// A function, imported or not. An imported one gets a trampoline that calls the host.
+    pub(crate) const FUNCTION: u64 = 25_000;
+    /// A parameter or result beyond the first [`IN_REGISTERS`], for a function and again for each call of it.
+    pub(crate) const ARGUMENT: u64 = 4_000;
+    /// How many parameters and results are passed in registers, and cost next to nothing.
+    pub(crate) const IN_REGISTERS: u64 = 6;
+    /// A parameter or result of a block, or a value that a branch passes on.
+    pub(crate) const VALUE: u64 = 600;
+    /// A local variable.
+    pub(crate) const LOCAL: u64 = 200;
+    pub(crate) const INSTRUCTION: u64 = 3_000;
+    /// An instruction that can trap or makes a libcall.
+    pub(crate) const DEAR_INSTRUCTION: u64 = 14_000;
+    pub(crate) const CALL: u64 = 6_000;
+    pub(crate) const INDIRECT_CALL: u64 = 35_000;
+    /// A call of an imported function that may be inlined (`inline.rs`): the first [`MAX_INLINED`] of its function.
+    pub(crate) const CALL_OF_IMPORT: u64 = 40_000;
+    /// A target of a jump table. This price is for its memory, some hundred bytes: its time is a hundredth of it.
+    pub(crate) const TARGET: u64 = 10_000;
+    /// The code that is added at the end of a basic block if instructions are counted.
+    pub(crate) const COUNTED: u64 = 6_000;
+    /// A value that stays on the operand stack from one basic block to the next.
+    pub(crate) const KEPT_VALUE: u64 = 20;
+    /// A kept local: one that a basic block reads but does not write before. The price is for each basic block of the
+    /// function, as the compiler may look for the local in all of them.
+    pub(crate) const KEPT_LOCAL: u64 = 100;
+    /// A kept local, for each loop of the function.
+    pub(crate) const KEPT_LOCAL_IN_LOOP: u64 = 3_000;
+    /// Each loop costs the square of the number of kept locals, divided by this: they leave a list one by one.
+    pub(crate) const PAIRS_IN_LOOP: u64 = 2;
+}
+
+/// How many parameters and results.
+type Arity = (u64, u64);
+
+/// The estimated cost of compiling a module.
+pub(crate) struct Effort {
+    /// The module's size in bytes.
+    size: usize,
+    fuel: bool,
+    types: Vec<Arity>,
+    /// The index of each function's type, imported functions first.
+    functions: Vec<u32>,
+    imported_functions: u32,
+    spent: u64,
+    /// The cost and the index of the most expensive function.
+    most: (u64, u32),
+}
+
+impl Effort {
+    pub fn new(size: usize, fuel: bool) -> Self {
+        let (types, functions) = (Vec::new(), Vec::new());
+        Self { size, fuel, types, functions, imported_functions: 0, spent: 0, most: (0, 0) }
+    }
+
+    /// Adds the cost of a section, which has to be valid.
+    pub(crate) fn section(&mut self, payload: &Payload<'_>) -> Result<(), Error> {
+        match payload {
+            Payload::TypeSection(types) => {
+                for ty in types.clone().into_iter_err_on_gc_types() {
+                    let ty = ty?;
+                    let arity = (ty.params().len() as u64, ty.results().len() as u64);
+                    self.types.push(arity);
+                    self.spent = self.spent.saturating_add(price::TYPE + arguments(arity));
+                }
+            }
+            Payload::ImportSection(imports) => {
+                for import in imports.clone().into_imports() {
+                    if let TypeRef::Func(ty) | TypeRef::FuncExact(ty) = import?.ty {
+                        self.declare(ty);
+                        self.imported_functions += 1;
+                    }
+                }
+            }
+            Payload::FunctionSection(functions) => {
+                for ty in functions.clone() {
+                    self.declare(ty?);
+                }
+            }
+            // Before any function is read.
+            Payload::CodeSectionStart { .. } => self.check()?,
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// Begins a function with so many locals, parameters included.
+    pub(crate) fn function(&self, index: u32, locals: u32) -> FunctionEffort<'_> {
+        FunctionEffort {
+            module: self,
+            index,
+            spent: u64::from(locals).saturating_mul(price::LOCAL),
+            locals: vec![Local { written_in: 0, is_kept: false }; locals as usize],
+            kept_locals: 0,
+            basic_block: 0,
+            loops: 0,
+            loop_depth: 0,
+            calls_of_imports: 0,
+        }
+    }
+
+    /// Adds the cost of the function `index`.
+    pub(crate) fn add(&mut self, index: u32, spent: u64) -> Result<(), Error> {
+        self.most = self.most.max((spent, index));
+        self.spent = self.spent.saturating_add(spent);
+        self.check()
+    }
+
+    /// Fails if the cost exceeds the limit.
+    pub(crate) fn check(&self) -> Result<(), Error> {
+        let max = (self.size as u64).saturating_mul(PER_BYTE).saturating_add(FOR_ALL);
+        if self.spent <= max {
+            return Ok(());
+        }
+        let (share, function) = self.most;
+        let share = share.saturating_mul(100) / self.spent;
+        Err(Error::TooMuchWork {
+            estimate: self.spent / 1_000_000,
+            max: max / 1_000_000,
+            size: self.size,
+            function,
+            share,
+        })
+    }
+
+    fn declare(&mut self, ty: u32) {
+        self.functions.push(ty);
+        self.spent = self.spent.saturating_add(price::FUNCTION + arguments(self.arity(ty)));
+    }
+
+    fn arity(&self, ty: u32) -> Arity {
+        self.types.get(ty as usize).copied().unwrap_or_default()
+    }
+
+    /// How many parameters and results a block of this type has.
+    fn block_arity(&self, ty: BlockType) -> Arity {
+        match ty {
+            BlockType::Empty => (0, 0),
+            BlockType::Type(_) => (0, 1),
+            BlockType::FuncType(ty) => self.arity(ty),
+        }
+    }
+}
+
+/// The estimated cost of compiling one function.
+pub(crate) struct FunctionEffort<'a> {
+    module: &'a Effort,
+    index: u32,
+    spent: u64,
+    locals: Vec<Local>,
+    /// How many kept locals there are (see [`price::KEPT_LOCAL`]).
+    kept_locals: u64,
+    /// The number of the current basic block, from 0.
+    basic_block: u32,
+    loops: u64,
+    loop_depth: u32,
+    /// How many calls of imported functions there are so far.
+    calls_of_imports: u32,
+}
+
+#[derive(Clone, Copy)]
+struct Local {
+    /// The basic block that has written it last. Block 0 counts as having written all.
+    written_in: u32,
+    is_kept: bool,
+}
+
+impl FunctionEffort<'_> {
+    /// Adds the cost of an instruction, before `validator` has checked it.
+    pub(crate) fn before(
+        &mut self,
+        operator: &Operator<'_>,
+        validator: &FuncValidator<ValidatorResources>,
+    ) -> Result<(), Error> {
+        match operator {
+            Operator::LocalGet { local_index } => self.read(*local_index),
+            Operator::LocalSet { local_index } | Operator::LocalTee { local_index } => self.write(*local_index),
+            Operator::Call { function_index } if *function_index < self.module.imported_functions => {
+                self.calls_of_imports += 1;
+            }
+            Operator::BrTable { targets } => self.spend(self.jump_table(targets, validator)?),
+            Operator::End if validator.get_control_frame(0).is_some_and(|frame| frame.kind == FrameKind::Loop) => {
+                self.loop_depth = self.loop_depth.saturating_sub(1);
+            }
+            _ => {}
+        }
+        self.spend(self.price(operator, validator));
+        Ok(())
+    }
+
+    /// Follows the instruction's nesting and basic blocks, after `validator` has checked it.
+    pub(crate) fn after(
+        &mut self,
+        operator: &Operator<'_>,
+        validator: &FuncValidator<ValidatorResources>,
+    ) -> Result<(), Error> {
+        if matches!(operator, Operator::Loop { .. }) {
+            self.loops += 1;
+            self.loop_depth += 1;
+        }
+        let blocks = validator.control_stack_height().saturating_sub(1);
+        for (what, depth, max) in [("blocks", blocks, MAX_BLOCKS), ("loops", self.loop_depth, MAX_LOOPS)] {
+            if depth > max {
+                return Err(Error::TooDeep { index: self.index, what, max });
+            }
+        }
+        if ends_basic_block(operator) {
+            self.basic_block += 1;
+            let counted = if self.module.fuel { price::COUNTED } else { 0 };
+            self.spend(u64::from(validator.operand_stack_height()).saturating_mul(price::KEPT_VALUE) + counted);
+        }
+        Ok(())
+    }
+
+    /// The price of the whole function, whose body has `size` bytes.
+    pub(crate) fn finish(self, size: usize) -> u64 {
+        let kept = self.kept_locals;
+        let in_blocks = u64::from(self.basic_block).saturating_mul(kept).saturating_mul(price::KEPT_LOCAL);
+        let in_loop = kept.saturating_mul(price::KEPT_LOCAL_IN_LOOP + kept / price::PAIRS_IN_LOOP);
+        let in_loops = self.loops.saturating_mul(in_loop);
+        let sum = self.spent.saturating_add(in_blocks).saturating_add(in_loops);
+        // In a large function, each part costs more.
+        sum.saturating_add(sum.saturating_mul(size as u64) / LARGE_BODY)
+    }
+
+    fn price(&self, operator: &Operator<'_>, validator: &FuncValidator<ValidatorResources>) -> u64 {
+        let module = self.module;
+        match operator {
+            Operator::Call { function_index } | Operator::ReturnCall { function_index } => {
+                let ty = module.functions.get(*function_index as usize).copied().unwrap_or(u32::MAX);
+                let is_import = *function_index < module.imported_functions && self.calls_of_imports <= MAX_INLINED;
+                arguments(module.arity(ty)) + if is_import { price::CALL_OF_IMPORT } else { price::CALL }
+            }
+            Operator::CallIndirect { type_index, .. } | Operator::ReturnCallIndirect { type_index, .. } => {
+                arguments(module.arity(*type_index)) + price::INDIRECT_CALL
+            }
+            Operator::Block { blockty } | Operator::Loop { blockty } | Operator::If { blockty } => {
+                let (parameters, results) = module.block_arity(*blockty);
+                price::INSTRUCTION + (parameters + results) * price::VALUE
+            }
+            Operator::Br { relative_depth } | Operator::BrIf { relative_depth } => {
+                price::INSTRUCTION + self.passed_to(*relative_depth, validator) * price::VALUE
+            }
+            Operator::Return | Operator::End => {
+                let outermost = validator.control_stack_height().saturating_sub(1);
+                let is_function = matches!(operator, Operator::Return) || outermost == 0;
+                let values = if is_function { self.passed_to(outermost, validator) } else { 0 };
+                price::INSTRUCTION + values * price::VALUE
+            }
+            operator if is_dear(operator) => price::DEAR_INSTRUCTION,
+            _ => price::INSTRUCTION,
+        }
+    }
+
+    /// The price of a jump table's targets, and of the values passed on to each of them.
+    fn jump_table(&self, targets: &BrTable<'_>, validator: &FuncValidator<ValidatorResources>) -> Result<u64, Error> {
+        let count = targets.len().saturating_add(1);
+        if count > MAX_TARGETS {
+            return Err(Error::JumpTable { index: self.index, count, max: MAX_TARGETS });
+        }
+        // In valid code, all targets are passed the same number of values.
+        let passed = self.passed_to(targets.default(), validator);
+        Ok(u64::from(count) * (price::TARGET + passed * price::VALUE))
+    }
+
+    /// How many values a branch to this label passes on.
+    fn passed_to(&self, label: u32, validator: &FuncValidator<ValidatorResources>) -> u64 {
+        let Some(frame) = validator.get_control_frame(label as usize) else { return 0 };
+        let (parameters, results) = self.module.block_arity(frame.block_type);
+        if frame.kind == FrameKind::Loop { parameters } else { results }
+    }
+
+    fn read(&mut self, local: u32) {
+        let Some(local) = self.locals.get_mut(local as usize) else { return };
+        if local.written_in != self.basic_block && !local.is_kept {
+            local.is_kept = true;
+            self.kept_locals += 1;
+        }
+    }
+
+    fn write(&mut self, local: u32) {
+        if let Some(local) = self.locals.get_mut(local as usize) {
+            local.written_in = self.basic_block;
+        }
+    }
+
+    fn spend(&mut self, price: u64) {
+        self.spent = self.spent.saturating_add(price);
+    }
+}
+
+/// The price of a function's parameters and results.
+fn arguments((parameters, results): Arity) -> u64 {
+    (parameters + results).saturating_sub(price::IN_REGISTERS) * price::ARGUMENT
+}
+
+fn ends_basic_block(operator: &Operator<'_>) -> bool {
+    matches!(
+        operator,
+        Operator::Block { .. }
+            | Operator::Loop { .. }
+            | Operator::If { .. }
+            | Operator::Else
+            | Operator::End
+            | Operator::Br { .. }
+            | Operator::BrIf { .. }
+            | Operator::BrTable { .. }
+            | Operator::Return
+            | Operator::Unreachable
+    )
+}
+
+/// True if the instruction can trap or makes a libcall.
+fn is_dear(operator: &Operator<'_>) -> bool {
+    matches!(
+        operator,
+        Operator::MemoryGrow { .. }
+            | Operator::MemorySize { .. }
+            | Operator::MemoryFill { .. }
+            | Operator::MemoryCopy { .. }
+            | Operator::MemoryInit { .. }
+            | Operator::DataDrop { .. }
+            | Operator::TableGet { .. }
+            | Operator::TableSet { .. }
+            | Operator::TableGrow { .. }
+            | Operator::TableSize { .. }
+            | Operator::TableFill { .. }
+            | Operator::TableCopy { .. }
+            | Operator::TableInit { .. }
+            | Operator::ElemDrop { .. }
+            | Operator::RefFunc { .. }
+            | Operator::I32TruncF32S
+            | Operator::I32TruncF32U
+            | Operator::I32TruncF64S
+            | Operator::I32TruncF64U
+            | Operator::I64TruncF32S
+            | Operator::I64TruncF32U
+            | Operator::I64TruncF64S
+            | Operator::I64TruncF64U
+            | Operator::I32DivS
+            | Operator::I32DivU
+            | Operator::I32RemS
+            | Operator::I32RemU
+            | Operator::I64DivS
+            | Operator::I64DivU
+            | Operator::I64RemS
+            | Operator::I64RemU
+    )
+}

@@ -1,0 +1,208 @@
+//! Limits of one plugin, over all its modules together: the pages of its memories, the address space that they reserve,
+//! and the elements of its tables.
+
+use std::hint;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+
+use wasmer::{MemoryError, TableType};
+use wasmer_types::ModuleInfo;
+
+/// The limits that a manifest can set.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Limits {
+    /// Pages of 64 KiB in all memories together; `None` for no limit.
+    pub(crate) max_pages: Option<u32>,
+    /// Elements in all tables together. An element takes 8 bytes.
+    pub(crate) max_table_elements: u32,
+}
+
+impl Limits {
+    /// The default of [`max_table_elements`](Self::max_table_elements).
+    pub(crate) const TABLE_ELEMENTS: u32 = 10_000_000;
+}
+
+/// The pages that a plugin's memories have, and may have. Large instances count too (`allowance.rs`).
+#[derive(Debug)]
+pub(crate) struct Budget {
+    used: AtomicU64,
+    max_pages: u32,
+}
+
+impl Budget {
+    pub fn new(max_pages: u32) -> Self {
+        Self { used: AtomicU64::new(0), max_pages }
+    }
+
+    /// Counts `pages` more, or fails with an error that names the limit.
+    pub(crate) fn take(&self, pages: u32) -> Result<(), MemoryError> {
+        let max = u64::from(self.max_pages);
+        self.used
+            .try_update(Ordering::Relaxed, Ordering::Relaxed, |used| {
+                used.checked_add(u64::from(pages)).filter(|total| *total <= max)
+            })
+            .map(drop)
+            .map_err(|used| {
+                MemoryError::Generic(format!("{pages} more pages than {used} exceed memory.max_pages, which is {max}"))
+            })
+    }
+
+    pub(crate) fn give_back(&self, pages: u32) {
+        self.used.fetch_sub(u64::from(pages), Ordering::Relaxed);
+    }
+}
+
+/// The mappings that a plugin may still make for its memories.
+#[derive(Debug)]
+pub(crate) struct Reservations {
+    /// How many more reservations the plugin may have.
+    left: AtomicU32,
+    /// How many more memories of the moving kind the plugin may have.
+    moving_left: AtomicU32,
+}
+
+impl Reservations {
+    /// How many reservations each plugin may have for itself. Each takes 8 GiB of address space, and a process has room
+    /// for some 16,000. Further ones are [`Spare`].
+    const OWN: u32 = 8;
+
+    /// How many spare reservations a plugin may have: one for each instance of a command library.
+    const SPARE: u32 = 256;
+
+    /// How many moving memories a plugin may have. Each takes two of the mappings that the system counts, of which a
+    /// process has 65,530 by default.
+    const MOVING: u32 = 1024;
+
+    pub fn new() -> Self {
+        let [left, moving_left] = [Self::OWN + Self::SPARE, Self::MOVING].map(AtomicU32::new);
+        Self { left, moving_left }
+    }
+
+    /// Counts a new moving memory.
+    pub(crate) fn take_moving(&self) -> Result<(), MemoryError> {
+        let most = Self::MOVING;
+        take_one(&self.moving_left)
+            .map(drop)
+            .ok_or_else(|| MemoryError::Region(format!("a plugin has at most {most} memories")))
+    }
+
+    /// Counts a new reservation; returns its [`Spare`] if it is beyond the plugin's own.
+    pub(crate) fn take(&self) -> Result<Option<Spare>, MemoryError> {
+        let left = take_one(&self.left).ok_or_else(|| {
+            let most = Self::OWN + Self::SPARE;
+            MemoryError::Region(format!("each takes 8 GiB of address space, and a plugin has at most {most}"))
+        })?;
+        if left > Self::SPARE { Ok(None) } else { Spare::take().map(Some) }
+    }
+}
+
+/// A reservation beyond the plugin's own, from a pool that all plugins share. The bound keeps a plugin with many empty
+/// memories from using up the process's address space.
+#[derive(Debug)]
+pub(crate) struct Spare(());
+
+static SPARE_LEFT: AtomicU32 = AtomicU32::new(4096);
+
+impl Spare {
+    fn take() -> Result<Self, MemoryError> {
+        take_one(&SPARE_LEFT).map(|_| Self(())).ok_or_else(|| {
+            let own = Reservations::OWN;
+            MemoryError::Region(format!(
+                "each takes 8 GiB of address space, and beyond {own} of a plugin there is no more for any plugin"
+            ))
+        })
+    }
+}
+
+impl Drop for Spare {
+    fn drop(&mut self) {
+        SPARE_LEFT.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+/// Takes one from `left`. Returns the number before, or `None` if it was 0.
+fn take_one(left: &AtomicU32) -> Option<u32> {
+    left.try_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1)).ok()
+}
+
+/// The tables in all instances that a plugin may make.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Tables {
+    pub(crate) count: u32,
+    /// The initial elements of all instances, with one instance of each module.
+    pub(crate) elements: u32,
+}
+
+impl Tables {
+    /// Adds the tables of `number` instances of `module`. Only the first is sure to be made: only its elements count.
+    pub(crate) fn and(self, module: &ModuleInfo, number: u32) -> Self {
+        let own = || module.tables.values().skip(module.num_imported_tables);
+        let count = u32::try_from(own().count()).unwrap_or(u32::MAX).saturating_mul(number);
+        let elements = own().fold(0_u32, |sum, table| sum.saturating_add(table.minimum));
+        Self { count: self.count.saturating_add(count), elements: self.elements.saturating_add(elements) }
+    }
+}
+
+/// In elements. Wasmer refuses a table whose initial size or maximum is larger.
+const LARGEST_TABLE: u32 = 128 << 20;
+
+/// The elements that a plugin's tables may still take. None are given back: a table lives as long as its store.
+#[derive(Debug)]
+pub(crate) struct TableElements {
+    max: u32,
+    /// How many elements each table may grow by, unless it declares less. Wasmer bounds only tables that declare it.
+    share: u32,
+    left: AtomicU32,
+}
+
+impl TableElements {
+    /// At most `max` elements in all of `tables` together.
+    pub fn new(max: u32, tables: Tables) -> Self {
+        let share = max.saturating_sub(tables.elements) / tables.count.max(1);
+        Self { max, share, left: AtomicU32::new(max) }
+    }
+
+    /// `ty` with a maximum that all tables can reach together, which is subtracted from what is left. Fails if the
+    /// limit or the process's memory does not allow the initial elements: Wasmer would end the process.
+    pub(crate) fn bounded(&self, ty: &TableType) -> Result<TableType, String> {
+        let mut bounded = *ty;
+        let taken = self.left.try_update(Ordering::Relaxed, Ordering::Relaxed, |left| {
+            let share = ty.minimum.saturating_add(self.share);
+            // The rewrite has raised the declared maximum by one (`add_tables`).
+            let declared = ty.maximum.map_or(u32::MAX, |maximum| maximum.saturating_sub(1));
+            let most = declared.min(share).min(left).min(LARGEST_TABLE).max(ty.minimum);
+            bounded.maximum = Some(most);
+            left.checked_sub(most)
+        });
+        if taken.is_err() {
+            let max = self.max;
+            return Err(format!("tables of more than {max} elements together (memory.max_table_elements)"));
+        }
+        match find_room(u64::from(ty.minimum) * size_of::<usize>() as u64) {
+            Ok(()) => Ok(bounded),
+            Err(error) => Err(format!("no room for a table of {} elements: {error}", ty.minimum)),
+        }
+    }
+}
+
+/// Checks that a table of `size` elements can grow by `delta`. Wasmer keeps it in a `Vec`, which on growth allocates at
+/// least twice its size before it frees the old block; if that fails, the process ends.
+pub(crate) fn find_room_to_grow(size: u32, delta: u32) -> Result<(), String> {
+    /// In bytes. Smaller allocations are not checked, so that small tables grow cheaply: a process without this much
+    /// has no memory for anything.
+    const SMALL: u64 = 1 << 16;
+    let elements = u64::from(size) + u64::from(size.max(delta));
+    match elements * size_of::<usize>() as u64 {
+        bytes if bytes <= SMALL => Ok(()),
+        bytes => find_room(bytes),
+    }
+}
+
+/// Checks that so many bytes can be allocated at once. If they cannot, Wasmer's own allocation would end the process.
+pub(crate) fn find_room(bytes: u64) -> Result<(), String> {
+    let mut room: Vec<u8> = Vec::new();
+    let bytes = usize::try_from(bytes).map_err(|error| error.to_string())?;
+    room.try_reserve_exact(bytes).map_err(|error| error.to_string())?;
+    // Keeps the compiler from removing an allocation that nothing uses.
+    hint::black_box(&room);
+    Ok(())
+}

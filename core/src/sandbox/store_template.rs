@@ -1,0 +1,92 @@
+//! Wasmer stores for the instances of one plugin.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use parking_lot::Mutex;
+#[cfg(target_os = "linux")]
+use wasmer::sys::vm::init_traps;
+use wasmer::sys::{BaseTunables, NativeEngineExt};
+use wasmer::{AsStoreRef, Engine, Instance, Module, Store};
+
+use super::address_space::Memories;
+use super::allowance::Allowance;
+use super::image::Data;
+use super::limits::{Budget, Limits, Reservations, TableElements, Tables};
+use super::tunables::PluginTunables;
+#[cfg(target_os = "linux")]
+use crate::stop;
+
+/// What the stores of all instances of a plugin have in common.
+#[derive(Debug)]
+pub(crate) struct StoreTemplate {
+    /// Has no compiler; owns the code.
+    engine: Engine,
+    /// The kind of memory that the code was compiled for.
+    memories: Memories,
+    /// If modules are linked with each other: the export name of the memory that they share.
+    common: Option<&'static str>,
+    /// The initial data of each module's memory 0.
+    data: Arc<[Data]>,
+}
+
+impl StoreTemplate {
+    /// For `modules`, whose code is in `engine`. `data_section` is the custom section in which the rewrite says how much
+    /// data memory 0 begins with; `common` the name under which linked modules export the memory that they share.
+    pub fn new(
+        engine: Engine,
+        memories: Memories,
+        modules: &[Module],
+        common: &'static str,
+        data_section: &str,
+    ) -> Self {
+        let data = modules.iter().map(|module| Data::of(module, data_section)).collect();
+        Self { engine, memories, common: (modules.len() > 1).then_some(common), data }
+    }
+
+    /// The kind of memory that the code was compiled for.
+    pub(crate) fn memories(&self) -> Memories {
+        self.memories
+    }
+
+    /// The memory that the images of the modules' data may take, in bytes.
+    pub(crate) fn size(&self) -> usize {
+        self.data.iter().map(Data::size).sum()
+    }
+
+    /// A store for one instance, whose memories and tables stay within `limits`; `tables` are those that the modules may
+    /// make. The [`Allowance`] limits what else the instances take.
+    ///
+    /// The I/O memory, if the host makes it, is of the moving kind, which needs no 8 GiB of address space. If a module
+    /// imports it, it is of the kind that the module was compiled for.
+    pub(crate) fn store(&self, limits: Limits, imports_io_memory: bool, tables: Tables) -> (Store, Allowance) {
+        let budget = limits.max_pages.map(|max_pages| Arc::new(Budget::new(max_pages)));
+        let is_refused = Arc::<AtomicBool>::default();
+        let allowance = Allowance { budget: budget.clone(), is_refused: Arc::clone(&is_refused) };
+        let tunables = PluginTunables {
+            base: BaseTunables::new(),
+            budget,
+            memories: if imports_io_memory { self.memories } else { Memories::Moving },
+            moving: None,
+            common: self.common.map(|common| (common, Mutex::new(None))),
+            data: Arc::clone(&self.data),
+            reservations: Reservations::new(),
+            is_refused,
+            table_elements: TableElements::new(limits.max_table_elements, tables),
+        };
+        let mut engine = self.engine.clone();
+        engine.set_tunables(tunables);
+        // Before the first store, since that installs Wasmer's signal handlers.
+        #[cfg(target_os = "linux")]
+        stop::cover_faults(init_traps);
+        (Store::new(engine), allowance)
+    }
+
+    /// Takes note of what memory 0 of `instance`, an instance of `module` in which nothing has run yet, has in it: later
+    /// instances map it instead of copying it. `export` is the memory's name.
+    pub(crate) fn note_data(&self, store: &impl AsStoreRef, module: &Module, instance: &Instance, export: &str) {
+        if let Some(data) = self.data.iter().find(|data| data.is_of(module.info())) {
+            data.keep(store, instance, export);
+        }
+    }
+}

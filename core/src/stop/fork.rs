@@ -1,0 +1,28 @@
+//! Repairs this module in a forked process, which has one thread, no timer thread, and no runs of other threads.
+
+use std::sync::MutexGuard;
+use std::time::Instant;
+
+use super::{THREAD, timer};
+use crate::fork;
+
+/// The timer's schedule, locked from before a fork until after it.
+pub struct Held(MutexGuard<'static, timer::Schedule>);
+
+/// Locks the schedule, which other threads hold for moments only. `None` if `deadline` passes: the forking thread then
+/// holds it itself, in a signal handler.
+pub fn hold(deadline: Instant) -> Option<Held> {
+    fork::until(deadline, timer::try_hold).map(Held)
+}
+
+impl Held {
+    /// In the new process: the only thread has a new kernel id, and the next deadline starts a new timer thread.
+    pub fn forked(mut self) {
+        THREAD.with(|thread| {
+            let before = thread.number.replace(0);
+            // A thread without a run is prepared later, at its next run.
+            let now = thread.current.get().map_or(0, |_| thread.number(|| ()));
+            timer::forget_threads(&mut self.0, before, now);
+        });
+    }
+}

@@ -1,0 +1,220 @@
+//! The shared state of a plugin's current run: written by the thread that runs it, and by threads that want it to end.
+
+use std::ptr;
+
+use super::{Code, Stopped, signal, timer};
+use crate::sync::{Arc, AtomicBool, AtomicI32, AtomicPtr, AtomicU32, AtomicU64, InnerMutex, Ordering, Thread, current};
+
+/// The state of a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Phase {
+    /// Nothing runs.
+    Idle,
+    Running,
+    /// Must end: its deadline has passed.
+    Expired,
+    /// Must end: it was cancelled.
+    Cancelled,
+}
+
+impl Phase {
+    const ALL: [Self; 4] = [Self::Idle, Self::Running, Self::Expired, Self::Cancelled];
+
+    fn of(state: u64) -> Self {
+        Self::ALL[(state % 4) as usize]
+    }
+
+    pub(crate) fn reason(self) -> Option<Stopped> {
+        match self {
+            Self::Idle | Self::Running => None,
+            Self::Expired => Some(Stopped::Timeout),
+            Self::Cancelled => Some(Stopped::Cancelled),
+        }
+    }
+}
+
+/// A record belongs to one plugin at a time and is never freed, because a signal or a canceller may come late. A late
+/// one finds valid, current values in every field.
+#[derive(Debug)]
+#[repr(align(128))]
+pub(crate) struct Record {
+    /// The number of runs so far, times four, plus the [`Phase`]. Only the running thread begins and ends a run. A
+    /// thread that stops it exchanges exactly the value that it read, and so cannot stop a later run.
+    state: AtomicU64,
+    /// The number of the [`Stopper`](super::Stopper) that owns the record; 0 is none.
+    owner: AtomicU64,
+    /// The end of the run's time, in nanoseconds as `timer::nanoseconds` counts them.
+    deadline: AtomicU64,
+    /// The kernel's id of the thread that runs it.
+    thread: AtomicI32,
+    /// The run was stopped.
+    stopped: AtomicBool,
+    /// The `state` of the run that a pending signal is meant for; 0 is none.
+    signalled: AtomicU64,
+    /// How often the thread was notified.
+    tries: AtomicU32,
+    /// Valid as long as there is an owner, which keeps it alive.
+    code: AtomicPtr<Code>,
+    /// The thread, while it waits in a host function, where no signal stops it. Locked for moments: by that thread, by
+    /// the timer under the schedule's lock, and by cancellers inside the gate of `fork.rs`.
+    sleeper: InnerMutex<Option<Thread>>,
+}
+
+impl Record {
+    pub fn new() -> Self {
+        Self {
+            state: AtomicU64::new(0),
+            owner: AtomicU64::new(0),
+            deadline: AtomicU64::new(u64::MAX),
+            thread: AtomicI32::new(0),
+            stopped: AtomicBool::new(false),
+            signalled: AtomicU64::new(0),
+            tries: AtomicU32::new(0),
+            code: AtomicPtr::new(ptr::null_mut()),
+            sleeper: InnerMutex::new(None),
+        }
+    }
+
+    pub(crate) fn own(&self, owner: u64, code: &Arc<Code>) {
+        self.code.store(Arc::as_ptr(code).cast_mut(), Ordering::Relaxed);
+        self.owner.store(owner, Ordering::Release);
+    }
+
+    pub(crate) fn disown(&self) {
+        self.owner.store(0, Ordering::Relaxed);
+        self.code.store(ptr::null_mut(), Ordering::Relaxed);
+    }
+
+    /// Begins a run on this thread.
+    pub(crate) fn begin(&self, thread: i32, deadline: u64) {
+        self.thread.store(thread, Ordering::Relaxed);
+        self.deadline.store(deadline, Ordering::Relaxed);
+        self.stopped.store(false, Ordering::Relaxed);
+        self.tries.store(0, Ordering::Relaxed);
+        let next = (self.state.load(Ordering::Relaxed) / 4).wrapping_add(1).wrapping_mul(4) + Phase::Running as u64;
+        self.state.store(next, Ordering::Release);
+    }
+
+    /// Ends the run on this thread.
+    pub(crate) fn end(&self) {
+        let state = self.state.load(Ordering::Relaxed);
+        self.state.store(state / 4 * 4 + Phase::Idle as u64, Ordering::Release);
+    }
+
+    pub(crate) fn phase(&self) -> Phase {
+        Phase::of(self.state.load(Ordering::Acquire))
+    }
+
+    /// True if the run must end, or its deadline has passed but the timer has not looked yet.
+    pub(crate) fn is_over(&self, now: u64) -> bool {
+        self.phase().reason().is_some() || self.deadline.load(Ordering::Relaxed) <= now
+    }
+
+    /// Continues this run after a nested run of another plugin, during which signals for this one had no effect.
+    pub(crate) fn resume(&self) {
+        self.signalled.store(0, Ordering::Relaxed);
+    }
+
+    pub(crate) fn set_stopped(&self) {
+        self.stopped.store(true, Ordering::Relaxed);
+    }
+
+    pub(crate) fn has_stopped(&self) -> bool {
+        self.stopped.load(Ordering::Relaxed)
+    }
+
+    /// Changes the thread's id.
+    pub(crate) fn set_thread(&self, thread: i32) {
+        self.thread.store(thread, Ordering::Relaxed);
+    }
+
+    /// After a fork: the only thread had the id `before` and has `now`; runs of all others are over.
+    pub(crate) fn fork(&self, before: i32, now: i32) {
+        self.signalled.store(0, Ordering::Relaxed);
+        if self.thread.load(Ordering::Relaxed) == before {
+            self.set_thread(now);
+        } else {
+            self.end();
+        }
+    }
+
+    /// Notes whether this thread waits and can be unparked.
+    pub(crate) fn sleeps(&self, sleeps: bool) {
+        *self.sleeper.lock() = sleeps.then(current);
+    }
+
+    /// Stops the run of `owner`. Returns whether this call notified the thread; `None` if nothing runs.
+    pub fn cancel(&self, owner: u64) -> Option<bool> {
+        loop {
+            let state = self.state.load(Ordering::Acquire);
+            // If the record changes owners from here on, `state` changes too, and the exchange fails.
+            if self.owner.load(Ordering::Acquire) != owner {
+                return None;
+            }
+            match Phase::of(state) {
+                Phase::Idle => return None,
+                Phase::Expired | Phase::Cancelled => return Some(false),
+                Phase::Running => {}
+            }
+            let told = self.stop(state, Phase::Cancelled);
+            // Otherwise the run has just ended, or its deadline has just passed.
+            if told.is_some() {
+                return told;
+            }
+        }
+    }
+
+    /// Stops the run if its deadline has passed, or notifies its thread again; returns when to look next.
+    pub(crate) fn look(&self, now: u64) -> u64 {
+        let state = self.state.load(Ordering::Acquire);
+        match Phase::of(state) {
+            Phase::Idle => u64::MAX,
+            Phase::Running => {
+                let deadline = self.deadline.load(Ordering::Relaxed);
+                if deadline > now {
+                    return deadline;
+                }
+                self.stop(state, Phase::Expired);
+                now + timer::SOON
+            }
+            Phase::Expired | Phase::Cancelled => {
+                let tries = self.tries.fetch_add(1, Ordering::Relaxed);
+                if tries >= timer::LOST && tries.is_power_of_two() {
+                    self.signalled.store(0, Ordering::Relaxed);
+                }
+                self.notify(state);
+                now + if tries < timer::TRIES { timer::SOON } else { timer::LATER }
+            }
+        }
+    }
+
+    /// Marks the run with this state as to be ended. Returns whether its thread was notified; `None` if the run is
+    /// over.
+    fn stop(&self, state: u64, phase: Phase) -> Option<bool> {
+        let next = state / 4 * 4 + phase as u64;
+        self.state.compare_exchange(state, next, Ordering::AcqRel, Ordering::Relaxed).ok()?;
+        Some(self.notify(next))
+    }
+
+    /// Notifies the thread that the run with this state must end; `false` if it cannot be notified at the moment.
+    fn notify(&self, state: u64) -> bool {
+        let is_awake = self.sleeper.lock().as_ref().map(Thread::unpark).is_none();
+        // Real-time signals queue up in a thread that blocks them: one pending signal per run is enough.
+        if self.signalled.swap(state, Ordering::Relaxed) == state || signal::send(self.thread.load(Ordering::Relaxed)) {
+            return true;
+        }
+        self.signalled.store(0, Ordering::Relaxed);
+        !is_awake
+    }
+
+    /// Called in the signal's handler, on the thread of this run, interrupted at `address`: returns true if it must
+    /// trap there. The run then counts as stopped.
+    pub(crate) fn traps(&self, address: usize) -> bool {
+        self.signalled.store(0, Ordering::Relaxed);
+        let traps = self.phase().reason().is_some() && signal::is_in(self.code.load(Ordering::Relaxed), address);
+        if traps {
+            self.stopped.store(true, Ordering::Relaxed);
+        }
+        traps
+    }
+}

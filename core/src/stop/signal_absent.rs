@@ -1,0 +1,32 @@
+//! Replaces `signal.rs` on platforms without a tested one: there, plugins stop only in host functions that wait.
+
+use super::Code;
+use super::this_thread::ThisThread;
+
+/// A system error number.
+pub(crate) type Errno = i32;
+
+pub(crate) fn prepare(_: &ThisThread) -> i32 {
+    0
+}
+
+pub(crate) fn send(_: i32) -> bool {
+    false
+}
+
+/// Deadlines are accepted; the README lists what is not stopped here.
+pub(crate) fn can_send() -> Result<(), Errno> {
+    Ok(())
+}
+
+pub(crate) fn is_in(_: *const Code, _: usize) -> bool {
+    false
+}
+
+pub(crate) struct Blocked;
+
+impl Blocked {
+    pub fn new() -> Self {
+        Self
+    }
+}
