@@ -67,7 +67,6 @@ impl Contents {
     }
 
     /// Where the file is, if they are in one.
-    #[cfg_attr(not(feature = "compiler"), expect(dead_code, reason = "only compilers read text"))]
     pub(crate) fn path(&self) -> Option<&Path> {
         self.path.as_deref()
     }

@@ -1,6 +1,7 @@
 //! What a plugin may take: the pages of its memories, the address space for them, and the elements of its tables, counted
 //! together.
 
+use std::fmt::Display;
 use std::hint;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
@@ -19,6 +20,11 @@ pub(crate) struct Limits {
 impl Limits {
     /// [`max_table_elements`](Self::max_table_elements) where nobody says another number.
     pub(crate) const TABLE_ELEMENTS: u32 = 10_000_000;
+}
+
+/// The text of `error`, without the words that Wasmer puts before what [`Budget`] and others here say.
+pub(crate) fn without_prefix(error: &impl Display) -> String {
+    error.to_string().replace("A user-defined error occurred: ", "")
 }
 
 /// How many pages a plugin's memories have, and how many they may have.
@@ -42,7 +48,10 @@ impl Budget {
             })
             .map(drop)
             .map_err(|used| {
-                MemoryError::Generic(format!("{pages} more pages than {used} exceed memory.max_pages, which is {max}"))
+                let wanted = used.saturating_add(u64::from(pages));
+                MemoryError::Generic(format!(
+                    "its memories would have {wanted} pages of 64 KiB together, more than memory.max_pages, which is {max}"
+                ))
             })
     }
 
