@@ -43,8 +43,8 @@ fn known(bytes: &[u8]) -> Option<&'static str> {
             b"version https://git-lfs.github.com/spec/",
             "a pointer of Git LFS, and not the file it stands for (git lfs pull)",
         ),
-        (b"AGFzbQ", "a WebAssembly module in base64, and its bytes are read"),
-        (b"0061736d", "a WebAssembly module in hex, and its bytes are read"),
+        (b"AGFzbQ", "a WebAssembly module in base64, which has to be decoded"),
+        (b"0061736d", "a WebAssembly module in hex, which has to be decoded"),
         (b"\x1f\x8b", "compressed with gzip"),
         (b"\x28\xb5\x2f\xfd", "compressed with zstd"),
         (b"\xfd7zXZ\0", "compressed with xz"),
@@ -77,11 +77,12 @@ fn marked_up(text: &[u8]) -> Option<&'static str> {
     }
 }
 
-/// Whether `text` begins like most manifests in YAML would: with `---`, or a key alone on its line.
+/// Whether `text` looks like a manifest in YAML: it begins with `---` or a key alone on its line, or has the line `wasm:`.
 fn is_yaml(text: &[u8]) -> bool {
-    let line = text.split(|byte| *byte == b'\n').next().unwrap_or_default().trim_ascii_end();
+    let mut lines = text.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii_end);
+    let line = lines.next().unwrap_or_default();
     let is_key = |key: &[u8]| !key.is_empty() && key.iter().all(|byte| byte.is_ascii_alphanumeric() || *byte == b'_');
-    line == b"---" || line.strip_suffix(b":").is_some_and(is_key)
+    line == b"---" || line.strip_suffix(b":").is_some_and(is_key) || lines.any(|line| line == b"wasm:")
 }
 
 /// Any text.
@@ -194,6 +195,7 @@ mod tests {
             (b"Not found:\n  /plugin.wasm", "text of another kind"),
             (b"wasm:\r\n  - path: a.wasm\r\n", "text that looks like YAML"),
             (b"---\nwasm: []\n", "text that looks like YAML"),
+            (b"config: {}\nwasm:\n  - path: a.wasm\n", "text that looks like YAML"),
             (b"AGFzbQEAAAA=", "a WebAssembly module in base64"),
             (b"0061736d01000000", "a WebAssembly module in hex"),
             (b"\0\x01\x02", "data of an unknown kind"),

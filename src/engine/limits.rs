@@ -50,7 +50,8 @@ impl Budget {
             .map_err(|used| {
                 let wanted = used.saturating_add(u64::from(pages));
                 MemoryError::Generic(format!(
-                    "its memories would have {wanted} pages of 64 KiB together, more than memory.max_pages, which is {max}"
+                    "its memories, that for input and output included, would have {wanted} pages of 64 KiB, more than \
+                     memory.max_pages, which is {max}"
                 ))
             })
     }

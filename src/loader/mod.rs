@@ -103,8 +103,8 @@ pub(crate) enum Error {
     #[error("{origin} is cut off: it has {size} bytes, and goes on until byte {end} at least")]
     Cut { origin: ModuleOrigin, size: usize, end: u64 },
     #[cfg(feature = "compiler")]
-    #[error("{origin} has {extra} bytes after its end, which is at byte {end}")]
-    Extra { origin: ModuleOrigin, extra: usize, end: usize },
+    #[error("{origin} ends at byte {end}, and has {size} bytes: what follows is no section of a module")]
+    Extra { origin: ModuleOrigin, size: usize, end: usize },
 }
 
 /// The SHA-256 that the manifest has for the module of `entry`.
@@ -195,7 +195,7 @@ impl LoadedModule {
             let (origin, size) = (|| self.origin(), bytes.len());
             return match kind::extent(bytes) {
                 Extent::Cut { end } => Err(Error::Cut { origin: origin(), size, end }),
-                Extent::Extra { end } => Err(Error::Extra { origin: origin(), extra: size - end, end }),
+                Extent::Extra { end } => Err(Error::Extra { origin: origin(), size, end }),
                 Extent::Whole => Ok(Cow::Borrowed(bytes)),
             };
         }
