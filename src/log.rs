@@ -19,7 +19,7 @@ use fern::Dispatch;
 use log::{Level, LevelFilter, Log, Metadata, Record};
 
 use crate::environment;
-use crate::error;
+use crate::error::{self, Excerpt};
 use crate::fork;
 use crate::outlet::Outlet;
 use crate::sync::{Mutex, RwLock};
@@ -62,7 +62,7 @@ pub(crate) fn set(destination: Destination<'_>, level: LevelFilter) -> io::Resul
     let outlet = match destination {
         Destination::Stdout => Outlet::Stdout,
         Destination::Stderr => Outlet::Stderr,
-        Destination::File(path) => Outlet::open(Path::new(expand(path).as_ref()))?,
+        Destination::File(path) => Outlet::open(Path::new(expand(path)?.as_ref()))?,
     };
     let dispatch = Dispatch::new().level(level).format(|out, message, record| {
         out.finish(format_args!("{}", line(record.level(), record.target(), message)));
@@ -78,16 +78,16 @@ pub(crate) fn set(destination: Destination<'_>, level: LevelFilter) -> io::Resul
     Ok(())
 }
 
-/// Replaces each `$ENV{NAME}` by that variable, as Extism 0.1.0 did. Unset variables stay as they are written.
-fn expand(path: &str) -> Cow<'_, str> {
-    let Some((before, rest)) = path.split_once("$ENV{") else { return Cow::Borrowed(path) };
-    match rest.split_once('}') {
-        Some((name, rest)) => match environment::text(name) {
-            Some(value) => Cow::Owned(format!("{before}{value}{}", expand(rest))),
-            None => Cow::Owned(format!("{before}$ENV{{{name}}}{}", expand(rest))),
-        },
-        None => Cow::Borrowed(path),
-    }
+/// Replaces each `$ENV{NAME}` by that variable, as Extism 0.1.0 did.
+///
+/// # Errors
+/// The variable is not set, or is not UTF-8: a file that is called `$ENV{NAME}` is what nobody wants.
+fn expand(path: &str) -> io::Result<Cow<'_, str>> {
+    let Some((before, rest)) = path.split_once("$ENV{") else { return Ok(Cow::Borrowed(path)) };
+    let Some((name, rest)) = rest.split_once('}') else { return Ok(Cow::Borrowed(path)) };
+    let unset = || io::Error::other(format!("the environment variable `{}` is not set", Excerpt::of(name)));
+    let value = environment::text(name).ok_or_else(unset)?;
+    Ok(Cow::Owned(format!("{before}{value}{}", expand(rest)?)))
 }
 
 /// The most verbose level that is logged. Costs two loads of values that are seldom written.
@@ -285,8 +285,10 @@ mod tests {
     #[test]
     fn environment_variables_in_paths_are_expanded() {
         let path = environment::text("PATH").expect("every test has a PATH");
-        assert_eq!(expand("a/$ENV{PATH}/b$ENV{PATH}"), format!("a/{path}/b{path}"));
-        assert_eq!(expand("$ENV{EXTISM_NOT_SET}/x$ENV{"), "$ENV{EXTISM_NOT_SET}/x$ENV{");
-        assert_eq!(expand("plain"), "plain");
+        let expanded = |path| expand(path).map_err(|error| error.to_string());
+        assert_eq!(expanded("a/$ENV{PATH}/b$ENV{PATH}"), Ok(format!("a/{path}/b{path}").into()));
+        assert_eq!(expanded("plain$ENV{"), Ok("plain$ENV{".into()));
+        let unset = "the environment variable `EXTISM_NOT_SET` is not set";
+        assert_eq!(expanded("$ENV{PATH}$ENV{EXTISM_NOT_SET}/x"), Err(unset.to_owned()));
     }
 }

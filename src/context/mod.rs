@@ -13,7 +13,6 @@ use std::ffi::CStr;
 
 use thiserror::Error;
 
-use crate::error;
 use crate::plugin::{self, Complaint, Plugin};
 use crate::recent::{Passing, Recent, with_recent};
 use crate::sync::{self, Arc, AtomicBool, Mutex, Ordering};
@@ -251,11 +250,11 @@ impl Context {
         self.with_slot(id, Slot::error).unwrap_or_else(|| self.errors.get())
     }
 
-    /// Keeps `error` for [`Context::error`]: with plugin `id` if it exists and the error is not about its absence, else
+    /// Keeps `text`, that of `error`, for [`Context::error`]: with plugin `id` if it exists and `error` is about what it did, else
     /// with the context.
-    pub(crate) fn report(&self, id: Option<PluginId>, error: &Error) {
+    pub(crate) fn report(&self, id: Option<PluginId>, error: &Error, text: String) {
         let about_plugin = !matches!(error, Error::NoSuchPlugin(_));
-        self.report_text(id.filter(|_| about_plugin), error::describe(error));
+        self.report_text(id.filter(|_| about_plugin), text);
     }
 
     /// Keeps `text` for [`Context::error`], with plugin `id` if it exists, else with the context.

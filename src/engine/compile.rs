@@ -121,7 +121,8 @@ pub(crate) fn begin() {
 /// The proposals that `backend` compiles for `machine`, and how its code calls libcalls; `None` if it is not built in.
 pub(super) fn traits(backend: &Backend, machine: &Machine) -> Option<Traits> {
     let config = backend.config?(address_space::compiling_threads());
-    Some(Traits { features: features(backend, &*config, machine), builtins_are_seen: backend.builtins_are_seen })
+    let features = features(backend, &*config, machine);
+    Some(Traits { features, builtins_are_seen: backend.builtins_are_seen, compiler: backend.name() })
 }
 
 /// The proposals that the compiler supports and that are safe to offer to plugins.

@@ -1,6 +1,7 @@
 //! Limits of one plugin, over all its modules together: the pages of its memories, the address space that they reserve,
 //! and the elements of its tables.
 
+use std::fmt::Display;
 use std::hint;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
@@ -21,7 +22,12 @@ impl Limits {
     pub(crate) const TABLE_ELEMENTS: u32 = 10_000_000;
 }
 
-/// The pages that a plugin's memories have, and may have. Large instances count too (`allowance.rs`).
+/// The text of `error`, without the words that Wasmer puts before what [`Budget`] and others here say.
+pub(crate) fn without_prefix(error: &impl Display) -> String {
+    error.to_string().replace("A user-defined error occurred: ", "")
+}
+
+/// How many pages a plugin's memories have, and how many they may have.
 #[derive(Debug)]
 pub(super) struct Budget {
     used: AtomicU64,
@@ -42,7 +48,11 @@ impl Budget {
             })
             .map(drop)
             .map_err(|used| {
-                MemoryError::Generic(format!("{pages} more pages than {used} exceed memory.max_pages, which is {max}"))
+                let wanted = used.saturating_add(u64::from(pages));
+                MemoryError::Generic(format!(
+                    "its memories, that for input and output included, would have {wanted} pages of 64 KiB, more than \
+                     memory.max_pages, which is {max}"
+                ))
             })
     }
 

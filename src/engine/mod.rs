@@ -61,7 +61,7 @@ pub(crate) use backend::{backends, named};
 #[cfg(feature = "compiler")]
 pub(crate) use compile::begin;
 use image::Data;
-pub(crate) use limits::{Limits, Tables};
+pub(crate) use limits::{Limits, Tables, without_prefix};
 pub(crate) use machine::Machine;
 #[cfg(feature = "compiler")]
 pub(crate) use make::{Made, compile_alone, precompile, traits_here};
@@ -242,6 +242,8 @@ pub(crate) struct Traits {
     pub(crate) features: Features,
     /// Whether its code calls libcalls through a table in the instance, where `builtins.rs` replaces them.
     pub(crate) builtins_are_seen: bool,
+    /// The compiler's name.
+    pub(crate) compiler: &'static str,
 }
 
 /// A module that is ready to be compiled.

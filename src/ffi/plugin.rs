@@ -128,8 +128,9 @@ pub extern "C" fn extism_plugin_free(ctx: *mut ExtismContext, plugin: ExtismPlug
 ///
 /// @param ctx The context that the plugin belongs to.
 /// @param plugin The plugin's id.
-/// @param json An object of strings and nulls, in JSON: a string sets its key, null removes it, other keys stay.
-///             Borrowed until the return.
+/// @param json An object of strings and nulls, in JSON: a string sets its key, null removes it, other keys stay. As in
+///             a manifest, it may be a list of pairs, an empty list too, and begin with a byte order mark. Borrowed
+///             until the return.
 /// @param json_size How many bytes `json` has.
 /// @return false if there is no such plugin or `json` is anything else; nothing is changed then, and `extism_error`
 ///         says why.

@@ -133,7 +133,7 @@ pub(crate) enum Fault {
     #[error("a variable's name of {0} bytes, at most {max} are allowed", max = host::vars::MAX_NAME)]
     VarName(usize),
     #[cfg(not(feature = "http"))]
-    #[error("http is not built in")]
+    #[error("http is not built in (cargo build --features http)")]
     NoHttp,
     #[error("http request: {0}")]
     HttpRequest(Message),

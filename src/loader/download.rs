@@ -11,7 +11,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use log::Level;
 use sha2::{Digest as _, Sha256};
 
-use super::Error;
+use super::{Error, ModuleOrigin};
 use crate::digest::Digest;
 use crate::environment;
 use crate::http::{self, Client, Host, Permission, Request, Response, Rules, Url, Waiting};
@@ -184,7 +184,8 @@ impl Wanted<'_> {
         let bytes = response.read(self.max, "EXTISM_MAX_MODULE_BYTES", |piece| hasher.update(piece))?;
         let sha256 = Digest::from_hasher(hasher);
         if let Some(expected) = self.expected.filter(|expected| *expected != sha256) {
-            return Err(Error::HashMismatch { found: sha256, expected });
+            let origin = ModuleOrigin::Place(http::shown(response.url()));
+            return Err(Error::HashMismatch { found: sha256, expected, origin });
         }
         let bytes = ModuleBytes::hashed(bytes, sha256);
         let header = |name: &str| response.header(name).map(str::to_owned);

@@ -5,11 +5,10 @@ use std::time::{Duration, Instant};
 
 use super::Error;
 use crate::contents::Contents;
+use crate::digest::Digest;
 use crate::engine::{self, Backend, CompiledPlugin, Input, Memories, Preparation, Prepared, Traits};
 #[cfg(feature = "compiler")]
 use crate::environment;
-#[cfg(feature = "compiler")]
-use crate::error::Excerpt;
 use crate::guest::{self, Inlining};
 use crate::loader::{self, LoadedModule};
 use crate::manifest::ModuleEntry;
@@ -33,8 +32,15 @@ impl Modules {
         Ok(Self { sources, fuel })
     }
 
-    /// Gets the modules' code from `backend`, for the first of `memories` for which there is code. Compiling ends at
-    /// `deadline`, or later if [`Backend::time_for`] grants more time.
+    /// The SHA-256 of the module that is linked as `name`, calculated if nobody has asked for it before: for log lines of level
+    /// debug. `None` if the module cannot be read any more.
+    pub(super) fn sha256(&self, name: &str) -> Option<Digest> {
+        let input = self.sources.iter().map(Source::input).find(|input| input.name == name)?;
+        input.sha256.or_else(|| input.contents?.sha256().ok())
+    }
+
+    /// Gets their code of `backend`, for the first of these `memories` that it is there for. Nothing is compiled after `deadline`,
+    /// unless [`Backend::time_for`] gives the compiler longer.
     ///
     /// # Errors
     /// A module cannot be compiled, or there is neither code for it nor a compiler.
@@ -136,7 +142,7 @@ enum Source {
     #[cfg(not(feature = "compiler"))]
     Hash {
         name: String,
-        sha256: crate::digest::Digest,
+        sha256: Digest,
     },
 }
 
@@ -167,7 +173,12 @@ fn prepare(source: &Source, name: &str, inlining: Inlining, traits: &Traits, fue
     let builtins = if traits.builtins_are_seen { guest::Builtins::Seen } else { guest::Builtins::Unseen };
     let wanted = guest::Wanted { features: &traits.features, inlining, builtins, fuel };
     let rewritten = guest::rewrite(name, &module.to_binary()?, wanted);
-    let rewritten = rewritten.map_err(|cause| Error::Rewrite { module: Excerpt::of(&module.name), cause })?;
+    let rewritten = rewritten.map_err(|cause| match (module.origin(), cause) {
+        (module, guest::RewriteError::Unsupported(cause)) => {
+            Error::Unsupported { module, compiler: traits.compiler, cause }
+        }
+        (module, cause) => Error::Rewrite { module, cause },
+    })?;
     let moving = rewritten.has_io_memory.then_some(guest::IO_MEMORY_MAX_PAGES);
     Ok(Prepared { wasm: rewritten.wasm, moving })
 }

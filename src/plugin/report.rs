@@ -8,8 +8,10 @@ use std::time::Instant;
 use log::Level;
 
 use super::call::{Complaint, Outcome};
+use super::code;
 use super::link::Plan;
 use crate::engine::CompiledPlugin;
+use crate::error::{self, Excerpt};
 use crate::log as sink;
 
 /// In bytes. Longer texts from outside are cut in a log line.
@@ -23,25 +25,24 @@ pub(super) fn clock() -> Option<Instant> {
     sink::is_enabled(Level::Debug).then(Instant::now)
 }
 
-/// Logs that a plugin was made.
-pub(super) fn created(plan: &Plan, compiled: &CompiledPlugin, since: Option<Instant>) {
+/// A plugin was made.
+pub(super) fn created(plan: &Plan, modules: &code::Modules, compiled: &CompiledPlugin, since: Option<Instant>) {
     let Some(since) = since else { return };
     let (took, compiler) = (since.elapsed(), compiled.compiler);
     // Read once for each plugin: reading it makes it `Process` for the next plugin of the same code.
     let origin = compiled.origin();
     sink::note(
         Level::Debug,
-        format_args!("plugin made in {took:?} of {}: code of {compiler}, {origin}", Modules(plan)),
+        format_args!("plugin made in {took:?} of {}: code of {compiler}, {origin}", Modules(plan, modules)),
     );
 }
 
-/// Logs that a call has ended.
-pub(super) fn called(plan: &Plan, function: Option<&CStr>, since: Option<Instant>, outcome: &Outcome) {
+/// A call has ended.
+pub(super) fn called(plan: &Plan, function: Called<'_>, since: Option<Instant>, outcome: &Outcome) {
     if since.is_none() && !sink::is_enabled(Level::Error) {
         return;
     }
     let plugin = Start(plan.modules.last().map_or("", |main| &main.name));
-    let function = Named(function);
     match (outcome, since.map(|since| since.elapsed())) {
         (Ok(code), Some(took)) => {
             sink::note(Level::Debug, format_args!("call{function} of plugin `{plugin}`: {code} in {took:?}"));
@@ -49,19 +50,17 @@ pub(super) fn called(plan: &Plan, function: Option<&CStr>, since: Option<Instant
         (Ok(_), None) => {}
         (Err(complaint), took) => {
             let took = took.map_or_else(String::new, |took| format!(" after {took:?}"));
-            let reason = Start(reason(complaint));
+            let reason = reason(complaint);
+            let reason = Start(&reason);
             sink::note(Level::Error, format_args!("call{function} of plugin `{plugin}` failed{took}: {reason}"));
         }
     }
 }
 
-/// The first line of an error that states a reason; most of the host's errors begin with a heading.
-fn reason(complaint: &Complaint) -> &str {
-    let mut lines = complaint.text.lines().map(str::trim).filter(|line| !line.is_empty() && *line != "Caused by:");
-    match (lines.next(), lines.next()) {
-        (Some("Call failed"), Some(cause)) => cause,
-        (first, _) => first.unwrap_or_default(),
-    }
+/// Why a call failed, on one line, without the heading that most of the host's own errors begin with.
+fn reason(complaint: &Complaint) -> String {
+    let summary = error::summary(&complaint.text);
+    summary.strip_prefix("Call failed: ").map(str::to_owned).unwrap_or(summary)
 }
 
 /// Displays at most [`MOST`] bytes of a text.
@@ -75,28 +74,39 @@ impl Display for Start<'_> {
     }
 }
 
-/// Displays a function's name, if it is known.
-struct Named<'a>(Option<&'a CStr>);
+/// The function that was called.
+#[derive(Clone, Copy)]
+pub(super) enum Called<'a> {
+    Name(&'a CStr),
+    /// As an error names it.
+    Excerpt(&'a Excerpt),
+    /// The call failed before anybody looked for it, and the caller's text may be gone.
+    Unknown,
+}
 
-impl Display for Named<'_> {
+impl Display for Called<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0 {
-            Some(name) => write!(f, " of `{}`", Start(&name.to_string_lossy())),
-            None => Ok(()),
+        match self {
+            Self::Name(name) => write!(f, " of `{}`", Start(&name.to_string_lossy())),
+            Self::Excerpt(name) => write!(f, " of `{name}`"),
+            Self::Unknown => Ok(()),
         }
     }
 }
 
-/// Displays the modules of a plugin, the main one first, each with the BLAKE3 of its bytes, its name in the code.
-struct Modules<'a>(&'a Plan);
+/// The modules of a plugin, the main one first, each with the SHA-256 of its bytes, which manifests and the cache on disk name
+/// it by.
+struct Modules<'a>(&'a Plan, &'a code::Modules);
 
 impl Display for Modules<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let modules = &self.0.modules;
         for (index, linked) in modules.iter().rev().take(MODULES).enumerate() {
             let separator = if index > 0 { ", " } else { "" };
-            let hash = linked.module.name().unwrap_or("unknown");
-            write!(f, "{separator}`{}` (BLAKE3 {})", Start(&linked.name), Start(hash))?;
+            write!(f, "{separator}`{}`", Start(&linked.name))?;
+            if let Some(sha256) = self.1.sha256(&linked.name) {
+                write!(f, " (SHA-256 {sha256})")?;
+            }
         }
         if modules.len() > MODULES { write!(f, " and {} more", modules.len() - MODULES) } else { Ok(()) }
     }

@@ -68,7 +68,12 @@ pub(crate) fn exit_code(error: &RuntimeError) -> Option<i32> {
     error.downcast_ref::<Exit>().map(|exit| exit.0)
 }
 
-/// The interface that a function was imported from. The two differ in the layout of a few structures.
+/// What is wrong with directories of `allowed_paths`, for plugins that do not open them as they do not import WASI.
+pub(crate) fn check(allowed_paths: &BTreeMap<String, String>) -> impl Iterator<Item = Error> {
+    allowed_paths.iter().filter_map(|(host, guest)| descriptors::open(host, guest).err())
+}
+
+/// Which of the two interfaces a function was imported from. They differ in the layout of a few structures.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Version {
     /// `wasi_unstable`
