@@ -9,6 +9,7 @@ use wasmer::{Extern, ExternType, FunctionType, Instance, RuntimeError, Store, Ty
 
 use super::instance::type_name;
 use super::link::Linked;
+use super::report::FunctionName;
 use super::{Error, Plugin, Timeout, create, deadline, over, report, trap};
 use crate::error::{self, Excerpt};
 use crate::guest::wasi;
@@ -134,7 +135,7 @@ impl Plugin {
         match (result, guest_error) {
             (Ok(code), None) => {
                 if since.is_some() {
-                    report::called(plan, copy.as_deref(), since, &Ok(code));
+                    report::called(plan, copy, since, &Ok(code));
                 }
                 Ok(code)
             }
@@ -142,7 +143,8 @@ impl Plugin {
                 let has_run = !result.as_ref().is_err_and(|error| error.is_early());
                 let last = || self.live.as_ref()?.functions.last().filter(|_| has_run);
                 let outcome = outcome(result, guest_error, &plan.modules);
-                report::called(plan, copy.as_deref().or_else(last), since, &outcome);
+                let name = copy.or_else(|| last().map(FunctionName::of));
+                report::called(plan, name, since, &outcome);
                 outcome
             }
         }
