@@ -8,6 +8,7 @@ mod plugin;
 mod text;
 
 use std::fmt::Display;
+use std::io::{self, Write};
 use std::process::ExitCode;
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
@@ -80,21 +81,36 @@ enum Command {
 
 fn main() -> ExitCode {
     let command = Arguments::command().version(version());
-    let arguments = command.get_matches();
-    let arguments = Arguments::from_arg_matches(&arguments).unwrap_or_else(|error| error.exit());
-    extism::tool::show_warnings();
-    let outcome = match arguments.command {
-        Command::Compile(arguments) => compile::run(&arguments),
-        Command::Call(arguments) => call::run(&arguments),
-        Command::Inspect(arguments) => inspect::run(&arguments),
-        Command::Cache(arguments) => cache::run(&arguments),
-    };
+    let parsed = command.try_get_matches().and_then(|matches| Arguments::from_arg_matches(&matches));
+    let outcome = parsed.map_or_else(|error| answer(&error), |arguments| run(arguments.command));
     match outcome {
         Ok(status) => ExitCode::from(status),
         Err(Failure { status, text }) => {
             text::complain(&text);
             ExitCode::from(status)
         }
+    }
+}
+
+/// Prints what was asked for instead of a command, such as help, or what is wrong with the arguments. Not left to clap,
+/// which ignores errors of standard output.
+fn answer(error: &clap::Error) -> Outcome {
+    if error.use_stderr() {
+        error.exit();
+    }
+    match error.print().and_then(|()| io::stdout().flush()) {
+        Err(cause) if cause.kind() != io::ErrorKind::BrokenPipe => Err(format!("standard output: {cause}").into()),
+        _ => Ok(0),
+    }
+}
+
+fn run(command: Command) -> Outcome {
+    extism::tool::show_warnings();
+    match command {
+        Command::Compile(arguments) => compile::run(&arguments),
+        Command::Call(arguments) => call::run(&arguments),
+        Command::Inspect(arguments) => inspect::run(&arguments),
+        Command::Cache(arguments) => cache::run(&arguments),
     }
 }
 
