@@ -209,21 +209,17 @@ fn candidates<'a>(entries: &'a [Entry], prefix: &str, machine: &BTreeSet<String>
     found.into_iter().map(|(_, name)| name).collect()
 }
 
-/// Reads an artifact. Its front comes first: a file that is damaged there, or not the wanted one, is not read whole.
+/// Reads an artifact. Its front comes first: a file that has no header is not read whole.
 fn read(
     module: &PrivateDir,
     name: &str,
     deadline: Option<Instant>,
-    is_wanted: impl Fn(&Header) -> bool,
+    is_wanted: impl FnOnce(&Header) -> bool,
 ) -> io::Result<Artifact> {
-    let checked = |header: &Header| {
-        if is_wanted(header) { Ok(()) } else { Err(io::Error::other("not what its name says, not used")) }
-    };
     let damaged = || io::Error::other("damaged, not used");
-    checked(&Header::peek(&module.read_front(name, FRONT)?).ok_or_else(damaged)?)?;
+    Header::peek(&module.read_front(name, FRONT)?).ok_or_else(damaged)?;
     let (header, artifact) = Artifact::unseal(module.read_until(name, MAX_ARTIFACT, deadline)?).ok_or_else(damaged)?;
-    checked(&header)?;
-    Ok(artifact)
+    if is_wanted(&header) { Ok(artifact) } else { Err(io::Error::other("not what its name says, not used")) }
 }
 
 /// Whether an artifact is the wanted one. Its file name says the same, but files are easily renamed.
