@@ -7,7 +7,7 @@
 
 use std::borrow::Cow;
 use std::cell::Cell;
-use std::fmt::Arguments;
+use std::fmt::{Arguments, Display};
 use std::io::{self, ErrorKind};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
@@ -108,13 +108,33 @@ pub(crate) fn is_enabled(level: Level) -> bool {
     level <= max_level()
 }
 
-/// Logs one line.
+/// A message as the log shows it: on one line, with control characters escaped. Plugins choose messages; a message must
+/// not fake lines or drive a terminal.
+pub(crate) struct Line(String);
+
+impl Line {
+    pub(crate) fn of(message: impl Display) -> Self {
+        Self(error::one_line(message))
+    }
+
+    /// The length in bytes. Escapes make it up to five times that of the message.
+    pub(crate) fn len(&self) -> usize {
+        self.0.len()
+    }
+}
+
+/// Logs a message.
 pub(crate) fn record(level: Level, target: &str, message: Arguments<'_>) {
+    if is_enabled(level) {
+        record_line(level, target, &Line::of(message));
+    }
+}
+
+/// Logs one line.
+pub(crate) fn record_line(level: Level, target: &str, Line(message): &Line) {
     if !is_enabled(level) {
         return;
     }
-    // Plugins choose messages; a message must not fake lines or drive a terminal.
-    let message = error::one_line(message);
     // Neither the library's sink nor the host's logger is used under the lock: the sink may wait for a reader, the
     // logger may call the library.
     let sink = SINK.read().clone();

@@ -50,7 +50,6 @@ pub(crate) struct Header {
 
 impl Header {
     /// The header at the front of a sealed artifact. Not verified: the seal is not checked.
-    #[cfg(feature = "compiler")]
     pub(super) fn peek(front: &[u8]) -> Option<Self> {
         let (length, rest) = front.strip_prefix(&MAGIC)?.split_first_chunk()?;
         serde_json::from_slice(rest.get(..u32::from_le_bytes(*length) as usize)?).ok()

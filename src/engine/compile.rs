@@ -10,12 +10,13 @@ use wasmer::sys::{CompilerConfig, Features};
 use wasmer_compiler::{ArtifactBuild, Engine, EngineBuilder, ModuleEnvironment};
 use wasmer_types::CompilationProgressCallback;
 
-use super::address_space::{self, Memories};
+use super::address_space::{self, COMPILING_STACK, Memories};
 use super::artifact::Artifact;
 use super::at_work::AtWork;
 use super::deadline::Deadline;
 use super::machine::Machine;
 use super::{Backend, Error, Prepared, Traits, artifact, tunables};
+use crate::environment;
 use crate::error::{Excerpt, Message};
 use crate::fork;
 use crate::panics;
@@ -42,6 +43,7 @@ pub(super) fn compile(how: How, name: &str, prepared: &Prepared, machine: &Machi
         return Err(failed(format!("{}: {reason}", backend.name())));
     }
     artifact::check_executable(name)?;
+    check_stacks(environment::text("RUST_MIN_STACK")).map_err(failed)?;
     let deadline = how.deadline.map(Deadline);
     let progress = deadline.as_ref().map(Deadline::progress);
     let engine = engine(how, prepared.moving, machine).ok_or(Error::NoCompiler)?;
@@ -93,7 +95,8 @@ fn with_threads<T: Send>(work: impl FnOnce() -> T + Send) -> Result<T, String> {
     let one = thread::Builder::new().spawn(|| ()).map_err(|error| error.to_string())?;
     let _ = one.join();
     // The number is always given, as rayon would otherwise read it from the environment.
-    let threads = || ThreadPoolBuilder::new().num_threads(address_space::compiling_threads().get());
+    let count = address_space::compiling_threads().get();
+    let threads = || ThreadPoolBuilder::new().num_threads(count).stack_size(COMPILING_STACK);
     let process = fork::generation() + 1;
     let is_owner = match OWNER.compare_exchange(0, process, Ordering::Relaxed, Ordering::Relaxed) {
         Ok(_) => {
@@ -108,6 +111,17 @@ fn with_threads<T: Send>(work: impl FnOnce() -> T + Send) -> Result<T, String> {
     }
     let pool = THREADS.get_or_make(|| threads().build()).map_err(|error| error.to_string())?;
     Ok(pool.install(work))
+}
+
+/// Refuses a value of `RUST_MIN_STACK` with which a compiler could run out of stack, which would end the process. Larger
+/// values are fine. The standard library ignores those that are no numbers.
+fn check_stacks(value: Option<&str>) -> Result<(), String> {
+    match value.and_then(|value| value.parse::<usize>().ok()) {
+        Some(bytes) if bytes < COMPILING_STACK => Err(format!(
+            "RUST_MIN_STACK: `{bytes}` is less than {COMPILING_STACK} bytes, the stack that threads need to compile"
+        )),
+        _ => Ok(()),
+    }
 }
 
 /// Makes the standard library read `RUST_MIN_STACK`, which it caches for all threads. It does so for the first thread

@@ -3,6 +3,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::time::Instant;
 
 use wasmer::sys::EngineBuilder;
 use wasmer::{Engine, Module};
@@ -41,6 +42,8 @@ pub(super) struct Request<'a> {
     pub(super) wanted: Wanted,
     pub(super) machine: Machine,
     pub(super) store: Option<&'a Store>,
+    /// After this, no code is read from the cache.
+    deadline: Option<Instant>,
 }
 
 /// Why there is no code.
@@ -62,7 +65,8 @@ impl<'a> Request<'a> {
         let (linked, fuel) = (inputs.len() > 1, preparation.fuel);
         let memories = if linked && backend.linked_memories_move { Memories::Moving } else { memories };
         let settings = backend.settings(linked, memories, fuel, preparation.version);
-        Self { backend, linked, memories, fuel, wanted: Wanted { backend: backend.name(), settings }, machine, store }
+        let (wanted, deadline) = (Wanted { backend: backend.name(), settings }, preparation.deadline);
+        Self { backend, linked, memories, fuel, wanted, machine, store, deadline }
     }
 
     /// Loads all modules into a new engine. Modules in one store must come from one engine, which checks hashes of
@@ -116,7 +120,7 @@ impl<'a> Request<'a> {
     /// # Errors
     /// No code can be loaded in this process.
     fn found(&self, engine: &Engine, input: &Input<'_>, identity: &Identity) -> Result<Option<(Module, usize)>, Error> {
-        let artifact = self.store.and_then(|store| store.find(identity, &self.wanted, &self.machine));
+        let artifact = self.store.and_then(|store| store.find(identity, &self.wanted, &self.machine, self.deadline));
         let Some(artifact) = artifact else { return Ok(None) };
         let size = artifact.size();
         match artifact.load(input.name, engine) {

@@ -6,10 +6,14 @@
 #[cfg_attr(not(feature = "http"), path = "download_absent.rs")]
 mod download;
 mod file;
+#[cfg(feature = "compiler")]
+mod text;
 
 #[cfg(feature = "compiler")]
 use std::borrow::Cow;
 use std::fmt;
+#[cfg(feature = "compiler")]
+use std::io;
 #[cfg(feature = "compiler")]
 use std::path::Path;
 use std::path::PathBuf;
@@ -96,6 +100,9 @@ pub(crate) enum Error {
     #[cfg(feature = "compiler")]
     #[error("{0}")]
     Wat(Message),
+    #[cfg(feature = "compiler")]
+    #[error("module `{name}`: no threads to compile with, as the system does not allow any: {cause}")]
+    NoThread { name: Excerpt, cause: io::Error },
     #[cfg(feature = "compiler")]
     #[error("{origin} is not a WebAssembly module: it is {kind}")]
     NotAModule { origin: ModuleOrigin, kind: &'static str },
@@ -202,9 +209,6 @@ impl LoadedModule {
         if !kind::is_wat(bytes) {
             return Err(Error::NotAModule { origin: self.origin(), kind: kind::of(bytes) });
         }
-        match wat::Parser::new().parse_bytes(self.contents.path(), kind::without_mark(bytes)) {
-            Ok(binary) => Ok(Cow::Owned(binary.into_owned())),
-            Err(error) => Err(Error::Wat(Message::of(error))),
-        }
+        text::to_binary(&self.name, self.contents.path(), kind::without_mark(bytes)).map(Cow::Owned)
     }
 }

@@ -9,7 +9,7 @@ use wasmer::{Extern, ExternType, FunctionType, Instance, RuntimeError, Store, Ty
 
 use super::instance::type_name;
 use super::link::Linked;
-use super::report::Called;
+use super::report::{Called, FunctionName};
 use super::{Error, Plugin, Timeout, create, deadline, over, report, trap};
 use crate::error::{self, Excerpt};
 use crate::guest::wasi;
@@ -146,7 +146,7 @@ impl Plugin {
         match (result, guest_error) {
             (Ok(code), None) => {
                 if since.is_some() {
-                    report::called(plan, copy.as_deref().map_or(Called::Unknown, Called::Name), since, &Ok(code));
+                    report::called(plan, copy.map_or(Called::Unknown, Called::Name), since, &Ok(code));
                 }
                 Ok(code)
             }
@@ -154,7 +154,7 @@ impl Plugin {
                 let has_run = !result.as_ref().is_err_and(|error| error.is_early());
                 let last = || self.live.as_ref()?.functions.last().filter(|_| has_run);
                 let named = result.as_ref().err().and_then(|error| error.function().cloned());
-                let function = match (copy.as_deref().or_else(last), &named) {
+                let function = match (copy.or_else(|| last().map(FunctionName::of)), &named) {
                     (Some(name), _) => Called::Name(name),
                     (None, Some(name)) => Called::Excerpt(name),
                     (None, None) => Called::Unknown,

@@ -1,7 +1,7 @@
 //! Logs plugins and calls: a line of level debug for each plugin made and each call, and one of level error for each
 //! failed call. If these levels are off, nothing reads a clock, copies or formats.
 
-use std::ffi::{CStr, CString};
+use std::ffi::CStr;
 use std::fmt::{self, Display};
 use std::time::Instant;
 
@@ -75,19 +75,19 @@ impl Display for Start<'_> {
 }
 
 /// The function that was called.
-#[derive(Clone, Copy)]
 pub(super) enum Called<'a> {
-    Name(&'a CStr),
+    Name(FunctionName),
     /// As an error names it.
     Excerpt(&'a Excerpt),
-    /// The call failed before anybody looked for it, and the caller's text may be gone.
+    /// The call failed before its function was looked for, and the caller's text may be gone.
     Unknown,
 }
 
 impl Display for Called<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Name(name) => write!(f, " of `{}`", Start(&name.to_string_lossy())),
+            Self::Name(FunctionName { start, more: 0 }) => write!(f, " of `{start}`"),
+            Self::Name(FunctionName { start, more }) => write!(f, " of `{start}... {more} more bytes`"),
             Self::Excerpt(name) => write!(f, " of `{name}`"),
             Self::Unknown => Ok(()),
         }
@@ -112,7 +112,53 @@ impl Display for Modules<'_> {
     }
 }
 
+/// A function's name as far as a line shows it: callers choose names, which may be longer than there is memory for a
+/// copy.
+pub(super) struct FunctionName {
+    /// At most [`MOST`] bytes.
+    start: String,
+    /// How many bytes follow.
+    more: usize,
+}
+
+impl FunctionName {
+    pub(super) fn of(name: &CStr) -> Self {
+        let bytes = name.to_bytes();
+        let mut end = bytes.len().min(MOST);
+        // Does not end inside a character, of which all bytes but the first are 0b10xx_xxxx.
+        while end < bytes.len() && end > 0 && bytes[end] & 0xc0 == 0x80 {
+            end -= 1;
+        }
+        Self { start: String::from_utf8_lossy(&bytes[..end]).into_owned(), more: bytes.len() - end }
+    }
+}
+
 /// A copy of a function's name, if there is to be a line of level debug.
-pub(super) fn copy(name: &CStr, since: Option<Instant>) -> Option<CString> {
-    since.map(|_| name.to_owned())
+pub(super) fn copy(name: &CStr, since: Option<Instant>) -> Option<FunctionName> {
+    since.map(|_| FunctionName::of(name))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Called, FunctionName, MOST};
+    use std::ffi::CString;
+
+    #[test]
+    fn names_are_copied_as_far_as_they_are_shown() {
+        let x = |count: usize| "x".repeat(count);
+        for (name, shown) in [
+            ("run".to_owned(), "run".to_owned()),
+            (x(MOST), x(MOST)),
+            (x(MOST + 1), format!("{}... 1 more bytes", x(MOST))),
+            (x(1 << 20), format!("{}... {} more bytes", x(MOST), (1 << 20) - MOST)),
+            (x(MOST - 1) + "é", format!("{}... 2 more bytes", x(MOST - 1))),
+        ] {
+            let copy = FunctionName::of(&CString::new(name).expect("no NUL"));
+            assert_eq!(Called::Name(copy)).to_string(), format!(" of `{shown}`");
+        }
+        // No text at all: nothing but continuation bytes.
+        let copy = FunctionName::of(&CString::new(vec![0x80; 1000]).expect("no NUL"));
+        assert!(copy.start.is_empty() && copy.more == 1000);
+        assert_eq!(Named(None).to_string(), "");
+    }
 }

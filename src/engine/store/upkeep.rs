@@ -6,7 +6,7 @@ use std::time::SystemTime;
 
 use bytes::Bytes;
 
-use super::{BY_BLAKE3, MODULES, Store, Wanted, warn};
+use super::{BY_BLAKE3, FRONT, MODULES, Store, Wanted, warn};
 use crate::digest::Digest;
 use crate::engine::artifact::{Artifact, Header};
 use crate::engine::machine::Machine;
@@ -16,9 +16,6 @@ use crate::sync::Mutex;
 
 /// The file in the cache that a process locks while it evicts.
 const TRIM_LOCK: &str = ".lock";
-
-/// In bytes: enough of an artifact to contain its header.
-const FRONT: u64 = 4096;
 
 /// An artifact in the cache.
 #[derive(Debug)]

@@ -10,7 +10,7 @@ use crate::log as sink;
 /// How many bytes of a message are logged; the rest is left out.
 const MOST: u64 = 64 << 10;
 
-/// How many bytes a plugin may log in one call. Its guest and its WASI streams share one value.
+/// How many bytes a plugin may log in one call, counted as the log shows them. Its guest and its WASI streams share one value.
 #[derive(Debug)]
 pub(in crate::guest) struct Logs {
     max: u64,
@@ -39,10 +39,12 @@ impl Logs {
         if level > sink::max_level() || left == 0 {
             return;
         }
-        match left.checked_sub(message.len() as u64 + AROUND) {
+        // Counted as it is written: escapes make a message longer.
+        let line = sink::Line::of(message);
+        match left.checked_sub(line.len() as u64 + AROUND) {
             Some(left) => {
                 self.left.store(left, Ordering::Relaxed);
-                sink::record(level, sink::PLUGIN_TARGET, format_args!("{message}"));
+                sink::record_line(level, sink::PLUGIN_TARGET, &line);
             }
             None => {
                 self.left.store(0, Ordering::Relaxed);

@@ -3,7 +3,8 @@
 //! The library has its own implementation, on cap-std: functions are small, none needs an async runtime, and where
 //! possible the kernel confines paths to their directory (`openat2`), not a check of the path. Only the functions that
 //! a module imports are made. `descriptors.rs` has the kinds of descriptors, `rights.rs` the rights they report;
-//! `fd.rs`, `listing.rs`, `path.rs`, `poll.rs` and `process.rs` have the functions by family. All work whose size a
+//! `fd.rs`, `listing.rs`, `path.rs`, `poll.rs` and `process.rs` have the functions by family. Files are
+//! opened without waiting (`opening.rs`). All work whose size a
 //! plugin chooses has yield points (`yield_point.rs`).
 
 mod descriptors;
@@ -11,6 +12,7 @@ mod errno;
 mod fd;
 mod listing;
 mod memory;
+mod opening;
 mod path;
 mod poll;
 mod process;
@@ -18,6 +20,7 @@ mod rights;
 mod stdio;
 #[cfg(test)]
 mod tests;
+mod times;
 mod yield_point;
 
 use std::collections::BTreeMap;
