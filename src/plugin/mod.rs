@@ -30,6 +30,7 @@ use crate::loader;
 use crate::log as sink;
 use crate::manifest::{self, AfterTrap, MAIN};
 use crate::panics;
+use crate::reserve::{NoRoom, Reserve};
 pub(crate) use call::Complaint;
 #[cfg(feature = "compiler")]
 pub(crate) use code::{backend, precompile};
@@ -92,6 +93,8 @@ pub(crate) enum Error {
     Cycle(Excerpt),
     #[error("module `{0}` exports both `_start` and `_initialize`: a library is a command or a reactor, not both")]
     CommandAndReactor(Excerpt),
+    #[error("no room to make the plugin: {0}")]
+    NoRoom(#[from] NoRoom),
     #[error("no main module")]
     NoMain,
     #[error("the memory for input and output: {0}")]
@@ -132,6 +135,13 @@ impl Plugin {
     }
 
     fn make(input: &[u8], with_wasi: bool) -> Result<Self, Error> {
+        let reserve = Reserve::share()?;
+        let plugin = Self::make_with_room(input, with_wasi)?;
+        reserve.check()?;
+        Ok(plugin)
+    }
+
+    fn make_with_room(input: &[u8], with_wasi: bool) -> Result<Self, Error> {
         let since = report::clock();
         environment::check()?;
         let manifest = manifest::parse(input)?;
