@@ -5,7 +5,7 @@
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::ptr;
 
-use super::slot::{Slot, has_blocks, is_short, slot_of, take};
+use super::slot::{Slot, give_back, has_blocks, is_short, slot_of, take};
 
 struct Allocator;
 
@@ -33,7 +33,7 @@ unsafe impl GlobalAlloc for Allocator {
 
     #[inline]
     unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
-        if has_blocks() && was_given_back(block, layout) {
+        if has_blocks() && give_back(block, layout) {
             return;
         }
         // SAFETY: as above; the block is not of a reserve.
@@ -84,16 +84,6 @@ unsafe fn refused_zeroed(layout: Layout) -> *mut u8 {
         unsafe { block.write_bytes(0, layout.size()) };
     }
     block
-}
-
-#[cold]
-#[inline(never)]
-fn was_given_back(block: *mut u8, layout: Layout) -> bool {
-    let slot = slot_of(block);
-    if let Some(slot) = slot {
-        slot.give_back(block, layout.size());
-    }
-    slot.is_some()
 }
 
 /// Moves a block of a reserve, or one for which the system has no larger one.

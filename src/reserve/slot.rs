@@ -200,9 +200,101 @@ impl Slot {
     }
 
     /// Takes back a block of `size` bytes.
-    pub(super) fn give_back(&self, block: *mut u8, size: usize) {
+    fn give_back(&self, block: *mut u8, size: usize) {
         self.resize(block, size, 0);
-        BLOCKS.fetch_sub(1, Ordering::SeqCst);
         self.blocks.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+/// Takes back a block, if it is in a reserve.
+#[cold]
+#[inline(never)]
+pub(super) fn give_back(block: *mut u8, layout: Layout) -> bool {
+    let slot = slot_of(block);
+    if let Some(slot) = slot {
+        slot.give_back(block, layout.size());
+        BLOCKS.fetch_sub(1, Ordering::SeqCst);
+    }
+    slot.is_some()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{FOR_OTHERS, Slot, UNIT};
+    use std::alloc::Layout;
+    use std::thread;
+
+    fn layout(size: usize, align: usize) -> Layout {
+        Layout::from_size_align(size, align).expect("a layout")
+    }
+
+    #[test]
+    fn blocks_are_taken_only_from_an_open_slot() {
+        let slot = Slot::new();
+        assert!(slot.take(layout(1, 1)).is_none(), "nothing is mapped");
+        let start = slot.map(UNIT).expect("the system has so much");
+        assert!(slot.take(layout(1, 1)).is_none() && slot.is_unused());
+        slot.open(start);
+        let byte = slot.take(layout(1, 1)).expect("room");
+        let page = slot.take(layout(4096, 4096)).expect("room");
+        assert_eq!((byte.addr(), page.addr()), (start, start + 4096));
+        assert!(slot.take(layout(UNIT, 1)).is_none(), "too large");
+        assert_eq!(slot.close(), start + 8192);
+        assert!(slot.take(layout(1, 1)).is_none() && !slot.is_unused());
+        slot.shrink(start + 8192);
+        let left = slot.bounds();
+        assert!(left.start == start && (start + 8192..=start + UNIT).contains(&left.end), "{left:?}");
+        slot.give_back(byte, 1);
+        slot.give_back(page, 4096);
+        assert!(slot.is_unused());
+        slot.unmap();
+        assert!(slot.bounds().is_empty());
+    }
+
+    #[test]
+    fn the_last_block_is_taken_again_and_grows_in_place() {
+        let slot = Slot::new();
+        slot.open(slot.map(UNIT).expect("the system has so much"));
+        let first = slot.take(layout(16, 8)).expect("room");
+        let last = slot.take(layout(16, 8)).expect("room");
+        assert!(!slot.resize(first, 16, 32) && slot.resize(last, 16, 4096) && !slot.resize(last, 4096, UNIT));
+        slot.give_back(last, 4096);
+        assert_eq!(slot.take(layout(100, 8)), Some(last));
+        slot.close();
+        slot.unmap();
+    }
+
+    #[test]
+    fn the_first_block_leaves_room_to_others() {
+        let slot = Slot::new();
+        let start = slot.map(UNIT).expect("the system has so much");
+        let others = || slot.others.load(std::sync::atomic::Ordering::SeqCst);
+        assert_eq!(others(), start + UNIT);
+        slot.open(start);
+        assert!(slot.take(layout(FOR_OTHERS, 1)).is_none() && others() != 0, "it is not for blocks");
+        assert!(slot.take(layout(1, 1)).is_some() && others() == 0);
+        slot.close();
+        slot.unmap();
+    }
+
+    #[test]
+    fn no_block_is_taken_twice() {
+        let slot = Slot::new();
+        slot.open(slot.map(1 << 20).expect("the system has so much"));
+        let take = || (0..1000).filter_map(|_| slot.take(layout(24, 8))).map(|block| block.addr()).collect::<Vec<_>>();
+        let mut all = thread::scope(|scope| {
+            let threads: Vec<_> = (0..4).map(|_| scope.spawn(take)).collect();
+            threads.into_iter().flat_map(|thread| thread.join().expect("no panic")).collect::<Vec<_>>()
+        });
+        all.sort_unstable();
+        assert_eq!(all.len(), 4000);
+        assert!(all.windows(2).all(|pair| pair[1] - pair[0] >= 24));
+        slot.close();
+        slot.unmap();
+    }
+
+    #[test]
+    fn what_the_system_does_not_have_is_refused() {
+        assert!([usize::MAX, 1 << 46, 1 << 62].iter().all(|bytes| Slot::new().map(*bytes).is_none()));
     }
 }
