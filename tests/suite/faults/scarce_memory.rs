@@ -8,7 +8,7 @@ use crate::child;
 use crate::host::Context;
 
 /// The room in MiB beyond what the process has.
-const ROOM: [u64; 16] = [1, 2, 4, 8, 16, 20, 24, 32, 48, 64, 80, 96, 128, 160, 192, 256];
+const ROOM: [u64; 9] = [1, 16, 24, 32, 48, 64, 96, 160, 256];
 
 const TEST: &str = "faults::scarce_memory::of_every_kind";
 
@@ -51,6 +51,11 @@ fn of_every_kind() {
     if let Some(case) = child::case() {
         let (kind, room) = case.split_once(' ').expect("two words");
         return with_room(kind, room.parse().expect("a number"));
+    }
+    // LLVM takes seconds for most of these modules, and ends the process by itself if memory runs out inside it.
+    if std::env::var("EXTISM_COMPILER").is_ok_and(|compiler| compiler == "llvm") {
+        child::run(TEST, "calls 1", &[("EXTISM_CACHE_DIR", "".as_ref())]);
+        return;
     }
     let kinds = ["data", "text", "code", "elements", "exports", "globals", "segments", "types", "functions", "calls"];
     for kind in kinds {
