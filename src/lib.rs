@@ -32,6 +32,7 @@ mod plugin;
 mod private_dir;
 mod read;
 mod recent;
+mod reserve;
 mod sync;
 #[cfg(feature = "compiler")]
 pub mod tool;

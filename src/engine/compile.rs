@@ -13,8 +13,9 @@ use wasmer_types::CompilationProgressCallback;
 use super::address_space::{self, COMPILING_STACK, Memories};
 use super::artifact::Artifact;
 use super::at_work::AtWork;
-use super::deadline::Deadline;
+use super::deadline::{self, Deadline};
 use super::machine::Machine;
+use super::need::{self, Step};
 use super::{Backend, Error, Prepared, Traits, artifact, tunables};
 use crate::environment;
 use crate::error::{Excerpt, Message};
@@ -31,6 +32,9 @@ pub(super) struct How {
     pub(super) deadline: Option<Instant>,
 }
 
+/// In bytes. So many must be free at the beginning for a compiler that allocates in C++.
+const OWN_MEMORY: usize = 256 << 20;
+
 /// Compiles `prepared` with a temporary engine.
 ///
 /// # Errors
@@ -44,8 +48,14 @@ pub(super) fn compile(how: How, name: &str, prepared: &Prepared, machine: &Machi
     }
     artifact::check_executable(name)?;
     check_stacks(environment::text("RUST_MIN_STACK")).map_err(failed)?;
-    let deadline = how.deadline.map(Deadline);
-    let progress = deadline.as_ref().map(Deadline::progress);
+    let threads = address_space::compiling_threads();
+    let need = need::to_compile(&prepared.wasm, threads);
+    if backend.has_own_memory {
+        // Only a test: the compiler's own allocations cannot use a reserve.
+        drop(Step::begin(name, "compile it", need.saturating_mul(2).saturating_add(OWN_MEMORY))?);
+    }
+    let step = Step::begin(name, "compile it", need)?;
+    let progress = deadline::progress(how.deadline, step.reserve.watch());
     let engine = engine(how, prepared.moving, machine).ok_or(Error::NoCompiler)?;
     let lost = || {
         let name = backend.name();
@@ -56,10 +66,14 @@ pub(super) fn compile(how: How, name: &str, prepared: &Prepared, machine: &Machi
     };
     let at_work = AtWork::begin(backend).ok_or_else(lost)?;
     // After a panic the compiler is dropped, and nothing reads the state that the panic left.
-    let compiled = || panics::catch_compiler(|| build(&engine, &prepared.wasm, progress.as_ref()));
+    let compiled = || panics::catch_compiler(|| build(&engine, &prepared.wasm, &progress));
     let no_threads = |error| failed(format!("no threads to compile with, as the system does not allow any: {error}"));
-    let code = match with_threads(compiled).map_err(no_threads)? {
-        Ok(Err(_)) if deadline.is_some_and(|deadline| deadline.has_passed()) => return Err(Error::TooLate),
+    let compiled = with_threads(compiled).map_err(no_threads)?;
+    step.check()?;
+    let code = match compiled {
+        Ok(Err(_)) if how.deadline.map(Deadline).is_some_and(|deadline| deadline.has_passed()) => {
+            return Err(Error::TooLate);
+        }
         Ok(compiled) => compiled.map_err(|error| failed(explain(backend, error)))?,
         Err(panic) => {
             let (backend, message) = (backend.name(), panics::message(&*panic));
@@ -67,22 +81,22 @@ pub(super) fn compile(how: How, name: &str, prepared: &Prepared, machine: &Machi
         }
     };
     at_work.succeed();
-    Artifact::of(&code).map_err(|error| failed(error.to_string()))
+    drop(step);
+    let step = Step::begin(name, "keep its code", need::to_serialise(&prepared.wasm, &code))?;
+    let artifact = Artifact::of(&code, need::to_load(&prepared.wasm)).map_err(|error| failed(error.to_string()))?;
+    step.check()?;
+    Ok(artifact)
 }
 
 /// Compiles without loading the code. `Module::new` would also load it, which takes locks that all threads share; those
 /// must be taken inside the fork gate, and compiling is outside.
-fn build(
-    engine: &Engine,
-    wasm: &[u8],
-    progress: Option<&CompilationProgressCallback>,
-) -> Result<ArtifactBuild, CompileError> {
+fn build(engine: &Engine, wasm: &[u8], progress: &CompilationProgressCallback) -> Result<ArtifactBuild, CompileError> {
     engine.validate(wasm)?;
     let info = ModuleEnvironment::new().translate(wasm).map_err(CompileError::Wasm)?.module;
     let tunables = engine.tunables();
     let memories = info.memories.values().map(|memory| tunables.memory_style(memory)).collect();
     let tables = info.tables.values().map(|table| tunables.table_style(table)).collect();
-    ArtifactBuild::new(&mut engine.inner_mut(), wasm, engine.target(), memories, tables, progress)
+    ArtifactBuild::new(&mut engine.inner_mut(), wasm, engine.target(), memories, tables, Some(progress))
 }
 
 /// Runs `work` on rayon's threads. Its global pool belongs to the process that compiled first: one forked later would

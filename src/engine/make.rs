@@ -6,9 +6,11 @@ use super::address_space::Memories;
 use super::artifact::Artifact;
 use super::compile::{self, How};
 use super::machine::Machine;
+use super::need::{self, Step};
 use super::request::{Failure, Request, identify};
 use super::store::Store;
 use super::{Backend, Error, Input, Preparation, Prepared, Traits};
+use crate::contents::Contents;
 use crate::digest::Digest;
 use crate::error::Excerpt;
 
@@ -24,9 +26,25 @@ pub(super) fn make<E: From<Error>>(
     let blake3 = contents.bytes().and_then(|_| contents.blake3());
     let blake3 = blake3.map_err(|error| Failure::Other(Error::from(error).into()))?;
     let traits = compile::traits(request.backend, &request.machine).ok_or(Failure::Missing(index))?;
-    let prepared = (preparation.prepare)(index, &blake3.to_hex(), &traits).map_err(Failure::Other)?;
+    let prepared = prepare(index, input, contents, &blake3, &traits, preparation).map_err(Failure::Other)?;
     let how = How { backend: request.backend, memories: request.memories, deadline: preparation.deadline };
     compile::compile(how, input.name, &prepared, &request.machine).map_err(|error| Failure::Other(error.into()))
+}
+
+/// Parses and rewrites the module of this index.
+fn prepare<E: From<Error>>(
+    index: usize,
+    input: &Input<'_>,
+    contents: &Contents,
+    blake3: &blake3::Hash,
+    traits: &Traits,
+    preparation: &Preparation<'_, E>,
+) -> Result<Prepared, E> {
+    let bytes = contents.bytes().map_err(Error::from)?.as_slice();
+    let step = Step::begin(input.name, "read it", need::to_prepare(bytes))?;
+    let prepared = (preparation.prepare)(index, &blake3.to_hex(), traits)?;
+    step.check()?;
+    Ok(prepared)
 }
 
 /// Puts code into the cache, if there is one. The hashes are those of the module itself, not those that the cache has.

@@ -25,6 +25,7 @@ mod machine;
 #[cfg_attr(not(feature = "compiler"), path = "make_absent.rs")]
 mod make;
 mod moving_memory;
+mod need;
 mod plugin_memory;
 mod request;
 #[cfg(any(all(target_os = "linux", target_arch = "x86_64"), feature = "llvm"))]
@@ -53,6 +54,7 @@ use crate::digest::Digest;
 use crate::error::{Excerpt, Message};
 use crate::fork::{EnterWhenDropped, LeaveWhenDropped};
 use crate::interrupt::Code;
+use crate::reserve::NoRoom;
 pub(crate) use address_space::Memories;
 pub(crate) use allowance::Allowance;
 pub(crate) use backend::{Backend, choose, find, select};
@@ -166,6 +168,8 @@ pub(crate) enum Error {
     /// The plugin's deadline has passed.
     #[error("the code was not made in time")]
     TooLate,
+    #[error("module `{module}`: no room to {what}: {cause}")]
+    NoRoom { module: Excerpt, what: &'static str, cause: NoRoom },
     #[error("module `{module}`: its code could not be loaded: {cause}")]
     Load { module: Excerpt, cause: Message },
     #[error(transparent)]

@@ -125,7 +125,7 @@ impl<'a> Request<'a> {
         let size = artifact.size();
         match artifact.load(input.name, engine) {
             Ok(module) => Ok(Some((module, size))),
-            Err(error @ (Error::NotExecutable { .. } | Error::Ending { .. })) => Err(error),
+            Err(error @ (Error::NotExecutable { .. } | Error::Ending { .. } | Error::NoRoom { .. })) => Err(error),
             Err(error) => {
                 store::warn(format_args!("{error}; it is not used"));
                 Ok(None)

@@ -9,6 +9,7 @@ use super::guard::guard;
 use crate::engine;
 use crate::fork::{self as gate, Closed};
 use crate::interrupt;
+use crate::reserve;
 
 /// How long all steps before a fork may take. They take that long only if a thread stays inside the gate, for example
 /// while it writes to a log that nobody reads. The new process then loses the locks of that thread.
@@ -64,5 +65,6 @@ extern "C" fn after_in_child() {
         gate.open_forked();
         guard((), engine::fork::forked);
         guard((), context::forked);
+        guard((), reserve::forked);
     }
 }

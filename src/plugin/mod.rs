@@ -32,6 +32,7 @@ use crate::loader::ModuleOrigin;
 use crate::log as sink;
 use crate::manifest::{self, AfterTrap, Manifest};
 use crate::panics;
+use crate::reserve::{NoRoom, Reserve};
 pub(crate) use call::Complaint;
 #[cfg(feature = "compiler")]
 pub(crate) use code::{Modules, backend};
@@ -100,6 +101,8 @@ pub(crate) enum Error {
     Cycle(Excerpt),
     #[error("module `{0}` exports both `_start` and `_initialize`: a library is a command or a reactor, not both")]
     CommandAndReactor(Excerpt),
+    #[error("no room to make the plugin: {0}")]
+    NoRoom(#[from] NoRoom),
     #[error("no main module")]
     NoMain,
     #[error("the memory for input and output: {0}")]
@@ -136,8 +139,10 @@ impl Plugin {
     pub(crate) fn new(input: &[u8], with_wasi: bool) -> Result<Self, Error> {
         panics::quietly(|| {
             let since = report::clock();
-            environment::check()?;
-            Self::make(manifest::parse(input)?, with_wasi, since)
+            with_room(|| {
+                environment::check()?;
+                Self::make(manifest::parse(input)?, with_wasi, since)
+            })
         })
     }
 
@@ -149,8 +154,10 @@ impl Plugin {
     pub(crate) fn of_manifest(manifest: Manifest<'_>, with_wasi: bool) -> Result<Self, Error> {
         panics::quietly(|| {
             let since = report::clock();
-            environment::check()?;
-            Self::make(manifest, with_wasi, since)
+            with_room(|| {
+                environment::check()?;
+                Self::make(manifest, with_wasi, since)
+            })
         })
     }
 
@@ -289,6 +296,14 @@ fn log_warnings(manifest: &Manifest<'_>) {
     for warning in &manifest.warnings {
         sink::record(Level::Warn, sink::TARGET, format_args!("{warning}"));
     }
+}
+
+/// Makes a plugin with a reserve of memory behind it: an allocation that the system refuses becomes an error.
+fn with_room(make: impl FnOnce() -> Result<Plugin, Error>) -> Result<Plugin, Error> {
+    let reserve = Reserve::share()?;
+    let plugin = make()?;
+    reserve.check()?;
+    Ok(plugin)
 }
 
 /// Makes the first instance, and what stops it.

@@ -154,11 +154,11 @@ mod tests {
             (x(MOST - 1) + "é", format!("{}... 2 more bytes", x(MOST - 1))),
         ] {
             let copy = FunctionName::of(&CString::new(name).expect("no NUL"));
-            assert_eq!(Called::Name(copy)).to_string(), format!(" of `{shown}`");
+            assert_eq!(Called::Name(copy).to_string(), format!(" of `{shown}`"));
         }
         // No text at all: nothing but continuation bytes.
         let copy = FunctionName::of(&CString::new(vec![0x80; 1000]).expect("no NUL"));
         assert!(copy.start.is_empty() && copy.more == 1000);
-        assert_eq!(Named(None).to_string(), "");
+        assert_eq!(Called::Unknown.to_string(), "");
     }
 }

@@ -4,6 +4,8 @@
 #![expect(unsafe_code, reason = "limits of the process are the system's")]
 
 mod address_space;
+#[cfg(feature = "compiler")]
+mod scarce_memory;
 
 use std::fs::{self, File};
 use std::path::Path;

@@ -16,6 +16,7 @@ const FLOORS: &[&[&str]] = &[
     &["log"],
     &["contents", "environment", "panics"],
     &["error", "interrupt", "module_bytes", "outlet", "private_dir", "recent"],
+    &["reserve"],
     &["demangle", "digest", "read", "sync", "write_signals"],
     &["fork"],
 ];
@@ -29,7 +30,7 @@ const PRIVATE_CRATES: &[(&str, &[&str])] = &[
     ("wasmer::", &["engine", "guest", "plugin"]),
     ("wasmer_compiler::", &["engine"]),
     ("wasmer_types::", &["engine", "plugin"]),
-    ("wasmparser::", &["guest/rewrite", "engine/singlepass.rs", "engine/deadline.rs"]),
+    ("wasmparser::", &["guest/rewrite", "engine/singlepass.rs", "engine/deadline.rs", "engine/need"]),
     ("wasm_encoder::", &["guest/rewrite"]),
     ("cap_std::", &["guest/wasi"]),
     ("cap_fs_ext::", &["guest/wasi"]),
@@ -69,6 +70,7 @@ const UNSAFE_PLACES: &[&str] = &[
     "engine/stacks.rs",
     "engine/trace_lock.rs",
     "sync/reentrant.rs",
+    "reserve/",
 ];
 
 fn sources() -> Vec<(PathBuf, String)> {

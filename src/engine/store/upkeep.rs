@@ -52,6 +52,7 @@ impl Store {
             settings: wanted.settings.clone(),
             target: machine.name(),
             cpu: machine.features().into_iter().collect(),
+            need: Some(artifact.need()),
         };
         let parts = artifact.seal(&header).map_err(io::Error::other)?;
         let size = parts.iter().map(Bytes::len).sum::<usize>() as u64;
