@@ -76,6 +76,31 @@ fn calls(values: u32, count: usize) -> Vec<u8> {
     module(&[&ty], 1, &body(0, &start.chain([0x10, 0].repeat(count)).collect::<Vec<_>>()))
 }
 
+/// A function that returns one value.
+const ONE: &[u8] = &[0x60, 0, 1, 0x7f];
+
+/// `count` results of the call `call`, all on the operand stack before they are added up.
+fn over_calls(call: &[u8], count: usize) -> Vec<u8> {
+    module(&[ONE], 1, &body(0, &[call.repeat(count), vec![0x6a; count - 1]].concat()))
+}
+
+/// As many locals, each set to the result of a call, and read after all calls.
+fn locals_over_calls(count: u32) -> Vec<u8> {
+    let of = |local: u32, before: &[u8], after: &[u8]| [before, &number(local), after].concat();
+    let sets = (0..count).flat_map(|local| of(local, &[0x10, 0, 0x21], &[]));
+    let gets = (0..count).flat_map(|local| of(local, &[0x20], &[0x1a]));
+    module(&[ONE], 1, &body(count, &sets.chain(gets).chain([0x41, 0]).collect::<Vec<_>>()))
+}
+
+/// Types of `values` parameters, or results.
+fn wide_types(count: usize, values: u32, of_results: bool) -> Vec<u8> {
+    let list = [number(values), vec![0x7f; values as usize]].concat();
+    let wide =
+        if of_results { [&[0x60, 0], list.as_slice()].concat() } else { [&[0x60], list.as_slice(), &[0]].concat() };
+    let types: Vec<&[u8]> = [NOTHING].into_iter().chain(std::iter::repeat_n(wide.as_slice(), count)).collect();
+    module(&types, 1, &body(0, &[]))
+}
+
 /// Modules that take a compiler far longer than their size suggests are refused before a compiler sees them.
 #[test]
 fn what_would_take_too_long_to_compile_is_refused() {
@@ -101,6 +126,11 @@ fn what_would_take_too_long_to_compile_is_refused() {
         ("types", module(&vec![NOTHING; 200_000], 1, &body(0, &[])), too_long),
         ("functions", module(&[NOTHING], 200_000, &body(0, &[])), too_long),
         ("arguments", calls(500, 20_000), too_long),
+        ("values over calls", over_calls(&[0x10, 0], 10_000), too_long),
+        ("values over indirect calls", over_calls(&[0x41, 0, 0x11, 0, 0], 10_000), too_long),
+        ("locals over calls", locals_over_calls(16_000), too_long),
+        ("types of many parameters", wide_types(400, 900, false), too_long),
+        ("types of many results", wide_types(400, 900, true), too_long),
         ("indirect calls", module(&[NOTHING], 20, &body(0, &[0x41, 0, 0x11, 0, 0].repeat(10_000))), too_long),
     ];
     let context = Context::new();
@@ -130,6 +160,8 @@ fn what_is_accepted_is_compiled_in_time() {
             ("branches", branches(1_200, 800)),
             ("jump tables", jump_tables(20, 30, 80)),
             ("arguments", calls(100, 200)),
+            ("values over calls", over_calls(&[0x10, 0], 1_500)),
+            ("values over indirect calls", over_calls(&[0x41, 0, 0x11, 0, 0], 500)),
             ("indirect calls", module(&[NOTHING], 10, &body(0, &[0x41, 0, 0x11, 0, 0].repeat(1_200)))),
             ("growth", module(&[NOTHING], 10, &body(0, &[0x41, 0, 0x40, 0, 0x1a].repeat(2_000)))),
         ];
