@@ -215,8 +215,7 @@ const uint8_t *extism_plugin_output_data(struct ExtismContext *ctx, ExtismPlugin
  * @param plugin The plugin's id.
  * @return The number; 0 if instructions are not counted, nothing has been called, or there is no such plugin.
  */
-uint64_t extism_plugin_fuel_used(struct ExtismContext *ctx,
-                                 ExtismPlugin plugin);
+uint64_t extism_plugin_fuel_used(struct ExtismContext *ctx, ExtismPlugin plugin);
 
 /**
  * Sets the destination of log lines, for the whole process. Can be called again at any time, from any thread. Until

@@ -20,6 +20,7 @@ use thiserror::Error;
 use crate::error::{Excerpt, Message};
 pub(crate) use parse::{config_changes, parse};
 use room::NoRoom;
+#[cfg(feature = "http")]
 pub(crate) use room::for_json as room_for;
 
 /// A checked manifest. A bare module is borrowed from the caller's buffer, which lives for `'a`.

@@ -21,7 +21,7 @@ fn module(kind: &str) -> Vec<u8> {
         "exports" => each(40_000, &|number| format!(r#"(export "{number}" (func 0))"#)),
         "globals" => each(30_000, &|_| "(global i32 (i32.const 0))".to_owned()),
         "segments" => "(data)".repeat(20_000),
-        "types" => "(type (func))".repeat(20_000),
+        "types" => "(type (func))".repeat(8_000),
         "functions" => "(func (drop (i32.const 0)))".repeat(8_000),
         "calls" => format!("(func {})", "(call 0)".repeat(4_000)),
         other => panic!("{other}"),
