@@ -2,7 +2,7 @@
 
 use super::{HUNGRY, MODULE, all_is_well, limit, taken};
 use crate::child;
-use crate::host::{Context, manifest};
+use crate::host::{Compiler, Context, manifest};
 use crate::linking::modules;
 
 /// Lets plugins in these children share code, as they do for users.
@@ -121,7 +121,8 @@ fn no_room_for_what_others_choose() {
         let before = leave(60);
         for table in tables {
             let error = context.refusal(table);
-            assert!(error.contains("no room for"), "{error}");
+            // Code for little address space may have to be compiled first, for which LLVM wants more room.
+            assert!(error.contains("no room "), "{error}");
         }
         let error = context.refusal(&large);
         assert!(error.contains("module `main`: no room for its 800000"), "{error}");
@@ -130,12 +131,16 @@ fn no_room_for_what_others_choose() {
     });
 }
 
-/// A table of the plugin's own and one that it imports grow as far as there is memory, and then no further.
+/// A table of the plugin's own and one that it imports grow as far as there is memory, and then no further. LLVM's code
+/// calls Wasmer's own function, which ends the process.
 #[test]
 fn no_room_for_a_table_that_grows() {
     const GROW: &str =
         "(loop $more (br_if $more (i32.ne (table.grow (ref.null func) (i32.const 1000)) (i32.const -1))))";
     alone("faults::address_space::no_room_for_a_table_that_grows", || {
+        if Compiler::in_use() == "llvm" {
+            return;
+        }
         let grow = format!("(func (export \"grow\") (result i32) {GROW} (table.size))");
         let own = format!("(module (table 1 funcref) {grow})");
         let imported = format!(r#"(module (import "lib" "table" (table 1 funcref)) {grow})"#);
