@@ -69,13 +69,13 @@ impl Effort {
                     let ty = ty?;
                     let arity = (ty.params().len() as u64, ty.results().len() as u64);
                     self.types.push(arity);
-                    self.spent = self.spent.saturating_add(price::TYPE + trampoline(arity));
+                    self.spent = self.spent.saturating_add(price::TYPE + passing(arity));
                 }
             }
             Payload::ImportSection(imports) => {
                 for import in imports.clone().into_imports() {
                     if let TypeRef::Func(ty) | TypeRef::FuncExact(ty) = import?.ty {
-                        self.declare(ty, trampoline);
+                        self.declare(ty, passing);
                         self.imported_functions += 1;
                     }
                 }
@@ -264,10 +264,10 @@ impl FunctionEffort<'_> {
             Operator::Call { function_index } | Operator::ReturnCall { function_index } => {
                 let ty = module.functions.get(*function_index as usize).copied().unwrap_or(u32::MAX);
                 let is_import = *function_index < module.imported_functions && self.calls_of_imports <= MAX_INLINED;
-                arguments(module.arity(ty)) + if is_import { price::CALL_OF_IMPORT } else { price::CALL }
+                passing(module.arity(ty)) + if is_import { price::CALL_OF_IMPORT } else { price::CALL }
             }
             Operator::CallIndirect { type_index, .. } | Operator::ReturnCallIndirect { type_index, .. } => {
-                arguments(module.arity(*type_index)) + price::INDIRECT_CALL
+                passing(module.arity(*type_index)) + price::INDIRECT_CALL
             }
             Operator::Block { blockty } | Operator::Loop { blockty } | Operator::If { blockty } => {
                 let (parameters, results) = module.block_arity(*blockty);
@@ -336,7 +336,7 @@ fn arguments((parameters, results): Arity) -> u64 {
     (parameters + results).saturating_sub(price::IN_REGISTERS) * price::ARGUMENT
 }
 
-/// The price of the parameters and results of a trampoline.
-fn trampoline((parameters, results): Arity) -> u64 {
-    arguments((parameters, results)) + (parameters * parameters + results * results) * price::PAIR_IN_TRAMPOLINE
+/// The price of passing parameters and results on, in a call or a trampoline.
+fn passing((parameters, results): Arity) -> u64 {
+    arguments((parameters, results)) + (parameters * parameters + results * results) * price::PAIR_OF_ARGUMENTS
 }

@@ -6,8 +6,8 @@ pub(super) const TYPE: u64 = 40_000;
 pub(super) const FUNCTION: u64 = 25_000;
 /// A parameter or result beyond the first [`IN_REGISTERS`], for a function and again for each call of it.
 pub(super) const ARGUMENT: u64 = 4_000;
-/// Each pair of parameters, and each pair of results, of a trampoline: of a type or an imported function.
-pub(super) const PAIR_IN_TRAMPOLINE: u64 = 12;
+/// Each pair of parameters, and each pair of results, in a call, or in the trampoline of a type or an imported function.
+pub(super) const PAIR_OF_ARGUMENTS: u64 = 12;
 /// How many parameters and results are passed in registers, and cost next to nothing.
 pub(super) const IN_REGISTERS: u64 = 6;
 /// A parameter or result of a block, or a value that a branch passes on.
@@ -19,7 +19,8 @@ pub(super) const INSTRUCTION: u64 = 3_000;
 pub(super) const DEAR_INSTRUCTION: u64 = 14_000;
 pub(super) const CALL: u64 = 6_000;
 pub(super) const INDIRECT_CALL: u64 = 35_000;
-/// A call of an imported function that may be inlined (`inline.rs`): the first [`MAX_INLINED`] of its function.
+/// A call of an imported function that may be inlined (`inline.rs`): the first
+/// [`MAX_INLINED`](crate::guest::rewrite::code::MAX_INLINED) of its function.
 pub(super) const CALL_OF_IMPORT: u64 = 40_000;
 /// A target of a jump table. This price is for its memory, some hundred bytes: its time is a hundredth of it.
 pub(super) const TARGET: u64 = 10_000;
@@ -27,8 +28,8 @@ pub(super) const TARGET: u64 = 10_000;
 pub(super) const COUNTED: u64 = 6_000;
 /// A value that stays on the operand stack from one basic block to the next.
 pub(super) const KEPT_VALUE: u64 = 90;
-/// A value that a call leaves on the operand stack or in a local which is read later. The register allocator compares
-/// each such value with the results of all calls in between.
+/// A value that stays on the operand stack, or in a local that is read later, over a call. The register allocator
+/// compares it with the results of all calls that it stays over.
 pub(super) const OVER_CALL: u64 = 60;
 /// The same for calls that first look up an address: libcalls and indirect calls.
 pub(super) const OVER_LIBCALL: u64 = 280;
