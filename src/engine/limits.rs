@@ -196,6 +196,7 @@ impl TableElements {
 
 /// Checks that a table of `size` elements can grow by `delta`. Wasmer keeps it in a `Vec`, which on growth allocates at
 /// least twice its size before it frees the old block; if that fails, the process ends.
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 pub(super) fn find_room_to_grow(size: u32, delta: u32) -> Result<(), String> {
     /// In bytes. Smaller allocations are not checked, so that small tables grow cheaply: a process without this much
     /// has no memory for anything.
