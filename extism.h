@@ -208,7 +208,7 @@ ExtismSize extism_plugin_output_length(struct ExtismContext *ctx, ExtismPlugin p
 const uint8_t *extism_plugin_output_data(struct ExtismContext *ctx, ExtismPlugin plugin);
 
 /**
- * How many instructions a plugin's last call executed in all its modules, if the manifest has `fuel`. After a stop or
+ * The number of instructions of a plugin's last call in all its modules, if the manifest has `fuel`. After a stop or
  * a trap, the last few may be missing. Waits for a running call; leaves errors as they are.
  *
  * @param ctx The context that the plugin belongs to.

@@ -91,8 +91,8 @@ pub(crate) fn describe(error: &dyn StdError) -> String {
     bounded(text)
 }
 
-/// The text of an error on one line, for the log: its causes follow a colon, its other lines a semicolon. Left out are quoted
-/// source lines, which parsers show with a caret below, and the backtrace.
+/// The text of an error on one line, for the log: its causes follow a colon, its other lines a semicolon. Left out are
+/// quoted source lines, which parsers show with a caret below, and the backtrace.
 pub(crate) fn summary(text: &str) -> String {
     let mut line = String::new();
     let mut separator = "";

@@ -30,12 +30,12 @@ pub(crate) const TARGET: &str = "extism";
 /// The target of plugins' lines.
 pub(crate) const PLUGIN_TARGET: &str = "extism::plugin";
 
-/// How long a line may wait for a sink that takes nothing, such as a pipe with a slow reader. After one line has waited
-/// in vain, the next ones do not wait until one gets through.
+/// The time that a line may wait for a sink that takes nothing, such as a pipe with a slow reader. After one line has
+/// waited in vain, the next ones do not wait until one gets through.
 const PATIENCE: Duration = Duration::from_millis(20);
 
-/// How long a line may wait for other threads' lines. These wait for a reader no longer than [`PATIENCE`] all together,
-/// but their threads may have to wait for a processor, and a disk may be slow.
+/// The time that a line may wait for other threads' lines. These wait for a reader no longer than [`PATIENCE`] all
+/// together, but their threads may have to wait for a processor, and a disk may be slow.
 const LOCK_PATIENCE: Duration = Duration::from_millis(200);
 
 static SINK: RwLock<Option<Arc<dyn Log>>> = RwLock::new(None);

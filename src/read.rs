@@ -1,12 +1,12 @@
 //! Reads whole files.
 
 use std::fs::File;
-use std::io::{self, ErrorKind, Read as _};
+use std::io::{self, ErrorKind};
 use std::time::Instant;
 
 use rustix::buffer::spare_capacity;
 
-/// How many bytes are read at once: as many as the cache of one CPU core holds.
+/// The number of bytes that are read at once: as many as the cache of one CPU core holds.
 pub(crate) const CHUNK: usize = 256 << 10;
 
 /// Calls `take` with the contents of `file`, at most [`CHUNK`] bytes at a time.
@@ -32,26 +32,10 @@ pub(crate) fn pieces(file: &File, mut take: impl FnMut(&[u8]) -> io::Result<()>)
 /// # Errors
 /// The file cannot be read.
 pub(crate) fn whole(file: &File, expected: u64, max: u64) -> io::Result<Option<Vec<u8>>> {
-    if expected > max {
-        return Ok(None);
-    }
-    let mut bytes = Vec::new();
-    // One byte more than expected, to see the end of the file. The standard library starts small, and asks often.
-    let room = usize::try_from(expected).unwrap_or(usize::MAX).saturating_add(1);
-    bytes.try_reserve_exact(room).map_err(io::Error::other)?;
-    while bytes.len() as u64 <= max {
-        bytes.try_reserve(1).map_err(io::Error::other)?;
-        let offset = bytes.len() as u64;
-        match rustix::io::pread(file, spare_capacity(&mut bytes), offset) {
-            Ok(0) => return Ok(Some(bytes)),
-            Ok(_) | Err(rustix::io::Errno::INTR) => {}
-            Err(error) => return Err(error.into()),
-        }
-    }
-    Ok(None)
+    whole_until(file, expected, max, None)
 }
 
-/// Like [`whole`], for a file just opened: reads from its current position, and looks at `deadline` every few megabytes.
+/// Like [`whole`]; looks at `deadline` every few megabytes.
 ///
 /// # Errors
 /// As for [`whole`], or the deadline passes.
@@ -67,15 +51,20 @@ pub(crate) fn whole_until(
         return Ok(None);
     }
     let mut bytes = Vec::new();
-    let room = usize::try_from(expected).unwrap_or(usize::MAX).saturating_add(1);
-    bytes.try_reserve_exact(room).map_err(io::Error::other)?;
     while bytes.len() as u64 <= max {
+        let offset = bytes.len() as u64;
         if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
-            let (read, of) = (bytes.len(), expected);
-            return Err(io::Error::new(ErrorKind::TimedOut, format!("timeout after {read} of {of} bytes")));
+            return Err(io::Error::new(ErrorKind::TimedOut, format!("timeout after {offset} of {expected} bytes")));
         }
-        if file.take(PIECE).read_to_end(&mut bytes)? == 0 {
-            return Ok(Some(bytes));
+        // One byte more than expected, to see the end of the file.
+        let left = expected.saturating_sub(offset).saturating_add(1);
+        let piece = if deadline.is_some() { left.min(PIECE) } else { left };
+        let piece = usize::try_from(piece).unwrap_or(usize::MAX);
+        bytes.try_reserve_exact(piece).map_err(io::Error::other)?;
+        match rustix::io::pread(file, spare_capacity(&mut bytes), offset) {
+            Ok(0) => return Ok(Some(bytes)),
+            Ok(_) | Err(rustix::io::Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
         }
     }
     Ok(None)
@@ -101,6 +90,7 @@ mod tests {
         assert_eq!([read(8, 7), read(0, 7), read(0, 0)], [None, None, None]);
         assert_eq!(read(8, u64::MAX).as_deref(), Some(&b"contents"[..]));
     }
+
     #[test]
     fn reading_ends_at_the_deadline() {
         let folder = tempfile::tempdir().expect("a folder");

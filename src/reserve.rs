@@ -42,7 +42,7 @@ const SETTINGS: &str = "RLIMIT_AS, RLIMIT_DATA, `ulimit -v`, vm.overcommit_memor
 /// The use of one slot by those who hold a reserve.
 #[derive(Debug, Clone, Copy)]
 struct Place {
-    /// How many hold it: at most one, except for [`SHARED`].
+    /// The number of reserves that hold it: at most one, except for [`SHARED`].
     users: usize,
     /// The thread that holds it, by [`here`].
     owner: usize,
@@ -53,7 +53,7 @@ struct Place {
 static PLACES: Mutex<[Place; SLOTS.len()]> = Mutex::new([Place { users: 0, owner: 0, free: 0 }; SLOTS.len()]);
 
 thread_local! {
-    /// How many times this thread holds the shared reserve. Its address identifies the thread.
+    /// The number of times that this thread holds the shared reserve. Its address identifies the thread.
     static SHARES: Cell<usize> = const { Cell::new(0) };
 }
 
@@ -64,7 +64,7 @@ fn here() -> usize {
 /// A reserve, held until it is dropped, on the thread that made it.
 #[derive(Debug)]
 pub(crate) struct Reserve {
-    /// `None` if all slots are taken: so many works have reserves that theirs are enough.
+    /// `None` if all slots are taken: the reserves of other work are enough then.
     slot: Option<usize>,
     watch: Watch,
     /// Does not move to another thread, as `SHARES` counts.
@@ -103,7 +103,7 @@ impl Reserve {
         let (slot, place) = (&SLOTS[SHARED], &mut places[SHARED]);
         if place.users == 0 && !open(slot, place, LEAST)? {
             drop(places);
-            // What another work took from it is still in use.
+            // Blocks that other work took from it are still in use.
             return Self::hold(0);
         }
         place.users += 1;
@@ -146,13 +146,13 @@ impl Watch {
         Self(slot::refusals())
     }
 
-    /// Fails if it has. Every later check fails too.
+    /// Fails if the system has refused memory since then. Every later check fails too.
     pub(crate) fn check(self) -> Result<(), NoRoom> {
         if slot::refusals() == self.0 { Ok(()) } else { Err(NoRoom::Meanwhile) }
     }
 }
 
-/// Opens a closed slot with at least `bytes` free bytes. False if somebody still uses what is in it.
+/// Opens a closed slot with at least `bytes` free bytes. False if blocks in it are still in use.
 ///
 /// # Errors
 /// The system refuses the memory.

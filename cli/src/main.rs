@@ -67,8 +67,8 @@ impl From<tool::Error> for Failure {
 struct Arguments {
     #[command(subcommand)]
     command: Command,
-    /// Show the library's log on standard error, from this level on. What plugins write to standard error is a line at
-    /// `warn`, what they write to standard output one at `info`
+    /// Show the library's log on standard error, from this level on. Lines that plugins write to standard
+    /// error have level `warn`, those to standard output `info`
     #[arg(long, value_name = "LEVEL", global = true, default_value = "warn", ignore_case = true, value_parser = levels())]
     log: LogLevel,
 }

@@ -77,7 +77,8 @@ fn marked_up(text: &[u8]) -> Option<&'static str> {
     }
 }
 
-/// Whether `text` looks like a manifest in YAML: it begins with `---` or a key alone on its line, or has the line `wasm:`.
+/// Whether `text` looks like a manifest in YAML: it begins with `---` or a key alone on its line, or has the line
+/// `wasm:`.
 fn is_yaml(text: &[u8]) -> bool {
     let mut lines = text.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii_end);
     let line = lines.next().unwrap_or_default();
@@ -100,7 +101,7 @@ fn other(bytes: &[u8]) -> &'static str {
     }
 }
 
-/// How far the sections of a binary module go, by the sizes that they say.
+/// The end of a binary module's sections, by their sizes, against the end of its bytes.
 #[cfg(feature = "compiler")]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Extent {
@@ -112,7 +113,7 @@ pub(crate) enum Extent {
     Extra { end: usize },
 }
 
-/// How far the sections of the binary module `bytes` go. What is wrong inside is for the validator to say.
+/// The extent of the binary module `bytes`. Faults inside of sections are left to the validator.
 #[cfg(feature = "compiler")]
 pub(crate) fn extent(bytes: &[u8]) -> Extent {
     let header = MAGIC.len() + VERSION.len();
@@ -154,7 +155,7 @@ const CUSTOM: u8 = 0;
 #[cfg(feature = "compiler")]
 const ORDER: [u8; 13] = [1, 2, 3, 4, 5, 13, 6, 7, 8, 9, 12, 10, 11];
 
-/// How many bytes a number has at most.
+/// The most bytes of a number.
 #[cfg(feature = "compiler")]
 const MAX_NUMBER: usize = 5;
 

@@ -15,7 +15,7 @@ use super::artifact::Artifact;
 use super::at_work::AtWork;
 use super::deadline::{self, Deadline};
 use super::machine::Machine;
-use super::need::{self, Step};
+use super::need::{Needs, Step};
 use super::{Backend, Error, Prepared, Traits, artifact, tunables};
 use crate::environment;
 use crate::error::{Excerpt, Message};
@@ -49,7 +49,8 @@ pub(super) fn compile(how: How, name: &str, prepared: &Prepared, machine: &Machi
     artifact::check_executable(name)?;
     check_stacks(environment::text("RUST_MIN_STACK")).map_err(failed)?;
     let threads = address_space::compiling_threads();
-    let need = need::to_compile(&prepared.wasm, threads);
+    let needs = Needs::of(&prepared.wasm);
+    let need = needs.to_compile(threads);
     if backend.has_own_memory {
         // Only a test: the compiler's own allocations cannot use a reserve.
         drop(Step::begin(name, "compile it", need.saturating_mul(2).saturating_add(OWN_MEMORY))?);
@@ -82,8 +83,8 @@ pub(super) fn compile(how: How, name: &str, prepared: &Prepared, machine: &Machi
     };
     at_work.succeed();
     drop(step);
-    let step = Step::begin(name, "keep its code", need::to_serialise(&prepared.wasm, &code))?;
-    let artifact = Artifact::of(&code, need::to_load(&prepared.wasm)).map_err(|error| failed(error.to_string()))?;
+    let step = Step::begin(name, "keep its code", needs.to_serialise(&code))?;
+    let artifact = Artifact::of(&code, needs.to_load()).map_err(|error| failed(error.to_string()))?;
     step.check()?;
     Ok(artifact)
 }
@@ -127,8 +128,8 @@ fn with_threads<T: Send>(work: impl FnOnce() -> T + Send) -> Result<T, String> {
     Ok(pool.install(work))
 }
 
-/// Refuses a value of `RUST_MIN_STACK` with which a compiler could run out of stack, which would end the process. Larger
-/// values are fine. The standard library ignores those that are no numbers.
+/// Refuses a value of `RUST_MIN_STACK` with which a compiler could run out of stack, which would end the process.
+/// Larger values are fine. The standard library ignores those that are no numbers.
 fn check_stacks(value: Option<&str>) -> Result<(), String> {
     match value.and_then(|value| value.parse::<usize>().ok()) {
         Some(bytes) if bytes < COMPILING_STACK => Err(format!(

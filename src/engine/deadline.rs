@@ -11,7 +11,7 @@ use wasmer_types::{CompilationProgressCallback, LocalFunctionIndex, UserAbort};
 
 use crate::reserve::Watch;
 
-/// How many WebAssembly instructions are translated between two readings of the clock: some hundred microseconds.
+/// The number of WebAssembly instructions between two readings of the clock: some hundred microseconds.
 const PERIOD: u32 = 256;
 
 const TOO_LATE: &str = "the deadline has passed";
@@ -48,7 +48,7 @@ impl ModuleMiddleware for Deadline {
 #[derive(Debug)]
 struct Looks {
     deadline: Deadline,
-    /// How many instructions are left until the clock is read again.
+    /// The number of instructions that are left until the clock is read again.
     left: u32,
 }
 

@@ -27,7 +27,7 @@ pub(crate) fn without_prefix(error: &impl Display) -> String {
     error.to_string().replace("A user-defined error occurred: ", "")
 }
 
-/// How many pages a plugin's memories have, and how many they may have.
+/// The pages that a plugin's memories have, and the most that they may have.
 #[derive(Debug)]
 pub(super) struct Budget {
     used: AtomicU64,
@@ -64,21 +64,21 @@ impl Budget {
 /// The mappings that a plugin may still make for its memories.
 #[derive(Debug)]
 pub(super) struct Reservations {
-    /// How many more reservations the plugin may have.
+    /// The number of further reservations that the plugin may have.
     left: AtomicU32,
-    /// How many more memories of the moving kind the plugin may have.
+    /// The number of further memories of the moving kind that the plugin may have.
     moving_left: AtomicU32,
 }
 
 impl Reservations {
-    /// How many reservations each plugin may have for itself. Each takes 8 GiB of address space, and a process has room
+    /// The reservations that each plugin may have for itself. Each takes 8 GiB of address space, and a process has room
     /// for some 16,000. Further ones are [`Spare`].
     const OWN: u32 = 8;
 
-    /// How many spare reservations a plugin may have: one for each instance of a command library.
+    /// The number of spare reservations that a plugin may have: one for each instance of a command library.
     const SPARE: u32 = 256;
 
-    /// How many moving memories a plugin may have. Each takes two of the mappings that the system counts, of which a
+    /// The most moving memories of a plugin. Each takes two of the mappings that the system counts, of which a
     /// process has 65,530 by default.
     const MOVING: u32 = 1024;
 
@@ -159,7 +159,7 @@ const LARGEST_TABLE: u32 = 128 << 20;
 #[derive(Debug)]
 pub(super) struct TableElements {
     max: u32,
-    /// How many elements each table may grow by, unless it declares less. Wasmer bounds only tables that declare it.
+    /// The elements that each table may grow by, unless it declares less. Wasmer bounds only tables that declare it.
     share: u32,
     left: AtomicU32,
 }

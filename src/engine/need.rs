@@ -1,4 +1,4 @@
-//! The memory that a step of making code may need at most, which a [`Step`] keeps free (`crate::reserve`).
+//! The most memory that a step of making code may need, which a [`Step`] keeps free (`crate::reserve`).
 
 #[cfg(feature = "compiler")]
 mod module;
@@ -7,14 +7,14 @@ use super::Error;
 use crate::error::Excerpt;
 use crate::reserve::{NoRoom, Reserve};
 #[cfg(feature = "compiler")]
-pub(super) use module::{to_compile, to_load, to_prepare, to_serialise};
+pub(super) use module::{Needs, to_prepare};
 
 /// A step in making the code of one module, with memory kept free for it.
 #[derive(Debug)]
 pub(super) struct Step<'a> {
     /// The module's name in the manifest.
     module: &'a str,
-    /// What is done, as errors say it.
+    /// A verb for the step, as errors have it.
     what: &'static str,
     pub(super) reserve: Reserve,
 }

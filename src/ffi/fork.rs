@@ -11,7 +11,7 @@ use crate::fork::{self as gate, Closed};
 use crate::interrupt;
 use crate::reserve;
 
-/// How long all steps before a fork may take. They take that long only if a thread stays inside the gate, for example
+/// The time limit of all steps before a fork. They take that long only if a thread stays inside the gate, for example
 /// while it writes to a log that nobody reads. The new process then loses the locks of that thread.
 const PATIENCE: Duration = Duration::from_millis(400);
 

@@ -93,9 +93,10 @@ fn at_thread_end<T>(context: *const ExtismContext, id: Option<PluginId>, fallbac
     })
 }
 
-/// A line of the log about what failed, with `text` for its reason. What a plugin's own call comes to is logged where that ends.
+/// A line of the log about what failed, with `text` for its reason. Failures of a plugin's call
+/// are logged at the end of the call instead.
 fn log(id: Option<PluginId>, text: &str) {
-    /// How much of the text of an error is logged, in bytes.
+    /// The most bytes of an error's text that are logged.
     const MOST: usize = 512;
     if !sink::is_enabled(Level::Error) {
         return;

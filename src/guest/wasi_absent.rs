@@ -24,7 +24,7 @@ pub(crate) fn exit_code(_: &RuntimeError) -> Option<i32> {
     None
 }
 
-/// What is wrong with `allowed_paths`.
+/// Faults of `allowed_paths`.
 pub(crate) fn check(allowed_paths: &BTreeMap<String, String>) -> impl Iterator<Item = Error> {
     (!allowed_paths.is_empty()).then_some(Error::NoEffect).into_iter()
 }

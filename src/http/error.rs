@@ -52,7 +52,8 @@ pub(crate) fn shown(text: &str) -> Excerpt {
     Excerpt::of(format_args!("{}{}", &text[..start], &text[host..]))
 }
 
-/// How a request came to where it failed. Mostly nothing is to be said of it, and errors are handed about: hence the boxes.
+/// A request's way to the failure: redirects and a proxy. Boxed, as mostly there is neither and errors are passed
+/// around.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Via {
     /// The address that it was for at first, if it has been sent elsewhere.

@@ -12,7 +12,7 @@ pub(super) struct Chosen<'a> {
     pub(super) proxy: Proxy,
     /// The name of the variable of the environment.
     pub(super) variable: &'static str,
-    /// What that says.
+    /// The variable's value.
     pub(super) value: &'a str,
 }
 

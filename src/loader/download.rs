@@ -23,7 +23,7 @@ use crate::sync::PerProcess;
 use kept::Entry;
 pub(crate) use kept::Kept;
 
-/// How long to wait for another fetch of the same module, unless a deadline is earlier.
+/// The time to wait for another fetch of the same module, unless a deadline is earlier.
 const PATIENCE: Duration = Duration::from_secs(600);
 
 /// A request for a module of a server.

@@ -9,8 +9,8 @@ use crate::error::{Excerpt, Message};
 use crate::panics;
 
 /// Bytes. The parser calls itself for nested components, types and the like, down to a limit of 100 levels of its own.
-/// That takes less than 512 KiB in a release build, and is more than the stacks of some hosts' threads. Only the pages
-/// that are touched take memory.
+/// The parser takes less than 512 KiB in a release build, and is more than the stacks of some hosts' threads. Only the
+/// pages that are touched take memory.
 const STACK: usize = 4 << 20;
 
 /// The binary form of the module `name`, whose text is `text`. Errors name `path`, if there is one.

@@ -9,7 +9,7 @@ use serde::de::{self, Deserializer, Visitor};
 use super::fields::{Document, Entry, Memory};
 use crate::error::Excerpt;
 
-/// How many unknown keys are named; the others are counted.
+/// The most unknown keys that are named; the others are counted.
 const MAX_NAMED: usize = 16;
 
 /// The longest key that is compared with known keys, in bytes.
@@ -98,7 +98,7 @@ fn segments(dotted: &str) -> impl Iterator<Item = &str> {
     dotted.split('.').filter(|segment| *segment != "?")
 }
 
-/// What programs for other things call some keys.
+/// Names that programs for other things have for some keys.
 const OTHER_NAMES: [(&str, &str); 8] = [
     ("modules", "wasm"),
     ("module", "wasm"),
@@ -149,7 +149,7 @@ fn longer(key: &str, known: &[&'static str]) -> Option<&'static str> {
     all.next().copied().filter(|_| all.next().is_none())
 }
 
-/// How many characters have to be put in, left out or exchanged to make one text the other.
+/// The edit distance of two texts: the characters to insert, remove or exchange to make one the other.
 fn distance(one: &str, other: &str) -> usize {
     let mut row: Vec<usize> = (0..=other.len()).collect();
     for (above, byte) in one.bytes().enumerate() {

@@ -36,7 +36,7 @@ pub(crate) struct Manifest<'a> {
     pub(crate) allowed_paths: BTreeMap<String, String>,
     /// The name of the compiler to use.
     pub(crate) compiler: Option<String>,
-    /// How many instructions a call may execute, in all modules together.
+    /// The number of instructions that a call may execute, in all modules together.
     pub(crate) fuel: Option<u64>,
     /// The treatment of an instance after a trap or an exit.
     pub(crate) after_trap: AfterTrap,
@@ -164,7 +164,7 @@ pub(crate) enum Error {
     ReservedName(Excerpt),
 }
 
-/// What an error adds to its text, if there is something.
+/// The addition to an error's text, if there is one.
 fn after(separator: &str, text: &Option<String>) -> String {
     text.as_ref().map_or_else(String::new, |text| format!("{separator}{text}"))
 }

@@ -15,7 +15,7 @@ use super::{AfterTrap, Error, MAIN, Manifest, MemoryLimits, ModuleEntry, Remote,
 use crate::contents::kind;
 use crate::error::{Excerpt, Message};
 
-/// How many modules a manifest may have.
+/// The most modules of a manifest.
 pub(super) const MAX_MODULES: usize = 256;
 
 /// Parses a plugin as a C caller gives it: a WebAssembly binary, WAT text, or a manifest in TOML or JSON. Texts may
@@ -54,7 +54,8 @@ pub(crate) fn parse(bytes: &[u8]) -> Result<Manifest<'_>, Error> {
     check(document, &unknown, warnings)
 }
 
-/// Reads what is to change in a configuration: a JSON object of strings and nulls, or what a manifest may have in its place.
+/// Reads what is to change in a configuration: a JSON object of strings and nulls, or what a manifest may have in its
+/// place.
 ///
 /// # Errors
 /// The text is anything else.
@@ -186,8 +187,8 @@ impl Display for Place<'_> {
     }
 }
 
-/// The keys that are there more than once in the document's maps of strings, one of each map. Those of the document itself are
-/// errors of the parsers.
+/// The keys that are there more than once in the document's maps of strings, one of each map. The parsers
+/// themselves refuse doubled keys of the document.
 fn doubled_keys(document: &Document) -> Vec<String> {
     let Document { config, allowed_paths, wasm: (entries, _), .. } = document;
     let maps = [("config", config), ("allowed_paths", allowed_paths)];

@@ -32,15 +32,15 @@ impl Modules {
         Ok(Self { sources, fuel })
     }
 
-    /// The SHA-256 of the module that is linked as `name`, calculated if nobody has asked for it before: for log lines of level
-    /// debug. `None` if the module cannot be read any more.
+    /// The SHA-256 of the module that is linked as `name`, calculated if nobody has asked for it before: for log lines
+    /// of level debug. `None` if the module cannot be read any more.
     pub(super) fn sha256(&self, name: &str) -> Option<Digest> {
         let input = self.sources.iter().map(Source::input).find(|input| input.name == name)?;
         input.sha256.or_else(|| input.contents?.sha256().ok())
     }
 
-    /// Gets their code of `backend`, for the first of these `memories` that it is there for. Nothing is compiled after `deadline`,
-    /// unless [`Backend::time_for`] gives the compiler longer.
+    /// Gets their code of `backend`, for the first of these `memories` that it is there for. Nothing is compiled after
+    /// `deadline`, unless [`Backend::time_for`] gives the compiler longer.
     ///
     /// # Errors
     /// A module cannot be compiled, or there is neither code for it nor a compiler.
@@ -90,10 +90,11 @@ pub(crate) fn backend(manifest: &Manifest<'_>) -> Result<&'static Backend, Error
     engine::select(manifest.compiler.as_deref())?.ok_or_else(|| engine::Error::NoCompiler.into())
 }
 
-/// What compiles ahead of time.
+/// Compiling ahead of time.
 #[cfg(feature = "compiler")]
 impl Modules {
-    /// Loads the modules of `manifest`. Their code counts its instructions if there is `fuel`, or the manifest has some.
+    /// Loads the modules of `manifest`. Their code counts its instructions if there is `fuel`, or the manifest has
+    /// some.
     ///
     /// # Errors
     /// A module cannot be read, or is not what the manifest says.
@@ -104,8 +105,8 @@ impl Modules {
         Self::load(manifest.modules, fuel || manifest.fuel.is_some(), deadline)
     }
 
-    /// Compiles them with `backend`, and puts the code into `store`. No deadline applies: `timeout_ms` is for plugins, and
-    /// this code is made once.
+    /// Compiles them with `backend`, and puts the code into `store`. No deadline applies: `timeout_ms` is for plugins,
+    /// and this code is made once.
     ///
     /// # Errors
     /// A module cannot be compiled, or its code cannot be kept.
@@ -129,7 +130,7 @@ fn time_to_compile(backend: Option<&Backend>, size: u64) -> Duration {
     backend.map_or(Duration::ZERO, |backend| backend.time_for(size))
 }
 
-/// How long code may be read for, however short the plugin's timeout is: timeouts suit calls.
+/// The time in which code may be read from the cache, however short the plugin's timeout is: timeouts suit calls.
 #[cfg(not(feature = "compiler"))]
 fn time_to_compile(_: Option<&Backend>, _: u64) -> Duration {
     Duration::from_secs(5)

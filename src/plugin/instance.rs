@@ -232,7 +232,7 @@ impl<'a> Imports<'a> {
         Ok(externs)
     }
 
-    /// What errors say of `linked`, whose import cannot be served.
+    /// The importer, for errors about an import of `linked` that cannot be served.
     fn importer(&self, linked: &Linked) -> Importer {
         Importer::new(&linked.name, self.recipe.plan.modules.len(), &self.recipe.programs)
     }

@@ -47,7 +47,7 @@ pub(super) struct Linked {
     pub(super) providers: Vec<Provider>,
 }
 
-/// Who has an import that cannot be served: what errors add of it, a line of its own. Nothing where there is one module only.
+/// The module with an import that cannot be served, as a line that errors add. Empty if there is only one module.
 #[derive(Debug)]
 pub(crate) struct Importer(Box<str>);
 
@@ -87,8 +87,8 @@ pub(super) struct Plan {
     pub(super) owns_io_memory: bool,
 }
 
-/// Finds a provider for each import of each module, in time linear in the number of names. `programs` has the manifest's names of
-/// the modules by those that they are linked by.
+/// Finds a provider for each import of each module, in time linear in the number of names. `programs` has the
+/// manifest's names of the modules by those that they are linked by.
 ///
 /// # Errors
 /// An import that nobody has, libraries that import each other, or a library that is command and reactor at once.

@@ -223,8 +223,8 @@ impl Plugin {
         Ok(Self { recipe, live: Some(Box::new(live)), stopper, state, spent: false, initialised: false })
     }
 
-    /// Merges a JSON object of strings into the configuration; null removes a key. What a manifest may have in the place of an
-    /// object is taken, too.
+    /// Merges a JSON object of strings into the configuration; null removes a key. The other forms that
+    /// a manifest may have for a map are taken, too.
     ///
     /// # Errors
     /// The text is anything else; the configuration is unchanged.
@@ -279,7 +279,7 @@ impl Plugin {
         }
     }
 
-    /// How many instructions the last call executed; 0 if they are not counted.
+    /// The number of instructions that the last call executed; 0 if they are not counted.
     pub(crate) fn fuel_used(&mut self) -> u64 {
         let Some(live) = &mut self.live else { return 0 };
         live.with_guest(|guest, store| guest.fuel.as_ref().map_or(0, |fuel| fuel.used(store)))

@@ -94,8 +94,8 @@ impl Display for Called<'_> {
     }
 }
 
-/// The modules of a plugin, the main one first, each with the SHA-256 of its bytes, which manifests and the cache on disk name
-/// it by.
+/// The modules of a plugin, the main one first, each with the SHA-256 of its bytes, which manifests and the cache on
+/// disk name it by.
 struct Modules<'a>(&'a Plan, &'a code::Modules);
 
 impl Display for Modules<'_> {
@@ -117,7 +117,7 @@ impl Display for Modules<'_> {
 pub(super) struct FunctionName {
     /// At most [`MOST`] bytes.
     start: String,
-    /// How many bytes follow.
+    /// The number of bytes that follow.
     more: usize,
 }
 

@@ -9,7 +9,7 @@ use rustix::io::Errno;
 
 use super::PrivateDir;
 
-/// How often a lock file is made before that counts as impossible. One try is lost to a file that others could open,
+/// The number of tries to make a lock file. One try is lost to a file that others could open,
 /// and one to each process that removes the file at the wrong moment.
 const TRIES: u32 = 16;
 

@@ -70,8 +70,8 @@ pub(super) fn failed_in(directory: &super::PrivateDir, name: &str, error: Errno)
     }
 }
 
-/// `error`, or that a symbolic link is not followed, if that is what could not be opened. The system says of one that it is no
-/// directory, or that there are too many.
+/// `error`, or that a symbolic link is not followed, if that is what could not be opened. The system says of one that
+/// it is no directory, or that there are too many.
 fn not_followed(error: Errno, found: impl FnOnce() -> Option<Stat>) -> io::Error {
     let may_be_link = matches!(error, Errno::NOTDIR | Errno::LOOP);
     let error = io::Error::from(error);

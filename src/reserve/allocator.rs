@@ -53,8 +53,8 @@ unsafe impl GlobalAlloc for Allocator {
     }
 }
 
-/// A block for which the system has no room, or had none for another: what room it has then is for those that do not
-/// allocate here.
+/// A block from a reserve, after the system has refused this block or, during the same work, another one: the memory
+/// that the system has left is for allocations that do not come here, such as those of the C library.
 ///
 /// # Safety
 /// As for [`GlobalAlloc::alloc`].

@@ -12,10 +12,10 @@ use rustix::mm::{MapFlags, ProtFlags, mmap_anonymous, munmap};
 /// All reserves of the process.
 pub(super) static SLOTS: [Slot; 32] = [const { Slot::new() }; 32];
 
-/// How many blocks are in use, in all slots together.
+/// The number of blocks that are in use, in all slots together.
 static BLOCKS: AtomicUsize = AtomicUsize::new(0);
 
-/// How many blocks were ever taken: how many times the system has refused memory during work with a reserve.
+/// The number of blocks ever taken, which is that of the system's refusals during work with a reserve.
 static REFUSALS: AtomicU64 = AtomicU64::new(0);
 
 /// Set when a block is taken, until a slot is closed.
@@ -30,7 +30,7 @@ const UNIT: usize = 64 << 10;
 /// [`Slot::range`] counts in these. No system has smaller pages.
 const PAGE: u32 = 12;
 
-/// How many bits of [`Slot::range`] are the length; the others are the start.
+/// The number of bits of [`Slot::range`] for the length; the others are the start.
 const LENGTH: u32 = 28;
 
 /// In bytes: the part of each reserve that the system gets back when the first block is taken. It is for the C library,
@@ -45,7 +45,7 @@ pub(super) struct Slot {
     range: AtomicU64,
     /// The address of the first free byte, or [`CLOSED`].
     next: AtomicUsize,
-    /// How many blocks are in use, or about to be taken. The range stays mapped as long as it is not 0.
+    /// The number of blocks that are in use, or about to be taken. The range stays mapped as long as it is not 0.
     blocks: AtomicUsize,
     /// The address of the [`FOR_OTHERS`] bytes, which follow the range; 0 if the system has them.
     others: AtomicUsize,
@@ -128,8 +128,8 @@ impl Slot {
         self.next.swap(CLOSED, Ordering::SeqCst)
     }
 
-    /// Whether a closed slot has no blocks in use. None appear before it is opened: who takes a block first counts it
-    /// in `blocks` and then reads `next`.
+    /// Whether a closed slot has no blocks in use. None appear before it is opened: a thread that takes a block counts
+    /// it in `blocks` first, and reads `next` then.
     pub(super) fn is_unused(&self) -> bool {
         self.blocks.load(Ordering::SeqCst) == 0
     }
@@ -158,7 +158,7 @@ fn unmap(range: Range<usize>) {
     }
 }
 
-/// How many times the system has refused memory during work with a reserve.
+/// The number of times that the system has refused memory during work with a reserve.
 pub(super) fn refusals() -> u64 {
     REFUSALS.load(Ordering::SeqCst)
 }

@@ -72,7 +72,7 @@ fn raise_for_process(signal: c_int) {
     unsafe { libc::kill(process::id().cast_signed(), signal) };
 }
 
-/// How many signals are delivered in a process of one thread that does `work`. In one of several threads, another
+/// The signals that are delivered in a process of one thread that does `work`. In one of several threads, another
 /// thread takes those of the process at once.
 fn delivered_to_one_thread(work: fn()) -> c_int {
     // SAFETY: of the child's locks, only the allocator's are needed, which the C library makes usable.

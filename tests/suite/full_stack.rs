@@ -70,7 +70,7 @@ fn at(plugin: &Plugin<'_>, deed: &str, depth: u64) -> String {
 
 const EXHAUSTED: &str = "call stack exhausted";
 
-/// How many functions fit on the stack.
+/// The number of functions that fit on the stack.
 fn depth(plugin: &Plugin<'_>) -> u64 {
     let (mut fits, mut is_too_deep) = (0, 1 << 20);
     while is_too_deep - fits > 1 {

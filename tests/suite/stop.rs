@@ -85,7 +85,7 @@ pub(crate) fn timed(module: &str, timeout_ms: u64) -> String {
 const TIMEOUT: &str = "Call failed\n\nCaused by:\n    timeout: it has taken more than 20 ms (timeout_ms)";
 const CANCELLED: &str = "Call failed\n\nCaused by:\n    cancelled by another thread";
 
-/// How late a busy machine may be.
+/// The delay that a busy machine may cause.
 const LATE: Duration = Duration::from_secs(2);
 
 #[test]

@@ -16,6 +16,60 @@ pub(in super::super) fn to_prepare(module: &[u8]) -> usize {
     if kind::is_binary(module) { Size::of(module).whole() } else { of_text(module) }
 }
 
+/// The bytes that the steps from a prepared module to its loaded code need.
+pub(in super::super) struct Needs {
+    size: Size,
+    /// For each function, the bytes that compiling it needs, in ascending order.
+    bodies: Vec<usize>,
+}
+
+impl Needs {
+    /// Reads the module, up to the first malformed part.
+    pub(in super::super) fn of(wasm: &[u8]) -> Self {
+        let (size, mut bodies) = (Size::of(wasm), Vec::new());
+        for body in payloads(wasm)
+            .filter_map(|payload| if let Payload::CodeSectionEntry(body) = payload { Some(body) } else { None })
+        {
+            if bodies.try_reserve(1).is_ok() {
+                bodies.push(size.body(&body));
+            }
+        }
+        bodies.sort_unstable();
+        Self { size, bodies }
+    }
+
+    /// The bytes that compiling on a number of threads needs. Compilers look for refusals between functions, so that
+    /// one function on each thread counts in full.
+    pub(in super::super) fn to_compile(&self, threads: NonZero<usize>) -> usize {
+        self.size.whole().saturating_add(self.bodies.iter().rev().take(threads.get()).sum())
+    }
+
+    /// The bytes that turning compiled code into an artifact needs.
+    pub(in super::super) fn to_serialise(&self, code: &ArtifactBuild) -> usize {
+        /// In bytes: an instruction's place in the source, and a trap.
+        const PLACE: usize = 24;
+        const COPIES: usize = 4;
+        let functions = code.get_function_bodies_ref().into_iter().flat_map(|all| all.values());
+        let calls = code.get_function_call_trampolines_ref().into_iter().flat_map(|all| all.values());
+        let dynamic = code.get_dynamic_function_trampolines_ref().into_iter().flat_map(|all| all.values());
+        let bodies: usize = functions.chain(calls).chain(dynamic).map(|function| function.body.len()).sum();
+        let sections = code.get_custom_sections_ref().into_iter().flat_map(|all| all.values());
+        let sections: usize = sections.map(|section| section.bytes.len()).sum();
+        let frames = code.get_frame_info_ref().into_iter().flat_map(|all| all.values());
+        let places: usize = frames.map(|frame| frame.traps.len() + frame.address_map.instructions.len()).sum();
+        let of_functions = code.get_function_relocations().into_iter().flat_map(|all| all.values());
+        let of_sections = code.get_custom_section_relocations_ref().into_iter().flat_map(|all| all.values());
+        let relocations: usize = of_functions.chain(of_sections).map(Vec::len).sum();
+        let code = bodies + sections + places * PLACE + relocations * size_of::<Relocation>();
+        self.size.whole().saturating_add(code.saturating_mul(COPIES))
+    }
+
+    /// The bytes that loading the code needs: copies of all but the code.
+    pub(in super::super) fn to_load(&self) -> usize {
+        Size { code: 0, ..self.size }.whole()
+    }
+}
+
 /// The bytes that the parser of texts needs: it keeps each word, and much more for what is in parentheses.
 fn of_text(text: &[u8]) -> usize {
     const BYTE: usize = 6;
@@ -27,41 +81,13 @@ fn of_text(text: &[u8]) -> usize {
     text.len().saturating_mul(BYTE).saturating_add(words * WORD).saturating_add(parentheses * PARENTHESIS)
 }
 
-/// The bytes that compiling a module on a number of threads needs. Compilers look for refusals between functions, so
-/// that one function on each thread counts in full.
-pub(in super::super) fn to_compile(wasm: &[u8], threads: NonZero<usize>) -> usize {
-    let mut size = Size::of(wasm);
-    size.bodies.sort_unstable();
-    size.whole().saturating_add(size.bodies.iter().rev().take(threads.get()).sum())
+/// The parts of a module, up to the first that is malformed.
+fn payloads(wasm: &[u8]) -> impl Iterator<Item = Payload<'_>> {
+    Parser::new(0).parse_all(wasm).map_while(Result::ok)
 }
 
-/// The bytes that turning compiled code into an artifact needs.
-pub(in super::super) fn to_serialise(wasm: &[u8], code: &ArtifactBuild) -> usize {
-    /// In bytes: an instruction's place in the source, and a trap.
-    const PLACE: usize = 24;
-    const COPIES: usize = 4;
-    let functions = code.get_function_bodies_ref().into_iter().flat_map(|all| all.values());
-    let calls = code.get_function_call_trampolines_ref().into_iter().flat_map(|all| all.values());
-    let dynamic = code.get_dynamic_function_trampolines_ref().into_iter().flat_map(|all| all.values());
-    let bodies: usize = functions.chain(calls).chain(dynamic).map(|function| function.body.len()).sum();
-    let sections = code.get_custom_sections_ref().into_iter().flat_map(|all| all.values());
-    let sections: usize = sections.map(|section| section.bytes.len()).sum();
-    let frames = code.get_frame_info_ref().into_iter().flat_map(|all| all.values());
-    let places: usize = frames.map(|frame| frame.traps.len() + frame.address_map.instructions.len()).sum();
-    let of_functions = code.get_function_relocations().into_iter().flat_map(|all| all.values());
-    let of_sections = code.get_custom_section_relocations_ref().into_iter().flat_map(|all| all.values());
-    let relocations: usize = of_functions.chain(of_sections).map(Vec::len).sum();
-    let code = bodies + sections + places * PLACE + relocations * size_of::<Relocation>();
-    Size::of(wasm).whole().saturating_add(code.saturating_mul(COPIES))
-}
-
-/// The bytes that loading the code of a module needs: copies of all but the code.
-pub(in super::super) fn to_load(wasm: &[u8]) -> usize {
-    Size { code: 0, ..Size::of(wasm) }.whole()
-}
-
-/// What a module consists of.
-#[derive(Debug, Default)]
+/// The size of a module, by kinds of contents.
+#[derive(Debug, Clone, Copy, Default)]
 struct Size {
     /// The bytes of its code section.
     code: usize,
@@ -69,8 +95,6 @@ struct Size {
     other: usize,
     /// Types, imports, functions, exports and the like: all that sections count.
     items: usize,
-    /// For each function, the bytes that compiling it needs.
-    bodies: Vec<usize>,
     /// The most results of a function.
     results: usize,
 }
@@ -79,10 +103,7 @@ impl Size {
     /// Reads up to the first thing that is malformed.
     fn of(wasm: &[u8]) -> Self {
         let mut size = Self { other: wasm.len(), ..Self::default() };
-        for payload in Parser::new(0).parse_all(wasm) {
-            let Ok(payload) = payload else { break };
-            size.add(&payload);
-        }
+        payloads(wasm).for_each(|payload| size.add(&payload));
         size
     }
 
@@ -108,13 +129,6 @@ impl Size {
                 self.other = self.other.saturating_sub(self.code);
                 *count
             }
-            Payload::CodeSectionEntry(body) => {
-                let need = self.body(body);
-                if self.bodies.try_reserve(1).is_ok() {
-                    self.bodies.push(need);
-                }
-                0
-            }
             Payload::CustomSection(section) => u32::try_from(section.data().len() / NAMING).unwrap_or(u32::MAX),
             _ => 0,
         };
@@ -132,7 +146,7 @@ impl Size {
             }
             Ok(need)
         };
-        // What the reader does not know is refused by the compiler.
+        // The compiler refuses the instructions that the reader does not know.
         operators(body).unwrap_or(LEAST)
     }
 

@@ -117,8 +117,8 @@ impl Store {
         self.obstacle.lock().get_or_insert(text);
     }
 
-    /// The code of a module that `machine` can run, preferably that which uses most CPU features. What is not read by
-    /// `deadline` counts as missing.
+    /// The code of a module that `machine` can run, preferably that which uses most CPU features. Code that is
+    /// not read by `deadline` counts as missing.
     pub(super) fn find(
         &self,
         identity: &Identity,

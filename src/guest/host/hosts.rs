@@ -121,7 +121,7 @@ fn port_pattern(text: &str) -> Option<Pattern> {
 
 const DIGITS: [char; 10] = ['0', '1', '2', '3', '4', '5', '6', '7', '8', '9'];
 
-/// How many digits a port has at most.
+/// The most digits of a port.
 const MAX_PORT_DIGITS: usize = 5;
 
 /// A part of the pattern of a port.
@@ -152,7 +152,8 @@ fn is_port(tokens: &[PortToken], start: Option<u16>) -> bool {
     }
 }
 
-/// Whether an IPv4 address can match `text`, a pattern of digits, dots and wildcards: as far as the labels without wildcards tell.
+/// Whether an IPv4 address can match `text`, a pattern of digits, dots and wildcards: as far as the labels without
+/// wildcards tell.
 fn can_be_address(text: &str) -> bool {
     let is_byte = |label: &str| label.parse::<u8>().is_ok() && (label.len() == 1 || !label.starts_with('0'));
     text.split('.').count() <= 4 && text.split('.').all(|label| is_byte(label) || label.contains(['*', '?', '[', ']']))

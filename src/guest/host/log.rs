@@ -7,14 +7,15 @@ use log::Level;
 use super::{Env, Fault, Guest, HostResult, bounded_text};
 use crate::log as sink;
 
-/// How many bytes of a message are logged; the rest is left out.
+/// The most bytes of a message that are logged; the rest is left out.
 const MOST: u64 = 64 << 10;
 
-/// How many bytes a plugin may log in one call, counted as the log shows them. Its guest and its WASI streams share one value.
+/// The bytes that a plugin may log in one call, counted as the log shows them. Its guest and its WASI streams share one
+/// value.
 #[derive(Debug)]
 pub(in crate::guest) struct Logs {
     max: u64,
-    /// How many bytes the current call may still log.
+    /// The number of bytes that the current call may still log.
     left: AtomicU64,
 }
 

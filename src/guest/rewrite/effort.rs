@@ -19,14 +19,14 @@ use super::Error;
 use super::code::MAX_INLINED;
 use operators::{ends_basic_block, is_dear, over_call};
 
-/// How deep blocks may be nested in a function. Go's compiler nests one for each place where a function can be resumed:
-/// esbuild reaches 3,290.
+/// The most blocks nested in each other in a function. Go's compiler nests one for each place where a function can be
+/// resumed: esbuild reaches 3,290.
 const MAX_BLOCKS: u32 = 20_000;
 
-/// How deep loops may be nested. A loop costs more the deeper it is; usual programs nest up to 10.
+/// The most loops nested in each other. A loop costs more the deeper it is; usual programs nest up to 10.
 const MAX_LOOPS: u32 = 500;
 
-/// How many targets a jump table may have. esbuild has one with 5,491.
+/// The most targets of a jump table. esbuild has one with 5,491.
 const MAX_TARGETS: u32 = 200_000;
 
 /// The time that a module may take for each of its bytes, in nanoseconds: 5 s for a megabyte.
@@ -38,7 +38,7 @@ const FOR_ALL: u64 = 250_000_000;
 /// In a function of so many bytes, each part costs twice as much as in a small one.
 const LARGE_BODY: u64 = 1 << 20;
 
-/// How many parameters and results.
+/// The numbers of parameters and of results.
 type Arity = (u64, u64);
 
 /// The estimated cost of compiling a module.
@@ -147,7 +147,7 @@ impl Effort {
         self.types.get(ty as usize).copied().unwrap_or_default()
     }
 
-    /// How many parameters and results a block of this type has.
+    /// The number of parameters and results that a block of this type has.
     fn block_arity(&self, ty: BlockType) -> Arity {
         match ty {
             BlockType::Empty => (0, 0),
@@ -161,19 +161,19 @@ impl Effort {
 pub(super) struct FunctionEffort<'a> {
     module: &'a Effort,
     index: u32,
-    /// What the function may cost at most.
+    /// The most that the function may cost, in nanoseconds.
     left: u64,
     spent: u64,
     locals: Vec<Local>,
-    /// How many kept locals there are (see [`price::KEPT_LOCAL`]).
+    /// The number of kept locals (see [`price::KEPT_LOCAL`]).
     kept_locals: u64,
     /// The number of the current basic block, from 0.
     basic_block: u32,
-    /// What keeping one value over all calls so far costs.
+    /// The cost of keeping one value over all calls so far, in nanoseconds.
     over_calls: u64,
     loops: u64,
     loop_depth: u32,
-    /// How many calls of imported functions there are so far.
+    /// The number of calls of imported functions so far.
     calls_of_imports: u32,
 }
 
@@ -298,7 +298,7 @@ impl FunctionEffort<'_> {
         Ok(u64::from(count) * (price::TARGET + passed * price::VALUE))
     }
 
-    /// How many values a branch to this label passes on.
+    /// The number of values that a branch to this label passes on.
     fn passed_to(&self, label: u32, validator: &FuncValidator<ValidatorResources>) -> u64 {
         let Some(frame) = validator.get_control_frame(label as usize) else { return 0 };
         let (parameters, results) = self.module.block_arity(frame.block_type);

@@ -74,18 +74,18 @@ impl<'a> Survey<'a> {
         self.sections.iter().find(|(other, _)| *other == id as u8).map(|(_, contents)| *contents)
     }
 
-    /// How many functions there are, imported ones included.
+    /// The number of functions, imported ones included.
     pub(super) fn function_count(&self) -> u32 {
         let own = self.functions.as_ref().map_or(0, wasmparser::SectionLimited::count);
         own.saturating_add(u32::try_from(self.imported_functions.len()).unwrap_or(u32::MAX))
     }
 
-    /// How many memories there are, imported ones included.
+    /// The number of memories, imported ones included.
     pub(super) fn memory_count(&self) -> u32 {
         self.imported_memories.saturating_add(self.memories.as_ref().map_or(0, wasmparser::SectionLimited::count))
     }
 
-    /// How many globals there are, imported ones included.
+    /// The number of globals, imported ones included.
     pub(super) fn global_count(&self) -> u32 {
         self.imported_globals.saturating_add(self.globals.as_ref().map_or(0, wasmparser::SectionLimited::count))
     }

@@ -71,7 +71,7 @@ pub(crate) fn exit_code(error: &RuntimeError) -> Option<i32> {
     error.downcast_ref::<Exit>().map(|exit| exit.0)
 }
 
-/// What is wrong with directories of `allowed_paths`, for plugins that do not open them as they do not import WASI.
+/// Faults of `allowed_paths`, for plugins that do not import WASI, so that nothing opens the directories.
 pub(crate) fn check(allowed_paths: &BTreeMap<String, String>) -> impl Iterator<Item = Error> {
     allowed_paths.iter().filter_map(|(host, guest)| descriptors::open(host, guest).err())
 }

@@ -73,7 +73,7 @@ fn files_are_named() {
     }
 }
 
-/// What is valid stays so.
+/// A valid module stays valid.
 #[test]
 fn what_looks_like_it_is_taken() {
     for module in [

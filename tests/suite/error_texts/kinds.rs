@@ -104,7 +104,8 @@ fn what_is_no_manifest() {
     }
 }
 
-/// Keys that are not known are named where what they stand for is missing; and syntax errors have no path that nobody wrote.
+/// Keys that are not known are named where what they stand for is missing; and syntax errors have no path that nobody
+/// wrote.
 #[test]
 fn what_is_there_instead_is_named() {
     const NONE: &str = "No wasm files specified";

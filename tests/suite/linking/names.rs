@@ -82,7 +82,7 @@ fn data_is_where_this_plugins_imports_say() {
     }
 }
 
-/// Who imports what nobody has, and which module is the main one if none is called so.
+/// Errors name the importer of a function that no module has, and the main module if none is called `main`.
 #[test]
 fn an_import_that_nobody_has_says_who_wants_it() {
     let lib = "(module (func (export \"one\") (result i32) (i32.const 1)))";

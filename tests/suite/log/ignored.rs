@@ -1,4 +1,4 @@
-//! What a manifest says that has no effect, or not the one that was meant: each is a line in the log at level warn.
+//! Parts of a manifest that have no effect, or not the intended one: each is a line in the log at level warn.
 
 use super::LogFile;
 use crate::child;

@@ -88,7 +88,7 @@ fn calls() {
 /// Traps in the second function of its backtrace, which the log leaves out.
 const TRAPS: &str = "(module (func $f unreachable) (func $g (call $f)) (start $g))";
 
-/// What makes no plugin, and what the log says of it: the causes, too.
+/// Manifests of which no plugin can be made, and the log's line for each, with the causes.
 const REFUSED: [(&str, &str); 8] = [
     ("{}", "No wasm files specified"),
     ("[memory\nmax = 1", "TOML parse error at line 1, column 8; "),
@@ -103,7 +103,7 @@ const REFUSED: [(&str, &str); 8] = [
     ("wasm = 3", "wasm: TOML parse error at line 1, column 8; invalid type: integer `3`, expected a sequence"),
 ];
 
-/// What fails without a call.
+/// Failures outside of calls.
 #[test]
 fn failures() {
     child::alone("log::reports::failures", || {

@@ -1,8 +1,9 @@
-//! What compilers make of an instruction.
+//! Classes of instructions by the code that compilers make of them.
 
 use wasmparser::Operator;
 
 use super::price;
+use crate::guest::rewrite::ticks;
 
 /// True if a basic block ends with the instruction.
 pub(super) fn ends_basic_block(operator: &Operator<'_>) -> bool {
@@ -58,24 +59,7 @@ pub(super) fn is_dear(operator: &Operator<'_>) -> bool {
 }
 
 fn is_libcall(operator: &Operator<'_>) -> bool {
-    matches!(
-        operator,
-        Operator::MemoryGrow { .. }
-            | Operator::MemorySize { .. }
-            | Operator::MemoryFill { .. }
-            | Operator::MemoryCopy { .. }
-            | Operator::MemoryInit { .. }
-            | Operator::DataDrop { .. }
-            | Operator::TableGet { .. }
-            | Operator::TableSet { .. }
-            | Operator::TableGrow { .. }
-            | Operator::TableSize { .. }
-            | Operator::TableFill { .. }
-            | Operator::TableCopy { .. }
-            | Operator::TableInit { .. }
-            | Operator::ElemDrop { .. }
-            | Operator::RefFunc { .. }
-    )
+    matches!(operator, Operator::MemoryGrow { .. }) || ticks::work(operator).is_some()
 }
 
 /// Cranelift calls a function for these, one for each lane of a vector, on processors without SSE4.1 or FMA. The price

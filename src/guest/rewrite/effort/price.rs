@@ -6,9 +6,10 @@ pub(super) const TYPE: u64 = 40_000;
 pub(super) const FUNCTION: u64 = 25_000;
 /// A parameter or result beyond the first [`IN_REGISTERS`], for a function and again for each call of it.
 pub(super) const ARGUMENT: u64 = 4_000;
-/// Each pair of parameters, and each pair of results, in a call, or in the trampoline of a type or an imported function.
+/// Each pair of parameters, and each pair of results, in a call, or in the trampoline of a type or an imported
+/// function.
 pub(super) const PAIR_OF_ARGUMENTS: u64 = 12;
-/// How many parameters and results are passed in registers, and cost next to nothing.
+/// The number of parameters and results that are passed in registers, and cost next to nothing.
 pub(super) const IN_REGISTERS: u64 = 6;
 /// A parameter or result of a block, or a value that a branch passes on.
 pub(super) const VALUE: u64 = 600;

@@ -72,7 +72,7 @@ const DEVICES: &str = r#"
     fd_readdir(ro, a, 0x200, 0, b)                          | ok
 "#;
 
-/// What `NAME` is, and which answer counts.
+/// The file that `NAME` stands for, and the answer that counts.
 const NAMES: [(&str, usize); 4] = [("fifo", 0), ("socket", 0), ("to_fifo", 1), ("to_socket", 1)];
 
 fn rows(version: Version) -> Vec<Row> {
