@@ -18,7 +18,7 @@ use std::marker::PhantomData;
 use thiserror::Error;
 
 use crate::sync::Mutex;
-use slot::{SLOTS, Slot};
+use slot::{FOR_OTHERS, SLOTS, Slot};
 
 /// In bytes: the least reserve of a step. It is enough for what does not depend on the size of a module.
 const LEAST: usize = 16 << 20;
@@ -160,7 +160,7 @@ fn open(slot: &Slot, place: &mut Place, bytes: usize) -> Result<bool, NoRoom> {
     let bounds = slot.bounds();
     if slot.is_unused() && (place.free != bounds.start || bounds.len() < bytes) {
         slot.unmap();
-        place.free = slot.map(bytes).ok_or(NoRoom::Before(bytes))?;
+        place.free = slot.map(bytes).ok_or(NoRoom::Before(bytes.saturating_add(FOR_OTHERS)))?;
     }
     let fits = slot.bounds().end.saturating_sub(place.free) >= bytes;
     if fits {

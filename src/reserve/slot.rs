@@ -35,7 +35,7 @@ const LENGTH: u32 = 28;
 
 /// In bytes: the part of each reserve that the system gets back when the first block is taken. It is for the C library,
 /// which ends the process if it cannot note a thread's destructors, and for the stacks of threads.
-const FOR_OTHERS: usize = 4 << 20;
+pub(super) const FOR_OTHERS: usize = 4 << 20;
 
 /// One mapped range, from whose start blocks are taken. Blocks are not taken again, except the last: a range is used
 /// only between a refusal and the end of the work.
