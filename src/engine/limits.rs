@@ -194,14 +194,16 @@ impl TableElements {
     }
 }
 
-/// Checks that a table of `size` elements can grow by `delta`. Wasmer keeps it in a `Vec`, which on growth allocates at
-/// least twice its size before it frees the old block; if that fails, the process ends.
+/// Checks that a table of `size` elements can grow by `delta`. Wasmer keeps it in a `Vec`, which on growth allocates up
+/// to twice its new size before it frees the old block; if that fails, the process ends.
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 pub(super) fn find_room_to_grow(size: u32, delta: u32) -> Result<(), String> {
     /// In bytes. Smaller allocations are not checked, so that small tables grow cheaply: a process without this much
     /// has no memory for anything.
     const SMALL: u64 = 1 << 16;
-    let elements = u64::from(size) + u64::from(size.max(delta));
+    // The `Vec` allocates the larger of its new size and twice its capacity, and grows if the capacity is less than the
+    // new size.
+    let elements = 2 * (u64::from(size) + u64::from(delta));
     match elements * size_of::<usize>() as u64 {
         bytes if bytes <= SMALL => Ok(()),
         bytes => find_room(bytes),
