@@ -109,8 +109,9 @@ void extism_plugin_free(struct ExtismContext *ctx, ExtismPlugin plugin);
  *
  * @param ctx The context that the plugin belongs to.
  * @param plugin The plugin's id.
- * @param json An object of strings and nulls, in JSON: a string sets its key, null removes it, other keys stay.
- *             Borrowed until the return.
+ * @param json An object of strings and nulls, in JSON: a string sets its key, null removes it, other keys stay. As in
+ *             a manifest, it may be a list of pairs, an empty list too, and begin with a byte order mark. Borrowed
+ *             until the return.
  * @param json_size How many bytes `json` has.
  * @return false if there is no such plugin or `json` is anything else; nothing is changed then, and `extism_error`
  *         says why.
@@ -207,15 +208,14 @@ ExtismSize extism_plugin_output_length(struct ExtismContext *ctx, ExtismPlugin p
 const uint8_t *extism_plugin_output_data(struct ExtismContext *ctx, ExtismPlugin plugin);
 
 /**
- * How many instructions a plugin's last call executed in all its modules, if the manifest has `fuel`. After a stop or
+ * The number of instructions of a plugin's last call in all its modules, if the manifest has `fuel`. After a stop or
  * a trap, the last few may be missing. Waits for a running call; leaves errors as they are.
  *
  * @param ctx The context that the plugin belongs to.
  * @param plugin The plugin's id.
  * @return The number; 0 if instructions are not counted, nothing has been called, or there is no such plugin.
  */
-uint64_t extism_plugin_fuel_used(struct ExtismContext *ctx,
-                                 ExtismPlugin plugin);
+uint64_t extism_plugin_fuel_used(struct ExtismContext *ctx, ExtismPlugin plugin);
 
 /**
  * Sets the destination of log lines, for the whole process. Can be called again at any time, from any thread. Until
@@ -224,8 +224,8 @@ uint64_t extism_plugin_fuel_used(struct ExtismContext *ctx,
  * @param filename `-` or `stdout`, `stderr`, or the path of a file, which is appended to; missing directories are
  *                 made, `$ENV{NAME}` is replaced by that environment variable. NULL means `stderr`. Borrowed.
  * @param log_level `off`, `error`, `warn`, `info`, `debug` or `trace`, in any case. NULL means `error`. Borrowed.
- * @return false if the level is none of these, a text is not UTF-8, or the file cannot be opened; the log then stays
- *         as it was.
+ * @return false if the level is none of these, a text is not UTF-8, the file cannot be opened, or a variable in its
+ *         name is not set; the log then stays as it was, and gets a line of level error that says which.
  *
  * # Safety
  * Each pointer must be NULL or point to a NUL-terminated string.

@@ -280,7 +280,7 @@ impl<'a> Model<'a> {
     }
 }
 
-/// How many bytes a load or store moves.
+/// The number of bytes that a load or store moves.
 fn width(name: &str) -> u64 {
     if name.ends_with("u64") { 8 } else { 1 }
 }

@@ -211,7 +211,7 @@ fn errors() {
                     assert!(world.context.call(id, NAME, b"fail").is_ok_and(|code| code == -1));
                     assert_eq!(world.context.error(id), Some(number.to_string()));
                     let unknown = Error::NoSuchPlugin(99);
-                    world.context.report(Some(id), &unknown);
+                    world.context.report(Some(id), &unknown, unknown.to_string());
                     assert_eq!(world.context.error(id), Some(number.to_string()), "the context's is another");
                 }
                 assert_eq!(world.call(id).ok(), Some(number));

@@ -44,8 +44,8 @@ is_installed() { # LIBDIR
 # Features that are given at installation change nothing: another user may give others.
 for features in FEATURES= FEATURES=singlepass NO_DEFAULT=1; do
     : >"$work/calls"
-    make_install DIST="$work/dist" DESTDIR="$work/root" PREFIX=/usr "$features" || fail "$features: $(cat "$work/said")"
-    is_installed "$work/root/usr/lib"
+    make_install DIST="$work/dist" DESTDIR="$work/destination" PREFIX=/usr "$features" || fail "$features: $(cat "$work/said")"
+    is_installed "$work/destination/usr/lib"
     [ ! -s "$work/calls" ] || fail "with DESTDIR, the loader of this machine is told"
 done
 
@@ -65,7 +65,7 @@ for path in PREFIX=some/where LIBDIR=some/where INCLUDEDIR=some/where PREFIX=./s
     [ ! -e "$work/refused" ] || fail "$path is refused, and something is installed"
 done
 
-if make_install DIST="$work/none" DESTDIR="$work/root"; then
+if make_install DIST="$work/none" DESTDIR="$work/destination"; then
     fail "nothing was built, and it is installed"
 fi
 # shellcheck disable=SC2016 # as it is written

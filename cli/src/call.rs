@@ -33,7 +33,7 @@ pub(crate) struct Arguments {
     /// Give the plugin WASI
     #[arg(long)]
     wasi: bool,
-    /// How long making the plugin, and each call, may take, in milliseconds
+    /// The timeout of making the plugin, and of each call, in milliseconds
     #[arg(long, value_name = "MS", value_parser = milliseconds, allow_hyphen_values = true)]
     timeout: Option<Duration>,
     /// Call the function so many times, and print how long that took to standard error
@@ -104,7 +104,7 @@ fn standard_input() -> Result<Vec<u8>, String> {
     if input.len() as u64 > MAX { Err(format!("standard input: more than {MAX} bytes")) } else { Ok(input) }
 }
 
-/// How long the calls took. The first is told apart: it runs initialisers and touches memory.
+/// Prints the time of the calls, and that of the first one apart: it runs initialisers and touches memory.
 fn report(mut durations: Vec<Duration>) {
     let first = durations[0];
     durations.sort_unstable();

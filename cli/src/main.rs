@@ -7,6 +7,7 @@ mod inspect;
 mod text;
 
 use std::fmt::Display;
+use std::io::{self, Write};
 use std::process::ExitCode;
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
@@ -66,8 +67,8 @@ impl From<tool::Error> for Failure {
 struct Arguments {
     #[command(subcommand)]
     command: Command,
-    /// Show the library's log on standard error, from this level on. What plugins write to standard error is a line at
-    /// `warn`, what they write to standard output one at `info`
+    /// Show the library's log on standard error, from this level on. Lines that plugins write to standard
+    /// error have level `warn`, those to standard output `info`
     #[arg(long, value_name = "LEVEL", global = true, default_value = "warn", ignore_case = true, value_parser = levels())]
     log: LogLevel,
 }
@@ -92,14 +93,26 @@ enum Command {
 
 fn main() -> ExitCode {
     let command = Arguments::command().version(version());
-    let arguments = command.get_matches();
-    let arguments = Arguments::from_arg_matches(&arguments).unwrap_or_else(|error| error.exit());
-    match run(&arguments) {
+    let parsed = command.try_get_matches().and_then(|matches| Arguments::from_arg_matches(&matches));
+    let outcome = parsed.map_or_else(|error| answer(&error), |arguments| run(&arguments));
+    match outcome {
         Ok(status) => ExitCode::from(status),
         Err(Failure { status, text }) => {
             text::complain(&text);
             ExitCode::from(status)
         }
+    }
+}
+
+/// Prints what was asked for instead of a command, such as help, or the fault of the arguments. Not left to clap, which
+/// ignores errors of standard output.
+fn answer(error: &clap::Error) -> Outcome {
+    if error.use_stderr() {
+        error.exit();
+    }
+    match error.print().and_then(|()| io::stdout().flush()) {
+        Err(cause) if cause.kind() != io::ErrorKind::BrokenPipe => Err(format!("standard output: {cause}").into()),
+        _ => Ok(0),
     }
 }
 

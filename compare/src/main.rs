@@ -38,10 +38,10 @@ struct Arguments {
     /// Only the workloads whose names begin with this; can be repeated
     #[arg(long, value_name = "NAME")]
     workload: Vec<String>,
-    /// How often each workload is measured
+    /// Rounds: the number of times that each workload is measured
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
     rounds: u32,
-    /// How long to repeat each call in one measurement, in seconds
+    /// The time to repeat each call in one measurement, in seconds
     #[arg(long, default_value_t = 0.5)]
     seconds: f64,
     /// Measure nothing: put the figures of this compare.json into the documents

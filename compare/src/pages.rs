@@ -14,8 +14,15 @@ use crate::workload::WORKLOADS;
 /// The run that the pages show. Committed, so that the pages can be compared with it.
 const FIGURES: &str = "docs/compare.json";
 
-/// The pages with the tables.
-const PAGES: [&str; 2] = ["docs/benchmarks.md", "compiler-features.md"];
+/// The pages with figures, and what each shows.
+const PAGES: [(&str, Show); 3] =
+    [("README.md", first_figures), ("docs/benchmarks.md", all_figures), ("compiler-features.md", all_figures)];
+
+/// The workloads in README's first lines.
+const FIRST: [&str; 3] = ["call, empty", "echo of 1 MiB", "new + free, empty module"];
+
+/// Makes a page's section of a run.
+type Show = fn(&Run) -> Result<String, String>;
 
 /// The lines around the tables in a page.
 const BEGIN: &str = "<!-- figures: written by `make figures` -->\n";
@@ -51,9 +58,9 @@ struct Cell {
 /// The file was not written by this program, lacks a workload, or a page cannot be written.
 pub(crate) fn write(compare_json: &Path) -> Result<(), String> {
     let json = read(compare_json)?;
-    let section = section(&json)?;
-    for page in PAGES {
-        let text = replaced(page, &section)?;
+    let run = parsed(&json)?;
+    for (page, show) in PAGES {
+        let text = replaced(page, &show(&run)?)?;
         fs::write(page, text).map_err(|error| format!("{page}: {error}"))?;
     }
     fs::write(FIGURES, json).map_err(|error| format!("{FIGURES}: {error}"))
@@ -64,9 +71,9 @@ pub(crate) fn write(compare_json: &Path) -> Result<(), String> {
 /// # Errors
 /// A page shows something else.
 pub(crate) fn check() -> Result<(), String> {
-    let section = section(&read(Path::new(FIGURES))?)?;
-    for page in PAGES {
-        if replaced(page, &section)? != read(Path::new(page))? {
+    let run = parsed(&read(Path::new(FIGURES))?)?;
+    for (page, show) in PAGES {
+        if replaced(page, &show(&run)?)? != read(Path::new(page))? {
             return Err(format!("{page} does not show the figures of {FIGURES}: run `make figures`"));
         }
     }
@@ -85,15 +92,37 @@ fn replaced(page: &str, section: &str) -> Result<String, String> {
     Ok(format!("{before}{BEGIN}{section}{END}{after}"))
 }
 
-/// The tables, with the date and the CPU of their run.
-fn section(json: &str) -> Result<String, String> {
-    let run: Run = serde_json::from_str(json).map_err(|error| format!("{FIGURES}: {error}"))?;
+fn parsed(json: &str) -> Result<Run, String> {
+    serde_json::from_str(json).map_err(|error| format!("{FIGURES}: {error}"))
+}
+
+impl Run {
+    fn row(&self, name: &str) -> Result<&Row, String> {
+        let row = self.rows.iter().find(|row| row.name == name);
+        row.ok_or_else(|| format!("the run lacks the workload `{name}`: run all of them"))
+    }
+}
+
+/// A few figures, of the first library and of the peers that are Extism's.
+fn first_figures(run: &Run) -> Result<String, String> {
+    let peers: Vec<_> = run.peers.iter().filter(|peer| run.libraries[**peer].starts_with("Extism")).collect();
+    let names = peers.iter().map(|peer| run.libraries[**peer].clone());
+    let mut table = Table::new("[workload](docs/benchmarks.md)", ["this library".to_owned()].into_iter().chain(names));
+    for workload in WORKLOADS.iter().filter(|workload| FIRST.contains(&workload.name)) {
+        let row = run.row(workload.name)?;
+        let cells = [&0].into_iter().chain(peers.iter().copied()).map(|column| row.cells[*column].as_ref());
+        table.push(workload.name, cells.map(|cell| cell.map(|cell| workload.unit.show(cell.median))));
+    }
+    Ok(table.markdown())
+}
+
+/// All tables, with the date and the CPU of their run.
+fn all_figures(run: &Run) -> Result<String, String> {
     let peers = run.peers.iter().map(|&peer| run.libraries[peer].clone());
     let mut figures = Table::new("workload", run.libraries.iter().cloned());
     let mut ratios = Table::new(&format!("{} against", run.libraries[0]), peers);
     for workload in WORKLOADS {
-        let row = run.rows.iter().find(|row| row.name == workload.name);
-        let row = row.ok_or_else(|| format!("the run lacks the workload `{}`: run all of them", workload.name))?;
+        let row = run.row(workload.name)?;
         let median = |cell: &Option<Cell>| cell.as_ref().map(|cell| workload.unit.show(cell.median));
         figures.push(workload.name, row.cells.iter().map(median));
         if row.ratios.iter().any(Option::is_some) {

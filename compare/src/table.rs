@@ -19,7 +19,8 @@ impl Table {
         table
     }
 
-    /// How many times better the first library is than each peer, where both have a figure; `None` without peers.
+    /// The ratio of the first library to each peer, where both have a figure: above 1, the first is better. `None`
+    /// without peers.
     pub(crate) fn of_ratios(results: &Results) -> Option<Self> {
         let peers = results.peers.iter().map(|&peer| results.libraries[peer].clone());
         let mut table = Self::new(&format!("{} against", results.libraries[0]), peers);

@@ -40,7 +40,7 @@ impl Unit {
         }
     }
 
-    /// How many times better `value` is than `other`.
+    /// The ratio of `value` to `other`, above 1 if `value` is better.
     pub(crate) fn better(self, value: f64, other: f64) -> f64 {
         if self.more_is_better() { value / other } else { other / value }
     }

@@ -91,6 +91,29 @@ pub fn describe(error: &dyn StdError) -> String {
     bounded(text)
 }
 
+/// The text of an error on one line, for the log: its causes follow a colon, its other lines a semicolon. Left out are
+/// quoted source lines, which parsers show with a caret below, and the backtrace.
+pub fn summary(text: &str) -> String {
+    let mut line = String::new();
+    let mut separator = "";
+    for part in text.lines().map(str::trim).filter(|part| !part.is_empty() && !is_source(part)) {
+        match part {
+            "wasm backtrace:" => break,
+            "Caused by:" => separator = ": ",
+            _ => {
+                line.extend([separator, part]);
+                separator = "; ";
+            }
+        }
+    }
+    line
+}
+
+/// Whether a line of a parser's error shows a line of what was parsed: `12 | text`, or ` | ^` below it.
+fn is_source(line: &str) -> bool {
+    line.trim_start_matches(|character: char| character.is_ascii_digit()).trim_start().starts_with('|')
+}
+
 /// At most 64 KiB of `text`, the text of an error, with a note of what is left out.
 pub(crate) fn bounded(mut text: String) -> String {
     if text.len() > MAX_TEXT {
@@ -188,7 +211,7 @@ fn is_unseen(character: char) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{Excerpt, MAX_LINES, MAX_TEXT, Message, describe, one_line, to_c_string};
+    use super::{Excerpt, MAX_LINES, MAX_TEXT, Message, describe, one_line, summary, to_c_string};
     use thiserror::Error;
 
     #[derive(Debug, Error)]
@@ -207,6 +230,25 @@ mod tests {
     fn causes_are_listed_under_the_message() {
         assert_eq!(describe(&Outer(Inner)), "outer\n\nCaused by:\n    inner \"quoted\"\n    second line");
         assert_eq!(describe(&Inner), "inner \"quoted\"\nsecond line");
+    }
+
+    #[test]
+    fn a_summary_has_the_causes_on_one_line() {
+        for (text, expected) in [
+            ("", ""),
+            ("one line", "one line"),
+            ("outer\n\nCaused by:\n    inner", "outer: inner"),
+            ("a\n\nCaused by:\n    b\n\n    Caused by:\n        c", "a: b: c"),
+            ("a\n\nCaused by:\n    trap\n    wasm backtrace:\n        0: main!f [0]\n", "a: trap"),
+            ("unknown import\nadvice", "unknown import; advice"),
+            (
+                "TOML parse error at line 1\n  |\n1 | [a\n  |  ^\nunclosed table\n",
+                "TOML parse error at line 1; unclosed table",
+            ),
+            ("expected `)`\n     --> a.wat:1:8\n      |\n    1 | (module\n      |    ^", "expected `)`; --> a.wat:1:8"),
+        ] {
+            assert_eq!(summary(text), expected, "{text:?}");
+        }
     }
 
     #[test]

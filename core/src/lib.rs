@@ -21,6 +21,7 @@ mod outlet;
 pub mod panics;
 pub mod plugin;
 mod read;
+pub mod reserve;
 #[cfg(feature = "compiler")]
 mod rewrite;
 pub mod sandbox;

@@ -7,7 +7,7 @@
 
 use std::borrow::Cow;
 use std::cell::Cell;
-use std::fmt::Arguments;
+use std::fmt::{Arguments, Display};
 use std::io::{self, ErrorKind};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
@@ -19,7 +19,7 @@ use fern::Dispatch;
 use log::{Level, LevelFilter, Log, Metadata, Record};
 
 use crate::environment;
-use crate::error;
+use crate::error::{self, Excerpt};
 use crate::fork;
 use crate::outlet::Outlet;
 use crate::sync::{Mutex, RwLock};
@@ -30,12 +30,12 @@ pub const TARGET: &str = "extism";
 /// The target of plugins' lines.
 pub(crate) const PLUGIN_TARGET: &str = "extism::plugin";
 
-/// How long a line may wait for a sink that takes nothing, such as a pipe with a slow reader. After one line has waited
-/// in vain, the next ones do not wait until one gets through.
+/// The time that a line may wait for a sink that takes nothing, such as a pipe with a slow reader. After one line has
+/// waited in vain, the next ones do not wait until one gets through.
 const PATIENCE: Duration = Duration::from_millis(20);
 
-/// How long a line may wait for other threads' lines. These wait for a reader no longer than [`PATIENCE`] all together,
-/// but their threads may have to wait for a processor, and a disk may be slow.
+/// The time that a line may wait for other threads' lines. These wait for a reader no longer than [`PATIENCE`] all
+/// together, but their threads may have to wait for a processor, and a disk may be slow.
 const LOCK_PATIENCE: Duration = Duration::from_millis(200);
 
 static SINK: RwLock<Option<Arc<dyn Log>>> = RwLock::new(None);
@@ -62,7 +62,7 @@ pub fn set(destination: Destination<'_>, level: LevelFilter) -> io::Result<()> {
     let outlet = match destination {
         Destination::Stdout => Outlet::Stdout,
         Destination::Stderr => Outlet::Stderr,
-        Destination::File(path) => Outlet::open(Path::new(expand(path).as_ref()))?,
+        Destination::File(path) => Outlet::open(Path::new(expand(path)?.as_ref()))?,
     };
     let dispatch = Dispatch::new().level(level).format(|out, message, record| {
         out.finish(format_args!("{}", line(record.level(), record.target(), message)));
@@ -78,16 +78,16 @@ pub fn set(destination: Destination<'_>, level: LevelFilter) -> io::Result<()> {
     Ok(())
 }
 
-/// Replaces each `$ENV{NAME}` by that variable, as Extism 0.1.0 did. Unset variables stay as they are written.
-fn expand(path: &str) -> Cow<'_, str> {
-    let Some((before, rest)) = path.split_once("$ENV{") else { return Cow::Borrowed(path) };
-    match rest.split_once('}') {
-        Some((name, rest)) => match environment::text(name) {
-            Some(value) => Cow::Owned(format!("{before}{value}{}", expand(rest))),
-            None => Cow::Owned(format!("{before}$ENV{{{name}}}{}", expand(rest))),
-        },
-        None => Cow::Borrowed(path),
-    }
+/// Replaces each `$ENV{NAME}` by that variable, as Extism 0.1.0 did.
+///
+/// # Errors
+/// The variable is not set, or is not UTF-8: a file that is called `$ENV{NAME}` is what nobody wants.
+fn expand(path: &str) -> io::Result<Cow<'_, str>> {
+    let Some((before, rest)) = path.split_once("$ENV{") else { return Ok(Cow::Borrowed(path)) };
+    let Some((name, rest)) = rest.split_once('}') else { return Ok(Cow::Borrowed(path)) };
+    let unset = || io::Error::other(format!("the environment variable `{}` is not set", Excerpt::of(name)));
+    let value = environment::text(name).ok_or_else(unset)?;
+    Ok(Cow::Owned(format!("{before}{value}{}", expand(rest)?)))
 }
 
 /// The most verbose level that is logged. Costs two loads of values that are seldom written.
@@ -108,13 +108,33 @@ pub fn is_enabled(level: Level) -> bool {
     level <= max_level()
 }
 
-/// Logs one line.
+/// A message as the log shows it: on one line, with control characters escaped. Plugins choose messages; a message must
+/// not fake lines or drive a terminal.
+pub(crate) struct Line(String);
+
+impl Line {
+    pub(crate) fn of(message: impl Display) -> Self {
+        Self(error::one_line(message))
+    }
+
+    /// The length in bytes. Escapes make it up to five times that of the message.
+    pub(crate) fn len(&self) -> usize {
+        self.0.len()
+    }
+}
+
+/// Logs a message.
 pub fn record(level: Level, target: &str, message: Arguments<'_>) {
+    if is_enabled(level) {
+        record_line(level, target, &Line::of(message));
+    }
+}
+
+/// Logs one line.
+pub(crate) fn record_line(level: Level, target: &str, Line(message): &Line) {
     if !is_enabled(level) {
         return;
     }
-    // Plugins choose messages; a message must not fake lines or drive a terminal.
-    let message = error::one_line(message);
     // Neither the library's sink nor the host's logger is used under the lock: the sink may wait for a reader, the
     // logger may call the library.
     let sink = SINK.read().clone();
@@ -285,8 +305,10 @@ mod tests {
     #[test]
     fn environment_variables_in_paths_are_expanded() {
         let path = environment::text("PATH").expect("every test has a PATH");
-        assert_eq!(expand("a/$ENV{PATH}/b$ENV{PATH}"), format!("a/{path}/b{path}"));
-        assert_eq!(expand("$ENV{EXTISM_NOT_SET}/x$ENV{"), "$ENV{EXTISM_NOT_SET}/x$ENV{");
-        assert_eq!(expand("plain"), "plain");
+        let expanded = |path| expand(path).map_err(|error| error.to_string());
+        assert_eq!(expanded("a/$ENV{PATH}/b$ENV{PATH}"), Ok(format!("a/{path}/b{path}").into()));
+        assert_eq!(expanded("plain$ENV{"), Ok("plain$ENV{".into()));
+        let unset = "the environment variable `EXTISM_NOT_SET` is not set";
+        assert_eq!(expanded("$ENV{PATH}$ENV{EXTISM_NOT_SET}/x"), Err(unset.to_owned()));
     }
 }

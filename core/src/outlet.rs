@@ -27,7 +27,7 @@ use rustix::fs::{FileType, fstat};
 
 use crate::write_signals;
 
-/// How many bytes a pipe takes without waiting once `poll` reports room: POSIX's `PIPE_BUF` on Linux.
+/// The number of bytes that a pipe takes without waiting once `poll` reports room: POSIX's `PIPE_BUF` on Linux.
 const PIPE_ROOM: usize = 4096;
 
 /// An open destination of output. No method but [`wait`](Self::wait) waits for a reader.

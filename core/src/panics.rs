@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
 thread_local! {
-    /// How many calls of [`quietly`] are active on this thread.
+    /// The number of calls of [`quietly`] that are active on this thread.
     static QUIET: Cell<u32> = const { Cell::new(0) };
 }
 
@@ -84,7 +84,7 @@ fn is_caught(location: Option<&Location<'_>>) -> bool {
     is_quiet || stop::is_running_here() || is_compilers(location)
 }
 
-/// How many threads compile at the moment. Only then can a pool's thread panic inside a compiler.
+/// The number of threads that compile at the moment. Only then can a pool's thread panic inside a compiler.
 #[cfg(feature = "compiler")]
 static COMPILING: AtomicUsize = AtomicUsize::new(0);
 

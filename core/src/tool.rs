@@ -81,8 +81,8 @@ pub fn message(text: impl Display) -> String {
     Message::of(text).to_string()
 }
 
-/// Shows the library's log on standard error, from `level` on: the lines of plugins too. Plugins and calls that fail are lines
-/// of it only at level debug and trace, as the tool itself says what has failed.
+/// Shows the library's log on standard error, from `level` on: the lines of plugins too. Plugins and calls that fail
+/// are lines of it only at level debug and trace, as the tool itself says what has failed.
 pub fn show_log(level: LogLevel) {
     if level < LogLevel::Debug {
         sink::without_notes();
@@ -160,8 +160,8 @@ impl Order {
         format!("{} ({})", self.machine.name(), features.join(" "))
     }
 
-    /// Compiles the modules of `input`, and keeps the code in `store`, if there is one. Others may read that as far as the umask
-    /// lets them, but for the store that the environment names.
+    /// Compiles the modules of `input`, and keeps the code in `store`, if there is one. Others may read that as far as
+    /// the umask lets them, but for the store that the environment names.
     ///
     /// # Errors
     /// `input` is wrong, a module cannot be compiled, or its code cannot be kept.

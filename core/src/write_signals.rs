@@ -10,8 +10,8 @@
 
 /// Runs `write`, which may write to any file, with SIGPIPE and SIGXFSZ held off this thread. Costs four system calls.
 ///
-/// A signal that was pending before stays pending, and one that another process sends meanwhile is delivered
-/// afterwards: a host that blocks these signals and waits for them misses none.
+/// A signal that was pending before stays pending, and one that is sent meanwhile, by another process or by this one to
+/// itself, is delivered afterwards: a host that blocks these signals and waits for them misses none.
 #[cfg(target_os = "linux")]
 pub(crate) fn held<T>(write: impl FnOnce() -> T) -> T {
     let _held = linux::Held::new();
@@ -28,6 +28,7 @@ pub(crate) fn held<T>(write: impl FnOnce() -> T) -> T {
 mod linux {
     #![expect(unsafe_code, reason = "the C library's functions about signals")]
 
+    use std::fs;
     use std::mem::MaybeUninit;
     use std::process;
     use std::ptr;
@@ -50,9 +51,7 @@ mod linux {
             let mut mask = set_of(&[]);
             // SAFETY: it reads one set and writes one; it changes only this thread's mask.
             unsafe { libc::pthread_sigmask(SIG_BLOCK, &raw const both, &raw mut mask) };
-            let mut pending = set_of(&[]);
-            // SAFETY: the set is written.
-            unsafe { libc::sigpending(&raw mut pending) };
+            let pending = pending();
             let mut raisable = both;
             for signal in SIGNALS {
                 if contains(&pending, signal) {
@@ -65,6 +64,7 @@ mod linux {
 
     impl Drop for Held {
         fn drop(&mut self) {
+            self.keep_those_of_the_process();
             while let Some((signal, sender)) = take_pending(&self.raisable) {
                 remove(&mut self.raisable, signal);
                 // The kernel names this process as the sender of a write's signal. Signals of others are sent again.
@@ -77,6 +77,39 @@ mod linux {
             // SAFETY: the set is read; it is the mask that this thread had.
             unsafe { libc::pthread_sigmask(SIG_SETMASK, &raw const self.mask, ptr::null_mut()) };
         }
+    }
+
+    impl Held {
+        /// Leaves signals pending that were sent to the whole process. The kernel sends a write's signal to the writing
+        /// thread, and otherwise it looks the same as one that the process has sent to itself by `kill`.
+        fn keep_those_of_the_process(&mut self) {
+            let pending = pending();
+            if !SIGNALS.iter().any(|signal| contains(&pending, *signal) && contains(&self.raisable, *signal)) {
+                return;
+            }
+            // Without `/proc`, all are taken for the write's.
+            let Some(own) = pending_of_this_thread() else { return };
+            for signal in SIGNALS {
+                if own & 1 << (signal - 1) == 0 {
+                    remove(&mut self.raisable, signal);
+                }
+            }
+        }
+    }
+
+    /// The pending signals that are blocked, of this thread and of the process.
+    fn pending() -> sigset_t {
+        let mut pending = set_of(&[]);
+        // SAFETY: the set is written.
+        unsafe { libc::sigpending(&raw mut pending) };
+        pending
+    }
+
+    /// The pending signals of this thread alone, a bit each from signal 1 on.
+    fn pending_of_this_thread() -> Option<u64> {
+        let status = fs::read_to_string("/proc/thread-self/status").ok()?;
+        let pending = status.lines().find_map(|line| line.strip_prefix("SigPnd:"))?;
+        u64::from_str_radix(pending.trim(), 16).ok()
     }
 
     /// Removes one pending signal of `signals`, of this thread or else of the process; returns it and its sender.

@@ -113,17 +113,18 @@ const NAMES: [&CStr; 17] = [
     c"extism-wasmer:io",
     c"\xff",
 ];
-/// Configurations, with true for valid ones.
-const CONFIGS: [(&str, bool); 6] = [
+/// Configurations, and whether they are.
+const CONFIGS: [(&str, bool); 7] = [
     ("{}", true),
     (r#"{"key": "other", "none": null}"#, true),
+    ("\u{feff}[]", true),
     ("", false),
     ("{", false),
     (r#"{"key": 1}"#, false),
     ("\0", false),
 ];
-/// Destinations and levels of the log, with true for valid ones.
-const LOGS: [(Option<&CStr>, Option<&CStr>, bool); 7] = [
+/// Where the log goes and what, and whether it can.
+const LOGS: [(Option<&CStr>, Option<&CStr>, bool); 8] = [
     (None, Some(c"off"), true),
     (Some(c"/dev/null"), Some(c"TRACE"), true),
     (Some(c"/dev/null"), None, true),
@@ -131,6 +132,7 @@ const LOGS: [(Option<&CStr>, Option<&CStr>, bool); 7] = [
     (Some(c"\xff"), Some(c"error"), false),
     (Some(c"/dev/null"), Some(c"loud"), false),
     (Some(c"/dev/null"), Some(c"\xff"), false),
+    (Some(c"$ENV{EXTISM_NOT_SET}/log"), None, false),
 ];
 const COMPILERS: [Option<&CStr>; 6] =
     [None, Some(c"cranelift"), Some(c"llvm"), Some(c"singlepass"), Some(c"gcc"), Some(c"\xff")];

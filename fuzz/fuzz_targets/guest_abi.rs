@@ -142,7 +142,7 @@ fuzz_target!(init: environment::isolate(&[]), |program: Program| {
 /// The plugin's configuration.
 const CONFIG: [(&str, &str); 4] = [("a", "value"), ("b", ""), ("", "of no name"), ("\0", "zero")];
 
-/// How many bytes of notes a call makes: the number of finished steps, the place of the input, and the memory's size;
+/// The length of a call's notes, in bytes: the number of finished steps, the place of the input, and the memory's size;
 /// and for each step, its result and the memory's size after it.
 const NOTES: usize = 8 * (3 + 2 * MOST_STEPS);
 const MOST_STEPS: usize = 24;

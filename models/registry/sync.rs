@@ -29,7 +29,7 @@ impl<T> Mutex<T> {
 pub(crate) struct ReentrantMutex<T> {
     owner: Mutex<Option<ThreadId>>,
     released: Condvar,
-    /// How many guards the owner has.
+    /// The number of guards that the owner has.
     depth: Cell<u32>,
     value: T,
 }

@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 /// A plugin's id. Negative ids are never given.
 pub(crate) type PluginId = i32;
 
-/// How many freed ids must wait before one is used again, so that a stale id stays invalid for a while.
+/// The number of freed ids that must wait before one is used again, so that a stale id stays invalid for a while.
 const WAITING: usize = 25;
 
 /// The next ids.

@@ -38,7 +38,7 @@ impl Passing for Context {
     }
 }
 
-/// How many plugins a thread finds in its own cache, without the registry.
+/// The number of plugins that a thread finds in its own cache, without the registry.
 const RECENT: usize = 64;
 
 /// A plugin's id and the address of its context. Neither an id nor an address is reused before the plugin is gone.
@@ -251,11 +251,11 @@ impl Context {
         self.with_slot(id, Slot::error).unwrap_or_else(|| self.errors.get())
     }
 
-    /// Keeps `error` for [`Context::error`]: with plugin `id` if it exists and the error is not about its absence, else
-    /// with the context.
-    pub(crate) fn report(&self, id: Option<PluginId>, error: &Error) {
+    /// Keeps `text`, that of `error`, for [`Context::error`]: with plugin `id` if it exists and `error` is about what
+    /// it did, else with the context.
+    pub(crate) fn report(&self, id: Option<PluginId>, error: &Error, text: String) {
         let about_plugin = !matches!(error, Error::NoSuchPlugin(_));
-        self.report_text(id.filter(|_| about_plugin), error::describe(error));
+        self.report_text(id.filter(|_| about_plugin), text);
     }
 
     /// Keeps `text` for [`Context::error`], with plugin `id` if it exists, else with the context.

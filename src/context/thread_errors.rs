@@ -21,7 +21,7 @@ const MOST: usize = 256;
 struct Own {
     /// The thread's number; 0 before its first error. Never reused, unlike the system's thread ids.
     number: Cell<u64>,
-    /// How many contexts may have an error of this thread.
+    /// The number of contexts that may have an error of this thread.
     count: Cell<u32>,
 }
 
@@ -51,7 +51,7 @@ pub(super) struct ThreadErrors {
 #[derive(Debug, Default)]
 struct Errors {
     by_thread: BTreeMap<u64, Error>,
-    /// How many errors were ever set.
+    /// The number of errors that were ever set.
     count: u64,
 }
 

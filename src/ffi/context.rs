@@ -22,7 +22,7 @@ pub struct ExtismContext {
 
 static CONTEXTS: Lazy<RwLock<HashMap<usize, Arc<Context>>>> = Lazy::new(RwLock::default);
 
-/// How many contexts a thread finds in its own cache, without the shared table.
+/// The number of contexts that a thread finds in its own cache, without the shared table.
 const RECENT: usize = 4;
 
 thread_local! {

@@ -10,10 +10,11 @@ use extism_core::code;
 
 use extism_core::fork as gate;
 use extism_core::fork::Closed;
+use extism_core::reserve;
 use extism_core::sandbox;
 use extism_core::stop;
 
-/// How long all steps before a fork may take. They take that long only if a thread stays inside the gate, for example
+/// The time limit of all steps before a fork. They take that long only if a thread stays inside the gate, for example
 /// while it writes to a log that nobody reads. The new process then loses the locks of that thread.
 const PATIENCE: Duration = Duration::from_millis(400);
 
@@ -67,5 +68,6 @@ extern "C" fn after_in_child() {
         gate.open_forked();
         guard((), code::forked);
         guard((), context::forked);
+        guard((), reserve::forked);
     }
 }

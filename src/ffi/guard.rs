@@ -9,6 +9,7 @@ use super::context::{self, ExtismContext};
 use super::thread_end::{self, Stage, Use};
 use crate::context as contexts;
 use crate::context::{Context, PluginId};
+use extism_core::error;
 use extism_core::error::Message;
 use extism_core::log as sink;
 use extism_core::panics::message;
@@ -66,10 +67,11 @@ fn in_context<T: Copy>(
             match catch_unwind(AssertUnwindSafe(|| work(context))) {
                 Ok(Ok(value)) => return value,
                 Ok(Err(failure)) => {
-                    log(id, &failure);
+                    let text = error::describe(&*failure);
+                    log(id, &text);
                     match *failure {
-                        Failure::Context(error) => context.report(id, &error),
-                        Failure::Argument(error) => context.report_text(id, error.to_string()),
+                        Failure::Context(error) => context.report(id, &error, text),
+                        Failure::Argument(_) => context.report_text(id, text),
                     }
                 }
                 Err(panic) => context.report_text(id, format!("internal error: {}", Message::of(message(&*panic)))),
@@ -93,16 +95,16 @@ fn at_thread_end<T>(context: *const ExtismContext, id: Option<PluginId>, fallbac
     })
 }
 
-/// Logs a failure. The outcome of a plugin's own call is logged where that call ends.
-fn log(id: Option<PluginId>, failure: &Failure) {
-    /// How many bytes of an error's first line are logged.
+/// A line of the log about what failed, with `text` for its reason. Failures of a plugin's call
+/// are logged at the end of the call instead.
+fn log(id: Option<PluginId>, text: &str) {
+    /// The most bytes of an error's text that are logged.
     const MOST: usize = 512;
     if !sink::is_enabled(Level::Error) {
         return;
     }
-    let text = failure.to_string();
-    let first = text.lines().next().unwrap_or_default();
-    let shown = &first[..first.floor_char_boundary(MOST)];
+    let text = error::summary(text);
+    let shown = &text[..text.floor_char_boundary(MOST)];
     match id {
         Some(id) => sink::note(Level::Error, format_args!("plugin {id}: {shown}")),
         None => sink::note(Level::Error, format_args!("{shown}")),

@@ -1,6 +1,7 @@
 //! The functions of the log and the version, which need no context.
 
 use std::ffi::c_char;
+use std::fmt::Arguments;
 
 use log::LevelFilter;
 
@@ -24,8 +25,8 @@ const VERSION: &std::ffi::CStr =
 /// @param filename `-` or `stdout`, `stderr`, or the path of a file, which is appended to; missing directories are
 ///                 made, `$ENV{NAME}` is replaced by that environment variable. NULL means `stderr`. Borrowed.
 /// @param log_level `off`, `error`, `warn`, `info`, `debug` or `trace`, in any case. NULL means `error`. Borrowed.
-/// @return false if the level is none of these, a text is not UTF-8, or the file cannot be opened; the log then stays
-///         as it was.
+/// @return false if the level is none of these, a text is not UTF-8, the file cannot be opened, or a variable in its
+///         name is not set; the log then stays as it was, and gets a line of level error that says which.
 ///
 /// # Safety
 /// Each pointer must be NULL or point to a NUL-terminated string.
@@ -46,25 +47,33 @@ pub unsafe extern "C" fn extism_log_file(filename: *const c_char, log_level: *co
             // SAFETY: C passes a NUL-terminated string, see above.
             unsafe { arg::string("log_level", log_level) }
         };
-        let (Ok(filename), Ok(level)) = (filename, level) else { return false };
-        let Ok(level) = level.parse::<LevelFilter>() else { return false };
-        let destination = match filename {
-            "-" | "stdout" => Destination::Stdout,
-            "stderr" => Destination::Stderr,
-            path => Destination::File(path),
-        };
-        match sink::set(destination, level) {
-            Ok(()) => true,
-            Err(error) => {
-                sink::record(
-                    log::Level::Error,
-                    sink::TARGET,
-                    format_args!("log file `{}`: {error}", Excerpt::of(filename)),
-                );
-                false
-            }
+        match (filename, level) {
+            (Ok(filename), Ok(level)) => set(filename, level),
+            (Err(error), _) | (_, Err(error)) => refuse(format_args!("{error}")),
         }
     })
+}
+
+fn set(filename: &str, level: &str) -> bool {
+    let destination = match filename {
+        "-" | "stdout" => Destination::Stdout,
+        "stderr" => Destination::Stderr,
+        path => Destination::File(path),
+    };
+    let Ok(filter) = level.parse::<LevelFilter>() else {
+        let level = Excerpt::of(level);
+        return refuse(format_args!("log_level: `{level}` is not off, error, warn, info, debug or trace"));
+    };
+    match sink::set(destination, filter) {
+        Ok(()) => true,
+        Err(error) => refuse(format_args!("`{}`: {error}", Excerpt::of(filename))),
+    }
+}
+
+/// Says in the log as it is why it is not set anew.
+fn refuse(why: Arguments<'_>) -> bool {
+    sink::record(log::Level::Error, sink::TARGET, format_args!("extism_log_file: {why}"));
+    false
 }
 
 /// The version of the library, such as `0.1.0`.

@@ -31,7 +31,7 @@ static LAST: Mutex<HandedOut> = Mutex::new(HandedOut(VecDeque::new()));
 struct HandedOut(VecDeque<CString>);
 
 impl HandedOut {
-    /// How many texts stay valid, as long as they are no longer than `MOST_BYTES` together. A goroutine may move to
+    /// The number of texts that stay valid, if they are no longer than `MOST_BYTES` together. A goroutine may move to
     /// another thread before it has read its text, while other goroutines ask on this thread.
     const MOST: usize = 64;
     const MOST_BYTES: usize = 1 << 16;
@@ -128,8 +128,9 @@ pub extern "C" fn extism_plugin_free(ctx: *mut ExtismContext, plugin: ExtismPlug
 ///
 /// @param ctx The context that the plugin belongs to.
 /// @param plugin The plugin's id.
-/// @param json An object of strings and nulls, in JSON: a string sets its key, null removes it, other keys stay.
-///             Borrowed until the return.
+/// @param json An object of strings and nulls, in JSON: a string sets its key, null removes it, other keys stay. As in
+///             a manifest, it may be a list of pairs, an empty list too, and begin with a byte order mark. Borrowed
+///             until the return.
 /// @param json_size How many bytes `json` has.
 /// @return false if there is no such plugin or `json` is anything else; nothing is changed then, and `extism_error`
 ///         says why.
@@ -279,7 +280,7 @@ pub extern "C" fn extism_plugin_output_data(ctx: *mut ExtismContext, plugin: Ext
     with_context(ctx, Some(plugin), ptr::null(), again, |context| Ok(context.output(plugin)?.0))
 }
 
-/// How many instructions a plugin's last call executed in all its modules, if the manifest has `fuel`. After a stop or
+/// The number of instructions of a plugin's last call in all its modules, if the manifest has `fuel`. After a stop or
 /// a trap, the last few may be missing. Waits for a running call; leaves errors as they are.
 ///
 /// @param ctx The context that the plugin belongs to.

@@ -141,6 +141,11 @@ static void files(ExtismContext *ctx, ExtismPlugin plugin)
     CHECK(rc == 0);
     CHECK_HAS(content(second), "fourth");
 
+    /* A variable that is not set is an error, and the log says so. */
+    ok = extism_log_file("$ENV{EXTISM_TEST_NOT_SET}/log", "info");
+    CHECK(!ok);
+    CHECK_HAS(content(second), "the environment variable `EXTISM_TEST_NOT_SET` is not set");
+
     unlink(second);
     unlink(deep);
     rmdir(in_folder("a/b"));

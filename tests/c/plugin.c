@@ -155,7 +155,7 @@ static void freed_plugins(void)
 static void config(void)
 {
     static const char *const bad[] = {
-        "", "{", "[]", "1", "null", "\"a\"", "{\"a\": 1}", "{\"a\": []}", "{\"a\" 1}",
+        "", "{", "[1]", "1", "null", "\"a\"", "{\"a\": 1}", "{\"a\": []}", "{\"a\" 1}",
         "{\"a\": \"changed\", \"b\": 2}",
     };
     ExtismContext *ctx = extism_context_new();
@@ -177,7 +177,10 @@ static void config(void)
     CHECK(right);
     ok = guest_config(ctx, plugin, "{}");
     CHECK(ok);
-    ok = guest_config(ctx, plugin, "{\"nobody\": null, \"c\": \"4\"}");
+    /* What a manifest may have in the place of an object, and a byte order mark. */
+    ok = guest_config(ctx, plugin, "[]");
+    CHECK(ok);
+    ok = guest_config(ctx, plugin, "\xef\xbb\xbf[[\"nobody\", null], [\"c\", \"4\"]]");
     CHECK(ok);
     right = guest_answers(ctx, plugin, "config", "c", "4");
     CHECK(right);

@@ -142,12 +142,13 @@ fn logs_are_bounded() {
                 (loop (call $log (local.get $block)) (call $debug (local.get $block))
                     (br_if 0 (local.tee $left (i32.sub (local.get $left) (i32.const 1)))))))"#;
         let context = Context::new();
-        let plugin = context.plugin(manifest(logging, r#""memory": {"max_log_bytes": 5500}"#));
+        // A message of 936 zeros is a line of 4,680 bytes, as each is escaped; a line counts 64 bytes more.
+        let plugin = context.plugin(manifest(logging, r#""memory": {"max_log_bytes": 24000}"#));
         for _ in 0..2 {
             assert_eq!(plugin.call_only("log", b""), 0);
             let lines = seen();
-            assert_eq!(lines.len(), 6, "five of 1000 bytes, and a last one");
-            let last = "the plugin has logged 5500 bytes (memory.max_log_bytes): this call logs no more";
+            assert_eq!(lines.len(), 6, "five lines, and a last one");
+            let last = "the plugin has logged 24000 bytes (memory.max_log_bytes): this call logs no more";
             assert_eq!((lines[4].len(), lines[5].as_str()), (936 * 5, last));
         }
         assert_eq!(context.plugin(logging).call_only("log", b""), 0);

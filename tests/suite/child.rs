@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 /// The environment variable that marks a child process and names the case that it runs.
 const CASE: &str = "EXTISM_TEST_CASE";
 
-/// How long a child may take before it counts as dead-locked.
+/// The time that a child may take before it counts as dead-locked.
 const PATIENCE: Duration = Duration::from_secs(120);
 
 /// The output of a child process.

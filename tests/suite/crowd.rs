@@ -13,9 +13,9 @@ use crate::host::{Context, Plugin, manifest};
 use crate::noise::noise;
 
 const THREADS: u64 = 64;
-/// How many plugin ids the threads use, from 0.
+/// The number of plugin ids that the threads use, from 0.
 const PLUGINS: u64 = 40;
-/// How long a context lives.
+/// The lifetime of a context.
 const ROUND: Duration = Duration::from_millis(300);
 /// The answers of the plugins: each says which module gave it.
 const NUMBERS: [i32; 3] = [101, 102, 103];

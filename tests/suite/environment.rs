@@ -186,6 +186,39 @@ fn wrong_values_are_named() {
     }
 }
 
+/// Variables of the standard library and of rayon, with which compiling would run out of stack, or make threads without
+/// end. They are set in the child before its first use: the test runner needs a stack, too.
+#[cfg(feature = "compiler")]
+#[test]
+fn threads_that_compile_have_stacks_and_a_number() {
+    const TEST: &str = "environment::threads_that_compile_have_stacks_and_a_number";
+    const CASES: [(&str, &str, bool); 9] = [
+        ("RUST_MIN_STACK", "0", false),
+        ("RUST_MIN_STACK", "1", false),
+        ("RUST_MIN_STACK", "2097151", false),
+        ("RUST_MIN_STACK", "2097152", true),
+        ("RUST_MIN_STACK", "8388608", true),
+        ("RUST_MIN_STACK", "many", true),
+        ("RAYON_NUM_THREADS", "0", true),
+        ("RAYON_NUM_THREADS", "1", true),
+        ("RAYON_NUM_THREADS", "100000", true),
+    ];
+    let Some(case) = child::case() else {
+        let nowhere = [("EXTISM_CACHE_DIR", "".as_ref())];
+        return (0..CASES.len()).for_each(|case| drop(child::run(TEST, &case.to_string(), &nowhere)));
+    };
+    let (name, value, works) = CASES[case.parse::<usize>().expect("a number")];
+    set(name, value);
+    let context = Context::new();
+    match context.create(module(1), false) {
+        Ok(plugin) => assert!(works && plugin.call_only("number", b"") == 1, "{name}={value}"),
+        Err(error) => assert!(!works && error.contains(&format!("{name}: `{value}` is less than 2097152")), "{error}"),
+    }
+    let tasks = std::fs::read_dir("/proc/self/task").expect("on Linux").count();
+    let processors = thread::available_parallelism().expect("at least one").get();
+    assert!(tasks <= processors + 4, "{tasks} threads on {processors} processors");
+}
+
 /// A program in Rust can give the library values without changing its environment: once, before the first use.
 #[cfg(feature = "compiler")]
 #[test]

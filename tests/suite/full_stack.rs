@@ -70,7 +70,7 @@ fn at(plugin: &Plugin<'_>, deed: &str, depth: u64) -> String {
 
 const EXHAUSTED: &str = "call stack exhausted";
 
-/// How many functions fit on the stack.
+/// The number of functions that fit on the stack.
 fn depth(plugin: &Plugin<'_>) -> u64 {
     let (mut fits, mut is_too_deep) = (0, 1 << 20);
     while is_too_deep - fits > 1 {
@@ -127,4 +127,40 @@ fn plugins_have_most_of_their_stack() {
         let error = at(&plugin, deed, end / 2);
         assert!(!error.contains(EXHAUSTED), "{deed}: {error}");
     }
+}
+
+/// Text is read whatever the stack of the calling thread, however deeply it is nested.
+#[cfg(feature = "compiler")]
+#[test]
+fn nested_text_on_small_stacks() {
+    let nested = |open: &str, close: &str, depth: usize| open.repeat(depth) + &close.repeat(depth);
+    let expression = nested("(i32.eqz ", ")", 5000).replace("(i32.eqz )", "(i32.eqz (i32.const 1))");
+    let cases = [
+        ("components", nested("(component ", ")", 300), "too deep"),
+        ("components, cut off", ";;\n".to_owned() + &"(component ".repeat(300), "too deep"),
+        ("component types", format!("(component {})", nested("(type (component ", "))", 300)), "too deep"),
+        ("option types", format!("(component (type {}))", nested("(option ", ")", 5000)), "too deep"),
+        ("expressions", format!("(module (func (export \"run\") (drop {expression})))"), ""),
+        ("blocks", format!("(module (func (export \"run\") {}))", nested("(block ", ")", 5000)), ""),
+        ("comments", nested("(; ", ";)", 5000) + "(module (func (export \"run\")))", ""),
+        ("annotations", format!("(module (@a {}) (func (export \"run\")))", nested("(", ")", 5000)), ""),
+    ];
+    child::alone("full_stack::nested_text_on_small_stacks", || {
+        for stack in [128 << 10, 256 << 10] {
+            thread::scope(|scope| {
+                let read = || {
+                    for (name, text, expected) in &cases {
+                        let context = Context::new();
+                        match context.create(text, false).map(|plugin| plugin.call_only("run", b"")) {
+                            Ok(code) => assert_eq!((code, *expected), (0, ""), "{name} on {stack}"),
+                            Err(error) => {
+                                assert!(!expected.is_empty() && error.contains(expected), "{name} on {stack}: {error}");
+                            }
+                        }
+                    }
+                };
+                thread::Builder::new().stack_size(stack).spawn_scoped(scope, read).expect("a thread");
+            });
+        }
+    });
 }

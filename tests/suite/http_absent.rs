@@ -5,7 +5,7 @@ use crate::host::{Context, fixture, manifest};
 #[test]
 fn modules_by_url_are_refused() {
     let error = Context::new().refusal(r#"{"wasm": [{"url": "http://127.0.0.1:1/a.wasm"}]}"#);
-    assert_eq!(error, "`http://127.0.0.1:1/a.wasm`: http is not built in");
+    assert_eq!(error, "`http://127.0.0.1:1/a.wasm`: http is not built in (cargo build --features http)");
 }
 
 #[test]

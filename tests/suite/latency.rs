@@ -10,7 +10,7 @@ use crate::host::{Context, Plugin, fixture, manifest};
 use crate::linking::modules;
 use crate::stop::{ENDLESS, LOOPS, timed, with};
 
-/// How often `make latency` measures each case.
+/// The number of times that `make latency` measures each case.
 fn count() -> Option<usize> {
     std::env::var("EXTISM_TEST_LATENCY").ok().map(|count| count.parse().expect("a number"))
 }

@@ -3,6 +3,7 @@
 #![expect(unsafe_code, reason = "extism_log_file takes pointers")]
 
 mod hosts;
+mod ignored;
 mod reports;
 mod stalled;
 
@@ -159,6 +160,7 @@ fn refused() {
             ("a directory", folder, "info"),
             ("below a file", &below_a_file, "info"),
             ("no name", "", "info"),
+            ("a variable that is not set", "$ENV{EXTISM_NOT_SET}/log", "info"),
         ];
         for (case, name, level) in cases {
             assert!(!set(Some(name), Some(level)), "{case}");
@@ -167,7 +169,21 @@ fn refused() {
         assert!(!set_bytes(Some(not_utf8), None), "file name that is not UTF-8");
         assert!(!set_bytes(Some(c"stderr"), Some(not_utf8)), "level that is not UTF-8");
         says("still here");
-        assert!(log.messages().contains(&"ERROR still here".to_owned()), "{:?}", log.messages());
+        let messages = log.messages();
+        assert!(messages.contains(&"ERROR still here".to_owned()), "{messages:?}");
+        let said = |part: &str| {
+            messages.iter().filter(|line| line.starts_with("ERROR extism_log_file: ") && line.contains(part)).count()
+        };
+        for (reason, times) in [
+            ("log_level: `loud` is not off, error, warn, info, debug or trace", 1),
+            ("the environment variable `EXTISM_NOT_SET` is not set", 1),
+            ("`filename` is not UTF-8 from byte 0 on", 1),
+            ("`log_level` is not UTF-8 from byte 0 on", 1),
+            ("", cases.len() + 2),
+        ] {
+            assert_eq!(said(reason), times, "{reason}: {messages:?}");
+        }
+        assert!(!fs::exists("$ENV{EXTISM_NOT_SET}").expect("can be asked"), "no such directory is made");
         assert!(!fs::exists(other).expect("can be asked"), "no file is made for a bad level");
     });
 }

@@ -48,10 +48,10 @@ impl Size {
     }
 }
 
-/// How many idle threads may be kept for reuse.
+/// The number of idle threads that may be kept for reuse.
 const IDLE_THREADS: i64 = 8;
 
-/// How many mappings the allocator may add for itself.
+/// The number of mappings that the allocator may add for itself.
 const ARENAS: i64 = 40;
 
 /// Does `work` with the numbers of `warm_up`, then of `rest`, which may add at most `max_kib`. If they add more, it

@@ -84,7 +84,7 @@ impl Server {
         format!("http://{}{path}", self.address)
     }
 
-    /// How many connections have ended.
+    /// The number of connections that have ended.
     pub(crate) fn left(&self) -> usize {
         self.left.load(Ordering::SeqCst)
     }

@@ -101,7 +101,7 @@ fn soak(calls: u64) {
     samples[1].assert_kept(&samples[3]);
 }
 
-/// How many calls without an end were stopped.
+/// The number of endless calls that were stopped.
 #[derive(Default)]
 struct Stopped {
     cancelled: AtomicU64,

@@ -82,10 +82,10 @@ pub(crate) fn timed(module: &str, timeout_ms: u64) -> String {
     with(&manifest(module, ""), "timeout_ms", json!(timeout_ms))
 }
 
-const TIMEOUT: &str = "Call failed\n\nCaused by:\n    timeout: it has taken more than 20ms (timeout_ms)";
+const TIMEOUT: &str = "Call failed\n\nCaused by:\n    timeout: it has taken more than 20 ms (timeout_ms)";
 const CANCELLED: &str = "Call failed\n\nCaused by:\n    cancelled by another thread";
 
-/// How late a busy machine may be.
+/// The delay that a busy machine may cause.
 const LATE: Duration = Duration::from_secs(2);
 
 #[test]
@@ -172,7 +172,7 @@ fn starts_and_initialisers_have_a_timeout() {
     let context = Context::new();
     let start = Instant::now();
     let error = context.refusal(timed("(module (func $f (loop (br 0))) (start $f))", 20));
-    assert_eq!(error, "timeout: it has taken more than 20ms (timeout_ms)");
+    assert_eq!(error, "timeout: it has taken more than 20 ms (timeout_ms)");
     let module = r#"(module (func (export "__wasm_call_ctors") (loop (br 0))) (func (export "run")))"#;
     let plugin = context.plugin(timed(module, 20));
     assert_eq!(plugin.call("run", "").error(), TIMEOUT);
@@ -231,7 +231,9 @@ fn a_default_timeout_is_for_who_has_none() {
             let expected = TIMEOUT.replace("timeout_ms", "EXTISM_TIMEOUT_MS");
             assert_eq!(context.plugin(ENDLESS).call("nothing", "").error(), expected);
             let error = context.plugin(timed(ENDLESS, 1)).call("nothing", "").error().to_owned();
-            assert!(error.ends_with("timeout: it has taken more than 1ms (timeout_ms)"), "{error}");
+            assert!(error.ends_with("timeout: it has taken more than 1 ms (timeout_ms)"), "{error}");
+            let error = context.plugin(timed(ENDLESS, 0)).call("nothing", "").error().to_owned();
+            assert!(error.ends_with("timeout: it has taken more than 0 ms (timeout_ms)"), "{error}");
         }
         "" => assert_eq!(context.plugin(ENDLESS).call_only("ends", b""), 5),
         _ => assert_eq!(context.refusal(ENDLESS), format!("EXTISM_TIMEOUT_MS: `{case}` is no number of milliseconds")),
@@ -257,7 +259,7 @@ fn a_plugin_is_not_stopped_in_another() {
         });
         let outer = context.plugin(timed(module, 20));
         assert_eq!(outer.call("run", "").error(), TIMEOUT);
-        let expected = TIMEOUT.replace("20ms", "100ms");
+        let expected = TIMEOUT.replace("20 ms", "100 ms");
         assert_eq!(*RESULTS.lock().expect("no panic"), [expected]);
     });
 }

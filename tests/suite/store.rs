@@ -204,7 +204,7 @@ fn places_that_are_not_used() {
                 symlink(target, folder.join("store")).expect("writable");
                 folder.join("store")
             },
-            "",
+            "symbolic link, which is not followed",
         ),
         (
             "a link with a slash",
@@ -213,7 +213,7 @@ fn places_that_are_not_used() {
                 symlink(target, folder.join("store")).expect("writable");
                 folder.join("store/")
             },
-            "",
+            "symbolic link, which is not followed",
         ),
         (
             "a file",
@@ -246,7 +246,7 @@ fn places_that_are_not_used() {
                 symlink(with_mode(folder.join("target"), 0o700), store.join("modules")).expect("writable");
                 store
             },
-            "",
+            "symbolic link, which is not followed",
         ),
         (
             "of another user",

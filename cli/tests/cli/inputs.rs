@@ -1,4 +1,5 @@
-//! Files are taken, or refused, by each command as the library takes and refuses them, and errors name the file that was given.
+//! Files are taken, or refused, by each command as the library takes and refuses them, and errors name the file that
+//! was given.
 
 use std::fs;
 use std::path::Path;
@@ -109,7 +110,7 @@ fn warnings_are_shown() {
     }
 }
 
-/// What is wrong with one file does not keep the others from being shown, nor does what cannot be compiled.
+/// A wrong file, or a module that cannot be compiled, does not keep the other files from being shown.
 #[test]
 fn inspecting_some_that_are_wrong() {
     let folder = folder();

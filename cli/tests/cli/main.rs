@@ -47,6 +47,21 @@ fn folder() -> tempfile::TempDir {
     tempfile::tempdir().expect("a folder")
 }
 
+/// Whatever is printed: if it cannot be written, that is an error.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_full_disk_is_noticed() {
+    let folder = folder();
+    for arguments in [&["--help"][..], &["help", "call"], &["cache", "list", "--help"], &["--version"]] {
+        let full = fs::File::create("/dev/full").expect("Linux has it");
+        let mut tool = Command::new(env!("CARGO_BIN_EXE_extism-wasmer"));
+        let output = tool.args(arguments).current_dir(folder.path()).stdout(full).output().expect("it can be run");
+        let error = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(3), "{arguments:?}: {error}");
+        assert!(error.starts_with("extism-wasmer: standard output: "), "{arguments:?}: {error}");
+    }
+}
+
 #[test]
 fn help_and_usage() {
     let folder = folder();

@@ -34,7 +34,7 @@ fn values_that_begin_with_a_dash() {
     }
 }
 
-/// What plugins and the library log is shown from the level on that is asked for.
+/// Log lines of plugins and of the library are shown from the level on that `--log` names.
 #[test]
 fn the_log() {
     let folder = folder();
@@ -93,7 +93,8 @@ fn stores_that_are_not_there() {
     assert!(ran.status == 3 && ran.stderr.contains("store `file`: "), "{}", ran.stderr);
 }
 
-/// A variable that is wrong, or leaves no store, ends the tool as whatever cannot be done does; an option that is wrong is wrong usage.
+/// A variable that is wrong, or leaves no store, ends the tool as whatever cannot be done does; an option that is wrong
+/// is wrong usage.
 #[test]
 fn variables_that_are_wrong() {
     let folder = folder();

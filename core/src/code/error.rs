@@ -7,7 +7,11 @@ use thiserror::Error;
 
 use crate::compiler;
 use crate::error::Excerpt;
+#[cfg(feature = "compiler")]
+use crate::error::Message;
 use crate::load;
+#[cfg(feature = "compiler")]
+use crate::load::ModuleOrigin;
 use crate::module::contents;
 #[cfg(feature = "compiler")]
 use crate::rewrite;
@@ -20,8 +24,12 @@ pub(crate) enum Error {
     #[error(transparent)]
     Contents(#[from] contents::Error),
     #[cfg(feature = "compiler")]
-    #[error("module `{module}`: {cause}")]
-    Rewrite { module: Excerpt, cause: rewrite::Error },
+    #[error("{module}: {cause}")]
+    Rewrite { module: ModuleOrigin, cause: rewrite::Error },
+    /// The module is valid, but not with the proposals that are offered with this compiler.
+    #[cfg(feature = "compiler")]
+    #[error("{module}: it uses what plugins cannot with the compiler {compiler} (compiler-features.md): {cause}")]
+    Unsupported { module: ModuleOrigin, compiler: &'static str, cause: Message },
     #[error(transparent)]
     Compiler(#[from] compiler::Error),
     #[cfg_attr(not(feature = "compiler"), expect(dead_code, reason = "nothing is kept"))]

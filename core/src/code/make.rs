@@ -7,6 +7,7 @@ use super::modules::Modules;
 use super::request::{self, Failure, Request};
 use super::source::Source;
 use crate::cache::code::CodeCache;
+use crate::compiler::need::{self, Step};
 use crate::compiler::{self, Artifact, Backend, How, Machine, Prepared, Traits};
 use crate::error::Excerpt;
 use crate::module::digest::Digest;
@@ -23,8 +24,13 @@ pub(super) fn make(request: &Request<'_>, index: usize, deadline: Option<Instant
     let name = module.contents.blake3()?.to_hex();
     let traits = compiler::traits(request.backend, &request.machine).ok_or(Failure::Missing(index))?;
     let inlining = if sources.len() == 1 { Inlining::Alone } else { Inlining::Linked };
+    let step = Step::begin(&module.name, "read it", need::to_prepare(module.contents.bytes()?.as_slice()))?;
     let rewritten = rewrite(&name, &module.to_binary()?, inlining, &traits, *fuel);
-    let prepared = rewritten.map_err(|cause| Error::Rewrite { module: Excerpt::of(&module.name), cause })?;
+    let prepared = rewritten.map_err(|cause| match (module.origin(), cause) {
+        (module, rewrite::Error::Unsupported(cause)) => Error::Unsupported { module, compiler: traits.compiler, cause },
+        (module, cause) => Error::Rewrite { module, cause },
+    })?;
+    step.check()?;
     let how = How { backend: request.backend, memories: request.memories, deadline };
     Ok(compiler::compile(how, &module.name, &prepared, &request.machine)?)
 }

@@ -10,6 +10,7 @@ use crate::cache::code::CodeCache;
 use crate::compiler::{self, Backend, Machine};
 use crate::manifest::ModuleEntry;
 use crate::module::contents::Contents;
+use crate::module::digest::Digest;
 use crate::sandbox::Memories;
 
 /// The loaded modules of a manifest.
@@ -28,6 +29,12 @@ impl Modules {
     pub(crate) fn load(modules: Vec<ModuleEntry<'_>>, fuel: bool, deadline: Option<Instant>) -> Result<Self, Error> {
         let sources = modules.into_iter().map(|entry| Source::load(entry, deadline)).collect::<Result<_, _>>()?;
         Ok(Self { sources, fuel })
+    }
+
+    /// The SHA-256 of the module that is linked as `name`, calculated if nobody has asked for it before: for log lines
+    /// of level debug. `None` if the module cannot be read any more.
+    pub(crate) fn sha256(&self, name: &str) -> Option<Digest> {
+        self.sources.iter().find(|source| source.name() == name)?.sha256().ok()?
     }
 
     /// Gets the modules' code: that which another plugin of this process uses or used, else from the cache on disk, else
@@ -90,8 +97,8 @@ fn time_to_compile(backend: Option<&Backend>, size: u64) -> Duration {
     backend.map_or(Duration::ZERO, |backend| backend.time_for(size))
 }
 
-/// Zero, as there is no compiler.
+/// The time in which code may be read from the cache, however short the plugin's timeout is: timeouts suit calls.
 #[cfg(not(feature = "compiler"))]
 fn time_to_compile(_: Option<&Backend>, _: u64) -> Duration {
-    Duration::ZERO
+    Duration::from_secs(5)
 }

@@ -85,7 +85,7 @@ impl<'a> Request<'a> {
         let engine: Engine = EngineBuilder::headless().engine().into();
         let (mut modules, mut size, mut origin) = (Vec::with_capacity(sources.len()), 0, Origin::Cache);
         for (index, (source, key)) in sources.iter().zip(keys).enumerate() {
-            let (module, its_size) = match self.found(&engine, source, key)? {
+            let (module, its_size) = match self.found(&engine, source, key, deadline)? {
                 Some(found) => found,
                 None => {
                     origin = Origin::Compiled;
@@ -118,13 +118,23 @@ impl<'a> Request<'a> {
     ///
     /// # Errors
     /// No code can be loaded in this process.
-    fn found(&self, engine: &Engine, source: &Source, key: &ModuleKey) -> Result<Option<(Module, usize)>, Error> {
-        let artifact = self.cache.and_then(|cache| cache.find(key, &self.wanted, &self.machine));
+    fn found(
+        &self,
+        engine: &Engine,
+        source: &Source,
+        key: &ModuleKey,
+        deadline: Option<Instant>,
+    ) -> Result<Option<(Module, usize)>, Error> {
+        let artifact = self.cache.and_then(|cache| cache.find(key, &self.wanted, &self.machine, deadline));
         let Some(artifact) = artifact else { return Ok(None) };
         let size = artifact.size();
         match artifact.load(source.name(), engine) {
             Ok(module) => Ok(Some((module, size))),
-            Err(error @ (compiler::Error::NotExecutable { .. } | compiler::Error::Ending { .. })) => Err(error.into()),
+            Err(
+                error @ (compiler::Error::NotExecutable { .. }
+                | compiler::Error::Ending { .. }
+                | compiler::Error::NoRoom { .. }),
+            ) => Err(error.into()),
             Err(error) => {
                 code::warn(format_args!("{error}; it is not used"));
                 Ok(None)

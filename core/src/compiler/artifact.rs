@@ -17,6 +17,7 @@ use wasmer::{Engine, Module};
 use wasmer_compiler::{ArtifactBuild, ArtifactCreate as _};
 
 use super::error::Error;
+use super::need::Step;
 use crate::error::{Excerpt, Message};
 use crate::fork;
 
@@ -31,7 +32,11 @@ const ALIGNMENT: usize = 64;
 
 /// Serialised machine code. Invariant: a compiler of this library made it, so loading it is safe.
 #[derive(Debug)]
-pub(crate) struct Artifact(Bytes);
+pub(crate) struct Artifact {
+    code: Bytes,
+    /// The bytes of memory that loading it needs (`need.rs`).
+    need: u64,
+}
 
 /// The metadata in a sealed artifact, compared on every lookup.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -46,11 +51,13 @@ pub(crate) struct Header {
     pub(crate) target: String,
     /// The CPU features that the code may use.
     pub(crate) cpu: Vec<String>,
+    /// The bytes of memory that loading the code needs. The first versions did not note it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) need: Option<u64>,
 }
 
 impl Header {
     /// The header at the front of a sealed artifact. Not verified: the seal is not checked.
-    #[cfg(feature = "compiler")]
     pub(crate) fn peek(front: &[u8]) -> Option<Self> {
         let (length, rest) = front.strip_prefix(&MAGIC)?.split_first_chunk()?;
         serde_json::from_slice(rest.get(..u32::from_le_bytes(*length) as usize)?).ok()
@@ -58,15 +65,21 @@ impl Header {
 }
 
 impl Artifact {
-    /// The artifact of a module that has just been compiled.
+    /// The artifact of a module that has just been compiled. Loading it will need `need` bytes of memory.
     #[cfg(feature = "compiler")]
-    pub fn of(code: &ArtifactBuild) -> Result<Self, wasmer::SerializeError> {
-        code.serialize().map(|bytes| Self(bytes.into()))
+    pub(crate) fn of(code: &ArtifactBuild, need: usize) -> Result<Self, wasmer::SerializeError> {
+        code.serialize().map(|bytes| Self { code: bytes.into(), need: need as u64 })
+    }
+
+    /// The bytes of memory that loading it needs.
+    #[cfg(feature = "compiler")]
+    pub(crate) fn need(&self) -> u64 {
+        self.need
     }
 
     /// The length of the code, in bytes.
     pub(crate) fn size(&self) -> usize {
-        self.0.len()
+        self.code.len()
     }
 
     /// The sealed artifact, in pieces to be written one after the other.
@@ -78,8 +91,8 @@ impl Artifact {
         text.resize(length - front.len() - size_of::<u32>(), b' ');
         front.extend(u32::try_from(text.len()).unwrap_or(u32::MAX).to_le_bytes());
         front.extend(text);
-        let seal = blake3::Hasher::new().update(&front).update(&self.0).finalize();
-        Ok([front.into(), self.0.clone(), Bytes::copy_from_slice(seal.as_bytes())])
+        let seal = blake3::Hasher::new().update(&front).update(&self.code).finalize();
+        Ok([front.into(), self.code.clone(), Bytes::copy_from_slice(seal.as_bytes())])
     }
 
     /// Splits a sealed artifact into header and code. `None` if a single bit of it has changed.
@@ -92,23 +105,27 @@ impl Artifact {
         let (length, rest) = rest.split_first_chunk()?;
         let header = rest.get(..u32::from_le_bytes(*length) as usize)?;
         let start = MAGIC.len() + size_of::<u32>() + header.len();
-        let header = serde_json::from_slice(header).ok()?;
+        let header: Header = serde_json::from_slice(header).ok()?;
         let end = contents.len();
-        Some((header, Self(Bytes::from(sealed).slice(start..end))))
+        // Loading reads the code in place, and copies the rest.
+        let need = header.need.unwrap_or((end - start) as u64);
+        Some((header, Self { code: Bytes::from(sealed).slice(start..end), need }))
     }
 
     /// Loads the code into `engine`, which owns it from then on.
     pub(crate) fn load(self, name: &str, engine: &Engine) -> Result<Module, Error> {
         refuse_at_exit(name)?;
         check_executable(name)?;
+        let step = Step::begin(name, "load its code", usize::try_from(self.need).unwrap_or(usize::MAX))?;
         let bytes =
-            aligned(self.0).map_err(|error| Error::Load { module: Excerpt::of(name), cause: Message::of(error) })?;
+            aligned(self.code).map_err(|error| Error::Load { module: Excerpt::of(name), cause: Message::of(error) })?;
         // Loading changes Wasmer's table of all code and the unwinder's table, whose locks all threads share.
         let _inside = fork::enter();
         // SAFETY: Wasmer's serialiser wrote the bytes. They come from `of`, or from `unseal`, which has verified that
         // they are as `seal` left them, in a file that only this user, or root, can write.
         let module = unsafe { Module::deserialize(engine, bytes) };
         watch_exit();
+        step.check()?;
         module.map_err(|error| Error::Load { module: Excerpt::of(name), cause: Message::of(error) })
     }
 }
@@ -183,22 +200,23 @@ mod tests {
     fn header() -> Header {
         let text = |text: &str| text.to_owned();
         let (module, blake3, settings) = (text("m"), text("b"), text("s"));
-        Header { module, blake3, settings, target: text("t"), cpu: vec![text("sse2")] }
+        Header { module, blake3, settings, target: text("t"), cpu: vec![text("sse2")], need: Some(9) }
     }
 
     #[test]
     fn what_was_sealed_comes_out() {
         for length in [0, 1, 63, 64, 1000] {
-            let artifact = Artifact(Bytes::from(vec![7; length]));
+            let artifact = Artifact { code: Bytes::from(vec![7; length]), need: 9 };
             let sealed = artifact.seal(&header()).expect("it can be sealed").concat();
             let (found, artifact) = Artifact::unseal(sealed).expect("it is whole");
-            assert_eq!((found, artifact.0), (header(), Bytes::from(vec![7; length])));
+            assert_eq!((found, artifact.code, artifact.need), (header(), Bytes::from(vec![7; length]), 9));
         }
     }
 
     #[test]
     fn a_changed_bit_breaks_the_seal() {
-        let sealed = Artifact(Bytes::from_static(b"some code")).seal(&header()).expect("it can be sealed").concat();
+        let artifact = Artifact { code: Bytes::from_static(b"some code"), need: 9 };
+        let sealed = artifact.seal(&header()).expect("it can be sealed").concat();
         for bit in 0..sealed.len() * 8 {
             let mut changed = sealed.clone();
             changed[bit / 8] ^= 1 << (bit % 8);

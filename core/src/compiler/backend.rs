@@ -32,6 +32,9 @@ pub struct Backend {
     /// Whether it takes process-wide locks at every compilation, not only at the first.
     #[cfg_attr(not(feature = "compiler"), expect(dead_code, reason = "asked when compiling"))]
     pub(crate) has_locks: bool,
+    /// Whether it allocates memory itself, in C++, and ends the process if the system refuses it.
+    #[cfg_attr(not(feature = "compiler"), expect(dead_code, reason = "asked when compiling"))]
+    pub(crate) has_own_memory: bool,
     /// The time in which it compiles a megabyte of any module that the rewrite accepts.
     #[cfg_attr(not(feature = "compiler"), expect(dead_code, reason = "asked when compiling"))]
     pub(crate) time_for_megabyte: Duration,

@@ -13,9 +13,11 @@ use wasmer_types::CompilationProgressCallback;
 use super::Backend;
 use super::artifact::{self, Artifact};
 use super::at_work::AtWork;
-use super::deadline::Deadline;
+use super::deadline::{self, Deadline};
 use super::error::Error;
 use super::machine::Machine;
+use super::need::{Needs, Step};
+use crate::environment;
 use crate::error::{Excerpt, Message};
 use crate::fork;
 use crate::panics;
@@ -37,6 +39,8 @@ pub(crate) struct Traits {
     pub(crate) features: Features,
     /// Whether its code calls libcalls through a table in the instance, where `builtins.rs` replaces them.
     pub(crate) builtins_are_seen: bool,
+    /// The compiler's name.
+    pub(crate) compiler: &'static str,
 }
 
 /// A module that is ready to be compiled.
@@ -46,6 +50,9 @@ pub(crate) struct Prepared {
     /// by this maximum and its minimum of one page, which no other memory of the module has.
     pub(crate) moving: Option<u32>,
 }
+
+/// In bytes. So many must be free at the beginning for a compiler that allocates in C++.
+const OWN_MEMORY: usize = 256 << 20;
 
 /// Compiles `prepared` with a temporary engine.
 ///
@@ -59,8 +66,16 @@ pub(crate) fn compile(how: How, name: &str, prepared: &Prepared, machine: &Machi
         return Err(failed(format!("{}: {reason}", backend.name())));
     }
     artifact::check_executable(name)?;
-    let deadline = how.deadline.map(Deadline);
-    let progress = deadline.as_ref().map(Deadline::progress);
+    check_stacks(environment::text("RUST_MIN_STACK")).map_err(failed)?;
+    let threads = sandbox::compiling_threads();
+    let needs = Needs::of(&prepared.wasm);
+    let need = needs.to_compile(threads);
+    if backend.has_own_memory {
+        // Only a test: the compiler's own allocations cannot use a reserve.
+        drop(Step::begin(name, "compile it", need.saturating_mul(2).saturating_add(OWN_MEMORY))?);
+    }
+    let step = Step::begin(name, "compile it", need)?;
+    let progress = deadline::progress(how.deadline, step.reserve.watch());
     let engine = engine(how, prepared.moving, machine).ok_or(Error::NoCompiler)?;
     let lost = || {
         let name = backend.name();
@@ -71,10 +86,14 @@ pub(crate) fn compile(how: How, name: &str, prepared: &Prepared, machine: &Machi
     };
     let at_work = AtWork::begin(backend).ok_or_else(lost)?;
     // After a panic the compiler is dropped, and nothing reads the state that the panic left.
-    let compiled = || panics::catch_compiler(|| build(&engine, &prepared.wasm, progress.as_ref()));
+    let compiled = || panics::catch_compiler(|| build(&engine, &prepared.wasm, &progress));
     let no_threads = |error| failed(format!("no threads to compile with, as the system does not allow any: {error}"));
-    let code = match with_threads(compiled).map_err(no_threads)? {
-        Ok(Err(_)) if deadline.is_some_and(|deadline| deadline.has_passed()) => return Err(Error::TooLate),
+    let compiled = with_threads(compiled).map_err(no_threads)?;
+    step.check()?;
+    let code = match compiled {
+        Ok(Err(_)) if how.deadline.map(Deadline).is_some_and(|deadline| deadline.has_passed()) => {
+            return Err(Error::TooLate);
+        }
         Ok(compiled) => compiled.map_err(|error| failed(explain(backend, error)))?,
         Err(panic) => {
             let (backend, message) = (backend.name(), panics::message(&*panic));
@@ -82,22 +101,22 @@ pub(crate) fn compile(how: How, name: &str, prepared: &Prepared, machine: &Machi
         }
     };
     at_work.succeed();
-    Artifact::of(&code).map_err(|error| failed(error.to_string()))
+    drop(step);
+    let step = Step::begin(name, "keep its code", needs.to_serialise(&code))?;
+    let artifact = Artifact::of(&code, needs.to_load()).map_err(|error| failed(error.to_string()))?;
+    step.check()?;
+    Ok(artifact)
 }
 
 /// Compiles without loading the code. `Module::new` would also load it, which takes locks that all threads share; those
 /// must be taken inside the fork gate, and compiling is outside.
-fn build(
-    engine: &Engine,
-    wasm: &[u8],
-    progress: Option<&CompilationProgressCallback>,
-) -> Result<ArtifactBuild, CompileError> {
+fn build(engine: &Engine, wasm: &[u8], progress: &CompilationProgressCallback) -> Result<ArtifactBuild, CompileError> {
     engine.validate(wasm)?;
     let info = ModuleEnvironment::new().translate(wasm).map_err(CompileError::Wasm)?.module;
     let tunables = engine.tunables();
     let memories = info.memories.values().map(|memory| tunables.memory_style(memory)).collect();
     let tables = info.tables.values().map(|table| tunables.table_style(table)).collect();
-    ArtifactBuild::new(&mut engine.inner_mut(), wasm, engine.target(), memories, tables, progress)
+    ArtifactBuild::new(&mut engine.inner_mut(), wasm, engine.target(), memories, tables, Some(progress))
 }
 
 /// Runs `work` on rayon's threads. Its global pool belongs to the process that compiled first: one forked later would
@@ -110,7 +129,8 @@ fn with_threads<T: Send>(work: impl FnOnce() -> T + Send) -> Result<T, String> {
     let one = thread::Builder::new().spawn(|| ()).map_err(|error| error.to_string())?;
     let _ = one.join();
     // The number is always given, as rayon would otherwise read it from the environment.
-    let threads = || ThreadPoolBuilder::new().num_threads(sandbox::compiling_threads().get());
+    let count = sandbox::compiling_threads().get();
+    let threads = || ThreadPoolBuilder::new().num_threads(count).stack_size(sandbox::COMPILING_STACK);
     let process = fork::generation() + 1;
     let is_owner = match OWNER.compare_exchange(0, process, Ordering::Relaxed, Ordering::Relaxed) {
         Ok(_) => {
@@ -127,6 +147,18 @@ fn with_threads<T: Send>(work: impl FnOnce() -> T + Send) -> Result<T, String> {
     Ok(pool.install(work))
 }
 
+/// Refuses a value of `RUST_MIN_STACK` with which a compiler could run out of stack, which would end the process.
+/// Larger values are fine. The standard library ignores those that are no numbers.
+fn check_stacks(value: Option<&str>) -> Result<(), String> {
+    match value.and_then(|value| value.parse::<usize>().ok()) {
+        Some(bytes) if bytes < sandbox::COMPILING_STACK => Err(format!(
+            "RUST_MIN_STACK: `{bytes}` is less than {} bytes, the stack that threads need to compile",
+            sandbox::COMPILING_STACK
+        )),
+        _ => Ok(()),
+    }
+}
+
 /// Makes the standard library read `RUST_MIN_STACK`, which it caches for all threads. It does so for the first thread
 /// made without a stack size of its own, such as those that compile. The thread made for it here ends at once.
 pub(crate) fn begin() {
@@ -138,7 +170,8 @@ pub(crate) fn begin() {
 /// The proposals that `backend` compiles for `machine`, and how its code calls libcalls; `None` if it is not built in.
 pub(crate) fn traits(backend: &Backend, machine: &Machine) -> Option<Traits> {
     let config = backend.config?(sandbox::compiling_threads());
-    Some(Traits { features: features(backend, &*config, machine), builtins_are_seen: backend.builtins_are_seen })
+    let features = features(backend, &*config, machine);
+    Some(Traits { features, builtins_are_seen: backend.builtins_are_seen, compiler: backend.name() })
 }
 
 /// The proposals that the compiler supports and that are safe to offer to plugins.

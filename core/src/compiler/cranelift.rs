@@ -12,6 +12,7 @@ pub(crate) const BACKEND: Backend = Backend {
     linked_memories_move: false,
     builtins_are_seen: true,
     has_locks: false,
+    has_own_memory: false,
     time_for_megabyte: Duration::from_secs(5),
     #[cfg(feature = "cranelift")]
     config: Some(config),

@@ -1,4 +1,4 @@
-//! Ends a compilation at a deadline.
+//! Ends a compilation at a deadline, and when the system refuses memory.
 //!
 //! The clock is read while functions are translated from WebAssembly, and after each function and trampoline. Later
 //! phases of one function are not interrupted: the limits of the rewrite bound how long they take.
@@ -9,7 +9,9 @@ use wasmer::sys::wasmparser::Operator;
 use wasmer::sys::{FunctionMiddleware, MiddlewareError, MiddlewareReaderState, ModuleMiddleware};
 use wasmer_types::{CompilationProgressCallback, LocalFunctionIndex, UserAbort};
 
-/// How many WebAssembly instructions are translated between two readings of the clock: some hundred microseconds.
+use crate::reserve::Watch;
+
+/// The number of WebAssembly instructions between two readings of the clock: some hundred microseconds.
 const PERIOD: u32 = 256;
 
 const TOO_LATE: &str = "the deadline has passed";
@@ -23,16 +25,17 @@ impl Deadline {
     pub(crate) fn has_passed(&self) -> bool {
         Instant::now() >= self.0
     }
+}
 
-    /// The callback that compilers call after each function; it fails after the deadline.
-    pub(crate) fn progress(&self) -> CompilationProgressCallback {
-        let deadline = Self(self.0);
-        CompilationProgressCallback::new(
-            move |_| {
-                if deadline.has_passed() { Err(UserAbort::new(TOO_LATE)) } else { Ok(()) }
-            },
-        )
-    }
+/// The callback that compilers call after each function. It fails after `deadline`, if there is one, and if the system
+/// has refused memory.
+pub(crate) fn progress(deadline: Option<Instant>, memory: Watch) -> CompilationProgressCallback {
+    let deadline = deadline.map(Deadline);
+    CompilationProgressCallback::new(move |_| {
+        memory.check().map_err(|refused| UserAbort::new(refused.to_string()))?;
+        let is_late = deadline.as_ref().is_some_and(Deadline::has_passed);
+        if is_late { Err(UserAbort::new(TOO_LATE)) } else { Ok(()) }
+    })
 }
 
 impl ModuleMiddleware for Deadline {
@@ -45,7 +48,7 @@ impl ModuleMiddleware for Deadline {
 #[derive(Debug)]
 struct Looks {
     deadline: Deadline,
-    /// How many instructions are left until the clock is read again.
+    /// The number of instructions that are left until the clock is read again.
     left: u32,
 }
 

@@ -6,6 +6,7 @@ use thiserror::Error;
 
 use super::backend;
 use crate::error::{Excerpt, Message};
+use crate::reserve::NoRoom;
 
 #[derive(Debug, Error)]
 pub enum Error {
@@ -28,6 +29,8 @@ pub enum Error {
     /// The plugin's deadline has passed.
     #[error("the code was not made in time")]
     TooLate,
+    #[error("module `{module}`: no room to {what}: {cause}")]
+    NoRoom { module: Excerpt, what: &'static str, cause: NoRoom },
     #[error("module `{module}`: its code could not be loaded: {cause}")]
     Load { module: Excerpt, cause: Message },
 }

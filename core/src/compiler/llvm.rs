@@ -15,6 +15,7 @@ pub(crate) const BACKEND: Backend = Backend {
     builtins_are_seen: false,
     // Its table of passes has one, for example.
     has_locks: true,
+    has_own_memory: true,
     time_for_megabyte: Duration::from_secs(60),
     #[cfg(feature = "llvm")]
     config: Some(config),

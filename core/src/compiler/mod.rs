@@ -15,6 +15,7 @@ mod deadline;
 mod error;
 mod llvm;
 pub(crate) mod machine;
+pub(crate) mod need;
 mod singlepass;
 
 pub(crate) use artifact::Artifact;

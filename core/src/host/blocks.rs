@@ -11,7 +11,7 @@ pub(crate) const START: u64 = 64;
 /// Every block's offset and size are multiples of this, in bytes.
 const ALIGN: u64 = 8;
 
-/// How many blocks and gaps there may be at once: bounds the host's memory for the table.
+/// The most blocks and gaps at once: bounds the host's memory for the table.
 const MAX_BLOCKS: usize = 1 << 20;
 
 /// A block, or the gap that a freed block has left.

@@ -6,7 +6,7 @@ use wasmer::{AsStoreMut, Global, Value};
 /// The fuel of one plugin.
 #[derive(Debug, Clone)]
 pub(crate) struct Fuel {
-    /// How many instructions are left. Below 0, the call has asked for more than it may execute.
+    /// The number of instructions that are left. Below 0, the call has asked for more than it may execute.
     left: Global,
     limit: u64,
 }
@@ -36,7 +36,7 @@ impl Fuel {
         (self.left(store) < 0).then_some(self.limit)
     }
 
-    /// How many instructions were executed since the last refill.
+    /// The number of instructions that were executed since the last refill.
     pub(crate) fn used(&self, store: &mut impl AsStoreMut) -> u64 {
         self.most().abs_diff(self.left(store).max(0))
     }

@@ -56,9 +56,9 @@ pub(crate) struct Guest {
 /// Limits of one call. `None` is the default: 16 MiB of log, and instructions that are neither counted nor limited.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Bounds {
-    /// How many bytes a call may log.
+    /// The number of bytes that a call may log.
     pub(crate) max_log_bytes: Option<u64>,
-    /// How many instructions a call may execute.
+    /// The number of instructions that a call may execute.
     pub(crate) fuel: Option<u64>,
 }
 
@@ -111,7 +111,7 @@ pub(crate) enum Fault {
     #[error("a variable's name of {0} bytes, at most {max} are allowed", max = calls::vars::MAX_NAME)]
     VarName(usize),
     #[cfg(not(feature = "http"))]
-    #[error("http is not built in")]
+    #[error("http is not built in (cargo build --features http)")]
     NoHttp,
     #[error("http request: {0}")]
     HttpRequest(Message),

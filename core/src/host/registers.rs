@@ -16,7 +16,7 @@ pub(crate) const WORD: u64 = 8;
 pub(crate) struct Registers {
     input_offset: DirectGlobal,
     input_length: DirectGlobal,
-    /// How many offsets in the input have a whole word from there on.
+    /// The number of offsets in the input that have a whole word from there on.
     input_words: DirectGlobal,
     bound: DirectGlobal,
     output_offset: DirectGlobal,

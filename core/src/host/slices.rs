@@ -10,11 +10,11 @@ use super::Fault;
 use super::direct::{DirectMemory, PAGE};
 use crate::stop::Watch;
 
-/// How many bytes are read, written or given back between two yield points. Takes about a millisecond if the operating
+/// The bytes that are read, written or given back between two yield points. Takes about a millisecond if the operating
 /// system has to supply all pages.
 pub(crate) const SLICE: usize = 1 << 20;
 
-/// How many entries of a table are compared between two yield points.
+/// The entries of a table that are compared between two yield points.
 const ENTRIES: usize = 1 << 12;
 
 /// A yield point: fails if the plugin shall stop.

@@ -1,6 +1,6 @@
 //! Decides when pages of a memory that calls have used are given back to the operating system.
 
-/// How much of a memory recent calls have used. Bytes that the next calls will probably use are zeroed, which is
+/// The part of a memory that recent calls have used. Bytes that the next calls will probably use are zeroed, which is
 /// cheaper than fresh pages from the system; pages that they will not use are given back.
 #[derive(Debug, Default)]
 pub(crate) struct Usage {

@@ -26,7 +26,7 @@ pub(crate) enum Error {
     Method(Excerpt),
     #[error("header `{0}`: not a name and value of HTTP")]
     Header(Excerpt),
-    #[error("HTTP request to {url} is not allowed{via}")]
+    #[error("HTTP request to {url} is not allowed{via}: no pattern of the manifest's `allowed_hosts` matches it")]
     Denied { url: Excerpt, via: Via },
     #[error("`{url}` is at {address}, a link-local address, which is reached only if named as such{via}")]
     LinkLocal { url: Excerpt, address: IpAddr, via: Via },
@@ -52,14 +52,23 @@ pub(crate) fn shown(text: &str) -> Excerpt {
     Excerpt::of(format_args!("{}{}", &text[..start], &text[host..]))
 }
 
-/// The address of the original request, if the hop was a redirect.
-#[derive(Debug, Clone)]
-pub(crate) struct Via(pub(super) Option<Excerpt>);
+/// A request's way to the failure: redirects and a proxy. Boxed, as mostly there is neither and errors are passed
+/// around.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Via {
+    /// The address that it was for at first, if it has been sent elsewhere.
+    pub(super) first: Option<Box<Excerpt>>,
+    /// The proxy that it was sent through, after the name of the variable of the environment.
+    pub(super) proxy: Option<Box<(&'static str, Excerpt)>>,
+}
 
 impl fmt::Display for Via {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.0 {
-            Some(first) => write!(f, " (redirected from `{first}`)"),
+        if let Some(first) = &self.first {
+            write!(f, " (redirected from `{first}`)")?;
+        }
+        match self.proxy.as_deref() {
+            Some((name, proxy)) => write!(f, " (through the proxy `{proxy}`, set by {name})"),
             None => Ok(()),
         }
     }

@@ -64,7 +64,7 @@ pub(crate) fn send(mut request: Request<'_>, rules: &Rules<'_>) -> Result<Respon
     let start = Instant::now();
     let deadline = rules.deadline.map_or(start + TOTAL, |deadline| deadline.min(start + TOTAL));
     for hop in 0..=MAX_REDIRECTS {
-        let via = Via((hop > 0).then(|| shown(first.as_str())));
+        let via = Via { first: (hop > 0).then(|| shown(first.as_str()).into()), proxy: None };
         let response = send_once(&request, rules, deadline, via)?;
         let Some(target) = response.redirect() else { return Ok(response) };
         let next = request.url.join(target).map_err(|cause| Error::BadRedirect {
@@ -74,7 +74,8 @@ pub(crate) fn send(mut request: Request<'_>, rules: &Rules<'_>) -> Result<Respon
         })?;
         request.redirect(response.status, next)?;
     }
-    Err(Error::Redirects { url: shown(request.url.as_str()), via: Via(Some(shown(first.as_str()))) })
+    let via = Via { first: Some(shown(first.as_str()).into()), proxy: None };
+    Err(Error::Redirects { url: shown(request.url.as_str()), via })
 }
 
 /// Checks the first hop of a request with `permits`.
@@ -82,7 +83,7 @@ pub(crate) fn send(mut request: Request<'_>, rules: &Rules<'_>) -> Result<Respon
 /// # Errors
 /// The request must not be sent.
 pub(crate) fn check(request: &Request<'_>, permits: impl Fn(&Url) -> Permission) -> Result<(), Error> {
-    permission(&request.url, &permits, &Via(None)).map(drop)
+    permission(&request.url, &permits, &Via::default()).map(drop)
 }
 
 fn permission(url: &Url, permits: &dyn Fn(&Url) -> Permission, via: &Via) -> Result<Permission, Error> {
@@ -95,8 +96,8 @@ fn permission(url: &Url, permits: &dyn Fn(&Url) -> Permission, via: &Via) -> Res
     }
 }
 
-/// Sends one hop of a request.
-fn send_once(request: &Request<'_>, rules: &Rules<'_>, deadline: Instant, via: Via) -> Result<Response, Error> {
+/// Sends a request to where it asks, and no further.
+fn send_once(request: &Request<'_>, rules: &Rules<'_>, deadline: Instant, mut via: Via) -> Result<Response, Error> {
     let url = &request.url;
     let agent = match (permission(url, rules.permits, &via)?, address_of(url)) {
         (Permission::NotLinkLocal, Some(address)) if is_link_local(address) => {
@@ -105,12 +106,14 @@ fn send_once(request: &Request<'_>, rules: &Rules<'_>, deadline: Instant, via: V
         (Permission::Anywhere, _) => &rules.client.open,
         _ => &rules.client.guarded,
     };
-    let failed = |error| failure(url, via.clone(), error);
     let left = deadline.saturating_duration_since(Instant::now());
     if left.is_zero() {
-        return Err(failed(ureq::Error::Timeout(ureq::Timeout::Global)));
+        return Err(failure(url, via, ureq::Error::Timeout(ureq::Timeout::Global)));
     }
-    let proxy = proxy::of(url)?;
+    let proxy = proxy::of(url)?.map(|chosen| {
+        via.proxy = Some((chosen.variable, shown(chosen.value)).into());
+        chosen.proxy
+    });
     let mut builder = http::Request::builder().method(&request.method).uri(url.as_str());
     let condition = request.condition.as_ref().filter(|condition| condition.url == url.as_str());
     for (name, value) in condition.map(|condition| &condition.headers).into_iter().chain([&request.headers]).flatten() {
@@ -122,7 +125,7 @@ fn send_once(request: &Request<'_>, rules: &Rules<'_>, deadline: Instant, via: V
         Some(body) => run(agent, builder, body, proxy, left),
         None => run(agent, builder, (), proxy, left),
     };
-    let (parts, body) = answer.map_err(failed)?.into_parts();
+    let (parts, body) = answer.map_err(|error| failure(url, via.clone(), error))?.into_parts();
     let mut headers: Vec<(String, String)> = Vec::new();
     for (name, value) in &parts.headers {
         let value = String::from_utf8_lossy(value.as_bytes());

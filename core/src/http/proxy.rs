@@ -6,15 +6,25 @@ use url::{Host, Url};
 use super::{Error, shown};
 use crate::environment;
 
+/// A proxy, and where it is from.
+#[derive(Debug)]
+pub(super) struct Chosen<'a> {
+    pub(super) proxy: Proxy,
+    /// The name of the variable of the environment.
+    pub(super) variable: &'static str,
+    /// The variable's value.
+    pub(super) value: &'a str,
+}
+
 /// The proxy for requests to `url`, if there is one.
 ///
 /// # Errors
-/// The environment names a proxy that cannot be used.
-pub(super) fn of(url: &Url) -> Result<Option<Proxy>, Error> {
+/// The environment names one that cannot be used.
+pub(super) fn of(url: &Url) -> Result<Option<Chosen<'static>>, Error> {
     choose(url, |name| environment::text(name).filter(|value| !value.is_empty()))
 }
 
-fn choose<'a>(url: &Url, variable: impl Fn(&str) -> Option<&'a str>) -> Result<Option<Proxy>, Error> {
+fn choose<'a>(url: &Url, variable: impl Fn(&str) -> Option<&'a str>) -> Result<Option<Chosen<'a>>, Error> {
     let is_https = url.scheme() == "https";
     // In a CGI program, HTTP_PROXY holds the `Proxy` header of the incoming request: CVE-2016-5385.
     let is_cgi = variable("REQUEST_METHOD").is_some();
@@ -31,7 +41,7 @@ fn choose<'a>(url: &Url, variable: impl Fn(&str) -> Option<&'a str>) -> Result<O
     let unusable = || Error::Proxy { name, value: shown(value) };
     let proxy = Proxy::new(value).map_err(|_| unusable())?;
     match proxy.protocol() {
-        ProxyProtocol::Http | ProxyProtocol::Https => Ok(Some(proxy)),
+        ProxyProtocol::Http | ProxyProtocol::Https => Ok(Some(Chosen { proxy, variable: name, value })),
         _ => Err(unusable()),
     }
 }
@@ -67,7 +77,7 @@ mod tests {
     fn proxy(url: &str, variables: &[(&str, &str)]) -> Result<String, String> {
         let variable = |name: &str| variables.iter().find(|(other, _)| *other == name).map(|(_, value)| *value);
         let chosen = choose(&Url::parse(url).expect(url), variable).map_err(|error| error.to_string())?;
-        Ok(chosen.map_or_else(String::new, |proxy| proxy.host().to_owned()))
+        Ok(chosen.map_or_else(String::new, |chosen| chosen.proxy.host().to_owned()))
     }
 
     #[test]

@@ -7,7 +7,7 @@ use url::Url;
 
 use super::error::{Error, Origin, Via, failure, shown};
 
-/// How many bytes of a body are read at once.
+/// The number of bytes of a body that are read at once.
 const PIECE: usize = 64 << 10;
 
 /// An answer whose body is still to be read.

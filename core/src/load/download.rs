@@ -9,7 +9,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use log::Level;
 use sha2::{Digest as _, Sha256};
 
-use super::Error;
+use super::{Error, ModuleOrigin};
 use crate::cache::downloads::{self, CachedDownload, Downloads};
 use crate::cache::private_dir::FileLock;
 use crate::environment;
@@ -20,7 +20,7 @@ use crate::module::bytes::ModuleBytes;
 use crate::module::digest::Digest;
 use crate::sync::PerProcess;
 
-/// How long to wait for another fetch of the same module, unless a deadline is earlier.
+/// The time to wait for another fetch of the same module, unless a deadline is earlier.
 const PATIENCE: Duration = Duration::from_secs(600);
 
 /// A request for a module of a server.
@@ -181,7 +181,8 @@ impl Wanted<'_> {
         let bytes = response.read(self.max, "EXTISM_MAX_MODULE_BYTES", |piece| hasher.update(piece))?;
         let sha256 = Digest::from_hasher(hasher);
         if let Some(expected) = self.expected.filter(|expected| *expected != sha256) {
-            return Err(Error::HashMismatch { found: sha256, expected });
+            let origin = ModuleOrigin::Place(http::shown(response.url()));
+            return Err(Error::HashMismatch { found: sha256, expected, origin });
         }
         let bytes = ModuleBytes::hashed(bytes, sha256);
         let header = |name: &str| response.header(name).map(str::to_owned);

@@ -8,11 +8,15 @@ mod download;
 #[cfg(not(feature = "http"))]
 mod download_absent;
 mod file;
+#[cfg(feature = "compiler")]
+mod text;
 
 #[cfg(feature = "compiler")]
 use std::borrow::Cow;
 #[cfg(feature = "compiler")]
 use std::fmt;
+#[cfg(feature = "compiler")]
+use std::io;
 #[cfg(feature = "compiler")]
 use std::path::Path;
 use std::path::PathBuf;
@@ -33,7 +37,7 @@ use crate::manifest::{ModuleEntry, Source};
 use crate::module::contents::{self, Contents};
 use crate::module::digest::Digest;
 #[cfg(feature = "compiler")]
-use crate::module::kind;
+use crate::module::kind::{self, Extent};
 use download::Wanted;
 
 /// A module whose bytes match the manifest's hash, if it has one.
@@ -42,15 +46,14 @@ pub(crate) struct LoadedModule {
     pub(crate) name: String,
     /// A binary or WAT text.
     pub(crate) contents: Contents,
-    /// The URL that the bytes come from, if any, as errors show it.
-    #[cfg_attr(not(feature = "compiler"), expect(dead_code, reason = "nothing is read"))]
+    /// The address that they come from, if it is one, as errors show it.
+    #[cfg_attr(not(feature = "compiler"), expect(dead_code, reason = "nothing is compiled"))]
     address: Option<Excerpt>,
     /// The bytes' SHA-256, if the manifest has one.
     pub(crate) sha256: Option<Digest>,
 }
 
-/// The origin of a module, as errors show it.
-#[cfg(feature = "compiler")]
+/// Where a module comes from, as errors say it.
 #[derive(Debug)]
 pub(crate) enum ModuleOrigin {
     /// The manifest or the caller, which gave the bytes of the module of this name.
@@ -59,7 +62,6 @@ pub(crate) enum ModuleOrigin {
     Place(Excerpt),
 }
 
-#[cfg(feature = "compiler")]
 impl fmt::Display for ModuleOrigin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -79,7 +81,7 @@ pub(crate) enum Error {
     #[error("module `{name}` is larger than the limit of {max} bytes (EXTISM_MAX_MODULE_BYTES)")]
     TooLarge { name: Excerpt, max: u64 },
     #[cfg(not(feature = "http"))]
-    #[error("`{url}`: http is not built in")]
+    #[error("`{url}`: http is not built in (cargo build --features http)")]
     NoHttp { url: Excerpt },
     #[cfg(feature = "http")]
     #[error(transparent)]
@@ -97,17 +99,23 @@ pub(crate) enum Error {
     NoRoom { name: Excerpt, size: usize },
     #[error("hash of module `{name}`: `{given}` is not the 64 hex digits of a SHA-256")]
     BadHash { name: Excerpt, given: Excerpt },
-    #[error("Hash mismatch, found {found} but expected {expected}")]
-    HashMismatch { found: Digest, expected: Digest },
+    #[error("Hash mismatch, found {found} but expected {expected}: {origin} is not what the manifest's `hash` is of")]
+    HashMismatch { found: Digest, expected: Digest, origin: ModuleOrigin },
     #[cfg(feature = "compiler")]
     #[error("{0}")]
     Wat(Message),
+    #[cfg(feature = "compiler")]
+    #[error("module `{name}`: no threads to compile with, as the system does not allow any: {cause}")]
+    NoThread { name: Excerpt, cause: io::Error },
     #[cfg(feature = "compiler")]
     #[error("{origin} is not a WebAssembly module: it is {kind}")]
     NotAModule { origin: ModuleOrigin, kind: &'static str },
     #[cfg(feature = "compiler")]
     #[error("{origin} is cut off: it has {size} bytes, and goes on until byte {end} at least")]
     Cut { origin: ModuleOrigin, size: usize, end: u64 },
+    #[cfg(feature = "compiler")]
+    #[error("{origin} ends at byte {end}, and has {size} bytes: what follows is no section of a module")]
+    Extra { origin: ModuleOrigin, size: usize, end: usize },
 }
 
 /// The SHA-256 that the manifest gives for the module of `entry`.
@@ -132,14 +140,14 @@ pub(crate) fn load(entry: ModuleEntry<'_>, deadline: Option<Instant>) -> Result<
         _ => None,
     };
     let contents = match entry.source {
-        Source::Path(path) => verified(file::open(&entry.name, &path, max)?, sha256)?,
+        Source::Path(path) => verified(file::open(&entry.name, &path, max)?, &entry.name, sha256)?,
         Source::Data(bytes) if bytes.len() as u64 > max => {
             return Err(Error::TooLarge { name: Excerpt::of(entry.name), max });
         }
         Source::Data(bytes) => {
             let size = bytes.len();
             let no_room = |_| Error::NoRoom { name: Excerpt::of(&entry.name), size };
-            verified(Contents::of_bytes(bytes).map_err(no_room)?, sha256)?
+            verified(Contents::of_bytes(bytes).map_err(no_room)?, &entry.name, sha256)?
         }
         Source::Url(remote) => {
             // Verified while it is downloaded.
@@ -161,26 +169,31 @@ pub(crate) fn read(path: &Path) -> Result<Vec<u8>, Error> {
     Ok(contents.bytes()?.as_slice().to_vec())
 }
 
-fn verified(contents: Contents, sha256: Option<Digest>) -> Result<Contents, Error> {
+/// `contents` of the module called `name`, if they have this hash.
+fn verified(contents: Contents, name: &str, sha256: Option<Digest>) -> Result<Contents, Error> {
     if let Some(expected) = sha256 {
         let found = contents.sha256()?;
         if found != expected {
-            return Err(Error::HashMismatch { found, expected });
+            return Err(Error::HashMismatch { found, expected, origin: origin(&contents, name) });
         }
     }
     Ok(contents)
 }
 
+/// The file that `contents` are in, else the module called `name`.
+fn origin(contents: &Contents, name: &str) -> ModuleOrigin {
+    match contents.path() {
+        Some(path) => ModuleOrigin::Place(Excerpt::of(path.display())),
+        None => ModuleOrigin::Given(Excerpt::of(name)),
+    }
+}
+
 #[cfg(feature = "compiler")]
 impl LoadedModule {
-    fn origin(&self) -> ModuleOrigin {
-        if let Some(address) = &self.address {
-            return ModuleOrigin::Place(address.clone());
-        }
-        match self.contents.path() {
-            Some(path) => ModuleOrigin::Place(Excerpt::of(path.display())),
-            None => ModuleOrigin::Given(Excerpt::of(&self.name)),
-        }
+    /// Where it comes from.
+    pub(crate) fn origin(&self) -> ModuleOrigin {
+        let address = self.address.clone().map(ModuleOrigin::Place);
+        address.unwrap_or_else(|| origin(&self.contents, &self.name))
     }
 
     /// The module in binary: bytes without the magic number of the binary format are read as WAT.
@@ -190,17 +203,16 @@ impl LoadedModule {
     pub(crate) fn to_binary(&self) -> Result<Cow<'_, [u8]>, Error> {
         let bytes = self.contents.bytes()?.as_slice();
         if kind::is_binary(bytes) {
-            return match kind::cut_before(bytes) {
-                Some(end) => Err(Error::Cut { origin: self.origin(), size: bytes.len(), end }),
-                None => Ok(Cow::Borrowed(bytes)),
+            let (origin, size) = (|| self.origin(), bytes.len());
+            return match kind::extent(bytes) {
+                Extent::Cut { end } => Err(Error::Cut { origin: origin(), size, end }),
+                Extent::Extra { end } => Err(Error::Extra { origin: origin(), size, end }),
+                Extent::Whole => Ok(Cow::Borrowed(bytes)),
             };
         }
         if !kind::is_wat(bytes) {
             return Err(Error::NotAModule { origin: self.origin(), kind: kind::of(bytes) });
         }
-        match wat::Parser::new().parse_bytes(self.contents.path(), kind::without_mark(bytes)) {
-            Ok(binary) => Ok(Cow::Owned(binary.into_owned())),
-            Err(error) => Err(Error::Wat(Message::of(error))),
-        }
+        text::to_binary(&self.name, self.contents.path(), kind::without_mark(bytes)).map(Cow::Owned)
     }
 }

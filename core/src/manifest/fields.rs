@@ -1,6 +1,5 @@
 //! The shape of a manifest document: every key that any Extism version has known, under all of its names.
 
-use std::collections::BTreeMap;
 use std::fmt;
 
 use base64::Engine as _;
@@ -8,7 +7,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
 use serde::de::{Deserializer, Error, MapAccess, Visitor};
 
-use super::lenient::{object, objects, scalar, string_map, strings};
+use super::lenient::{StringMap, object, objects, scalar, string_map, strings};
 use super::parse::MAX_MODULES;
 
 /// The top level of the document.
@@ -21,11 +20,11 @@ pub(super) struct Document {
     #[serde(deserialize_with = "object")]
     pub(super) memory: Memory,
     #[serde(deserialize_with = "string_map")]
-    pub(super) config: BTreeMap<String, String>,
+    pub(super) config: StringMap,
     #[serde(deserialize_with = "strings")]
     pub(super) allowed_hosts: Vec<String>,
     #[serde(deserialize_with = "string_map")]
-    pub(super) allowed_paths: BTreeMap<String, String>,
+    pub(super) allowed_paths: StringMap,
     #[serde(deserialize_with = "scalar")]
     pub(super) timeout_ms: Option<u64>,
     pub(super) compiler: Option<String>,
@@ -64,7 +63,7 @@ pub(super) struct Entry {
     pub(super) data: Option<Base64>,
     pub(super) url: Option<String>,
     #[serde(alias = "header", deserialize_with = "string_map")]
-    pub(super) headers: BTreeMap<String, String>,
+    pub(super) headers: StringMap,
     pub(super) method: Option<String>,
     pub(super) name: Option<String>,
     pub(super) hash: Option<String>,

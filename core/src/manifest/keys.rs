@@ -9,7 +9,7 @@ use serde::de::{self, Deserializer, Visitor};
 use super::fields::{Document, Entry, Memory};
 use crate::error::Excerpt;
 
-/// How many unknown keys are named; the others are counted.
+/// The most unknown keys that are named; the others are counted.
 const MAX_NAMED: usize = 16;
 
 /// The longest key that is compared with known keys, in bytes.
@@ -18,9 +18,27 @@ const MAX_COMPARED: usize = 64;
 /// The unknown keys of one document.
 #[derive(Debug, Default)]
 pub(super) struct Unknown {
-    /// Beginnings of sentences, such as "unknown key `a.b`".
-    named: Vec<String>,
+    named: Vec<UnknownKey>,
     more: usize,
+}
+
+/// One of them. As text, the beginning of a sentence.
+#[derive(Debug)]
+pub(super) struct UnknownKey {
+    /// Where it is, as `wasm[0].nmae`.
+    path: String,
+    /// The key that was meant, if that can be told.
+    meant: Option<String>,
+}
+
+impl fmt::Display for UnknownKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "unknown key `{}`", self.path)?;
+        match &self.meant {
+            Some(meant) => write!(f, " (`{meant}` is one)"),
+            None => Ok(()),
+        }
+    }
 }
 
 impl Unknown {
@@ -31,8 +49,7 @@ impl Unknown {
             return;
         }
         let path = Excerpt::of(path);
-        let hint = meant(path.as_str()).map_or_else(String::new, |key| format!(" (`{key}` is one)"));
-        self.named.push(format!("unknown key `{}`{hint}", shown(path.as_str())));
+        self.named.push(UnknownKey { path: shown(path.as_str()), meant: meant(path.as_str()) });
     }
 
     /// Forgets all keys, before the document is read in another format.
@@ -40,15 +57,27 @@ impl Unknown {
         *self = Self::default();
     }
 
-    /// The first unknown key, if there is one.
-    pub(super) fn first(&self) -> Option<&str> {
-        self.named.first().map(String::as_str)
+    /// The first of them, if there is one.
+    pub(super) fn first(&self) -> Option<&UnknownKey> {
+        self.named.first()
     }
 
-    /// One warning for each key.
-    pub(super) fn warnings(self) -> Vec<String> {
+    /// The one of the top level that may be there in the place of `wasm`: which means it, else the first.
+    pub(super) fn for_wasm(&self) -> Option<&UnknownKey> {
+        let top = || self.named.iter().filter(|key| !key.path.contains(['.', '[']));
+        top().find(|key| key.meant.as_deref() == Some("wasm")).or_else(|| top().next())
+    }
+
+    /// The first one in the entry of `wasm` that has this index.
+    pub(super) fn in_entry(&self, index: usize) -> Option<&UnknownKey> {
+        let entry = format!("wasm[{index}].");
+        self.named.iter().find(|key| key.path.starts_with(&entry))
+    }
+
+    /// A warning for each.
+    pub(super) fn warnings(&self) -> Vec<String> {
         let more = (self.more > 0).then(|| format!("manifest: {} more unknown keys ignored", self.more));
-        self.named.into_iter().map(|key| format!("manifest: {key} ignored")).chain(more).collect()
+        self.named.iter().map(|key| format!("manifest: {key} ignored")).chain(more).collect()
     }
 }
 
@@ -69,25 +98,58 @@ fn segments(dotted: &str) -> impl Iterator<Item = &str> {
     dotted.split('.').filter(|segment| *segment != "?")
 }
 
-/// The known key that the author of this path probably meant.
-fn meant(dotted: &str) -> Option<&'static str> {
+/// Names that programs for other things have for some keys.
+const OTHER_NAMES: [(&str, &str); 8] = [
+    ("modules", "wasm"),
+    ("module", "wasm"),
+    ("plugins", "wasm"),
+    ("plugin", "wasm"),
+    ("file", "path"),
+    ("filename", "path"),
+    ("bytes", "data"),
+    ("sha256", "hash"),
+];
+
+/// The key that somebody has meant who wrote another at this path.
+fn meant(dotted: &str) -> Option<String> {
     let path: Vec<_> = segments(dotted).collect();
-    let (key, known) = match *path.as_slice() {
-        [key] => (key, known::<Document>()),
-        ["memory", key] => (key, known::<Memory>()),
-        ["wasm", _, key] => (key, known::<Entry>()),
+    let places = [("", known::<Document>()), ("memory.", known::<Memory>()), ("wasm[].", known::<Entry>())];
+    let (key, here) = match *path.as_slice() {
+        [key] => (key, 0),
+        ["memory", key] => (key, 1),
+        ["wasm", _, key] => (key, 2),
         _ => return None,
     };
     if key.len() > MAX_COMPARED {
         return None;
     }
     let key = key.to_ascii_lowercase();
-    let nearest = known.iter().map(|known| (distance(&key, known), *known)).min()?;
-    // No suggestion if more than half of a short key differs.
+    // The right key in the wrong place.
+    if let Some((place, _)) = places.iter().find(|(_, known)| known.contains(&key.as_str()))
+        && *place != places[here].0
+    {
+        return Some(format!("{place}{key}"));
+    }
+    let known = places[here].1;
+    let other = OTHER_NAMES.iter().find(|(other, name)| *other == key && known.contains(name)).map(|(_, name)| *name);
+    other.or_else(|| nearest(&key, known)).or_else(|| longer(&key, known)).map(str::to_owned)
+}
+
+/// The one of the `known` keys that `key` is a misspelling of.
+fn nearest(key: &str, known: &[&'static str]) -> Option<&'static str> {
+    let nearest = known.iter().map(|known| (distance(key, known), *known)).min()?;
+    // Of a short key, not all of it.
     (nearest.0 <= 2 && nearest.0 * 2 <= nearest.1.len()).then_some(nearest.1)
 }
 
-/// The edit distance: how many characters have to be inserted, deleted or replaced to turn one text into the other.
+/// The only one of the `known` keys that has all words of `key`, and more.
+fn longer(key: &str, known: &[&'static str]) -> Option<&'static str> {
+    let has_all = |known: &&&str| key.split('_').all(|word| known.split('_').any(|other| other == word));
+    let mut all = known.iter().filter(has_all);
+    all.next().copied().filter(|_| all.next().is_none())
+}
+
+/// The edit distance of two texts: the characters to insert, remove or exchange to make one the other.
 fn distance(one: &str, other: &str) -> usize {
     let mut row: Vec<usize> = (0..=other.len()).collect();
     for (above, byte) in one.bytes().enumerate() {
@@ -168,8 +230,21 @@ mod tests {
             ("comment", None),
             ("config.nmae", None),
             ("memory.?.mx", Some("max")),
+            ("wasms", Some("wasm")),
+            ("modules", Some("wasm")),
+            ("timeout", Some("timeout_ms")),
+            ("hosts", Some("allowed_hosts")),
+            ("allowed", None),
+            ("max_pages", Some("memory.max_pages")),
+            ("url", Some("wasm[].url")),
+            ("memory.pages", Some("max_pages")),
+            ("memory.timeout_ms", Some("timeout_ms")),
+            ("wasm.0.pth", Some("path")),
+            ("wasm.0.sha256", Some("hash")),
+            ("wasm.0.config", Some("config")),
+            ("wasm.0.headers.file", None),
         ] {
-            assert_eq!(meant(path), key, "{path}");
+            assert_eq!(meant(path).as_deref(), key, "{path}");
         }
         assert_eq!(meant(&"memory".repeat(1000)), None);
     }

@@ -3,6 +3,7 @@
 //! beginning of a text where another type is expected; serde would quote all of it.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::fmt;
 use std::marker::PhantomData;
 
@@ -95,26 +96,55 @@ impl<'de, T: Deserialize<'de> + Default, const MAX: usize> Visitor<'de> for Obje
     }
 }
 
-/// A map of strings. Null is an empty one, and a list of pairs is a map.
-pub(super) fn string_map<'de, D: Deserializer<'de>>(from: D) -> Result<BTreeMap<String, String>, D::Error> {
-    from.deserialize_any(StringMap)
+/// A map of strings as it is written.
+#[derive(Debug, Default)]
+pub(super) struct StringMap<V = String> {
+    pub(super) map: BTreeMap<String, V>,
+    /// The first key that is there more than once: the last value counts.
+    pub(super) doubled: Option<Excerpt>,
 }
 
-struct StringMap;
+impl<V> StringMap<V> {
+    fn insert(&mut self, key: String, value: V) {
+        match self.map.entry(key) {
+            Entry::Vacant(entry) => drop(entry.insert(value)),
+            Entry::Occupied(mut entry) => {
+                self.doubled.get_or_insert_with(|| Excerpt::of(entry.key()));
+                entry.insert(value);
+            }
+        }
+    }
+}
 
-impl<'de> Visitor<'de> for StringMap {
-    type Value = BTreeMap<String, String>;
+/// A map of strings, which null is an empty one of.
+pub(super) fn string_map<'de, D: Deserializer<'de>>(from: D) -> Result<StringMap, D::Error> {
+    from.deserialize_any(StringMapVisitor { null_is_empty: true, value: PhantomData })
+}
+
+/// A map of strings and nulls, which is not null itself.
+pub(super) fn string_changes<'de, D: Deserializer<'de>>(from: D) -> Result<StringMap<Option<String>>, D::Error> {
+    from.deserialize_any(StringMapVisitor { null_is_empty: false, value: PhantomData })
+}
+
+struct StringMapVisitor<V> {
+    null_is_empty: bool,
+    value: PhantomData<V>,
+}
+
+impl<'de, V: Deserialize<'de>> Visitor<'de> for StringMapVisitor<V> {
+    type Value = StringMap<V>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a map of strings")
     }
 
-    fn visit_unit<E>(self) -> Result<Self::Value, E> {
-        Ok(BTreeMap::new())
+    fn visit_unit<E: Error>(self) -> Result<Self::Value, E> {
+        let empty = StringMap { map: BTreeMap::new(), doubled: None };
+        if self.null_is_empty { Ok(empty) } else { Err(E::invalid_type(Unexpected::Unit, &self)) }
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        let mut strings = BTreeMap::new();
+        let mut strings = StringMap { map: BTreeMap::new(), doubled: None };
         while let Some((key, value)) = map.next_entry()? {
             strings.insert(key, value);
         }
@@ -122,7 +152,7 @@ impl<'de> Visitor<'de> for StringMap {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut pairs: A) -> Result<Self::Value, A::Error> {
-        let mut strings = BTreeMap::new();
+        let mut strings = StringMap { map: BTreeMap::new(), doubled: None };
         while let Some(Pair(key, value)) = pairs.next_element()? {
             strings.insert(key, value);
         }
@@ -134,21 +164,21 @@ impl<'de> Visitor<'de> for StringMap {
     }
 }
 
-/// A key and its value, as a list of two strings.
-struct Pair(String, String);
+/// A key and its value in a list.
+struct Pair<V>(String, V);
 
-impl<'de> Deserialize<'de> for Pair {
+impl<'de, V: Deserialize<'de>> Deserialize<'de> for Pair<V> {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        struct PairVisitor;
+        struct PairVisitor<V>(PhantomData<V>);
 
-        impl<'de> Visitor<'de> for PairVisitor {
-            type Value = Pair;
+        impl<'de, V: Deserialize<'de>> Visitor<'de> for PairVisitor<V> {
+            type Value = Pair<V>;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str("a list of two strings, a key and its value")
             }
 
-            fn visit_seq<A: SeqAccess<'de>>(self, mut pair: A) -> Result<Pair, A::Error> {
+            fn visit_seq<A: SeqAccess<'de>>(self, mut pair: A) -> Result<Pair<V>, A::Error> {
                 let key = pair.next_element()?.ok_or_else(|| A::Error::invalid_length(0, &self))?;
                 let value = pair.next_element()?.ok_or_else(|| A::Error::invalid_length(1, &self))?;
                 match pair.next_element::<IgnoredAny>()? {
@@ -157,12 +187,12 @@ impl<'de> Deserialize<'de> for Pair {
                 }
             }
 
-            fn visit_str<E: Error>(self, text: &str) -> Result<Pair, E> {
+            fn visit_str<E: Error>(self, text: &str) -> Result<Pair<V>, E> {
                 Err(unexpected(text, &self))
             }
         }
 
-        from.deserialize_any(PairVisitor)
+        from.deserialize_any(PairVisitor(PhantomData))
     }
 }
 

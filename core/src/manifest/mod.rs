@@ -21,8 +21,10 @@ use std::time::{Duration, Instant};
 use thiserror::Error;
 
 use crate::error::{Excerpt, Message};
-pub(crate) use parse::parse;
-pub(crate) use room::{NoRoom, for_json as room_for};
+pub(crate) use parse::{config_changes, parse};
+use room::NoRoom;
+#[cfg(feature = "http")]
+pub(crate) use room::for_json as room_for;
 
 /// A checked manifest. A bare module is borrowed from the caller's buffer, which lives for `'a`.
 #[derive(Debug)]
@@ -37,7 +39,7 @@ pub(crate) struct Manifest<'a> {
     pub(crate) allowed_paths: BTreeMap<String, String>,
     /// The name of the compiler to use.
     pub(crate) compiler: Option<String>,
-    /// How many instructions a call may execute, in all modules together.
+    /// The number of instructions that a call may execute, in all modules together.
     pub(crate) fuel: Option<u64>,
     /// The treatment of an instance after a trap or an exit.
     pub(crate) after_trap: AfterTrap,
@@ -131,8 +133,9 @@ pub(crate) const MAIN: &str = "main";
 /// Why a document is not a valid manifest.
 #[derive(Debug, Error)]
 pub(crate) enum Error {
-    #[error("No wasm files specified")]
-    NoModules,
+    /// With what is there instead.
+    #[error("No wasm files specified{}", after("\n", .0))]
+    NoModules(Option<String>),
     #[error("{0}")]
     Json(Message),
     #[error("{0}")]
@@ -141,6 +144,9 @@ pub(crate) enum Error {
     NotText { kind: &'static str, at: usize },
     #[error("neither a WebAssembly module, nor WAT text, nor a manifest: it is {0}")]
     NoManifest(&'static str),
+    /// With what the parser of JSON says of it, which is what Extism has always said.
+    #[error("{json}\nneither a WebAssembly module, nor WAT text, nor a manifest in JSON or TOML: it is {kind}")]
+    NoDocument { json: Message, kind: &'static str },
     #[error(
         "a manifest is a JSON object, this is a JSON string: it may have been encoded twice, or be a path in quotes"
     )]
@@ -151,18 +157,26 @@ pub(crate) enum Error {
     PathOfAFile(Excerpt),
     #[error("{0}, and `strict` is true")]
     UnknownKey(String),
+    #[error("`{0}` is there more than once, and `strict` is true")]
+    DoubledKey(String),
     #[error("after_trap: `{0}` is neither `renew` nor `keep`")]
     AfterTrap(Excerpt),
     #[error(transparent)]
     NoRoom(#[from] NoRoom),
     #[error("wasm: {modules} modules, above the limit of {max}")]
     TooManyModules { modules: usize, max: usize },
-    #[error("wasm[{0}]: one of `path`, `data` or `url` is needed")]
-    NoSource(usize),
+    /// With what is there instead.
+    #[error("wasm[{index}]: one of `path`, `data` or `url` is needed{}", after("; ", .instead))]
+    NoSource { index: usize, instead: Option<String> },
     #[error("wasm[{0}].path: `{1}` has no file name")]
     NoFileName(usize, Excerpt),
     #[error("Duplicate module name found in Extism manifest: {0}")]
     DuplicateName(Excerpt),
     #[error("module name `{0}` is reserved for functions of the host")]
     ReservedName(Excerpt),
+}
+
+/// The addition to an error's text, if there is one.
+fn after(separator: &str, text: &Option<String>) -> String {
+    text.as_ref().map_or_else(String::new, |text| format!("{separator}{text}"))
 }

@@ -2,20 +2,21 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
-use std::fmt::Display;
+use std::fmt::{self, Display};
 use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::de::Deserializer;
+use serde_path_to_error::{Segment, Track};
 
 use super::fields::{Document, Entry};
-use super::keys::Unknown;
+use super::keys::{Unknown, UnknownKey};
 use super::{AfterTrap, Error, MAIN, Manifest, MemoryLimits, ModuleEntry, Remote, Source, lenient, names, room};
 
 use crate::error::{Excerpt, Message};
 use crate::module::kind;
 
-/// How many modules a manifest may have.
+/// The most modules of a manifest.
 pub(super) const MAX_MODULES: usize = 256;
 
 /// Parses a plugin as a C caller gives it: a WebAssembly binary, WAT text, or a manifest in TOML or JSON. Texts may
@@ -30,14 +31,41 @@ pub(crate) fn parse(bytes: &[u8]) -> Result<Manifest<'_>, Error> {
     let text = kind::without_mark(bytes);
     let text =
         str::from_utf8(text).map_err(|error| Error::NotText { kind: kind::of(bytes), at: error.valid_up_to() })?;
+    if text.trim().is_empty() {
+        let kind = kind::of(bytes);
+        let given = format!("neither a WebAssembly module, nor WAT text, nor a manifest: it is {kind}");
+        return Err(Error::NoModules(Some(given)));
+    }
     let mut unknown = Unknown::default();
     let document = read(text, &mut unknown)?;
-    if let Some(key) = unknown.first()
-        && document.strict == Some(true)
-    {
-        return Err(Error::UnknownKey(key.to_owned()));
+    let doubled = doubled_keys(&document);
+    if document.strict == Some(true) {
+        if let Some(key) = unknown.first() {
+            return Err(Error::UnknownKey(key.to_string()));
+        }
+        if let Some(key) = doubled.into_iter().next() {
+            return Err(Error::DoubledKey(key));
+        }
+        return check(document, &unknown, Vec::new());
     }
-    check(document, unknown.warnings())
+    let doubled =
+        doubled.into_iter().map(|key| format!("manifest: `{key}` is there more than once, the last one counts"));
+    let mut warnings: Vec<_> = doubled.collect();
+    warnings.extend(unknown.warnings());
+    check(document, &unknown, warnings)
+}
+
+/// Reads what is to change in a configuration: a JSON object of strings and nulls, or what a manifest may have in its
+/// place.
+///
+/// # Errors
+/// The text is anything else.
+pub(crate) fn config_changes(json: &[u8]) -> Result<BTreeMap<String, Option<String>>, Error> {
+    room::for_json(json)?;
+    let mut json = serde_json::Deserializer::from_slice(kind::without_mark(json));
+    let changes = with_key_path(&mut json, |from| lenient::string_changes(from)).map_err(Error::Json)?;
+    json.end().map_err(|error| Error::Json(Message::of(error)))?;
+    Ok(changes.map)
 }
 
 /// The manifest of a bare module: the defaults.
@@ -65,7 +93,7 @@ fn read(text: &str, unknown: &mut Unknown) -> Result<Document, Error> {
     if !is_json(text) {
         room::for_toml(text.as_bytes())?;
         let toml_error = match toml::Deserializer::parse(text) {
-            Ok(toml) => match with_key_path(toml, unknown) {
+            Ok(toml) => match document(toml, unknown) {
                 Ok(document) => return Ok(document),
                 Err(error) => error,
             },
@@ -80,9 +108,13 @@ fn read(text: &str, unknown: &mut Unknown) -> Result<Document, Error> {
         }
     }
     room::for_json(text.as_bytes())?;
+    let failed = |json| match is_json(text) {
+        true => Error::Json(json),
+        false => Error::NoDocument { json, kind: kind::of(text.as_bytes()) },
+    };
     let mut json = serde_json::Deserializer::from_str(text);
-    let document = with_key_path(&mut json, unknown).map_err(Error::Json)?;
-    json.end().map_err(|error| Error::Json(Message::of(error)))?;
+    let document = document(&mut json, unknown).map_err(failed)?;
+    json.end().map_err(|error| failed(Message::of(error)))?;
     Ok(document)
 }
 
@@ -113,26 +145,66 @@ fn mistaken(text: &str) -> Option<Error> {
     kind::is_known(kind).then_some(Error::NoManifest(kind))
 }
 
-/// Deserialises a document. Errors begin with the key's path; unknown keys are added to `unknown`.
-fn with_key_path<'de, D>(deserializer: D, unknown: &mut Unknown) -> Result<Document, Message>
+/// Reads the document; keys that nothing reads are added to `unknown`.
+fn document<'de, D>(from: D, unknown: &mut Unknown) -> Result<Document, Message>
 where
     D: Deserializer<'de, Error: Display>,
 {
     let mut ignored = |path: serde_ignored::Path<'_>| unknown.add(path);
-    let mut track = serde_path_to_error::Track::new();
-    let tracked = serde_path_to_error::Deserializer::new(deserializer, &mut track);
-    let document = lenient::object(serde_ignored::Deserializer::new(tracked, &mut ignored));
-    document.map_err(|error| match Excerpt::of(track.path()) {
-        path if path.as_str() == "." => Message::of(error),
-        path => Message::of(error).at(&path),
+    with_key_path(from, |from| lenient::object(serde_ignored::Deserializer::new(from, &mut ignored)))
+}
+
+/// Reads with the key path in front of an error.
+fn with_key_path<'de, D, T>(
+    from: D,
+    read: impl FnOnce(serde_path_to_error::Deserializer<'_, '_, D>) -> Result<T, D::Error>,
+) -> Result<T, Message>
+where
+    D: Deserializer<'de, Error: Display>,
+{
+    let mut track = Track::new();
+    let result = read(serde_path_to_error::Deserializer::new(from, &mut track));
+    result.map_err(|error| match Excerpt::of(Place(&track.path())) {
+        place if place.as_str().is_empty() => Message::of(error),
+        place => Message::of(error).at(&place),
     })
 }
 
-/// Checks a document and turns it into a manifest.
-fn check(document: Document, mut warnings: Vec<String>) -> Result<Manifest<'static>, Error> {
+/// A path as `wasm[0].name`, without the steps that are not known; empty for the whole document.
+struct Place<'a>(&'a serde_path_to_error::Path);
+
+impl Display for Place<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut separator = "";
+        for segment in self.0 {
+            match segment {
+                Segment::Unknown => continue,
+                Segment::Seq { index } => write!(f, "[{index}]")?,
+                Segment::Map { key } | Segment::Enum { variant: key } => write!(f, "{separator}{key}")?,
+            }
+            separator = ".";
+        }
+        Ok(())
+    }
+}
+
+/// The keys that are there more than once in the document's maps of strings, one of each map. The parsers
+/// themselves refuse doubled keys of the document.
+fn doubled_keys(document: &Document) -> Vec<String> {
+    let Document { config, allowed_paths, wasm: (entries, _), .. } = document;
+    let maps = [("config", config), ("allowed_paths", allowed_paths)];
+    let maps = maps.into_iter().filter_map(|(map, strings)| Some(format!("{map}.{}", strings.doubled.as_ref()?)));
+    let headers = entries.iter().enumerate();
+    let headers =
+        headers.filter_map(|(index, entry)| Some(format!("wasm[{index}].headers.{}", entry.headers.doubled.as_ref()?)));
+    maps.chain(headers).collect()
+}
+
+/// From what is written to what it means.
+fn check(document: Document, unknown: &Unknown, mut warnings: Vec<String>) -> Result<Manifest<'static>, Error> {
     let (entries, count) = document.wasm;
     if count == 0 {
-        return Err(Error::NoModules);
+        return Err(Error::NoModules(unknown.for_wasm().map(UnknownKey::to_string)));
     }
     if count > MAX_MODULES {
         return Err(Error::TooManyModules { modules: count, max: MAX_MODULES });
@@ -142,7 +214,7 @@ fn check(document: Document, mut warnings: Vec<String>) -> Result<Manifest<'stat
         for key in entry.ignored_sources() {
             warnings.push(format!("manifest: `wasm[{index}].{key}` ignored, the module has another source"));
         }
-        modules.push(module_entry(index, entry)?);
+        modules.push(module_entry(index, entry, unknown)?);
     }
     names::settle(&mut modules)?;
     if cfg!(not(feature = "http")) && !document.allowed_hosts.is_empty() {
@@ -159,8 +231,8 @@ fn check(document: Document, mut warnings: Vec<String>) -> Result<Manifest<'stat
             max_log_bytes: memory.max_log_bytes,
             max_http_response_bytes: memory.max_http_response_bytes,
         },
-        config: document.config,
-        allowed_paths: document.allowed_paths,
+        config: document.config.map,
+        allowed_paths: document.allowed_paths.map,
         compiler: document.compiler,
         fuel: document.fuel,
         after_trap: after_trap(document.after_trap.as_deref())?,
@@ -178,16 +250,18 @@ fn after_trap(written: Option<&str>) -> Result<AfterTrap, Error> {
     }
 }
 
-fn module_entry(index: usize, entry: Entry) -> Result<ModuleEntry<'static>, Error> {
+fn module_entry(index: usize, entry: Entry, unknown: &Unknown) -> Result<ModuleEntry<'static>, Error> {
     let source = match (entry.path, entry.data, entry.url) {
         (Some(path), _, _) if !names::has_file_name(&path) => return Err(Error::NoFileName(index, Excerpt::of(path))),
         (Some(path), _, _) => Source::Path(PathBuf::from(path)),
         (None, Some(data), _) => Source::Data(Cow::Owned(data.0)),
         (None, None, Some(url)) => {
             let method = entry.method.unwrap_or_else(|| "GET".to_owned());
-            Source::Url(Remote { url, method, headers: entry.headers })
+            Source::Url(Remote { url, method, headers: entry.headers.map })
         }
-        (None, None, None) => return Err(Error::NoSource(index)),
+        (None, None, None) => {
+            return Err(Error::NoSource { index, instead: unknown.in_entry(index).map(UnknownKey::to_string) });
+        }
     };
     let name = entry.name.unwrap_or_else(|| names::default_name(&source));
     Ok(ModuleEntry { program: name.clone(), name, hash: entry.hash, source })

@@ -8,7 +8,7 @@ use thiserror::Error;
 /// Smaller documents, in bytes, are parsed without a check.
 const SMALL: usize = 64 << 10;
 
-/// How many copies of a document's bytes exist at most: each layer of the parser copies a key.
+/// The most copies of a document's bytes at a time: each layer of the parser copies a key.
 const COPIES: usize = 4;
 
 /// The additional memory for TOML, in lengths of the document: its lexer reserves seven for tokens.

@@ -15,7 +15,7 @@ use super::digest::Digest;
 use crate::read;
 use crate::sync::{Lazy, Mutex, get_or_make};
 
-/// How many bytes at the front, and at the end, of a module its fingerprint covers.
+/// The number of bytes at the front, and at the end, of a module that its fingerprint covers.
 const GLANCE: usize = 256;
 
 /// A module's bytes: binary or text, valid or not.
@@ -30,8 +30,8 @@ pub(crate) struct ModuleBytes {
 /// All modules in use, by fingerprint. In this file, "glance" means fingerprint.
 static MODULES: Lazy<Mutex<HashMap<u64, Vec<Weak<ModuleBytes>>>>> = Lazy::new(Mutex::default);
 
-/// How many modules with the same fingerprint are compared, newest first: bounds the cost of crafted look-alikes, which
-/// at worst are stored twice.
+/// The most modules with the same fingerprint that are compared, newest first: bounds the cost of crafted look-alikes,
+/// which at worst are stored twice.
 const ALIKE: usize = 4;
 
 /// The random keys of the fingerprint's hash.

@@ -64,8 +64,7 @@ impl Contents {
         }
     }
 
-    /// The path of the file, if there is one.
-    #[cfg_attr(not(feature = "compiler"), expect(dead_code, reason = "only compilers read text"))]
+    /// Where the file is, if they are in one.
     pub(crate) fn path(&self) -> Option<&Path> {
         self.path.as_deref()
     }

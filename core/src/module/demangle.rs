@@ -47,10 +47,10 @@ const FIRST: u32 = 12;
 const STEP: u32 = 2;
 const LAST: u32 = 48;
 
-/// How long reading a name with one bound may take. The next bound could take some ten times as long.
+/// The time that reading a name with one bound may take. The next bound could take some ten times as long.
 const ONE: Duration = Duration::from_micros(200);
 
-/// How long all names of a backtrace may take.
+/// The time that all names of a backtrace may take.
 const ALL: Duration = Duration::from_millis(5);
 
 /// Demangles the C++ names of one backtrace, within one budget of time.

@@ -38,11 +38,13 @@ const NOTHING: &str = "empty but for white space";
 
 /// Formats that are recognised by their first bytes.
 fn known(bytes: &[u8]) -> Option<&'static str> {
-    const KINDS: [(&[u8], &str); 14] = [
+    const KINDS: [(&[u8], &str); 16] = [
         (
             b"version https://git-lfs.github.com/spec/",
             "a pointer of Git LFS, and not the file it stands for (git lfs pull)",
         ),
+        (b"AGFzbQ", "a WebAssembly module in base64, which has to be decoded"),
+        (b"0061736d", "a WebAssembly module in hex, which has to be decoded"),
         (b"\x1f\x8b", "compressed with gzip"),
         (b"\x28\xb5\x2f\xfd", "compressed with zstd"),
         (b"\xfd7zXZ\0", "compressed with xz"),
@@ -71,11 +73,20 @@ fn marked_up(text: &[u8]) -> Option<&'static str> {
         b'<' => Some("XML or HTML"),
         b'{' => Some("text that looks like JSON"),
         b'"' => Some("a JSON string"),
-        _ => None,
+        _ => is_yaml(text).then_some("text that looks like YAML"),
     }
 }
 
-/// Text of no recognised kind.
+/// Whether `text` looks like a manifest in YAML: it begins with `---` or a key alone on its line, or has the line
+/// `wasm:`.
+fn is_yaml(text: &[u8]) -> bool {
+    let mut lines = text.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii_end);
+    let line = lines.next().unwrap_or_default();
+    let is_key = |key: &[u8]| !key.is_empty() && key.iter().all(|byte| byte.is_ascii_alphanumeric() || *byte == b'_');
+    line == b"---" || line.strip_suffix(b":").is_some_and(is_key) || lines.any(|line| line == b"wasm:")
+}
+
+/// Any text.
 const TEXT: &str = "text of another kind";
 
 /// True if `kind` is a recognised kind.
@@ -90,33 +101,61 @@ fn other(bytes: &[u8]) -> &'static str {
     }
 }
 
+/// The end of a binary module's sections, by their sizes, against the end of its bytes.
 #[cfg(feature = "compiler")]
-/// If the binary module `bytes` is cut off, in its header or in a section: the least length of the whole, in bytes.
-pub(crate) fn cut_before(bytes: &[u8]) -> Option<u64> {
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Extent {
+    /// To the end of the bytes, or nobody can tell.
+    Whole,
+    /// Beyond them: to this byte at least.
+    Cut { end: u64 },
+    /// To this byte, after which no other section can begin.
+    Extra { end: usize },
+}
+
+/// The extent of the binary module `bytes`. Faults inside of sections are left to the validator.
+#[cfg(feature = "compiler")]
+pub(crate) fn extent(bytes: &[u8]) -> Extent {
     let header = MAGIC.len() + VERSION.len();
     if bytes.len() < header {
-        return Some(header as u64);
+        return Extent::Cut { end: header as u64 };
     }
     if bytes[MAGIC.len()..header] != *VERSION {
-        return None;
+        return Extent::Whole;
     }
-    let mut at = header;
-    while at < bytes.len() {
+    let (mut at, mut last) = (header, 0);
+    while let Some(id) = bytes.get(at) {
+        let place = ORDER.iter().position(|other| other == id).map_or(0, |place| place + 1);
+        if bytes[at..].iter().all(|byte| *byte == 0) {
+            return Extent::Extra { end: at };
+        }
+        let is_section = *id == CUSTOM || place > last;
+        let no_room = |end| if is_section { Extent::Cut { end } } else { Extent::Extra { end: at } };
         // The section's id, then its size.
         let Some((size, start)) = number(bytes, at + 1) else {
-            // The number is cut off, or is too long.
-            return (bytes.len() - at <= MAX_NUMBER).then_some(bytes.len() as u64 + 1);
+            // There may be no more of it, or too much.
+            let is_short = bytes.len() - at <= MAX_NUMBER;
+            return if is_short { no_room(bytes.len() as u64 + 1) } else { Extent::Whole };
         };
         let end = start as u64 + u64::from(size);
         match usize::try_from(end) {
             Ok(end) if end <= bytes.len() => at = end,
-            _ => return Some(end),
+            _ => return no_room(end),
         }
+        last = last.max(place);
     }
-    None
+    Extent::Whole
 }
 
-/// The maximum length of a number of 32 bits, in bytes.
+/// The id of custom sections, which may stand between any others.
+#[cfg(feature = "compiler")]
+const CUSTOM: u8 = 0;
+
+/// The ids of the other sections in the order that they have in a module, each at most once.
+#[cfg(feature = "compiler")]
+const ORDER: [u8; 13] = [1, 2, 3, 4, 5, 13, 6, 7, 8, 9, 12, 10, 11];
+
+/// The most bytes of a number.
 #[cfg(feature = "compiler")]
 const MAX_NUMBER: usize = 5;
 
@@ -137,7 +176,7 @@ fn number(bytes: &[u8], at: usize) -> Option<(u32, usize)> {
 #[cfg(test)]
 mod tests {
     #[cfg(feature = "compiler")]
-    use super::cut_before;
+    use super::{Extent, extent};
     use super::{is_binary, is_wat, of, without_mark};
 
     #[test]
@@ -154,6 +193,12 @@ mod tests {
             (b"{\"error\": 404}", "text that looks like JSON"),
             (b"\"plugin.wasm\"", "a JSON string"),
             (b"404: Not Found", "text of another kind"),
+            (b"Not found:\n  /plugin.wasm", "text of another kind"),
+            (b"wasm:\r\n  - path: a.wasm\r\n", "text that looks like YAML"),
+            (b"---\nwasm: []\n", "text that looks like YAML"),
+            (b"config: {}\nwasm:\n  - path: a.wasm\n", "text that looks like YAML"),
+            (b"AGFzbQEAAAA=", "a WebAssembly module in base64"),
+            (b"0061736d01000000", "a WebAssembly module in hex"),
             (b"\0\x01\x02", "data of an unknown kind"),
             (b"\x7fELF\x02", "a native program"),
             (b"\xff\xfe(\0", "text in UTF-16"),
@@ -176,12 +221,29 @@ mod tests {
     fn what_is_cut_off_is_told() {
         // A type section of 4 bytes, and a custom section.
         let module = b"\0asm\x01\0\0\0\x01\x04\x01\x60\0\0\0\x05\x04name";
-        assert_eq!(cut_before(module), None);
+        assert_eq!(extent(module), Extent::Whole);
         for length in 0..module.len() {
-            assert_eq!(cut_before(&module[..length]).is_none(), [8, 14].contains(&length), "{length} bytes");
+            let is_cut = matches!(extent(&module[..length]), Extent::Cut { end } if end > length as u64);
+            // With one zero more, as C's texts have at their end.
+            assert_ne!(is_cut, [8, 14, 15].contains(&length), "{length} bytes");
         }
-        assert_eq!(cut_before(&module[..12]), Some(14));
-        assert_eq!(cut_before(b"\0asm\x01\0\0\0\x00\xff\xff\xff\xff\x0f"), Some(14 + u64::from(u32::MAX)));
-        assert_eq!(cut_before(b"\0asm\x0d\0\x01\0\x00\x7f"), None, "a component");
+        assert_eq!(extent(&module[..12]), Extent::Cut { end: 14 });
+        let end = 14 + u64::from(u32::MAX);
+        assert_eq!(extent(b"\0asm\x01\0\0\0\x00\xff\xff\xff\xff\x0f"), Extent::Cut { end });
+        assert_eq!(extent(b"\0asm\x0d\0\x01\0\x00\x7f"), Extent::Whole, "a component");
+    }
+
+    #[cfg(feature = "compiler")]
+    #[test]
+    fn what_follows_the_end_is_told() {
+        // A section of types and one of code, both empty: `\n`, which is 10, begins no second one.
+        let module = b"\0asm\x01\0\0\0\x01\x01\0\x0a\x01\0";
+        for extra in ["\n", "\ntrailing text", "trailing", "\0", "\0\0\0"] {
+            let extent = extent(&[module, extra.as_bytes()].concat());
+            assert_eq!(extent, Extent::Extra { end: module.len() }, "{extra:?}");
+        }
+        // A section of data may follow; one that is unknown, and whole, is the validator's.
+        assert_eq!(extent(&[module, &[11, 5][..]].concat()), Extent::Cut { end: 21 });
+        assert_eq!(extent(&[module, &[14, 1, 0][..]].concat()), Extent::Whole);
     }
 }

@@ -9,6 +9,7 @@ use wasmer::{Extern, ExternType, FunctionType, Instance, RuntimeError, Store, Ty
 
 use super::instance::type_name;
 use super::link::Linked;
+use super::report::{Called, FunctionName};
 use super::{Error, Plugin, Timeout, create, deadline, over, report, trap};
 use crate::error::{self, Excerpt};
 use crate::module::reserved;
@@ -105,6 +106,17 @@ impl CallError {
     fn is_early(&self) -> bool {
         !matches!(self, Self::Trap(_) | Self::Stopped(..) | Self::OutOfFuel(_))
     }
+
+    /// The function that it is about, if it names one.
+    fn function(&self) -> Option<&Excerpt> {
+        match self {
+            Self::NotFound(name)
+            | Self::TooManyResults { name, .. }
+            | Self::BadResult { name, .. }
+            | Self::Parameters { name, .. } => Some(name),
+            _ => None,
+        }
+    }
 }
 
 impl Plugin {
@@ -136,15 +148,21 @@ impl Plugin {
         match (result, guest_error) {
             (Ok(code), None) => {
                 if since.is_some() {
-                    report::called(plan, copy.as_deref(), since, &Ok(code));
+                    report::called(plan, copy.map_or(Called::Unknown, Called::Name), since, &Ok(code));
                 }
                 Ok(code)
             }
             (result, guest_error) => {
                 let has_run = !result.as_ref().is_err_and(|error| error.is_early());
                 let last = || self.live.as_ref()?.functions.last().filter(|_| has_run);
+                let named = result.as_ref().err().and_then(|error| error.function().cloned());
+                let function = match (copy.or_else(|| last().map(FunctionName::of)), &named) {
+                    (Some(name), _) => Called::Name(name),
+                    (None, Some(name)) => Called::Excerpt(name),
+                    (None, None) => Called::Unknown,
+                };
                 let outcome = outcome(result, guest_error, &plan.modules);
-                report::called(plan, copy.as_deref().or_else(last), since, &outcome);
+                report::called(plan, function, since, &outcome);
                 outcome
             }
         }

@@ -21,15 +21,15 @@ use crate::module::reserved;
 use crate::sandbox::{self, Allowance};
 use crate::wasi::Wasi;
 
-/// How many calls of one command library an instance of a plugin may make. Each call uses up address space for the
+/// The most calls of one command library by an instance of a plugin. Each call uses up address space for the
 /// memories of its instance.
 pub(super) const MAX_INSTANCES: u32 = 256;
 
-/// How many command libraries may run at once, each called by the one before. They use the stack of the thread that
+/// The most command libraries that run at once, each called by the one before. They use the stack of the thread that
 /// calls the plugin, which may be as small as 128 KiB.
 const MAX_NESTED: u32 = 16;
 
-/// How many command libraries are running in an instance of a plugin. Its command libraries share this counter.
+/// The number of command libraries that run in an instance of a plugin. Its command libraries share this counter.
 #[derive(Clone, Default)]
 pub(super) struct Nesting(Arc<AtomicU32>);
 

@@ -12,7 +12,7 @@ use wasmer_types::{ImportIndex, ModuleInfo};
 
 use super::call::Functions;
 use super::command::{self, Nesting};
-use super::link::{Kind, Linked, Plan, Provider};
+use super::link::{Importer, Kind, Linked, Plan, Provider};
 use super::stack::StackPointers;
 use super::{Error, Recipe, trap};
 use crate::error::{Excerpt, Message};
@@ -95,7 +95,7 @@ fn populate(
         imported: plan.imports_io_memory,
     };
     let guest = Guest::new(&mut store, capacity, plan.owns_io_memory, deadline, watch, recipe.bounds, state);
-    let guest = guest.map_err(|error| Error::IoMemory(error.to_string()))?;
+    let guest = guest.map_err(|error| Error::IoMemory(sandbox::without_prefix(&error)))?;
     drop(inside);
     let (main, libraries) = instantiate_all(&mut store, &guest, recipe, allowance)?;
     let mut stack_pointers = StackPointers::default();
@@ -222,14 +222,20 @@ impl<'a> Imports<'a> {
             let found = found.ok_or_else(|| Error::UnknownImport {
                 module: Excerpt::of(module),
                 name: Excerpt::of(name),
+                importer: self.importer(linked),
                 hint: "",
             })?;
             if !fits(store, info, index, &found) {
-                return Err(incompatible(store, linked, externs.len(), &found));
+                return Err(incompatible(store, linked, externs.len(), &found, self.importer(linked)));
             }
             externs.push(found);
         }
         Ok(externs)
+    }
+
+    /// The importer, for errors about an import of `linked` that cannot be served.
+    fn importer(&self, linked: &Linked) -> Importer {
+        Importer::new(&linked.name, self.recipe.plan.modules.len(), &self.recipe.programs)
     }
 
     fn wasi_import(
@@ -325,8 +331,8 @@ fn fits(store: &impl AsStoreRef, info: &ModuleInfo, import: &ImportIndex, found:
     }
 }
 
-/// The error for the import of this index, which `found` does not fit.
-fn incompatible(store: &impl AsStoreRef, linked: &Linked, number: usize, found: &Extern) -> Error {
+/// The error for the import of this number, which `found` does not fit.
+fn incompatible(store: &impl AsStoreRef, linked: &Linked, number: usize, found: &Extern, importer: Importer) -> Error {
     let import = linked.module.imports().nth(number);
     let of_import = |text: fn(&ImportType) -> String| import.as_ref().map(text).unwrap_or_default();
     Error::IncompatibleImport {
@@ -334,6 +340,7 @@ fn incompatible(store: &impl AsStoreRef, linked: &Linked, number: usize, found: 
         name: Excerpt::of(of_import(|import| import.name().to_owned())),
         wanted: Message::of(of_import(|import| show(import.ty()))),
         found: Message::of(show(&found.ty(store))),
+        importer,
     }
 }
 
@@ -358,7 +365,7 @@ fn show(ty: &ExternType) -> String {
 fn explain(linked: &Linked, recipe: &Recipe, error: InstantiationError) -> Error {
     let cause = match error {
         InstantiationError::Start(trap) => trap::describe(&trap, &recipe.plan.modules),
-        other => Message::of(other).to_string(),
+        other => Message::of(sandbox::without_prefix(&other)).to_string(),
     };
     Error::Instantiate { module: Excerpt::of(&linked.name), cause }
 }

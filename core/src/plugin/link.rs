@@ -1,7 +1,8 @@
 //! Links the modules of a manifest: finds the provider of each import, and the order of instantiation.
 
 use std::cell::OnceCell;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
+use std::fmt;
 
 use wasmer::Module;
 use wasmer_types::{ExportIndex, ImportIndex};
@@ -9,6 +10,7 @@ use wasmer_types::{ExportIndex, ImportIndex};
 use super::Error;
 use crate::error::Excerpt;
 use crate::host;
+use crate::manifest::MAIN;
 use crate::module::reserved;
 
 /// The import modules of WASI.
@@ -46,36 +48,73 @@ pub(super) struct Linked {
     pub(super) providers: Vec<Provider>,
 }
 
-/// The modules of a plugin, each after those that it imports from; the main module is the last.
+/// The module with an import that cannot be served, as a line that errors add. Empty if there is only one module.
+#[derive(Debug)]
+pub(crate) struct Importer(Box<str>);
+
+impl Importer {
+    /// Of the module that is linked as `name`, one of `modules`. `programs` has the names of the manifest by those.
+    pub(super) fn new(name: &str, modules: usize, programs: &BTreeMap<String, String>) -> Self {
+        if modules < 2 {
+            return Self(Box::default());
+        }
+        let written = Excerpt::of(programs.get(name).map_or(name, String::as_str));
+        let mut text = format!("\nmodule `{written}` imports it");
+        if let Some(main) = programs.get(MAIN).filter(|main| *main != MAIN) {
+            let main = Excerpt::of(main);
+            text.push_str(&format!(
+                "; `{main}` is the main module, from which none imports: none is called `{MAIN}`, and its name sorts last"
+            ));
+        }
+        Self(text.into())
+    }
+}
+
+impl fmt::Display for Importer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// The modules of a plugin, each after those it imports from; the main module is the last.
 #[derive(Debug)]
 pub(super) struct Plan {
     pub(super) modules: Vec<Linked>,
     /// Whether a module imports the I/O memory by name.
     pub(super) imports_io_memory: bool,
-    /// Whether the plugin is a single module that has the I/O memory for its own.
+    /// Whether a module imports WASI.
+    pub(super) imports_wasi: bool,
+    /// Whether there is one module only, which has it for its own.
     pub(super) owns_io_memory: bool,
 }
 
-/// Finds a provider for each import of each module, in time linear in the number of names.
+/// Finds a provider for each import of each module, in time linear in the number of names. `programs` has the
+/// manifest's names of the modules by those that they are linked by.
 ///
 /// # Errors
-/// An import has no provider, libraries import each other, or a library is command and reactor at once.
-pub(super) fn plan(names: &[String], modules: &[Module], main: &str, with_wasi: bool) -> Result<Plan, Error> {
-    let resolver = Resolver::new(names, modules, main, with_wasi);
+/// An import that nobody has, libraries that import each other, or a library that is command and reactor at once.
+pub(super) fn plan(
+    names: &[String],
+    modules: &[Module],
+    programs: &BTreeMap<String, String>,
+    with_wasi: bool,
+) -> Result<Plan, Error> {
+    let resolver = Resolver::new(names, modules, programs, with_wasi);
     let order = resolver.order()?;
     // Providers have indices of the manifest first, and are then renumbered to the order of instantiation.
     let mut places = vec![usize::MAX; modules.len()];
     for (place, (index, _)) in order.iter().enumerate() {
         places[*index] = place;
     }
-    let mut plan = Plan { modules: Vec::with_capacity(order.len()), imports_io_memory: false, owns_io_memory: false };
+    let linked = Vec::with_capacity(order.len());
+    let mut plan = Plan { modules: linked, imports_io_memory: false, imports_wasi: false, owns_io_memory: false };
     for (index, mut providers) in order {
         let module = &modules[index];
         for (import, provider) in module.info().imports.values().zip(&mut providers) {
             match provider {
                 Provider::Host => plan.imports_io_memory |= matches!(import, ImportIndex::Memory(_)),
                 Provider::Module(other) => *other = places[*other],
-                Provider::Wasi => {}
+                Provider::Wasi => plan.imports_wasi = true,
             }
         }
         let io_memory = module.info().exports.get(reserved::IO_MEMORY_EXPORT);
@@ -92,7 +131,7 @@ type Resolved = (usize, Vec<Provider>);
 struct Resolver<'a> {
     names: &'a [String],
     modules: &'a [Module],
-    main: &'a str,
+    programs: &'a BTreeMap<String, String>,
     with_wasi: bool,
     /// The libraries by name.
     by_name: HashMap<&'a str, usize>,
@@ -108,10 +147,15 @@ struct Exporters {
 }
 
 impl<'a> Resolver<'a> {
-    fn new(names: &'a [String], modules: &'a [Module], main: &'a str, with_wasi: bool) -> Self {
-        let libraries = names.iter().enumerate().filter(|(_, name)| *name != main);
+    fn new(
+        names: &'a [String],
+        modules: &'a [Module],
+        programs: &'a BTreeMap<String, String>,
+        with_wasi: bool,
+    ) -> Self {
+        let libraries = names.iter().enumerate().filter(|(_, name)| *name != MAIN);
         let by_name = libraries.map(|(index, name)| (name.as_str(), index)).collect();
-        Self { names, modules, main, with_wasi, by_name, by_export: OnceCell::new() }
+        Self { names, modules, programs, with_wasi, by_name, by_export: OnceCell::new() }
     }
 
     /// All modules, dependencies first. Independent libraries are in the order of names; the main module is the last.
@@ -174,7 +218,8 @@ impl<'a> Resolver<'a> {
         }
         let hint = WASI_MODULES.contains(&module).then_some("\nThe plugin needs WASI, but was created without it");
         let [module, name] = [module, name].map(Excerpt::of);
-        Err(Error::UnknownImport { module, name, hint: hint.unwrap_or_default() })
+        let importer = Importer::new(&self.names[importer], self.names.len(), self.programs);
+        Err(Error::UnknownImport { module, name, importer, hint: hint.unwrap_or_default() })
     }
 
     /// The last library in the order of names that exports `name`, other than `importer`.
@@ -214,7 +259,7 @@ impl<'a> Resolver<'a> {
     }
 
     fn is_main(&self, index: usize) -> bool {
-        self.names[index] == self.main
+        self.names[index] == MAIN
     }
 }
 

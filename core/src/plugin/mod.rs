@@ -26,16 +26,17 @@ use crate::environment;
 use crate::error::{Excerpt, Message};
 use crate::host::{self, Bounds, Network, SharedState, State, Vars};
 use crate::module::reserved;
+use crate::reserve::{NoRoom, Reserve};
 use crate::sandbox::{self, Limits, Memories};
 use crate::stop::{self, NoTimer, Run, Stopped, Stopper, Watch};
 use crate::wasi;
 
 use crate::log as sink;
-use crate::manifest::{self, AfterTrap, MAIN, Manifest};
+use crate::manifest::{self, AfterTrap, Manifest};
 use crate::panics;
 pub use call::Complaint;
 use instance::Live;
-use link::Plan;
+use link::{Importer, Plan};
 
 /// A plugin and its current instance. One thread at a time may use it; any thread may.
 pub struct Plugin {
@@ -77,19 +78,23 @@ pub enum Error {
     Compiler(#[from] compiler::Error),
     #[error(transparent)]
     Code(#[from] code::Error),
-    #[error("unknown import: `{module}::{name}` has not been defined{hint}")]
-    UnknownImport { module: Excerpt, name: Excerpt, hint: &'static str },
+    #[error("unknown import: `{module}::{name}` has not been defined{importer}{hint}")]
+    UnknownImport { module: Excerpt, name: Excerpt, importer: Importer, hint: &'static str },
     #[error(
         "Invalid function import from {}: {name}\nThis host does not know it; the plugin may be made for a newer one",
         host::HOST_MODULE
     )]
     UnknownHostImport { name: Excerpt },
-    #[error("incompatible import type for `{module}::{name}`\n\nCaused by:\n    expected {wanted}, found {found}")]
-    IncompatibleImport { module: Excerpt, name: Excerpt, wanted: Message, found: Message },
+    #[error(
+        "incompatible import type for `{module}::{name}`\n\nCaused by:\n    expected {wanted}, found {found}{importer}"
+    )]
+    IncompatibleImport { module: Excerpt, name: Excerpt, wanted: Message, found: Message, importer: Importer },
     #[error("modules import each other: {0}")]
     Cycle(Excerpt),
     #[error("module `{0}` exports both `_start` and `_initialize`: a library is a command or a reactor, not both")]
     CommandAndReactor(Excerpt),
+    #[error("no room to make the plugin: {0}")]
+    NoRoom(#[from] NoRoom),
     #[error("no main module")]
     NoMain,
     #[error("the memory for input and output: {0}")]
@@ -113,9 +118,7 @@ pub enum Error {
     #[error("the function's name is not UTF-8 from byte {0} on")]
     FunctionName(usize),
     #[error("config: {0}")]
-    Config(Message),
-    #[error("config: {0}")]
-    ConfigRoom(#[from] manifest::NoRoom),
+    Config(manifest::Error),
     #[error("the output: {0}")]
     Output(host::Fault),
 }
@@ -128,8 +131,10 @@ impl Plugin {
     pub fn new(input: &[u8], with_wasi: bool) -> Result<Self, Error> {
         panics::quietly(|| {
             let since = report::clock();
-            environment::check()?;
-            Self::make(manifest::parse(input)?, with_wasi, since)
+            with_room(|| {
+                environment::check()?;
+                Self::make(manifest::parse(input)?, with_wasi, since)
+            })
         })
     }
 
@@ -141,8 +146,10 @@ impl Plugin {
     pub(crate) fn of_manifest(manifest: Manifest<'_>, with_wasi: bool) -> Result<Self, Error> {
         panics::quietly(|| {
             let since = report::clock();
-            environment::check()?;
-            Self::make(manifest, with_wasi, since)
+            with_room(|| {
+                environment::check()?;
+                Self::make(manifest, with_wasi, since)
+            })
         })
     }
 
@@ -167,9 +174,11 @@ impl Plugin {
             })
         };
         let compiled = code(Memories::preferred())?;
-        let plan = |compiled: &CompiledPlugin| link::plan(&names, &compiled.modules, MAIN, with_wasi);
+        let plan = |compiled: &CompiledPlugin, programs: &BTreeMap<_, _>| {
+            link::plan(&names, &compiled.modules, programs, with_wasi)
+        };
         let mut recipe = Recipe {
-            plan: plan(&compiled)?,
+            plan: plan(&compiled, &programs)?,
             compiled,
             max_block_pages: manifest.memory.max_block_pages,
             limits: Limits {
@@ -192,25 +201,27 @@ impl Plugin {
                 let compiled = code(&[Memories::Moving]);
                 let compiled = compiled
                     .map_err(|cause| Error::NoMovingMemories { refused: refused.into(), cause: cause.into() })?;
-                // The old modules are dropped before the engine that owns their code.
-                recipe.plan = plan(&compiled)?;
+                // The modules go before the engine that has their code.
+                recipe.plan = plan(&compiled, &recipe.programs)?;
                 recipe.compiled = compiled;
                 start(&recipe, deadline, &state)?
             }
             started => started?,
         };
-        report::created(&recipe.plan, &recipe.compiled, since);
+        if !recipe.allowed_paths.is_empty() && !recipe.plan.imports_wasi {
+            warn_of_unused_paths(&recipe.allowed_paths, with_wasi);
+        }
+        report::created(&recipe.plan, &modules, &recipe.compiled, since);
         Ok(Self { recipe, live: Some(Box::new(live)), stopper, state, spent: false, initialised: false })
     }
 
-    /// Merges a JSON object of strings into the configuration; null removes a key.
+    /// Merges a JSON object of strings into the configuration; null removes a key. The other forms that
+    /// a manifest may have for a map are taken, too.
     ///
     /// # Errors
     /// The text is anything else; the configuration is unchanged.
     pub fn configure(&mut self, json: &[u8]) -> Result<(), Error> {
-        manifest::room_for(json)?;
-        let changes: BTreeMap<String, Option<String>> =
-            serde_json::from_slice(json).map_err(|error| Error::Config(Message::of(error)))?;
+        let changes = manifest::config_changes(json).map_err(Error::Config)?;
         let config = &mut self.state.lock().config;
         for (key, value) in changes {
             match value {
@@ -272,6 +283,14 @@ impl Plugin {
     }
 }
 
+/// Makes a plugin with a reserve of memory behind it: an allocation that the system refuses becomes an error.
+fn with_room(make: impl FnOnce() -> Result<Plugin, Error>) -> Result<Plugin, Error> {
+    let reserve = Reserve::share()?;
+    let plugin = make()?;
+    reserve.check()?;
+    Ok(plugin)
+}
+
 /// Makes the first instance, and what stops it.
 fn start(recipe: &Recipe, deadline: Option<Instant>, state: &SharedState) -> Result<(Stopper, Live), Error> {
     let stopper = Stopper::new(Arc::clone(&recipe.compiled.code));
@@ -300,7 +319,20 @@ fn warn_of_untold_stacks(plan: &Plan) {
     }
 }
 
-/// Makes an instance, or fails with the reason if it is stopped meanwhile.
+/// Says what is wrong with directories of `allowed_paths`, in a plugin that does not import WASI: else it is an error.
+fn warn_of_unused_paths(allowed_paths: &BTreeMap<String, String>, with_wasi: bool) {
+    let warn =
+        |line: std::fmt::Arguments<'_>| sink::record(Level::Warn, sink::TARGET, format_args!("manifest: {line}"));
+    if !sink::is_enabled(Level::Warn) {
+        return;
+    }
+    if !with_wasi {
+        warn(format_args!("`allowed_paths` has no effect, the plugin was created without WASI"));
+    }
+    wasi::check(allowed_paths).for_each(|error| warn(format_args!("{error}")));
+}
+
+/// Makes an instance, unless that is stopped.
 fn create(
     recipe: &Recipe,
     run: &Run,
@@ -341,7 +373,7 @@ fn out_of_fuel(limit: u64) -> String {
 fn stopped(reason: Stopped, timeout: Option<Timeout>) -> String {
     match (reason, timeout) {
         (Stopped::Timeout, Some(Timeout { after, set_by })) => {
-            format!("timeout: it has taken more than {after:?} ({set_by})")
+            format!("timeout: it has taken more than {} ms ({set_by})", after.as_millis())
         }
         (Stopped::Timeout, None) => "timeout".to_owned(),
         (Stopped::Cancelled, _) => "cancelled by another thread".to_owned(),

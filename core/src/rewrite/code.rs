@@ -10,7 +10,7 @@ use super::meter::Stretches;
 use super::survey::Survey;
 use super::ticks::{self, Ticks};
 
-/// How many calls are inlined in one function, as each becomes several times as large and takes longer to compile.
+/// The most calls that are inlined in one function, as each becomes several times as large and takes longer to compile.
 /// Later calls stay calls.
 pub(crate) const MAX_INLINED: u32 = 2000;
 
@@ -158,7 +158,7 @@ impl Code<'_> {
     }
 }
 
-/// How many locals a function declares.
+/// The number of locals that a function declares.
 fn locals(body: &FunctionBody<'_>) -> Result<u32, BinaryReaderError> {
     let mut count = 0_u32;
     for group in body.get_locals_reader()? {

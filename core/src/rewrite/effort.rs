@@ -8,19 +8,25 @@
 //!
 //! The prices were measured on x86-64, as the CPU time of modules that consist mostly of the item priced.
 
+mod operators;
+mod price;
+
+use std::mem;
+
 use wasmparser::{BlockType, BrTable, FrameKind, FuncValidator, Operator, Payload, TypeRef, ValidatorResources};
 
 use super::Error;
 use super::code::MAX_INLINED;
+use operators::{ends_basic_block, is_dear, over_call};
 
-/// How deep blocks may be nested in a function. Go's compiler nests one for each place where a function can be resumed:
-/// esbuild reaches 3,290.
+/// The most blocks nested in each other in a function. Go's compiler nests one for each place where a function can be
+/// resumed: esbuild reaches 3,290.
 const MAX_BLOCKS: u32 = 20_000;
 
-/// How deep loops may be nested. A loop costs more the deeper it is; usual programs nest up to 10.
+/// The most loops nested in each other. A loop costs more the deeper it is; usual programs nest up to 10.
 const MAX_LOOPS: u32 = 500;
 
-/// How many targets a jump table may have. esbuild has one with 5,491.
+/// The most targets of a jump table. esbuild has one with 5,491.
 const MAX_TARGETS: u32 = 200_000;
 
 /// The time that a module may take for each of its bytes, in nanoseconds: 5 s for a megabyte.
@@ -32,43 +38,7 @@ const FOR_ALL: u64 = 250_000_000;
 /// In a function of so many bytes, each part costs twice as much as in a small one.
 const LARGE_BODY: u64 = 1 << 20;
 
-/// Prices, in nanoseconds.
-mod price {
-    /// A type, which gets a trampoline for calling functions of it.
-    pub(crate) const TYPE: u64 = 20_000;
-    /// A function, imported or not. An imported one gets a trampoline that calls the host.
-    pub(crate) const FUNCTION: u64 = 25_000;
-    /// A parameter or result beyond the first [`IN_REGISTERS`], for a function and again for each call of it.
-    pub(crate) const ARGUMENT: u64 = 4_000;
-    /// How many parameters and results are passed in registers, and cost next to nothing.
-    pub(crate) const IN_REGISTERS: u64 = 6;
-    /// A parameter or result of a block, or a value that a branch passes on.
-    pub(crate) const VALUE: u64 = 600;
-    /// A local variable.
-    pub(crate) const LOCAL: u64 = 200;
-    pub(crate) const INSTRUCTION: u64 = 3_000;
-    /// An instruction that can trap or makes a libcall.
-    pub(crate) const DEAR_INSTRUCTION: u64 = 14_000;
-    pub(crate) const CALL: u64 = 6_000;
-    pub(crate) const INDIRECT_CALL: u64 = 35_000;
-    /// A call of an imported function that may be inlined (`inline.rs`): the first [`MAX_INLINED`] of its function.
-    pub(crate) const CALL_OF_IMPORT: u64 = 40_000;
-    /// A target of a jump table. This price is for its memory, some hundred bytes: its time is a hundredth of it.
-    pub(crate) const TARGET: u64 = 10_000;
-    /// The code that is added at the end of a basic block if instructions are counted.
-    pub(crate) const COUNTED: u64 = 6_000;
-    /// A value that stays on the operand stack from one basic block to the next.
-    pub(crate) const KEPT_VALUE: u64 = 20;
-    /// A kept local: one that a basic block reads but does not write before. The price is for each basic block of the
-    /// function, as the compiler may look for the local in all of them.
-    pub(crate) const KEPT_LOCAL: u64 = 100;
-    /// A kept local, for each loop of the function.
-    pub(crate) const KEPT_LOCAL_IN_LOOP: u64 = 3_000;
-    /// Each loop costs the square of the number of kept locals, divided by this: they leave a list one by one.
-    pub(crate) const PAIRS_IN_LOOP: u64 = 2;
-}
-
-/// How many parameters and results.
+/// The numbers of parameters and of results.
 type Arity = (u64, u64);
 
 /// The estimated cost of compiling a module.
@@ -99,20 +69,20 @@ impl Effort {
                     let ty = ty?;
                     let arity = (ty.params().len() as u64, ty.results().len() as u64);
                     self.types.push(arity);
-                    self.spent = self.spent.saturating_add(price::TYPE + arguments(arity));
+                    self.spent = self.spent.saturating_add(price::TYPE + passing(arity));
                 }
             }
             Payload::ImportSection(imports) => {
                 for import in imports.clone().into_imports() {
                     if let TypeRef::Func(ty) | TypeRef::FuncExact(ty) = import?.ty {
-                        self.declare(ty);
+                        self.declare(ty, passing);
                         self.imported_functions += 1;
                     }
                 }
             }
             Payload::FunctionSection(functions) => {
                 for ty in functions.clone() {
-                    self.declare(ty?);
+                    self.declare(ty?, arguments);
                 }
             }
             // Before any function is read.
@@ -127,10 +97,12 @@ impl Effort {
         FunctionEffort {
             module: self,
             index,
+            left: self.max().saturating_sub(self.spent),
             spent: u64::from(locals).saturating_mul(price::LOCAL),
-            locals: vec![Local { written_in: 0, is_kept: false }; locals as usize],
+            locals: vec![Local { written_in: 0, is_kept: false, over_calls: 0 }; locals as usize],
             kept_locals: 0,
             basic_block: 0,
+            over_calls: 0,
             loops: 0,
             loop_depth: 0,
             calls_of_imports: 0,
@@ -146,31 +118,36 @@ impl Effort {
 
     /// Fails if the cost exceeds the limit.
     pub(crate) fn check(&self) -> Result<(), Error> {
-        let max = (self.size as u64).saturating_mul(PER_BYTE).saturating_add(FOR_ALL);
-        if self.spent <= max {
-            return Ok(());
-        }
-        let (share, function) = self.most;
-        let share = share.saturating_mul(100) / self.spent;
-        Err(Error::TooMuchWork {
-            estimate: self.spent / 1_000_000,
-            max: max / 1_000_000,
-            size: self.size,
-            function,
-            share,
-        })
+        if self.spent <= self.max() { Ok(()) } else { Err(self.too_much(self.spent, self.most)) }
     }
 
-    fn declare(&mut self, ty: u32) {
+    fn max(&self) -> u64 {
+        (self.size as u64).saturating_mul(PER_BYTE).saturating_add(FOR_ALL)
+    }
+
+    /// The error for a module that costs `spent` so far, of which the function `most.1` takes `most.0`.
+    fn too_much(&self, spent: u64, most: (u64, u32)) -> Error {
+        let (share, function) = most;
+        Error::TooMuchWork {
+            estimate: spent / 1_000_000,
+            max: self.max() / 1_000_000,
+            size: self.size,
+            function,
+            share: share.saturating_mul(100) / spent.max(1),
+        }
+    }
+
+    /// Adds a function of this type. `signature` is the price of its parameters and results.
+    fn declare(&mut self, ty: u32, signature: fn(Arity) -> u64) {
         self.functions.push(ty);
-        self.spent = self.spent.saturating_add(price::FUNCTION + arguments(self.arity(ty)));
+        self.spent = self.spent.saturating_add(price::FUNCTION + signature(self.arity(ty)));
     }
 
     fn arity(&self, ty: u32) -> Arity {
         self.types.get(ty as usize).copied().unwrap_or_default()
     }
 
-    /// How many parameters and results a block of this type has.
+    /// The number of parameters and results that a block of this type has.
     fn block_arity(&self, ty: BlockType) -> Arity {
         match ty {
             BlockType::Empty => (0, 0),
@@ -184,15 +161,19 @@ impl Effort {
 pub(crate) struct FunctionEffort<'a> {
     module: &'a Effort,
     index: u32,
+    /// The most that the function may cost, in nanoseconds.
+    left: u64,
     spent: u64,
     locals: Vec<Local>,
-    /// How many kept locals there are (see [`price::KEPT_LOCAL`]).
+    /// The number of kept locals (see [`price::KEPT_LOCAL`]).
     kept_locals: u64,
     /// The number of the current basic block, from 0.
     basic_block: u32,
+    /// The cost of keeping one value over all calls so far, in nanoseconds.
+    over_calls: u64,
     loops: u64,
     loop_depth: u32,
-    /// How many calls of imported functions there are so far.
+    /// The number of calls of imported functions so far.
     calls_of_imports: u32,
 }
 
@@ -201,6 +182,8 @@ struct Local {
     /// The basic block that has written it last. Block 0 counts as having written all.
     written_in: u32,
     is_kept: bool,
+    /// [`FunctionEffort::over_calls`] when the local was last read or written.
+    over_calls: u64,
 }
 
 impl FunctionEffort<'_> {
@@ -223,7 +206,7 @@ impl FunctionEffort<'_> {
             _ => {}
         }
         self.spend(self.price(operator, validator));
-        Ok(())
+        self.check()
     }
 
     /// Follows the instruction's nesting and basic blocks, after `validator` has checked it.
@@ -232,6 +215,11 @@ impl FunctionEffort<'_> {
         operator: &Operator<'_>,
         validator: &FuncValidator<ValidatorResources>,
     ) -> Result<(), Error> {
+        let over_call = over_call(operator);
+        if over_call > 0 {
+            self.over_calls += over_call;
+            self.spend(u64::from(validator.operand_stack_height()).saturating_mul(over_call));
+        }
         if matches!(operator, Operator::Loop { .. }) {
             self.loops += 1;
             self.loop_depth += 1;
@@ -256,9 +244,18 @@ impl FunctionEffort<'_> {
         let in_blocks = u64::from(self.basic_block).saturating_mul(kept).saturating_mul(price::KEPT_LOCAL);
         let in_loop = kept.saturating_mul(price::KEPT_LOCAL_IN_LOOP + kept / price::PAIRS_IN_LOOP);
         let in_loops = self.loops.saturating_mul(in_loop);
-        let sum = self.spent.saturating_add(in_blocks).saturating_add(in_loops);
+        let over_calls = kept.saturating_mul(self.over_calls);
+        let sum = self.spent.saturating_add(in_blocks).saturating_add(in_loops).saturating_add(over_calls);
         // In a large function, each part costs more.
         sum.saturating_add(sum.saturating_mul(size as u64) / LARGE_BODY)
+    }
+
+    /// Fails as soon as the function costs too much: validating the rest could take long, too.
+    fn check(&self) -> Result<(), Error> {
+        if self.spent <= self.left {
+            return Ok(());
+        }
+        Err(self.module.too_much(self.module.spent.saturating_add(self.spent), (self.spent, self.index)))
     }
 
     fn price(&self, operator: &Operator<'_>, validator: &FuncValidator<ValidatorResources>) -> u64 {
@@ -267,10 +264,10 @@ impl FunctionEffort<'_> {
             Operator::Call { function_index } | Operator::ReturnCall { function_index } => {
                 let ty = module.functions.get(*function_index as usize).copied().unwrap_or(u32::MAX);
                 let is_import = *function_index < module.imported_functions && self.calls_of_imports <= MAX_INLINED;
-                arguments(module.arity(ty)) + if is_import { price::CALL_OF_IMPORT } else { price::CALL }
+                passing(module.arity(ty)) + if is_import { price::CALL_OF_IMPORT } else { price::CALL }
             }
             Operator::CallIndirect { type_index, .. } | Operator::ReturnCallIndirect { type_index, .. } => {
-                arguments(module.arity(*type_index)) + price::INDIRECT_CALL
+                passing(module.arity(*type_index)) + price::INDIRECT_CALL
             }
             Operator::Block { blockty } | Operator::Loop { blockty } | Operator::If { blockty } => {
                 let (parameters, results) = module.block_arity(*blockty);
@@ -301,7 +298,7 @@ impl FunctionEffort<'_> {
         Ok(u64::from(count) * (price::TARGET + passed * price::VALUE))
     }
 
-    /// How many values a branch to this label passes on.
+    /// The number of values that a branch to this label passes on.
     fn passed_to(&self, label: u32, validator: &FuncValidator<ValidatorResources>) -> u64 {
         let Some(frame) = validator.get_control_frame(label as usize) else { return 0 };
         let (parameters, results) = self.module.block_arity(frame.block_type);
@@ -310,7 +307,13 @@ impl FunctionEffort<'_> {
 
     fn read(&mut self, local: u32) {
         let Some(local) = self.locals.get_mut(local as usize) else { return };
-        if local.written_in != self.basic_block && !local.is_kept {
+        if local.is_kept {
+            return;
+        }
+        if local.written_in == self.basic_block {
+            let price = self.over_calls - mem::replace(&mut local.over_calls, self.over_calls);
+            self.spend(price);
+        } else {
             local.is_kept = true;
             self.kept_locals += 1;
         }
@@ -319,6 +322,7 @@ impl FunctionEffort<'_> {
     fn write(&mut self, local: u32) {
         if let Some(local) = self.locals.get_mut(local as usize) {
             local.written_in = self.basic_block;
+            local.over_calls = self.over_calls;
         }
     }
 
@@ -332,56 +336,7 @@ fn arguments((parameters, results): Arity) -> u64 {
     (parameters + results).saturating_sub(price::IN_REGISTERS) * price::ARGUMENT
 }
 
-fn ends_basic_block(operator: &Operator<'_>) -> bool {
-    matches!(
-        operator,
-        Operator::Block { .. }
-            | Operator::Loop { .. }
-            | Operator::If { .. }
-            | Operator::Else
-            | Operator::End
-            | Operator::Br { .. }
-            | Operator::BrIf { .. }
-            | Operator::BrTable { .. }
-            | Operator::Return
-            | Operator::Unreachable
-    )
-}
-
-/// True if the instruction can trap or makes a libcall.
-fn is_dear(operator: &Operator<'_>) -> bool {
-    matches!(
-        operator,
-        Operator::MemoryGrow { .. }
-            | Operator::MemorySize { .. }
-            | Operator::MemoryFill { .. }
-            | Operator::MemoryCopy { .. }
-            | Operator::MemoryInit { .. }
-            | Operator::DataDrop { .. }
-            | Operator::TableGet { .. }
-            | Operator::TableSet { .. }
-            | Operator::TableGrow { .. }
-            | Operator::TableSize { .. }
-            | Operator::TableFill { .. }
-            | Operator::TableCopy { .. }
-            | Operator::TableInit { .. }
-            | Operator::ElemDrop { .. }
-            | Operator::RefFunc { .. }
-            | Operator::I32TruncF32S
-            | Operator::I32TruncF32U
-            | Operator::I32TruncF64S
-            | Operator::I32TruncF64U
-            | Operator::I64TruncF32S
-            | Operator::I64TruncF32U
-            | Operator::I64TruncF64S
-            | Operator::I64TruncF64U
-            | Operator::I32DivS
-            | Operator::I32DivU
-            | Operator::I32RemS
-            | Operator::I32RemU
-            | Operator::I64DivS
-            | Operator::I64DivU
-            | Operator::I64RemS
-            | Operator::I64RemU
-    )
+/// The price of passing parameters and results on, in a call or a trampoline.
+fn passing((parameters, results): Arity) -> u64 {
+    arguments((parameters, results)) + (parameters * parameters + results * results) * price::PAIR_OF_ARGUMENTS
 }

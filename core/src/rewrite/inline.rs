@@ -86,7 +86,7 @@ enum Register {
     InputOffset,
     /// The length of the input in bytes.
     InputLength,
-    /// How many offsets in the input have a whole word from there on.
+    /// The number of offsets in the input that have a whole word from there on.
     InputWords,
     /// Bytes and words that begin below this offset may be moved.
     Bound,

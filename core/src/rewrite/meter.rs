@@ -51,7 +51,7 @@ pub(crate) enum End {
 pub(crate) struct Stretches {
     /// For each label but the function's, innermost last: true if it is a loop's, so that a branch to it goes back.
     labels: Vec<bool>,
-    /// How many instructions have not been counted yet.
+    /// The number of instructions that have not been counted yet.
     count: u32,
 }
 

@@ -73,6 +73,8 @@ pub(crate) enum Error {
     Component,
     #[error("invalid WebAssembly: {0}")]
     Invalid(Message),
+    #[error("it uses a proposal that is not offered: {0}")]
+    Unsupported(Message),
     #[error("function {index} has {what} nested more than {max} deep")]
     TooDeep { index: u32, what: &'static str, max: u32 },
     #[error("function {index} has a jump table of {count} targets, and the most is {max}")]

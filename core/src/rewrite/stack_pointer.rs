@@ -13,7 +13,7 @@ use super::survey::Survey;
 /// The name that linkers give it.
 const NAME: &str = "__stack_pointer";
 
-/// How many instructions of a function count as its beginning. Code that is not optimised takes ten.
+/// The number of instructions of a function that count as its beginning. Code that is not optimised takes ten.
 const PROLOGUE: usize = 16;
 
 /// The index of the stack pointer, if it can be found.

@@ -96,7 +96,7 @@ fn what_is_not_seen_is_counted() {
     assert_eq!(growths(&rewritten_for(r#"(module (memory 1) (func (export "f")))"#, UNSEEN)), 0);
 }
 
-/// How many instructions of a module ask a memory to grow.
+/// The number of a module's instructions that ask a memory to grow.
 fn growths(wasm: &[u8]) -> usize {
     let bodies = Parser::new(0).parse_all(wasm).filter_map(|payload| match payload.expect("valid") {
         Payload::CodeSectionEntry(body) => Some(body.get_operators_reader().expect("valid")),

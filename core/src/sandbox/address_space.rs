@@ -31,7 +31,13 @@ pub(crate) fn is_small() -> bool {
     limit().is_some_and(|limit| limit < SMALL)
 }
 
-/// The number of threads that compile: one for each processor, fewer if the address space is limited.
+/// The stack of a thread that compiles, in bytes. Wasmer makes threads without saying how large a stack they need, so
+/// that these have the standard library's default, which this is, or `RUST_MIN_STACK`.
+#[cfg(feature = "compiler")]
+pub(crate) const COMPILING_STACK: usize = 2 << 20;
+
+/// The number of threads that compile: one for each processor or fewer, as `RAYON_NUM_THREADS` says or the limit on the
+/// address space demands.
 ///
 /// Each takes 2 MiB for its stack, and up to 128 MiB of addresses that glibc's allocator reserves for a new thread.
 #[cfg(feature = "compiler")]
@@ -40,8 +46,9 @@ pub(crate) fn compiling_threads() -> std::num::NonZero<usize> {
 
     /// In bytes: a thread takes 130 MiB, and a quarter of the limit is for threads.
     const SHARE: u64 = 4 * (130 << 20);
+    let processors = std::thread::available_parallelism().unwrap_or(NonZero::<usize>::MIN);
     let given = crate::environment::text("RAYON_NUM_THREADS").and_then(|given| given.parse().ok());
-    let all = given.or_else(|| std::thread::available_parallelism().ok()).unwrap_or(NonZero::<usize>::MIN);
+    let all = given.unwrap_or(processors).min(processors);
     let fit = limit().map_or(usize::MAX, |limit| usize::try_from(limit / SHARE).unwrap_or(usize::MAX));
     all.min(NonZero::new(fit).unwrap_or(NonZero::<usize>::MIN))
 }

@@ -1,6 +1,7 @@
 //! Limits of one plugin, over all its modules together: the pages of its memories, the address space that they reserve,
 //! and the elements of its tables.
 
+use std::fmt::Display;
 use std::hint;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
@@ -21,7 +22,12 @@ impl Limits {
     pub(crate) const TABLE_ELEMENTS: u32 = 10_000_000;
 }
 
-/// The pages that a plugin's memories have, and may have. Large instances count too (`allowance.rs`).
+/// The text of `error`, without the words that Wasmer puts before what [`Budget`] and others here say.
+pub(crate) fn without_prefix(error: &impl Display) -> String {
+    error.to_string().replace("A user-defined error occurred: ", "")
+}
+
+/// The pages that a plugin's memories have, and the most that they may have.
 #[derive(Debug)]
 pub(crate) struct Budget {
     used: AtomicU64,
@@ -42,7 +48,11 @@ impl Budget {
             })
             .map(drop)
             .map_err(|used| {
-                MemoryError::Generic(format!("{pages} more pages than {used} exceed memory.max_pages, which is {max}"))
+                let wanted = used.saturating_add(u64::from(pages));
+                MemoryError::Generic(format!(
+                    "its memories, that for input and output included, would have {wanted} pages of 64 KiB, more than \
+                     memory.max_pages, which is {max}"
+                ))
             })
     }
 
@@ -56,19 +66,19 @@ impl Budget {
 pub(crate) struct Reservations {
     /// How many more reservations the plugin may have.
     left: AtomicU32,
-    /// How many more memories of the moving kind the plugin may have.
+    /// The number of further memories of the moving kind that the plugin may have.
     moving_left: AtomicU32,
 }
 
 impl Reservations {
-    /// How many reservations each plugin may have for itself. Each takes 8 GiB of address space, and a process has room
+    /// The reservations that each plugin may have for itself. Each takes 8 GiB of address space, and a process has room
     /// for some 16,000. Further ones are [`Spare`].
     const OWN: u32 = 8;
 
-    /// How many spare reservations a plugin may have: one for each instance of a command library.
+    /// The number of spare reservations that a plugin may have: one for each instance of a command library.
     const SPARE: u32 = 256;
 
-    /// How many moving memories a plugin may have. Each takes two of the mappings that the system counts, of which a
+    /// The most moving memories of a plugin. Each takes two of the mappings that the system counts, of which a
     /// process has 65,530 by default.
     const MOVING: u32 = 1024;
 
@@ -149,7 +159,7 @@ const LARGEST_TABLE: u32 = 128 << 20;
 #[derive(Debug)]
 pub(crate) struct TableElements {
     max: u32,
-    /// How many elements each table may grow by, unless it declares less. Wasmer bounds only tables that declare it.
+    /// The elements that each table may grow by, unless it declares less. Wasmer bounds only tables that declare it.
     share: u32,
     left: AtomicU32,
 }
@@ -184,13 +194,16 @@ impl TableElements {
     }
 }
 
-/// Checks that a table of `size` elements can grow by `delta`. Wasmer keeps it in a `Vec`, which on growth allocates at
-/// least twice its size before it frees the old block; if that fails, the process ends.
+/// Checks that a table of `size` elements can grow by `delta`. Wasmer keeps it in a `Vec`, which on growth allocates up
+/// to twice its new size before it frees the old block; if that fails, the process ends.
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 pub(crate) fn find_room_to_grow(size: u32, delta: u32) -> Result<(), String> {
     /// In bytes. Smaller allocations are not checked, so that small tables grow cheaply: a process without this much
     /// has no memory for anything.
     const SMALL: u64 = 1 << 16;
-    let elements = u64::from(size) + u64::from(size.max(delta));
+    // The `Vec` allocates the larger of its new size and twice its capacity, and grows if the capacity is less than the
+    // new size.
+    let elements = 2 * (u64::from(size) + u64::from(delta));
     match elements * size_of::<usize>() as u64 {
         bytes if bytes <= SMALL => Ok(()),
         bytes => find_room(bytes),

@@ -28,10 +28,10 @@ use libcalls_absent as libcalls;
 
 pub(crate) use address_space::Memories;
 #[cfg(feature = "compiler")]
-pub(crate) use address_space::{compiling_threads, is_small};
+pub(crate) use address_space::{COMPILING_STACK, compiling_threads, is_small};
 pub(crate) use allowance::Allowance;
 pub(crate) use libcalls::replace as make_stoppable;
-pub(crate) use limits::{Limits, Tables};
+pub(crate) use limits::{Limits, Tables, without_prefix};
 pub(crate) use moving_memory::DYNAMIC_GUARD;
 #[cfg(feature = "llvm")]
 pub(crate) use stack_probe::WithRoom;

@@ -187,7 +187,7 @@ fn most(ty: &MemoryType) -> Pages {
     ty.maximum.unwrap_or(Pages(MOST_PAGES)).min(Pages(MOST_PAGES))
 }
 
-/// How many bytes to reserve for a memory of `size` bytes with a maximum of `most` pages.
+/// The number of bytes to reserve for a memory of `size` bytes with a maximum of `most` pages.
 fn wanted(size: usize, most: Pages) -> usize {
     size.saturating_mul(2).max(LEAST).min(most.bytes().0)
 }

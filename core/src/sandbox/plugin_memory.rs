@@ -23,7 +23,7 @@ pub(crate) const MAX_PAGES: Pages = Pages(65_535);
 pub(crate) struct PluginMemory {
     memory: VMMemory,
     budget: Option<Arc<Budget>>,
-    /// How many data segments the memory contains already, from an image: as many initial writes are skipped.
+    /// The number of data segments that the memory contains already, from an image: as many initial writes are skipped.
     filled: AtomicU64,
     _spare: Option<Spare>,
 }

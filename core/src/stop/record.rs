@@ -51,7 +51,7 @@ pub(crate) struct Record {
     stopped: AtomicBool,
     /// The `state` of the run that a pending signal is meant for; 0 is none.
     signalled: AtomicU64,
-    /// How often the thread was notified.
+    /// The number of times that the thread was notified.
     tries: AtomicU32,
     /// Valid as long as there is an owner, which keeps it alive.
     code: AtomicPtr<Code>,

@@ -91,7 +91,7 @@ fn taken<G>(asked: TryLockResult<G>) -> Option<G> {
     }
 }
 
-/// How long to wait for a lock that may be lost: its holder may not exist in this forked process.
+/// The time to wait for a lock that may be lost: its holder may not exist in this forked process.
 const PATIENCE: Duration = Duration::from_millis(200);
 
 const LOST: &str =

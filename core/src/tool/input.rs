@@ -1,5 +1,5 @@
-//! Plugins as users of the tool name them: a file, and what the command line adds to it. The library's own reader and parser
-//! read the file, so that it is taken, or refused, as programs have it.
+//! Plugins as users of the tool name them: a file, and what the command line adds to it. The library's own reader and
+//! parser read the file, so that it is taken, or refused, as programs have it.
 
 use std::borrow::Cow;
 use std::ffi::CString;
@@ -94,7 +94,7 @@ fn is_bare(manifest: &Manifest<'_>) -> bool {
     matches!(manifest.modules.as_slice(), [ModuleEntry { source: Source::Data(Cow::Borrowed(_)), .. }])
 }
 
-/// What the command line adds to a plugin's manifest.
+/// Additions of the command line to a plugin's manifest.
 #[derive(Debug, Default)]
 pub struct Options {
     /// Whether the plugin gets WASI.
@@ -103,8 +103,8 @@ pub struct Options {
     pub config: Vec<(String, String)>,
     /// Hosts, beside those of the manifest.
     pub allowed_hosts: Vec<String>,
-    /// Directories of the host, possibly with the prefix `ro:`, and where the plugin finds them. They win over those of the
-    /// manifest.
+    /// Directories of the host, possibly with the prefix `ro:`, and where the plugin finds them. They win over those of
+    /// the manifest.
     pub allowed_paths: Vec<(String, String)>,
     /// Takes the place of the manifest's `timeout_ms`.
     pub timeout: Option<Duration>,

@@ -13,13 +13,20 @@ pub(crate) enum Wasi {}
 /// Why a plugin cannot have WASI.
 #[derive(Debug, Error)]
 pub(crate) enum Error {
-    #[error("wasi is not built in")]
+    #[error("wasi is not built in (cargo build --features wasi)")]
     NotBuiltIn,
+    #[error("`allowed_paths` has no effect, wasi is not built in")]
+    NoEffect,
 }
 
 /// Always `None`: no plugin can call `proc_exit`.
 pub(crate) fn exit_code(_: &RuntimeError) -> Option<i32> {
     None
+}
+
+/// Faults of `allowed_paths`.
+pub(crate) fn check(allowed_paths: &BTreeMap<String, String>) -> impl Iterator<Item = Error> {
+    (!allowed_paths.is_empty()).then_some(Error::NoEffect).into_iter()
 }
 
 impl Wasi {

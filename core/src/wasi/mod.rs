@@ -1,5 +1,5 @@
 //! The door to WASI. Four verbs serve a plugin that imports it: [`Wasi::new`], [`Wasi::import`], [`Wasi::attach`] and
-//! [`exit_code`]. No other room knows which implementation is behind them.
+//! [`exit_code`]; [`check`] is for one that does not. No other room knows which implementation is behind them.
 
 #[cfg(not(feature = "wasi"))]
 mod absent;
@@ -8,4 +8,4 @@ mod preview1;
 
 #[cfg(not(feature = "wasi"))]
 use absent as preview1;
-pub(crate) use preview1::{Error, Wasi, exit_code};
+pub(crate) use preview1::{Error, Wasi, check, exit_code};

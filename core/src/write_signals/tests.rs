@@ -1,6 +1,7 @@
 #![expect(unsafe_code, reason = "signals are raised and counted by the C library's functions")]
 
 use std::io::{self, Write};
+use std::process;
 use std::ptr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -49,7 +50,7 @@ fn raise(signal: c_int) {
 
 /// Sends a signal to this thread from another process, and waits for that process.
 fn raise_from_outside(signal: c_int) {
-    let process = std::process::id();
+    let process = process::id();
     // SAFETY: it has no arguments.
     let thread = unsafe { libc::syscall(libc::SYS_gettid) };
     // SAFETY: the child makes two system calls and nothing else.
@@ -63,6 +64,31 @@ fn raise_from_outside(signal: c_int) {
     let mut status = 0;
     // SAFETY: the status is written.
     assert_eq!(unsafe { libc::waitpid(child, &raw mut status, 0) }, child);
+}
+
+/// Sends a signal to this process, as opposed to this thread.
+fn raise_for_process(signal: c_int) {
+    // SAFETY: it takes numbers only.
+    unsafe { libc::kill(process::id().cast_signed(), signal) };
+}
+
+/// The signals that are delivered in a process of one thread that does `work`. In one of several threads, another
+/// thread takes those of the process at once.
+fn delivered_to_one_thread(work: fn()) -> c_int {
+    // SAFETY: of the child's locks, only the allocator's are needed, which the C library makes usable.
+    let child = unsafe { libc::fork() };
+    if child == 0 {
+        DELIVERED.store(0, Ordering::Relaxed);
+        held(work);
+        let delivered = DELIVERED.load(Ordering::Relaxed);
+        // SAFETY: nothing is cleaned up.
+        unsafe { libc::_exit(c_int::try_from(delivered).unwrap_or(c_int::MAX)) };
+    }
+    let mut status = 0;
+    // SAFETY: the status is written.
+    assert_eq!(unsafe { libc::waitpid(child, &raw mut status, 0) }, child);
+    assert!(libc::WIFEXITED(status), "{status:#x}");
+    libc::WEXITSTATUS(status)
 }
 
 fn write_to_nobody() {
@@ -100,6 +126,16 @@ fn only_what_the_write_raises_is_taken_away() {
         }
         change_mask(SIG_UNBLOCK, blocked);
         assert_eq!(DELIVERED.load(Ordering::Relaxed), expected, "{case}");
+    }
+    let cases: [(&str, fn(), c_int); 5] = [
+        ("nothing", || {}, 0),
+        ("a closed pipe", write_to_nobody, 0),
+        ("the process sends it to itself", || raise_for_process(SIGPIPE), 1),
+        ("both", || [raise_for_process(SIGPIPE), write_to_nobody()].into_iter().collect(), 1),
+        ("one of each", || [raise_for_process(SIGXFSZ), write_to_nobody()].into_iter().collect(), 1),
+    ];
+    for (case, work, expected) in cases {
+        assert_eq!(delivered_to_one_thread(work), expected, "{case}");
     }
     for (signal, handler) in [SIGPIPE, SIGXFSZ].into_iter().zip(before) {
         handle(signal, handler);

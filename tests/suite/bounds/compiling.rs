@@ -76,6 +76,40 @@ fn calls(values: u32, count: usize) -> Vec<u8> {
     module(&[&ty], 1, &body(0, &start.chain([0x10, 0].repeat(count)).collect::<Vec<_>>()))
 }
 
+/// `count` values, each made by `code` and kept on the operand stack until all are there. Then they are added up.
+fn kept(result: u8, code: &[u8], add: &[u8], count: usize) -> Vec<u8> {
+    module(&[&[0x60, 0, 1, result]], 1, &body(0, &[code.repeat(count), add.repeat(count - 1)].concat()))
+}
+
+/// Locals that calls set, all of them before the first is read.
+fn called_locals(count: u32) -> Vec<u8> {
+    let sets = (0..count).flat_map(|local| [&[0x10, 0, 0x21], number(local).as_slice()].concat());
+    let gets = (0..count).flat_map(|local| [&[0x20], number(local).as_slice()].concat());
+    let code = sets.chain(gets).chain([0x6a].repeat(count as usize - 1)).collect::<Vec<_>>();
+    module(&[&[0x60, 0, 1, 0x7f]], 1, &body(count, &code))
+}
+
+/// `count` types with so many parameters and results, after one that has none.
+fn types(parameters: u32, results: u32, count: usize) -> Vec<u8> {
+    let list = |values: u32| [number(values), vec![0x7e; values as usize]].concat();
+    let ty = [&[0x60], list(parameters).as_slice(), &list(results)].concat();
+    module(&[&[NOTHING][..], &vec![ty.as_slice(); count]].concat(), 1, &body(0, &[]))
+}
+
+const I32: u8 = 0x7f;
+const ADD: &[u8] = &[0x6a];
+const CALL: &[u8] = &[0x10, 0];
+const CALL_INDIRECT: &[u8] = &[0x41, 0, 0x11, 0, 0];
+const GROW: &[u8] = &[0x41, 0, 0x40, 0];
+const SIZE: &[u8] = &[0x3f, 0];
+const TABLE_GET: &[u8] = &[0x41, 0, 0x25, 0, 0xd1];
+/// `if (result i32)` on a value that is loaded.
+const IF: &[u8] = &[0x41, 0, 0x28, 0, 0, 0x04, 0x7f, 0x41, 0, 0x28, 0, 0, 0x05, 0x41, 1, 0x28, 0, 0, 0x0b];
+/// Two vectors that are loaded, shuffled.
+const SHUFFLE: &[u8] = &[
+    0x41, 0, 0xfd, 0, 0, 0, 0x41, 0, 0xfd, 0, 0, 0, 0xfd, 0x0d, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18,
+];
+
 /// Modules that take a compiler far longer than their size suggests are refused before a compiler sees them.
 #[test]
 fn what_would_take_too_long_to_compile_is_refused() {
@@ -102,10 +136,24 @@ fn what_would_take_too_long_to_compile_is_refused() {
         ("functions", module(&[NOTHING], 200_000, &body(0, &[])), too_long),
         ("arguments", calls(500, 20_000), too_long),
         ("indirect calls", module(&[NOTHING], 20, &body(0, &[0x41, 0, 0x11, 0, 0].repeat(10_000))), too_long),
+        ("values kept over calls", kept(I32, CALL, ADD, 10_000), too_long),
+        ("doubles kept over calls", kept(0x7c, CALL, &[0xa0], 10_000), too_long),
+        ("vectors kept over calls", kept(0x7b, CALL, &[0xfd, 0xae, 1], 10_000), too_long),
+        ("values kept over indirect calls", kept(I32, CALL_INDIRECT, ADD, 3_000), too_long),
+        ("values kept over memory.grow", kept(I32, GROW, ADD, 3_000), too_long),
+        ("values kept over memory.size", kept(I32, SIZE, ADD, 3_000), too_long),
+        ("values kept over table.get", kept(I32, TABLE_GET, ADD, 3_000), too_long),
+        ("values kept over f64.ceil", kept(0x7c, &[CALL, &[0x9b]].concat(), &[0xa0], 3_000), too_long),
+        ("values kept over blocks", kept(I32, IF, ADD, 4_000), too_long),
+        ("values kept over shuffles", kept(0x7b, SHUFFLE, &[0xfd, 0xae, 1], 16_000), too_long),
+        ("locals set by calls", called_locals(16_000), too_long),
+        ("parameters of types", types(900, 0, 400), too_long),
+        ("results of types", types(0, 900, 400), too_long),
     ];
     let context = Context::new();
     for (what, module, reason) in cases {
-        let error = context.refusal(&module);
+        // Singlepass has no vectors.
+        let error = context.refusal(manifest(&module, r#""compiler": "cranelift""#));
         assert!(error.starts_with("module `main`: ") && error.contains(reason), "{what}: {error}");
     }
     let error = context.refusal(module(&[NOTHING], 2000, &body(50_000, &[])));
@@ -131,6 +179,16 @@ fn what_is_accepted_is_compiled_in_time() {
             ("jump tables", jump_tables(20, 30, 80)),
             ("arguments", calls(100, 200)),
             ("indirect calls", module(&[NOTHING], 10, &body(0, &[0x41, 0, 0x11, 0, 0].repeat(1_200)))),
+            ("values kept over calls", kept(I32, CALL, ADD, 2_500)),
+            ("values kept over indirect calls", kept(I32, CALL_INDIRECT, ADD, 1_000)),
+            ("values kept over memory.grow", kept(I32, GROW, ADD, 1_000)),
+            ("values kept over memory.size", kept(I32, SIZE, ADD, 1_000)),
+            ("values kept over table.get", kept(I32, TABLE_GET, ADD, 1_000)),
+            ("values kept over blocks", kept(I32, IF, ADD, 900)),
+            ("values kept over shuffles", kept(0x7b, SHUFFLE, &[0xfd, 0xae, 1], 2_000)),
+            ("locals set by calls", called_locals(2_000)),
+            ("parameters of types", types(900, 0, 20)),
+            ("results of types", types(0, 900, 20)),
             ("growth", module(&[NOTHING], 10, &body(0, &[0x41, 0, 0x40, 0, 0x1a].repeat(2_000)))),
         ];
         let context = Context::new();

@@ -55,7 +55,25 @@ fn invalid_modules_are_refused() {
     }
 }
 
-/// The rewrite makes no valid module invalid.
+/// A module from a file is called what the file is called, not what it is linked as.
+#[test]
+fn files_are_named() {
+    let folder = tempfile::tempdir().expect("a folder");
+    for compiler in usable() {
+        for (module, reason) in [
+            ("(module (func (result i32)))", "invalid WebAssembly: type mismatch".to_owned()),
+            ("(module (memory i64 1))", format!("it uses what plugins cannot with the compiler {}", compiler.name())),
+        ] {
+            let path = folder.path().join("plugin.wat");
+            std::fs::write(&path, module).expect("writable");
+            let error = Context::new()
+                .refusal(serde_json::json!({"wasm": [{"path": path}], "compiler": compiler.name()}).to_string());
+            assert!(error.starts_with(&format!("`{}`: {reason}", path.display())), "{compiler:?}: {error}");
+        }
+    }
+}
+
+/// A valid module stays valid.
 #[test]
 fn what_looks_like_it_is_taken() {
     for module in [

@@ -3,7 +3,7 @@
 use super::{BOTH, module, numbers};
 use crate::host::{Context, fixture, manifest};
 
-/// How many blocks; the plugin keeps their handles in its own memory.
+/// The number of blocks; the plugin keeps their handles in its own memory.
 const COUNT: u64 = 100_000;
 
 /// `fill` makes blocks of 16 bytes and numbers them, `wrong` counts the blocks that have changed, `free_up`,

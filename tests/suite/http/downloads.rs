@@ -100,7 +100,9 @@ fn a_hash_in_any_case_is_checked_before_anything_is_kept() {
     alone("downloads::a_hash_in_any_case_is_checked_before_anything_is_kept", &[], |cache| {
         let server = serving(ONE);
         let expected = sha256(TWO);
-        let mismatch = format!("Hash mismatch, found {} but expected {expected}", sha256(ONE));
+        let (found, url) = (sha256(ONE), server.url("/"));
+        let what = format!("`{url}` is not what the manifest's `hash` is of");
+        let mismatch = format!("Hash mismatch, found {found} but expected {expected}: {what}");
         assert_eq!(load(&json!({"url": server.url("/"), "hash": expected})), Err(mismatch));
         assert!(kept(cache, "modules").is_empty() && kept(cache, "addresses").is_empty());
         assert_eq!(load(&json!({"url": server.url("/"), "hash": sha256(ONE).to_uppercase()})), Ok(1));

@@ -158,7 +158,8 @@ fn nothing_is_reached_that_is_not_allowed() {
         with_kitchens(&hosts, |abi, plugin| {
             let result = plugin.call("http", json!({"url": server.url("/")}).to_string());
             assert_eq!(result.code == 0, is_allowed, "{abi} {hosts}: {result:?}");
-            let expected = format!("HTTP request to {} is not allowed", server.url("/"));
+            let pattern = "no pattern of the manifest's `allowed_hosts` matches it";
+            let expected = format!("HTTP request to {} is not allowed: {pattern}", server.url("/"));
             assert!(is_allowed || result.error().contains(&expected), "{abi} {hosts}: {}", result.error());
         });
     }
@@ -301,7 +302,26 @@ fn proxies_are_those_of_the_environment() {
     }
 }
 
-/// The header describes a body that the answer does not have.
+/// A proxy that is not there is named, and the variable that it is from: the error is not about the server.
+#[test]
+fn a_proxy_that_fails_is_named() {
+    const TEST: &str = "http::requests::a_proxy_that_fails_is_named";
+    if child::case().is_none() {
+        let proxy = OsStr::new("http://user:secret@127.0.0.1:1");
+        return drop(child::run(TEST, "ask", &[("http_proxy", proxy), ("NO_PROXY", OsStr::new(""))]));
+    }
+    with_kitchens(ALL, |abi, plugin| {
+        let failed = plugin.call("http", json!({"url": "http://192.0.2.1/"}).to_string());
+        let expected = "(through the proxy `http://127.0.0.1:1`, set by http_proxy)";
+        assert!(
+            failed.error().contains(expected) && failed.error().contains("`http://192.0.2.1/`: "),
+            "{abi}: {}",
+            failed.error()
+        );
+    });
+}
+
+/// Headers are of what would be there.
 #[test]
 fn answers_without_a_body_may_say_how_it_would_be_encoded() {
     let server = Server::start(|seen| {

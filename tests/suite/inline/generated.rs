@@ -174,7 +174,7 @@ fn manifest(wasm: &[u8], linked: bool, fuel: Option<u64>) -> Value {
     json!({"wasm": modules, "memory": {"max_pages": 200}, "fuel": fuel})
 }
 
-/// How many instructions each call has executed, where they are counted.
+/// The number of instructions that each call has executed, where they are counted.
 type Counts = Vec<u64>;
 
 fn run(manifest: &Value) -> Answers {

@@ -33,7 +33,7 @@ struct Visible {
     imports: Vec<(String, u32)>,
     /// The types of the module's own functions.
     functions: Vec<u32>,
-    /// How many bodies were read, and how many calls of the host.
+    /// The number of bodies that were read, and of calls of the host.
     bodies: usize,
     calls: usize,
     /// The index of the added global, which holds the number.

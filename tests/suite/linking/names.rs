@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::{modules, status};
 use crate::child;
+use crate::host::Context;
 
 /// A library that exports the globals `0` to `count - 1`, each with its number, and a module that imports all of them
 /// from `from` and answers with the last.
@@ -79,4 +80,39 @@ fn data_is_where_this_plugins_imports_say() {
             assert_eq!(plugins, [expected; 2], "{offset}: {names:?}");
         }
     }
+}
+
+/// Errors name the importer of a function that no module has, and the main module if none is called `main`.
+#[test]
+fn an_import_that_nobody_has_says_who_wants_it() {
+    let lib = "(module (func (export \"one\") (result i32) (i32.const 1)))";
+    let app = |import: &str| format!("(module (import {import}) (func (export \"run\")))");
+    let silent = "; `lib` is the main module, from which none imports: none is called `main`, and its name sorts last";
+    for (names, import, expected) in [
+        (
+            ["lib", "app"],
+            r#""lib" "one" (func)"#,
+            format!("`lib::one` has not been defined\nmodule `app` imports it{silent}"),
+        ),
+        (
+            ["lib", "main"],
+            r#""lib" "two" (func)"#,
+            "`lib::two` has not been defined\nmodule `main` imports it".to_owned(),
+        ),
+        (
+            ["lib", "zapp"],
+            r#""lib" "two" (func)"#,
+            format!("`lib::two` has not been defined\nmodule `zapp` imports it{}", silent.replace("lib", "zapp")),
+        ),
+    ] {
+        let app = app(import);
+        let error = Context::new().refusal(modules([(names[0], lib), (names[1], &app)]));
+        assert_eq!(error, format!("unknown import: {expected}"), "{names:?}");
+    }
+    let app = app(r#""lib" "one" (func)"#);
+    let error = Context::new().refusal(modules([("lib", lib), ("main", &app)]));
+    assert!(
+        error.ends_with("expected a function () -> (), found a function () -> (i32)\nmodule `main` imports it"),
+        "{error}"
+    );
 }

@@ -2,6 +2,8 @@
 
 use super::{Line, LogFile};
 use crate::child;
+#[cfg(feature = "compiler")]
+use crate::host::sha256;
 use crate::host::{Context, manifest};
 
 const MODULE: &str = r#"(module
@@ -39,10 +41,14 @@ const CALLS: [(&str, &str, &str); 7] = [
     ("loop", "call of `loop` of plugin `main` failed: timeout: ", "call of `loop` of plugin `main` failed after "),
     (
         "none\u{1b}",
-        "call of plugin `main` failed: Function not found: none\\u{1b}",
+        "call of `none\\u{1b}` of plugin `main` failed: Function not found: none\\u{1b}",
         "call of `none\\u{1b}` of plugin `main` failed after ",
     ),
-    ("wide", "call of plugin `main` failed: expected 1 arguments", "call of `wide` of plugin `main` failed after "),
+    (
+        "wide",
+        "call of `wide` of plugin `main` failed: expected 1 arguments",
+        "call of `wide` of plugin `main` failed after ",
+    ),
 ];
 
 fn is(line: &Line, level: &str, start: &str) {
@@ -71,23 +77,60 @@ fn calls() {
         }
         let log = LogFile::new("error");
         plugin.call_only(&"long".repeat(10_000), b"");
-        is(&log.lines()[0], "ERROR", "call of plugin `main` failed: Function not found: longlong");
+        let start = format!(
+            "call of `{}... 39744 more bytes` of plugin `main` failed: Function not found: longlong",
+            "long".repeat(64)
+        );
+        is(&log.lines()[0], "ERROR", &start);
     });
 }
 
-/// Failures outside calls.
+/// Traps in the second function of its backtrace, which the log leaves out.
+const TRAPS: &str = "(module (func $f unreachable) (func $g (call $f)) (start $g))";
+
+/// Manifests of which no plugin can be made, and the log's line for each, with the causes.
+const REFUSED: [(&str, &str); 8] = [
+    ("{}", "No wasm files specified"),
+    ("[memory\nmax = 1", "TOML parse error at line 1, column 8; "),
+    ("(module (import \"env\" \"nobody\" (func)))", "unknown import: `env::nobody` has not been defined"),
+    (
+        "(module (import \"env\" \"extism_alloc\" (func)))",
+        "incompatible import type for `env::extism_alloc`: expected a function () -> (), found a function (i64) -> (i64)",
+    ),
+    ("{\"wasm\": []", "EOF while parsing an object at line 1 column 11"),
+    (TRAPS, "module `main` failed at its start: wasm trap: unreachable"),
+    ("(module (memory 1) (data (i32.const 65536) \"x\"))", "module `main` could not be instantiated: "),
+    ("wasm = 3", "wasm: TOML parse error at line 1, column 8; invalid type: integer `3`, expected a sequence"),
+];
+
+/// Failures outside of calls.
 #[test]
 fn failures() {
     child::alone("log::reports::failures", || {
         let context = Context::new();
-        let log = LogFile::new("error");
-        context.refusal("{}");
+        for level in ["error", "debug"] {
+            for (input, start) in REFUSED {
+                let log = LogFile::new(level);
+                context.refusal(input);
+                let lines = log.lines();
+                assert_eq!(lines.len(), 1, "{input}: {lines:?}");
+                is(&lines[0], "ERROR", start);
+                assert!(!lines[0].message.contains("backtrace"), "{lines:?}");
+            }
+        }
+        #[cfg(feature = "compiler")]
+        {
+            let log = LogFile::new("error");
+            context.refusal("(module (func (call $nobody)))");
+            is(&log.lines()[0], "ERROR", "unknown func: failed to find name `$nobody`; --> <anon>:1:21");
+        }
         let plugin = context.plugin(MODULE);
-        assert!(!plugin.configure("[]"));
+        let log = LogFile::new("error");
+        assert!(!plugin.configure("[1]"));
         assert!(!plugin.update(format!("{{\"wasm\": [{{\"path\": \"{}\"}}]}}", "x/".repeat(100_000)), false));
         let lines = log.lines();
-        assert_eq!(lines.len(), 3, "{lines:?}");
-        for (line, start) in lines.iter().zip(["No wasm files specified", "plugin 0: config: ", ""]) {
+        assert_eq!(lines.len(), 2, "{lines:?}");
+        for (line, start) in lines.iter().zip(["plugin 0: config: ", ""]) {
             is(line, "ERROR", start);
         }
     });
@@ -97,9 +140,10 @@ fn failures() {
 #[test]
 fn creations() {
     const TEST: &str = "log::reports::creations";
+    const NOTHING: &str = "(module (func (export \"fine\")))";
     if let Some(expected) = child::case() {
         let context = Context::new();
-        let module = manifest("(module (func (export \"fine\")))", "");
+        let module = manifest(NOTHING, "");
         for origin in [expected.as_str(), "which this process had"] {
             let log = LogFile::new("debug");
             context.plugin(&module);
@@ -108,8 +152,8 @@ fn creations() {
             is(line, "DEBUG", "plugin made in ");
             let compiler = crate::host::Compiler::in_use();
             assert!(line.message.ends_with(&format!("): code of {compiler}, {origin}")), "{line:?}");
-            let hash = line.message.split("of `main` (BLAKE3 ").nth(1).expect("the module is named");
-            assert!(hash.split(')').next().is_some_and(|hash| hash.len() == 64), "{line:?}");
+            let named = format!("of `main` (SHA-256 {}): ", sha256(NOTHING));
+            assert!(line.message.contains(&named), "{line:?}");
         }
         return;
     }

@@ -51,7 +51,7 @@ impl Before {
     }
 }
 
-/// How often each signal has arrived.
+/// The number of times that each signal has arrived.
 static SEEN: [AtomicUsize; 65] = [const { AtomicUsize::new(0) }; 65];
 static BEFORE: Before = Before::new();
 

@@ -18,6 +18,7 @@ mod paths;
 mod pointers;
 mod polls;
 mod program;
+mod special;
 
 use std::fs;
 use std::os::unix::fs::symlink;

@@ -18,6 +18,7 @@ use std::io;
 #[cfg(feature = "compiler")]
 use std::path::Path;
 use std::path::PathBuf;
+use std::time::Instant;
 
 use log::Level;
 
@@ -42,6 +43,9 @@ const BY_BLAKE3: &str = "by-blake3";
 
 /// In bytes. Larger artifacts are not read.
 const MAX_ARTIFACT: u64 = 1 << 30;
+
+/// In bytes: enough of an artifact to contain its header.
+const FRONT: u64 = 16 << 10;
 
 /// The compiler and settings that the code must be from.
 #[derive(Debug, Clone)]
@@ -106,16 +110,25 @@ impl CodeCache {
         self.obstacle.lock().get_or_insert(text);
     }
 
-    /// The code of a module that `machine` can run, preferably that which uses most CPU features.
-    pub(crate) fn find(&self, key: &ModuleKey, wanted: &WantedCode, machine: &Machine) -> Option<Artifact> {
-        self.pick(key, wanted, machine, |entries| candidates(entries, &wanted.prefix(machine), &machine.features()))
+    /// The code of a module that `machine` can run, preferably that which uses most CPU features. Code that is
+    /// not read by `deadline` counts as missing.
+    pub(crate) fn find(
+        &self,
+        key: &ModuleKey,
+        wanted: &WantedCode,
+        machine: &Machine,
+        deadline: Option<Instant>,
+    ) -> Option<Artifact> {
+        self.pick(key, wanted, machine, deadline, |entries| {
+            candidates(entries, &wanted.prefix(machine), &machine.features())
+        })
     }
 
     /// The code of a module that uses exactly the CPU features of `machine`.
     #[cfg(feature = "compiler")]
     pub(crate) fn find_exactly(&self, key: &ModuleKey, wanted: &WantedCode, machine: &Machine) -> Option<Artifact> {
         let name = wanted.name(machine);
-        self.pick(key, wanted, machine, |entries| {
+        self.pick(key, wanted, machine, None, |entries| {
             entries.iter().map(|entry| entry.name.as_str()).filter(|other| *other == name).collect()
         })
     }
@@ -125,6 +138,7 @@ impl CodeCache {
         key: &ModuleKey,
         wanted: &WantedCode,
         machine: &Machine,
+        deadline: Option<Instant>,
         candidates: impl FnOnce(&[Entry]) -> Vec<&str>,
     ) -> Option<Artifact> {
         let sha256 = key.sha256?.to_string();
@@ -138,7 +152,7 @@ impl CodeCache {
         };
         let entries = module.entries().unwrap_or_default();
         for name in candidates(&entries) {
-            match read(&module, name, |header| is(header, &sha256, key, wanted, machine)) {
+            match read(&module, name, deadline, |header| is(header, &sha256, key, wanted, machine)) {
                 Ok(artifact) => {
                     module.touch(name);
                     return Some(artifact);
@@ -188,9 +202,16 @@ fn candidates<'a>(entries: &'a [Entry], prefix: &str, machine: &BTreeSet<String>
     found.into_iter().map(|(_, name)| name).collect()
 }
 
-fn read(module: &PrivateDir, name: &str, is_wanted: impl FnOnce(&Header) -> bool) -> io::Result<Artifact> {
-    let (header, artifact) =
-        Artifact::unseal(module.read(name, MAX_ARTIFACT)?).ok_or_else(|| io::Error::other("damaged, not used"))?;
+/// Reads an artifact. Its front comes first: a file that has no header is not read whole.
+fn read(
+    module: &PrivateDir,
+    name: &str,
+    deadline: Option<Instant>,
+    is_wanted: impl FnOnce(&Header) -> bool,
+) -> io::Result<Artifact> {
+    let damaged = || io::Error::other("damaged, not used");
+    Header::peek(&module.read_front(name, FRONT)?).ok_or_else(damaged)?;
+    let (header, artifact) = Artifact::unseal(module.read_until(name, MAX_ARTIFACT, deadline)?).ok_or_else(damaged)?;
     if is_wanted(&header) { Ok(artifact) } else { Err(io::Error::other("not what its name says, not used")) }
 }
 

@@ -6,7 +6,7 @@ use std::time::SystemTime;
 
 use bytes::Bytes;
 
-use super::{BY_BLAKE3, CodeCache, MODULES, WantedCode, warn};
+use super::{BY_BLAKE3, CodeCache, FRONT, MODULES, WantedCode, warn};
 use crate::cache::private_dir::PrivateDir;
 use crate::compiler::artifact::Header;
 use crate::compiler::{Artifact, Machine};
@@ -16,9 +16,6 @@ use crate::sync::Mutex;
 
 /// The file in the cache that a process locks while it evicts.
 const TRIM_LOCK: &str = ".lock";
-
-/// In bytes: enough of an artifact to contain its header.
-const FRONT: u64 = 4096;
 
 /// An artifact in the cache.
 #[derive(Debug)]
@@ -55,6 +52,7 @@ impl CodeCache {
             settings: wanted.settings.clone(),
             target: machine.name(),
             cpu: machine.features().into_iter().collect(),
+            need: Some(artifact.need()),
         };
         let parts = artifact.seal(&header).map_err(io::Error::other)?;
         let size = parts.iter().map(Bytes::len).sum::<usize>() as u64;

@@ -15,7 +15,7 @@ use std::os::fd::OwnedFd;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use rustix::fs::{AtFlags, CWD, Dir, FileType, Mode, OFlags, Stat, Timespec, Timestamps, UTIME_NOW, UTIME_OMIT};
 use rustix::process::getpid;
@@ -127,7 +127,16 @@ impl PrivateDir {
     /// It does not exist, is not a regular file, is a link, is longer, or others can write to it.
     pub(crate) fn read(&self, name: &str, max: u64) -> io::Result<Vec<u8>> {
         let (file, size) = self.file(name)?;
-        read::whole(&file, size, max)?.ok_or_else(|| io::Error::other(format!("larger than {max} bytes")))
+        read::whole(&file, size, max)?.ok_or_else(|| too_large(max))
+    }
+
+    /// Like [`read`](Self::read), by `deadline` at the latest, if there is one.
+    ///
+    /// # Errors
+    /// As for [`read`](Self::read), or the deadline passes.
+    pub(crate) fn read_until(&self, name: &str, max: u64, deadline: Option<Instant>) -> io::Result<Vec<u8>> {
+        let (file, size) = self.file(name)?;
+        read::whole_until(&file, size, max, deadline)?.ok_or_else(|| too_large(max))
     }
 
     /// Opens a file that only this user and root can write to; returns it and its size.
@@ -254,6 +263,10 @@ impl PrivateDir {
 }
 
 const DIRECTORY: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
+
+fn too_large(max: u64) -> io::Error {
+    io::Error::other(format!("larger than {max} bytes"))
+}
 
 fn modified(stat: &Stat) -> SystemTime {
     let seconds = u64::try_from(stat.st_mtime).unwrap_or(0);

@@ -3,7 +3,7 @@
 use std::io;
 use std::path::Path;
 
-use rustix::fs::{AtFlags, Mode, Stat};
+use rustix::fs::{AtFlags, FileType, Mode, Stat};
 use rustix::io::Errno;
 use rustix::process::geteuid;
 
@@ -53,7 +53,7 @@ pub(crate) fn check_owner(what: &str, stat: &Stat) -> io::Result<()> {
 /// nobody else may look into.
 pub(crate) fn failed_at(path: &Path, error: Errno) -> io::Error {
     if error != Errno::ACCESS {
-        return error.into();
+        return not_followed(error, || rustix::fs::lstat(path).ok());
     }
     let found = path.ancestors().find_map(|place| Some((place, rustix::fs::lstat(place).ok()?)));
     found.map_or_else(|| error.into(), |(place, stat)| denied(&place.display().to_string(), &stat))
@@ -62,12 +62,24 @@ pub(crate) fn failed_at(path: &Path, error: Errno) -> io::Error {
 /// The error of opening `name` in a directory, like [`failed_at`].
 pub(crate) fn failed_in(directory: &super::PrivateDir, name: &str, error: Errno) -> io::Error {
     if error != Errno::ACCESS {
-        return error.into();
+        return not_followed(error, || rustix::fs::statat(&directory.open, name, AtFlags::SYMLINK_NOFOLLOW).ok());
     }
     match rustix::fs::statat(&directory.open, name, AtFlags::SYMLINK_NOFOLLOW) {
         Ok(stat) => denied(name, &stat),
         Err(_) => rustix::fs::fstat(&directory.open).map_or_else(|_| error.into(), |stat| denied(".", &stat)),
     }
+}
+
+/// `error`, or that a symbolic link is not followed, if that is what could not be opened. The system says of one that
+/// it is no directory, or that there are too many.
+fn not_followed(error: Errno, found: impl FnOnce() -> Option<Stat>) -> io::Error {
+    let may_be_link = matches!(error, Errno::NOTDIR | Errno::LOOP);
+    let error = io::Error::from(error);
+    let is_link = |stat: Stat| FileType::from_raw_mode(stat.st_mode) == FileType::Symlink;
+    if may_be_link && found().is_some_and(is_link) {
+        return io::Error::new(error.kind(), "it is a symbolic link, which is not followed: give what it leads to");
+    }
+    error
 }
 
 fn denied(what: &str, stat: &Stat) -> io::Error {

@@ -23,10 +23,10 @@ const DEFAULT_MAX_BYTES: u64 = 50 << 20;
 /// The longest JSON of a request, in bytes: several times the limit of its address and headers.
 const MAX_QUERY: usize = 1 << 20;
 
-/// How many threads of abandoned requests there may be. All they can still do is to look up a host or to connect to it.
+/// The most threads of abandoned requests. All they can still do is to look up a host or to connect to it.
 const MAX_LEFT: usize = 8;
 
-/// How many bytes the bodies of abandoned requests and of the next request may have together.
+/// The number of bytes that the bodies of abandoned requests and of the next request may have together.
 const MAX_LEFT_BYTES: usize = 64 << 20;
 
 /// One plugin's access to the network: the servers that it may reach, and limits.
@@ -154,7 +154,7 @@ impl Drop for Wake {
     }
 }
 
-/// How long a request may take to notice its deadline.
+/// The time that a request may take to notice its deadline.
 const GRACE: Duration = Duration::from_millis(20);
 
 /// The waiting thread's end of a request.

@@ -39,8 +39,10 @@ impl Hosts {
             let allowed = Allowed::parse(text);
             if allowed.is_none() {
                 let text = Excerpt::of(text);
-                let line =
-                    format_args!("manifest: allowed_hosts: `{text}` is not a host, nor one with a port; ignored");
+                let line = format_args!(
+                    "manifest: allowed_hosts: `{text}` can match no host, it is ignored: write HOST or HOST:PORT, without scheme \
+                     and path"
+                );
                 sink::record(Level::Warn, sink::TARGET, line);
             }
             allowed
@@ -64,7 +66,7 @@ impl Allowed {
         let text = text.trim();
         let (host, port) = split_port(text);
         let port = match port {
-            Some(port) => Some(Pattern::new(port).ok().filter(|_| !port.is_empty())?),
+            Some(port) => Some(port_pattern(port)?),
             None => None,
         };
         HostPattern::parse(host).map(|host| Self { host, port })
@@ -83,6 +85,78 @@ fn split_port(text: &str) -> (&str, Option<&str>) {
         Some((host, port)) if host.ends_with(']') || !host.contains(':') => (host, Some(port)),
         _ => (text, None),
     }
+}
+
+/// The pattern of a port; `None` if no number of a port can match it.
+fn port_pattern(text: &str) -> Option<Pattern> {
+    let pattern = Pattern::new(text).ok()?;
+    let digits = |allows: &dyn Fn(char) -> bool| Some(PortToken::Digit(DIGITS.map(allows)));
+    let mut tokens = Vec::new();
+    let mut rest = text;
+    while let Some(first) = rest.chars().next() {
+        let mut length = first.len_utf8();
+        let token = match first {
+            '*' => Some(PortToken::Any),
+            '?' => digits(&|_| true),
+            '0'..='9' => digits(&|digit| digit == first),
+            '[' => {
+                // Its first character may be a bracket itself.
+                let skipped = if rest.starts_with("[!") { 2 } else { 1 };
+                let end = rest.char_indices().skip(skipped + 1).find(|(_, character)| *character == ']')?.0;
+                length = end + 1;
+                let class = Pattern::new(&rest[..length]).ok()?;
+                digits(&|digit| class.matches(digit.encode_utf8(&mut [0; 4])))
+            }
+            _ => None,
+        }?;
+        rest = &rest[length..];
+        if !matches!((tokens.last(), &token), (Some(PortToken::Any), PortToken::Any)) {
+            tokens.push(token);
+        }
+    }
+    // More could only be tried in vain.
+    let count = tokens.iter().filter(|token| matches!(token, PortToken::Digit(_))).count();
+    (count <= MAX_PORT_DIGITS && is_port(&tokens, None)).then_some(pattern)
+}
+
+const DIGITS: [char; 10] = ['0', '1', '2', '3', '4', '5', '6', '7', '8', '9'];
+
+/// The most digits of a port.
+const MAX_PORT_DIGITS: usize = 5;
+
+/// A part of the pattern of a port.
+enum PortToken {
+    /// Any digits, or none.
+    Any,
+    /// One of those digits for which it is true.
+    Digit([bool; 10]),
+}
+
+/// Whether there is a port that begins with the digits of `start` and goes on as `tokens` say.
+fn is_port(tokens: &[PortToken], start: Option<u16>) -> bool {
+    let Some((token, rest)) = tokens.split_first() else { return start.is_some() };
+    let longer = |digit: u16| match start {
+        None => Some(digit),
+        // Nobody writes a port with a 0 in front.
+        Some(0) => None,
+        Some(start) => start.checked_mul(10)?.checked_add(digit),
+    };
+    match token {
+        PortToken::Any => {
+            is_port(rest, start) || (0..10).filter_map(longer).any(|longer| is_port(tokens, Some(longer)))
+        }
+        PortToken::Digit(allowed) => {
+            let digits = (0..10).filter(|digit| allowed[usize::from(*digit)]);
+            digits.filter_map(longer).any(|longer| is_port(rest, Some(longer)))
+        }
+    }
+}
+
+/// Whether an IPv4 address can match `text`, a pattern of digits, dots and wildcards: as far as the labels without
+/// wildcards tell.
+fn can_be_address(text: &str) -> bool {
+    let is_byte = |label: &str| label.parse::<u8>().is_ok() && (label.len() == 1 || !label.starts_with('0'));
+    text.split('.').count() <= 4 && text.split('.').all(|label| is_byte(label) || label.contains(['*', '?', '[', ']']))
 }
 
 impl HostPattern {
@@ -105,19 +179,24 @@ impl HostPattern {
     fn glob(text: &str) -> Option<Self> {
         // Brackets with a colon hold an IPv6 address, in which wildcards have no meaning.
         let is_address = text.starts_with('[') && text.contains(':');
-        if is_address || text.contains(['/', '@', '#', '\\', '%']) || text.contains(char::is_whitespace) {
+        let in_no_host =
+            |character: char| "/@#\\%<>^|".contains(character) || character.is_control() || character.is_whitespace();
+        let in_address = |character: char| character.is_ascii_hexdigit() || ":.*?[]!-".contains(character);
+        if is_address || text.contains(in_no_host) || (text.contains(':') && !text.chars().all(in_address)) {
             return None;
         }
         let numeric = |character: char| character.is_ascii_digit() || ".*?[]!-".contains(character);
         if text.chars().all(numeric) && text.contains(|character: char| character.is_ascii_digit()) {
-            return Pattern::new(text).ok().map(Self::Numbers);
+            return Pattern::new(text).ok().filter(|_| can_be_address(text)).map(Self::Numbers);
         }
         let label = |label: &str| match Host::parse(label) {
-            Ok(Host::Domain(domain)) if !label.is_ascii() => domain,
+            Ok(Host::Domain(domain)) if !label.is_ascii() && !label.contains('*') => domain,
             _ => label.to_owned(),
         };
         let labels: Vec<_> = without_dot(text).split('.').map(label).collect();
-        Pattern::new(&labels.join(".")).ok().map(Self::Glob)
+        // Of a label with wildcards, and of no other, there may be more than ASCII left, which no host has.
+        let pattern = labels.join(".");
+        Pattern::new(&pattern).ok().filter(|_| pattern.is_ascii()).map(Self::Glob)
     }
 
     fn matches(&self, host: &Host<&str>) -> bool {
@@ -152,7 +231,7 @@ fn without_dot(domain: &str) -> &str {
 
 #[cfg(test)]
 mod tests {
-    use super::Hosts;
+    use super::{Allowed, Hosts};
     use crate::http::{Permission, Url};
 
     fn permit(patterns: &[&str], url: &str) -> Permission {
@@ -231,6 +310,68 @@ mod tests {
             assert_eq!(permit(&[pattern], url) != Permission::Denied, expected, "{pattern} {url}");
         }
         assert_eq!(permit(&[], "http://example.com/"), Permission::Denied);
+    }
+
+    #[test]
+    fn what_can_match_no_host_is_told() {
+        for text in [
+            "http://127.0.0.1",
+            "https://example.com:443",
+            "http://*.example.com",
+            "127.0.0.1:8766/",
+            "127.0.0.1/",
+            ":80",
+            ":x",
+            "host:x",
+            "host:",
+            "host:99999",
+            "host:65536",
+            "host:080",
+            "host:6553[6-9]",
+            "host:??????",
+            "host:0?",
+            "host:8 0",
+            "*:99999*",
+            "*:-1",
+            "host:[a-z]",
+            "999.*",
+            "10.0.0.0.*",
+            "10.*.300",
+            "*.\u{e9}x\u{e9}*",
+            "*/path",
+            "x:y*",
+            "x:y:z*",
+            "*.<x>",
+            "user@*.example.com",
+            "",
+            " ",
+        ] {
+            assert!(Allowed::parse(text).is_none(), "{text}");
+        }
+        for text in [
+            "*",
+            " * ",
+            "host",
+            "host:0",
+            "host:80",
+            "host:65535",
+            "host:*",
+            "host:80*",
+            "host:*80*",
+            "host:8[0-9]80",
+            "host:[!0-7]0",
+            "host:6553?",
+            "127.0.0.1:8766",
+            "10.*",
+            "1?.2.3.4",
+            "10.[0-9]*.*.*",
+            "fe80::*",
+            "*:443",
+            "*.example.com",
+            "[::1]:80",
+        ] {
+            assert!(Allowed::parse(text).is_some(), "{text}");
+        }
     }
 
     #[test]

@@ -7,14 +7,15 @@ use log::Level;
 use super::{Env, Fault, Guest, HostResult, bounded_text};
 use crate::log as sink;
 
-/// How many bytes of a message are logged; the rest is left out.
+/// The most bytes of a message that are logged; the rest is left out.
 const MOST: u64 = 64 << 10;
 
-/// How many bytes a plugin may log in one call. Its guest and its WASI streams share one value.
+/// The bytes that a plugin may log in one call, counted as the log shows them. Its guest and its WASI streams share one
+/// value.
 #[derive(Debug)]
 pub(crate) struct Logs {
     max: u64,
-    /// How many bytes the current call may still log.
+    /// The number of bytes that the current call may still log.
     left: AtomicU64,
 }
 
@@ -39,10 +40,12 @@ impl Logs {
         if level > sink::max_level() || left == 0 {
             return;
         }
-        match left.checked_sub(message.len() as u64 + AROUND) {
+        // Counted as it is written: escapes make a message longer.
+        let line = sink::Line::of(message);
+        match left.checked_sub(line.len() as u64 + AROUND) {
             Some(left) => {
                 self.left.store(left, Ordering::Relaxed);
-                sink::record(level, sink::PLUGIN_TARGET, format_args!("{message}"));
+                sink::record_line(level, sink::PLUGIN_TARGET, &line);
             }
             None => {
                 self.left.store(0, Ordering::Relaxed);

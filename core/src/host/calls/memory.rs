@@ -49,7 +49,7 @@ fn set_output(env: &mut Env<'_>, offset: u64, length: u64) -> Option<()> {
 
 /// The text in the block `handle`, which the plugin sets as its error.
 fn error_text(env: &Env<'_>, handle: u64) -> Option<BoundedText> {
-    /// How many bytes of the text are kept.
+    /// The most bytes of the text that are kept.
     const MOST: u64 = 1 << 20;
     bounded_text(env.data(), handle, MOST)
 }

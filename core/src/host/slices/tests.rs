@@ -13,7 +13,7 @@ pub(crate) fn count_look() {
     LOOKS.set(LOOKS.get() + 1);
 }
 
-/// How many whole slices the test data has; a few bytes follow them.
+/// The number of whole slices that the test data has; a few bytes follow them.
 const COUNT: usize = 5;
 const LENGTH: usize = COUNT * SLICE + 7;
 
@@ -33,7 +33,8 @@ fn looks<T>(mut work: impl FnMut(Watch) -> Result<T, Fault>) -> usize {
 
 type Work<'a> = &'a mut dyn FnMut(Range<u64>) -> Result<(), Fault>;
 
-/// How many yield points `way` passes, and the only slice of `range` that it works on for a plugin that shall stop.
+/// The number of yield points that `way` passes, and the only slice of `range` that it works on for a plugin that shall
+/// stop.
 fn ranges(range: &Range<u64>, way: fn(Range<u64>, Watch, Work<'_>) -> Result<(), Fault>) -> (usize, Range<u64>) {
     let mut ranges = Vec::new();
     let looks = looks(|watch| {

@@ -113,7 +113,7 @@ fn errors_name_the_place_and_the_reason() {
         ("[[wasm]]\npath = 1", &["wasm", "path", "integer `1`"]),
         ("wasm = 3", &["wasm", "integer `3`"]),
         ("[memory\nmax = 1", &["line 1"]),
-        ("not json", &["expected ident at line 1 column 2"]),
+        ("not json", &["expected ident at line 1 column 2", "text of another kind"]),
     ] {
         let error = parse(text.as_bytes()).expect_err(text).to_string();
         for part in parts {

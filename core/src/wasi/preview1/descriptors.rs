@@ -69,16 +69,10 @@ impl Descriptors {
         let mut descriptors: Vec<Option<Descriptor>> = streams.into_iter().map(Some).collect();
         let mut taken = BTreeSet::new();
         for (host, guest) in allowed_paths {
-            let failed = |cause: Message| Error::Directory { host: Excerpt::of(host), cause };
-            let guest_path =
-                guest_path(guest).ok_or_else(|| failed(Message::of(format_args!("`{guest}` is not a path"))))?;
-            let (path, read_only) = host.strip_prefix("ro:").map_or((host.as_str(), false), |path| (path, true));
-            let dir = Dir::open_ambient_dir(path, ambient_authority()).map_err(|error| failed(Message::of(error)))?;
-            let name = guest_path.to_string_lossy().into_owned();
-            if !taken.insert(guest_path) {
+            let (path, directory) = open(host, guest)?;
+            if !taken.insert(path) {
                 return Err(Error::DuplicateMapping(Excerpt::of(guest)));
             }
-            let directory = Directory { dir, preopened: Some(name), read_only };
             descriptors.push(Some(Descriptor::Directory(directory)));
         }
         Ok(Self { open: descriptors, listing: None })
@@ -139,7 +133,18 @@ impl Descriptors {
     }
 }
 
-/// `path` as an absolute path without `.` components; `None` if it is empty or contains `..`.
+/// Opens the directory of the host's that `allowed_paths` maps to `guest`; returns its path there, too.
+pub(super) fn open(host: &str, guest: &str) -> Result<(PathBuf, Directory), Error> {
+    let failed = |cause: Message| Error::Directory { host: Excerpt::of(host), cause };
+    let bad_path = || failed(Message::of(format_args!("`{guest}` is not a path")));
+    let guest_path = guest_path(guest).ok_or_else(bad_path)?;
+    let (path, read_only) = host.strip_prefix("ro:").map_or((host, false), |path| (path, true));
+    let dir = Dir::open_ambient_dir(path, ambient_authority()).map_err(|error| failed(Message::of(error)))?;
+    let preopened = Some(guest_path.to_string_lossy().into_owned());
+    Ok((guest_path, Directory { dir, preopened, read_only }))
+}
+
+/// `path` as an absolute path without `.` and `..`.
 fn guest_path(path: &str) -> Option<PathBuf> {
     let mut absolute = PathBuf::from("/");
     for component in Path::new(path).components() {

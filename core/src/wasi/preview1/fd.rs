@@ -1,17 +1,15 @@
 //! The functions on open descriptors.
 
-use std::fs::FileTimes;
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::FileExt;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use cap_fs_ext::{DirExt, SystemTimeSpec};
 use cap_std::fs::{FileType, Metadata, MetadataExt};
 use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
 
 use super::descriptors::{Descriptor, Directory, OpenFile};
 use super::errno::Errno;
 use super::rights::Rights;
+use super::times::Times;
 use super::{Frame, Result0, Version};
 use crate::write_signals;
 
@@ -173,33 +171,12 @@ pub(crate) fn filestat_set_size(frame: Frame<'_>, fd: u32, size: u64) -> Result0
     Ok(write_signals::held(|| file.file.set_len(size))?)
 }
 
-/// The time to set, from a value and its two bits of `fstflags`.
-pub(crate) fn time_to_set(value: u64, set: bool, now: bool) -> Result<Option<SystemTime>, Errno> {
-    match (set, now) {
-        (true, true) => Err(Errno::INVAL),
-        (true, false) => Ok(UNIX_EPOCH.checked_add(Duration::from_nanos(value))),
-        (false, true) => Ok(Some(SystemTime::now())),
-        (false, false) => Ok(None),
-    }
-}
-
 pub(crate) fn filestat_set_times(frame: Frame<'_>, fd: u32, accessed: u64, modified: u64, flags: u32) -> Result0 {
-    let accessed = time_to_set(accessed, flags & 1 != 0, flags & 2 != 0)?;
-    let modified = time_to_set(modified, flags & 4 != 0, flags & 8 != 0)?;
-    let set = |times: FileTimes, time: Option<SystemTime>, set: fn(FileTimes, SystemTime) -> FileTimes| match time {
-        Some(time) => set(times, time),
-        None => times,
-    };
-    let times = set(set(FileTimes::new(), accessed, FileTimes::set_accessed), modified, FileTimes::set_modified);
+    let times = Times::new(accessed, modified, flags)?;
     match frame.descriptors.get(fd)? {
         Descriptor::File(file) if file.read_only => Err(Errno::ROFS),
-        Descriptor::File(file) => Ok(file.file.set_times(times)?),
-        Descriptor::Directory(directory) => {
-            let spec = |time: Option<SystemTime>| {
-                time.map(|time| SystemTimeSpec::Absolute(cap_std::time::SystemTime::from_std(time)))
-            };
-            Ok(directory.writable()?.set_times(".", spec(accessed), spec(modified))?)
-        }
+        Descriptor::File(file) => Ok(file.file.set_times(times.of_file())?),
+        Descriptor::Directory(directory) => times.set(directory.writable()?, "."),
         Descriptor::Input | Descriptor::Output(_) => Err(Errno::INVAL),
     }
 }

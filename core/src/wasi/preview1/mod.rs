@@ -3,7 +3,8 @@
 //! The library has its own implementation, on cap-std: functions are small, none needs an async runtime, and where
 //! possible the kernel confines paths to their directory (`openat2`), not a check of the path. Only the functions that
 //! a module imports are made. `descriptors.rs` has the kinds of descriptors, `rights.rs` the rights they report;
-//! `fd.rs`, `listing.rs`, `path.rs`, `poll.rs` and `process.rs` have the functions by family. All work whose size a
+//! `fd.rs`, `listing.rs`, `path.rs`, `poll.rs` and `process.rs` have the functions by family. Files are
+//! opened without waiting (`opening.rs`). All work whose size a
 //! plugin chooses has yield points (`yield_point.rs`).
 
 mod descriptors;
@@ -11,6 +12,7 @@ mod errno;
 mod fd;
 mod listing;
 mod memory;
+mod opening;
 mod path;
 mod poll;
 mod process;
@@ -18,6 +20,7 @@ mod rights;
 mod stdio;
 #[cfg(test)]
 mod tests;
+mod times;
 mod yield_point;
 
 use std::collections::BTreeMap;
@@ -68,7 +71,12 @@ pub(crate) fn exit_code(error: &RuntimeError) -> Option<i32> {
     error.downcast_ref::<Exit>().map(|exit| exit.0)
 }
 
-/// The interface that a function was imported from. The two differ in the layout of a few structures.
+/// Faults of `allowed_paths`, for plugins that do not import WASI, so that nothing opens the directories.
+pub(crate) fn check(allowed_paths: &BTreeMap<String, String>) -> impl Iterator<Item = Error> {
+    allowed_paths.iter().filter_map(|(host, guest)| descriptors::open(host, guest).err())
+}
+
+/// Which of the two interfaces a function was imported from. They differ in the layout of a few structures.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Version {
     /// `wasi_unstable`

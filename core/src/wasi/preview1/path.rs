@@ -3,13 +3,15 @@
 #![expect(clippy::too_many_arguments, reason = "WASI says which parameters its functions have")]
 
 use cap_fs_ext::{DirExt, FollowSymlinks, OpenOptionsFollowExt, SystemTimeSpec};
-use cap_std::fs::{Dir, Metadata, OpenOptions, OpenOptionsExt};
+use cap_std::fs::{Dir, OpenOptions, OpenOptionsExt};
 use cap_std::time::SystemTime;
 
 use super::descriptors::{Descriptor, Directory, OpenFile};
 use super::errno::Errno;
-use super::fd::{APPEND, DSYNC, SYNCHRONISED, known_flags, time_to_set, write_filestat};
+use super::fd::{APPEND, DSYNC, SYNCHRONISED, known_flags, write_filestat};
+use super::opening::{WITHOUT_WAITING, refuse_special};
 use super::rights::{ALLOCATE, READ, WRITE};
+use super::times::Times;
 use super::{Frame, Result0};
 
 /// `lookupflags` of preview 1.
@@ -64,16 +66,13 @@ pub(crate) fn filestat_set_times(
     flags: u32,
 ) -> Result0 {
     let path = frame.memory.path(path, length)?;
-    let spec =
-        |time: Option<std::time::SystemTime>| time.map(|time| SystemTimeSpec::Absolute(SystemTime::from_std(time)));
-    let accessed = spec(time_to_set(accessed, flags & 1 != 0, flags & 2 != 0)?);
-    let modified = spec(time_to_set(modified, flags & 4 != 0, flags & 8 != 0)?);
+    let times = Times::new(accessed, modified, flags)?;
     let dir = frame.descriptors.directory(fd)?.writable()?;
     if lookup & FOLLOW != 0 {
-        Ok(dir.set_times(path, accessed, modified)?)
-    } else {
-        Ok(dir.set_symlink_times(path, accessed, modified)?)
+        return times.set(dir, &path);
     }
+    let spec = |time: Option<std::time::SystemTime>| Some(SystemTimeSpec::Absolute(SystemTime::from_std(time?)));
+    Ok(dir.set_symlink_times(path, spec(times.accessed), spec(times.modified))?)
 }
 
 /// Requires the source directory to be writable: a new link could be used to change a file of a read-only one.
@@ -173,9 +172,9 @@ impl Access {
         Self { readable: rights & READ != 0, writable: rights & (WRITE | ALLOCATE) != 0, flags: known_flags(flags) }
     }
 
-    /// The host's flags for `fdflags`. `O_NONBLOCK` keeps the opening of a FIFO from waiting; regular files ignore it.
+    /// The host's flags for `fdflags`.
     fn host_flags(self) -> i32 {
-        let mut host = libc::O_NONBLOCK | libc::O_NOCTTY;
+        let mut host = WITHOUT_WAITING;
         if self.flags & APPEND != 0 {
             host |= libc::O_APPEND;
         }
@@ -233,10 +232,4 @@ fn open_file(parent: &Directory, path: &str, follow: bool, how: u32, access: Acc
     // Checked again, as another file may have taken its place.
     refuse_special(&metadata)?;
     Ok(Descriptor::File(OpenFile { file, readable, writable, flags, read_only: parent.read_only }))
-}
-
-/// Plugins are not given devices, FIFOs and sockets, and opening one may already have an effect.
-fn refuse_special(metadata: &Metadata) -> Result<(), Errno> {
-    let kind = metadata.file_type();
-    if kind.is_file() || kind.is_dir() || kind.is_symlink() { Ok(()) } else { Err(Errno::ACCES) }
 }

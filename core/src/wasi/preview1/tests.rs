@@ -24,7 +24,7 @@ const INPUT: u32 = 0;
 const RESULT: u32 = 1 << 16;
 const OUTPUT: u32 = 1 << 20;
 
-/// How many bytes, or entries or lines, a function has to work on.
+/// The number of bytes, entries or lines that a function has to work on.
 const BYTES: usize = 4 << 20;
 const ITEMS: usize = 1000;
 
@@ -94,7 +94,7 @@ const fn row(name: &'static str, function: fn(Frame<'_>) -> Result0, work: usize
     Row { name, function, work, most }
 }
 
-/// How many bytes there are from `OUTPUT` to the end of the memory.
+/// The number of bytes from `OUTPUT` to the end of the memory.
 const REST: u32 = (PAGES << 16) - OUTPUT;
 
 const ROWS: [Row; 13] = [

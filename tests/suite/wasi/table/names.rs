@@ -45,8 +45,9 @@ const NAMES: [(&str, i64); 26] = [
 const VERSIONED: [(&str, i64, i64); 3] = [("SET", 0, 2), ("CUR", 1, 0), ("END", 2, 1)];
 
 /// Errors by name, with the numbers of preview 1.
-const ERRORS: [(&str, u32); 20] = [
+const ERRORS: [(&str, u32); 21] = [
     ("ok", 0),
+    ("ACCES", 2),
     ("BADF", 8),
     ("EXIST", 20),
     ("FAULT", 21),

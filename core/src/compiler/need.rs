@@ -1,0 +1,40 @@
+//! The most memory that a step of making code may need, which a [`Step`] keeps free (`crate::reserve`).
+
+#[cfg(feature = "compiler")]
+mod module;
+
+use super::error::Error;
+use crate::error::Excerpt;
+use crate::reserve::{NoRoom, Reserve};
+#[cfg(feature = "compiler")]
+pub(crate) use module::{Needs, to_prepare};
+
+/// A step in making the code of one module, with memory kept free for it.
+#[derive(Debug)]
+pub(crate) struct Step<'a> {
+    /// The module's name in the manifest.
+    module: &'a str,
+    /// A verb for the step, as errors have it.
+    what: &'static str,
+    pub(crate) reserve: Reserve,
+}
+
+impl<'a> Step<'a> {
+    /// Keeps `bytes` bytes free until the step is dropped.
+    ///
+    /// # Errors
+    /// The system refuses them.
+    pub(crate) fn begin(module: &'a str, what: &'static str, bytes: usize) -> Result<Self, Error> {
+        let reserve = Reserve::hold(bytes).map_err(|cause| no_room(module, what, cause))?;
+        Ok(Self { module, what, reserve })
+    }
+
+    /// Fails if the system has refused memory since the beginning.
+    pub(crate) fn check(&self) -> Result<(), Error> {
+        self.reserve.check().map_err(|cause| no_room(self.module, self.what, cause))
+    }
+}
+
+fn no_room(module: &str, what: &'static str, cause: NoRoom) -> Error {
+    Error::NoRoom { module: Excerpt::of(module), what, cause }
+}
