@@ -50,6 +50,7 @@ impl Display for Excerpt {
 pub struct Message(String);
 
 impl Message {
+    /// The beginning of `text`: a few lines, each with a bound.
     pub fn of(text: impl Display) -> Self {
         let text = written(text, Form { max_line: MAX_LINE, max_lines: Some(MAX_LINES) });
         Self(text.trim_end().to_owned())

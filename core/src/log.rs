@@ -48,7 +48,9 @@ const NO_SINK: usize = usize::MAX;
 /// The destination of a sink.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Destination<'a> {
+    /// Standard output.
     Stdout,
+    /// Standard error.
     Stderr,
     /// Appended to; missing directories are made.
     File(&'a str),

@@ -14,8 +14,7 @@ use std::ffi::CStr;
 use thiserror::Error;
 
 use crate::recent::{Passing, Recent, with_recent};
-use extism_core::error;
-use extism_core::plugin::{self, Complaint, Plugin};
+use extism_core::plugin::{Complaint, Plugin, PluginError};
 use extism_core::sync::{self, Arc, AtomicBool, Mutex, Ordering};
 use ids::Ids;
 pub(crate) use ids::PluginId;
@@ -72,15 +71,8 @@ pub(crate) enum Error {
          make another"
     )]
     Lost(PluginId),
-    /// Boxed to keep every `Result` small.
     #[error(transparent)]
-    Plugin(Box<plugin::Error>),
-}
-
-impl From<plugin::Error> for Error {
-    fn from(error: plugin::Error) -> Self {
-        Self::Plugin(Box::new(error))
-    }
+    Plugin(#[from] PluginError),
 }
 
 impl Context {

@@ -9,9 +9,6 @@ use super::{arg, fork};
 use extism_core::compiler;
 use extism_core::first_use;
 
-/// The name that a library without compilers reports, unless the code of a certain compiler was asked for.
-const HEADLESS: &CStr = c"headless";
-
 /// Chooses the compiler for plugins that any thread makes from this call on, unless their manifest has `compiler`.
 /// Existing plugins keep their code. Takes precedence over the environment variable `EXTISM_COMPILER`.
 ///
@@ -32,11 +29,9 @@ pub unsafe extern "C" fn extism_compiler_set(name: *const c_char) -> bool {
         } else {
             // SAFETY: C passes a NUL-terminated string, see above.
             let Ok(name) = (unsafe { arg::string("name", name) }) else { return false };
-            let Some(backend) = compiler::find(name) else { return false };
-            Some(backend)
+            Some(name)
         };
-        compiler::choose(chosen);
-        true
+        compiler::choose(chosen)
     })
 }
 
@@ -48,11 +43,7 @@ pub unsafe extern "C" fn extism_compiler_set(name: *const c_char) -> bool {
 pub extern "C" fn extism_compiler() -> *const c_char {
     guard(ptr::null(), || {
         first_use::begin();
-        match compiler::select(None) {
-            Ok(Some(backend)) => backend.c_name().as_ptr(),
-            Ok(None) => HEADLESS.as_ptr(),
-            Err(_) => ptr::null(),
-        }
+        compiler::chosen().map_or(ptr::null(), CStr::as_ptr)
     })
 }
 
@@ -72,6 +63,6 @@ pub unsafe extern "C" fn extism_compiler_available(name: *const c_char) -> bool 
         }
         // SAFETY: C passes a NUL-terminated string, see above.
         let name = unsafe { arg::string("name", name) };
-        name.ok().and_then(compiler::find).is_some_and(compiler::Backend::is_built_in)
+        name.is_ok_and(compiler::is_built_in)
     })
 }

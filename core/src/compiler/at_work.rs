@@ -55,7 +55,7 @@ impl Drop for AtWork {
 }
 
 /// In a forked process: drops the entries of threads that are gone, and notes the compilers whose locks may be lost.
-pub fn forked() {
+pub(crate) fn forked() {
     let mut compilers = COMPILERS.lock();
     let here = thread::current().id();
     let Compilers { at_work, ready, lost } = &mut *compilers;

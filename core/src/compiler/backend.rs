@@ -13,7 +13,7 @@ use crate::sync::RwLock;
 
 /// A compiler. One that is not built in is listed too: its code may come from the cache.
 #[derive(Debug)]
-pub struct Backend {
+pub(crate) struct Backend {
     /// The name by which users choose it.
     pub(crate) name: &'static CStr,
     /// The compiler's own settings and version, which determine the code.
@@ -60,12 +60,8 @@ const COMPILE_VERSION: u32 = 6;
 static CHOSEN: RwLock<Option<&'static Backend>> = RwLock::new(None);
 
 impl Backend {
-    pub fn name(&self) -> &'static str {
+    pub(crate) fn name(&self) -> &'static str {
         self.name.to_str().unwrap_or_default()
-    }
-
-    pub fn c_name(&self) -> &'static CStr {
-        self.name
     }
 
     /// All that determines the code but module and machine: whether the module is `linked` with others, the kind of its
@@ -89,13 +85,13 @@ impl Backend {
     /// The time that compiling `bytes` bytes may take, however short a plugin's timeout is: timeouts suit calls, and
     /// code would never be made within them. Several times what the compiler needs on an idle machine.
     #[cfg(feature = "compiler")]
-    pub fn time_for(&self, bytes: u64) -> Duration {
+    pub(crate) fn time_for(&self, bytes: u64) -> Duration {
         const FOR_ALL: Duration = Duration::from_secs(5);
         let megabytes = u32::try_from(bytes / 1_000_000).unwrap_or(u32::MAX).saturating_add(1);
         self.time_for_megabyte.saturating_mul(megabytes).saturating_add(FOR_ALL)
     }
 
-    pub fn is_built_in(&self) -> bool {
+    pub(crate) fn is_built_in(&self) -> bool {
         self.config.is_some()
     }
 }
@@ -108,14 +104,33 @@ pub(crate) fn backends() -> impl Iterator<Item = &'static Backend> {
 
 /// The compiler called `name`, if users can choose it: only built-in ones can be chosen. In a library without compilers
 /// all can, as their code may come from the cache.
-pub fn find(name: &str) -> Option<&'static Backend> {
+fn find(name: &str) -> Option<&'static Backend> {
     let headless = !BACKENDS.iter().any(Backend::is_built_in);
     BACKENDS.iter().find(|backend| backend.name() == name && (headless || backend.is_built_in()))
 }
 
-/// Makes `backend` the choice for plugins whose manifest names none; `None` removes the choice.
-pub fn choose(backend: Option<&'static Backend>) {
-    *CHOSEN.write() = backend;
+/// Whether the compiler called `name` is built in.
+#[must_use]
+pub fn is_built_in(name: &str) -> bool {
+    find(name).is_some_and(Backend::is_built_in)
+}
+
+/// Makes the compiler called `name` the choice for plugins whose manifest names none. `None` takes the choice back. False
+/// if there is no such compiler; the choice then stays as it was.
+#[must_use]
+pub fn choose(name: Option<&str>) -> bool {
+    let backend = name.and_then(find);
+    let is_known = name.is_none() || backend.is_some();
+    if is_known {
+        *CHOSEN.write() = backend;
+    }
+    is_known
+}
+
+/// The name of the compiler for the next plugin whose manifest names none; `headless` if no compiler is built in and none
+/// was chosen; `None` if the environment names one that is not there.
+pub fn chosen() -> Option<&'static CStr> {
+    select(None).ok().map(|backend| backend.map_or(c"headless", |backend| backend.name))
 }
 
 /// The compiler for a plugin whose manifest names `wanted`. `None` in a library without compilers, if none is named or
@@ -123,7 +138,7 @@ pub fn choose(backend: Option<&'static Backend>) {
 ///
 /// # Errors
 /// The manifest or the environment names one that cannot be chosen.
-pub fn select(wanted: Option<&str>) -> Result<Option<&'static Backend>, Error> {
+pub(crate) fn select(wanted: Option<&str>) -> Result<Option<&'static Backend>, Error> {
     if let Some(name) = wanted {
         return named("the manifest's compiler", name).map(Some);
     }

@@ -9,7 +9,7 @@ use crate::error::{Excerpt, Message};
 use crate::reserve::NoRoom;
 
 #[derive(Debug, Error)]
-pub enum Error {
+pub(crate) enum Error {
     #[error("{by}: `{name}` cannot be used; {choices}", choices = backend::choices())]
     UnknownBackend { by: &'static str, name: Excerpt },
     #[error("{}", backend::choices())]

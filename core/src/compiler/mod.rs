@@ -21,11 +21,11 @@ mod singlepass;
 pub(crate) use artifact::Artifact;
 #[cfg(feature = "compiler")]
 pub(crate) use at_work::forked;
-pub(crate) use backend::by_speed;
-pub use backend::{Backend, choose, find, select};
+pub(crate) use backend::{Backend, by_speed, select};
+pub use backend::{choose, chosen, is_built_in};
 #[cfg(feature = "compiler")]
 pub(crate) use backend::{backends, named};
 #[cfg(feature = "compiler")]
 pub(crate) use compile::{How, Prepared, Traits, begin, compile, traits};
-pub use error::Error;
+pub(crate) use error::Error;
 pub(crate) use machine::Machine;

@@ -32,7 +32,7 @@ unsafe impl Send for DirectGlobal {}
 
 impl DirectMemory {
     /// `memory` has to belong to `store`: Wasmer panics otherwise. `None` does not occur for a memory.
-    pub fn of(store: &mut impl AsStoreMut, memory: Memory) -> Option<Self> {
+    pub(crate) fn of(store: &mut impl AsStoreMut, memory: Memory) -> Option<Self> {
         let handle = Extern::from(memory.clone()).to_vm_extern();
         let VMExtern::Memory(handle) = handle.unwrap_sys() else { return None };
         let definition = handle.get(store.objects_mut().as_sys()).vmmemory();
@@ -136,7 +136,7 @@ impl DirectMemory {
 
 impl DirectGlobal {
     /// `global` has to belong to `store`: Wasmer panics otherwise. `None` if it is not a mutable 64-bit integer.
-    pub fn of(store: &mut impl AsStoreMut, global: &Global) -> Option<Self> {
+    pub(crate) fn of(store: &mut impl AsStoreMut, global: &Global) -> Option<Self> {
         let ty = global.ty(store);
         if ty.ty != wasmer::Type::I64 || !ty.mutability.is_mutable() {
             return None;

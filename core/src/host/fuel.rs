@@ -13,7 +13,7 @@ pub(crate) struct Fuel {
 
 impl Fuel {
     /// Full fuel for a plugin whose calls may execute `limit` instructions each.
-    pub fn new(store: &mut impl AsStoreMut, limit: u64) -> Self {
+    pub(crate) fn new(store: &mut impl AsStoreMut, limit: u64) -> Self {
         let left = Global::new_mut(store, Value::I64(0));
         let fuel = Self { left, limit };
         fuel.fill(store);

@@ -45,7 +45,7 @@ pub(crate) struct IoMemory {
 
 impl IoMemory {
     /// An I/O memory without its WebAssembly memory: useless until `make` or `attach` has supplied that.
-    pub fn new(capacity: Capacity) -> Self {
+    pub(crate) fn new(capacity: Capacity) -> Self {
         Self {
             memory: None,
             registers: Vec::new(),
@@ -199,7 +199,7 @@ impl IoMemory {
     }
 
     /// The output's range; `0..0` if there is none.
-    pub fn output(&self) -> Range<u64> {
+    pub(crate) fn output(&self) -> Range<u64> {
         let Some(registers) = self.owner() else { return self.output.clone() };
         let (offset, length) = registers.output();
         // The module can write its registers, so they are checked like any argument of a plugin.
@@ -226,7 +226,7 @@ impl IoMemory {
     }
 
     /// Makes the output empty.
-    pub fn forget_output(&mut self) {
+    pub(crate) fn forget_output(&mut self) {
         self.place_output(0..0);
         self.output_copy = Vec::new();
     }

@@ -121,7 +121,7 @@ pub(crate) enum Fault {
 }
 
 impl State {
-    pub fn new(config: BTreeMap<String, String>, vars: Vars, network: Network) -> SharedState {
+    pub(crate) fn new(config: BTreeMap<String, String>, vars: Vars, network: Network) -> SharedState {
         let (network, http_headers) = (Arc::new(network), BTreeMap::new());
         Arc::new(Mutex::new(Self { config, vars, network, http_status: 0, http_headers }))
     }
@@ -133,7 +133,7 @@ impl Guest {
     ///
     /// # Errors
     /// The memory exceeds the plugin's limits or the process's address space.
-    pub fn new(
+    pub(crate) fn new(
         store: &mut impl AsStoreMut,
         capacity: Capacity,
         own_memory: bool,

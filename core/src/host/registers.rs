@@ -25,7 +25,7 @@ pub(crate) struct Registers {
 
 impl Registers {
     /// The registers of `instance`, if it has all of them.
-    pub fn of(store: &mut impl AsStoreMut, instance: &Instance) -> Option<Self> {
+    pub(crate) fn of(store: &mut impl AsStoreMut, instance: &Instance) -> Option<Self> {
         let globals = REGISTER_EXPORTS.map(|name| DirectGlobal::of(store, instance.exports.get_global(name).ok()?));
         let [input_offset, input_length, input_words, bound, output_offset, output_length] = globals;
         Some(Self {
@@ -55,7 +55,7 @@ impl Registers {
     }
 
     /// The offset and the length of the output.
-    pub fn output(&self) -> (u64, u64) {
+    pub(crate) fn output(&self) -> (u64, u64) {
         (self.output_offset.get(), self.output_length.get())
     }
 }

@@ -72,7 +72,7 @@ impl Drop for OneWaiting {
 
 impl Client {
     /// A client whose threads `waiting` counts.
-    pub fn new(waiting: &Waiting) -> Self {
+    pub(crate) fn new(waiting: &Waiting) -> Self {
         let agent = |open| agent(Guard { open, waiting: waiting.clone() });
         Self { open: agent(true), guarded: agent(false) }
     }

@@ -62,7 +62,7 @@ impl<'a> Request<'a> {
     ///
     /// # Errors
     /// The URL or the method is invalid, or cannot be used here.
-    pub fn new(method: &str, url: &str) -> Result<Self, Error> {
+    pub(crate) fn new(method: &str, url: &str) -> Result<Self, Error> {
         if url.len() > MAX_HEAD {
             return Err(Error::TooMuch("the URL"));
         }

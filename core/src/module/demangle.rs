@@ -59,7 +59,7 @@ pub(crate) struct Cpp {
 }
 
 impl Cpp {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self { left: ALL }
     }
 

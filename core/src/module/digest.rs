@@ -10,7 +10,7 @@ pub(crate) struct Digest([u8; 32]);
 
 impl Digest {
     /// The SHA-256 of `bytes`.
-    pub fn of(bytes: &[u8]) -> Self {
+    pub(crate) fn of(bytes: &[u8]) -> Self {
         Self(Sha256::digest(bytes).into())
     }
 

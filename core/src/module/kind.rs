@@ -25,7 +25,7 @@ pub(crate) fn without_mark(bytes: &[u8]) -> &[u8] {
 }
 
 /// The kind of bytes that are no module, if it can be told: for a sentence such as "it is ...".
-pub fn of(bytes: &[u8]) -> &'static str {
+pub(crate) fn of(bytes: &[u8]) -> &'static str {
     let text = without_mark(bytes).trim_ascii_start();
     match (bytes, text) {
         ([], _) => "empty",

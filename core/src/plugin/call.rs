@@ -10,7 +10,8 @@ use wasmer::{Extern, ExternType, FunctionType, Instance, RuntimeError, Store, Ty
 use super::instance::type_name;
 use super::link::Linked;
 use super::report::{Called, FunctionName};
-use super::{Error, Plugin, Timeout, create, deadline, over, report, trap};
+use super::timeout::{Timeout, deadline, out_of_fuel, stopped};
+use super::{Error, Plugin, create, over, report, trap};
 use crate::error::{self, Excerpt};
 use crate::module::reserved;
 use crate::wasi;
@@ -27,6 +28,7 @@ pub(crate) type Outcome = Result<i32, Box<Complaint>>;
 pub struct Complaint {
     /// The return value of `extism_plugin_call` that goes with the error.
     pub code: i32,
+    /// The error, which may have several lines.
     pub text: String,
 }
 
@@ -84,11 +86,11 @@ enum CallError {
     /// [`trap::describe`] makes the text that the caller gets.
     #[error(transparent)]
     Trap(RuntimeError),
-    #[error("Call failed\n\nCaused by:\n    {}", super::stopped(*.0, *.1))]
+    #[error("Call failed\n\nCaused by:\n    {}", stopped(*.0, *.1))]
     Stopped(Stopped, Option<Timeout>),
     #[error("Call failed: {0}")]
     Timer(NoTimer),
-    #[error("Call failed\n\nCaused by:\n    {}", super::out_of_fuel(*.0))]
+    #[error("Call failed\n\nCaused by:\n    {}", out_of_fuel(*.0))]
     OutOfFuel(u64),
     #[error("Call failed: the input of {length} bytes does not fit into the plugin's memory: {cause}")]
     Input { length: usize, cause: Fault },

@@ -14,7 +14,7 @@ use super::call::Functions;
 use super::command::{self, Nesting};
 use super::link::{Importer, Kind, Linked, Plan, Provider};
 use super::stack::StackPointers;
-use super::{Error, Recipe, trap};
+use super::{Error, Recipe, timeout, trap};
 use crate::error::{Excerpt, Message};
 use crate::fork;
 use crate::host::{self, Capacity, Guest, SharedState};
@@ -310,7 +310,7 @@ fn run(
         Err(error) => {
             let fuel = guest.as_ref(store).fuel.clone();
             let exhausted = fuel.and_then(|fuel| fuel.exhausted(store));
-            let cause = exhausted.map_or_else(|| trap::describe(&error, &recipe.plan.modules), super::out_of_fuel);
+            let cause = exhausted.map_or_else(|| trap::describe(&error, &recipe.plan.modules), timeout::out_of_fuel);
             Err(Error::Start { module: Excerpt::of(&linked.name), cause })
         }
     }

@@ -5,38 +5,42 @@
 
 mod call;
 mod command;
+mod error;
 mod instance;
 mod link;
 mod report;
 mod stack;
+mod timeout;
 mod trap;
 
 use std::collections::BTreeMap;
 use std::ffi::CStr;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use log::Level;
-use thiserror::Error;
 use wasmer::Extern;
 
 use crate::code::{self, CompiledPlugin, Modules};
 use crate::compiler;
 use crate::environment;
-use crate::error::{Excerpt, Message};
-use crate::host::{self, Bounds, Network, SharedState, State, Vars};
+use crate::error::Excerpt;
+use crate::host::{Bounds, Network, SharedState, State, Vars};
 use crate::module::reserved;
-use crate::reserve::{NoRoom, Reserve};
+use crate::reserve::Reserve;
 use crate::sandbox::{self, Limits, Memories};
-use crate::stop::{self, NoTimer, Run, Stopped, Stopper, Watch};
+use crate::stop::{self, Run, Stopped, Stopper, Watch};
 use crate::wasi;
 
 use crate::log as sink;
 use crate::manifest::{self, AfterTrap, Manifest};
 use crate::panics;
 pub use call::Complaint;
+use error::Error;
+pub use error::PluginError;
 use instance::Live;
-use link::{Importer, Plan};
+use link::Plan;
+use timeout::{Timeout, deadline};
 
 /// A plugin and its current instance. One thread at a time may use it; any thread may.
 pub struct Plugin {
@@ -69,73 +73,17 @@ struct Recipe {
     allowed_paths: BTreeMap<String, String>,
 }
 
-/// Why a plugin could not be made, configured or queried.
-#[derive(Debug, Error)]
-pub enum Error {
-    #[error(transparent)]
-    Manifest(#[from] manifest::Error),
-    #[error(transparent)]
-    Compiler(#[from] compiler::Error),
-    #[error(transparent)]
-    Code(#[from] code::Error),
-    #[error("unknown import: `{module}::{name}` has not been defined{importer}{hint}")]
-    UnknownImport { module: Excerpt, name: Excerpt, importer: Importer, hint: &'static str },
-    #[error(
-        "Invalid function import from {}: {name}\nThis host does not know it; the plugin may be made for a newer one",
-        host::HOST_MODULE
-    )]
-    UnknownHostImport { name: Excerpt },
-    #[error(
-        "incompatible import type for `{module}::{name}`\n\nCaused by:\n    expected {wanted}, found {found}{importer}"
-    )]
-    IncompatibleImport { module: Excerpt, name: Excerpt, wanted: Message, found: Message, importer: Importer },
-    #[error("modules import each other: {0}")]
-    Cycle(Excerpt),
-    #[error("module `{0}` exports both `_start` and `_initialize`: a library is a command or a reactor, not both")]
-    CommandAndReactor(Excerpt),
-    #[error("no room to make the plugin: {0}")]
-    NoRoom(#[from] NoRoom),
-    #[error("no main module")]
-    NoMain,
-    #[error("the memory for input and output: {0}")]
-    IoMemory(String),
-    #[error("{0}\nA memory reserves 8 GiB of address space, which the process may not have (RLIMIT_AS, `ulimit -v`)")]
-    NoReservation(Box<Error>),
-    #[error("{refused}\nIt would do with code for memories without that: {cause}")]
-    NoMovingMemories { refused: Box<Error>, cause: Box<Error> },
-    #[error("module `{module}` could not be instantiated\n\nCaused by:\n    {cause}", cause = cause.replace('\n', "\n    "))]
-    Instantiate { module: Excerpt, cause: String },
-    #[error("module `{module}` failed at its start\n\nCaused by:\n    {cause}", cause = cause.replace('\n', "\n    "))]
-    Start { module: Excerpt, cause: String },
-    #[error(transparent)]
-    Environment(#[from] environment::Error),
-    #[error("{}", stopped(*.0, *.1))]
-    Stopped(Stopped, Option<Timeout>),
-    #[error(transparent)]
-    Timer(#[from] NoTimer),
-    #[error(transparent)]
-    Wasi(#[from] wasi::Error),
-    #[error("the function's name is not UTF-8 from byte {0} on")]
-    FunctionName(usize),
-    #[error("config: {0}")]
-    Config(manifest::Error),
-    #[error("the output: {0}")]
-    Output(host::Fault),
-}
-
 impl Plugin {
     /// Makes a plugin of a module or a manifest and instantiates it.
     ///
     /// # Errors
     /// The manifest, a module, an import or a start function is invalid or fails.
-    pub fn new(input: &[u8], with_wasi: bool) -> Result<Self, Error> {
-        panics::quietly(|| {
-            let since = report::clock();
-            with_room(|| {
-                environment::check()?;
-                Self::make(manifest::parse(input)?, with_wasi, since)
-            })
-        })
+    pub fn new(input: &[u8], with_wasi: bool) -> Result<Self, PluginError> {
+        let make = || {
+            environment::check()?;
+            Self::make(manifest::parse(input)?, with_wasi, report::clock())
+        };
+        Ok(panics::quietly(|| with_room(make))?)
     }
 
     /// Makes a plugin of a manifest that has been parsed, and perhaps changed since.
@@ -144,13 +92,11 @@ impl Plugin {
     /// As for [`new`](Self::new).
     #[cfg(feature = "compiler")]
     pub(crate) fn of_manifest(manifest: Manifest<'_>, with_wasi: bool) -> Result<Self, Error> {
-        panics::quietly(|| {
-            let since = report::clock();
-            with_room(|| {
-                environment::check()?;
-                Self::make(manifest, with_wasi, since)
-            })
-        })
+        let make = || {
+            environment::check()?;
+            Self::make(manifest, with_wasi, report::clock())
+        };
+        panics::quietly(|| with_room(make))
     }
 
     fn make(manifest: Manifest<'_>, with_wasi: bool, since: Option<Instant>) -> Result<Self, Error> {
@@ -220,7 +166,7 @@ impl Plugin {
     ///
     /// # Errors
     /// The text is anything else; the configuration is unchanged.
-    pub fn configure(&mut self, json: &[u8]) -> Result<(), Error> {
+    pub fn configure(&mut self, json: &[u8]) -> Result<(), PluginError> {
         let changes = manifest::config_changes(json).map_err(Error::Config)?;
         let config = &mut self.state.lock().config;
         for (key, value) in changes {
@@ -236,7 +182,7 @@ impl Plugin {
     ///
     /// # Errors
     /// The name is not UTF-8.
-    pub fn has_function(&self, name: &CStr) -> Result<bool, Error> {
+    pub fn has_function(&self, name: &CStr) -> Result<bool, PluginError> {
         let name = name.to_str().map_err(|error| Error::FunctionName(error.valid_up_to()))?;
         let is_there = match &self.live {
             Some(live) => matches!(live.main.exports.get_extern(name), Some(Extern::Function(_))),
@@ -249,11 +195,11 @@ impl Plugin {
     ///
     /// # Errors
     /// The output cannot be read in place, and there is no memory for a copy.
-    pub fn output(&mut self) -> Result<(*const u8, u64), Error> {
+    pub fn output(&mut self) -> Result<(*const u8, u64), PluginError> {
         /// An address for empty output: the byte after any output must be readable.
         static NOTHING: u8 = 0;
         match &mut self.live {
-            Some(live) => live.guest_mut().io.output_address().map_err(Error::Output),
+            Some(live) => Ok(live.guest_mut().io.output_address().map_err(Error::Output)?),
             None => Ok((&raw const NOTHING, 0)),
         }
     }
@@ -342,40 +288,4 @@ fn create(
 ) -> Result<Live, Error> {
     let live = instance::create(recipe, deadline, watch, SharedState::clone(state));
     live.map_err(|error| run.stopped().map_or(error, |reason| Error::Stopped(reason, recipe.timeout)))
-}
-
-/// The limit on the time of a call.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Timeout {
-    after: Duration,
-    /// The setting that it comes from, for errors.
-    set_by: &'static str,
-}
-
-impl Timeout {
-    /// The timeout for plugins whose manifest sets none.
-    fn by_default() -> Option<Self> {
-        environment::TIMEOUT.value().map(|after| Self { after, set_by: "EXTISM_TIMEOUT_MS" })
-    }
-}
-
-/// The deadline of a call that begins at this moment.
-fn deadline(timeout: Option<Timeout>) -> Option<Instant> {
-    manifest::deadline(timeout.map(|timeout| timeout.after))
-}
-
-/// The error text for a call that used up its `limit` of instructions.
-fn out_of_fuel(limit: u64) -> String {
-    format!("out of fuel: it has not ended within the {limit} instructions that a call may execute (fuel)")
-}
-
-/// The error text for a call that was stopped.
-fn stopped(reason: Stopped, timeout: Option<Timeout>) -> String {
-    match (reason, timeout) {
-        (Stopped::Timeout, Some(Timeout { after, set_by })) => {
-            format!("timeout: it has taken more than {} ms ({set_by})", after.as_millis())
-        }
-        (Stopped::Timeout, None) => "timeout".to_owned(),
-        (Stopped::Cancelled, _) => "cancelled by another thread".to_owned(),
-    }
 }

@@ -56,7 +56,7 @@ pub(crate) struct Effort {
 }
 
 impl Effort {
-    pub fn new(size: usize, fuel: bool) -> Self {
+    pub(crate) fn new(size: usize, fuel: bool) -> Self {
         let (types, functions) = (Vec::new(), Vec::new());
         Self { size, fuel, types, functions, imported_functions: 0, spent: 0, most: (0, 0) }
     }

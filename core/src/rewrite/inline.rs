@@ -110,7 +110,7 @@ pub(crate) struct Inliner {
 impl Inliner {
     /// `None` if there is nothing to inline, the module imports the I/O memory itself, or it cannot have another
     /// memory. `globals` is the number of globals that come before the registers.
-    pub fn of(survey: &Survey<'_>, inlining: Inlining, globals: u32) -> Option<Self> {
+    pub(crate) fn of(survey: &Survey<'_>, inlining: Inlining, globals: u32) -> Option<Self> {
         let is_inlined = |op: Op| match inlining {
             Inlining::Alone => true,
             Inlining::Linked => !op.is_about_output(),

@@ -53,7 +53,7 @@ pub(crate) struct ImportedFunction<'a> {
 
 impl<'a> Survey<'a> {
     /// Reads `wasm`, which has to be valid.
-    pub fn of(wasm: &'a [u8]) -> Result<Self, Error> {
+    pub(crate) fn of(wasm: &'a [u8]) -> Result<Self, Error> {
         let mut survey = Self::default();
         for payload in Parser::new(0).parse_all(wasm) {
             let payload = payload?;

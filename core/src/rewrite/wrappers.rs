@@ -36,7 +36,7 @@ type Result<T> = std::result::Result<T, reencode::Error<Infallible>>;
 
 impl Wrappers {
     /// One wrapper for each imported function that `survey` found to be referred to.
-    pub fn of(survey: &Survey<'_>) -> Self {
+    pub(crate) fn of(survey: &Survey<'_>) -> Self {
         let mut wrappers = Vec::with_capacity(survey.referable_imports.len());
         for &import in &survey.referable_imports {
             let Some(function) = survey.imported_functions.get(import as usize) else { continue };

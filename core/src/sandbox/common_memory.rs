@@ -55,7 +55,7 @@ unsafe impl Sync for CommonMemory {}
 
 impl CommonMemory {
     /// Makes `memory`, a memory of the host's, one that instances can share.
-    pub fn of(memory: VMMemory) -> Self {
+    pub(crate) fn of(memory: VMMemory) -> Self {
         let definition = memory.vmmemory();
         let common = Arc::new(Mutex::new(Common { memory, definitions: Vec::new() }));
         Self { common, definition, is_told: true }

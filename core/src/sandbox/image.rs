@@ -44,7 +44,7 @@ pub(crate) struct Data {
 
 impl Data {
     /// Reads the custom section `section`: two 64-bit numbers, the bytes of data and the number of segments.
-    pub fn of(module: &Module, section: &str) -> Self {
+    pub(crate) fn of(module: &Module, section: &str) -> Self {
         let contents = module.custom_sections(section).next().unwrap_or_default();
         let mut numbers = contents.chunks_exact(8).map(|bytes| bytes.try_into().map_or(0, u64::from_le_bytes));
         let [bytes, segments] = std::array::from_fn(|_| numbers.next().unwrap_or(0));

@@ -35,7 +35,7 @@ pub(crate) struct Budget {
 }
 
 impl Budget {
-    pub fn new(max_pages: u32) -> Self {
+    pub(crate) fn new(max_pages: u32) -> Self {
         Self { used: AtomicU64::new(0), max_pages }
     }
 
@@ -82,7 +82,7 @@ impl Reservations {
     /// process has 65,530 by default.
     const MOVING: u32 = 1024;
 
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let [left, moving_left] = [Self::OWN + Self::SPARE, Self::MOVING].map(AtomicU32::new);
         Self { left, moving_left }
     }
@@ -166,7 +166,7 @@ pub(crate) struct TableElements {
 
 impl TableElements {
     /// At most `max` elements in all of `tables` together.
-    pub fn new(max: u32, tables: Tables) -> Self {
+    pub(crate) fn new(max: u32, tables: Tables) -> Self {
         let share = max.saturating_sub(tables.elements) / tables.count.max(1);
         Self { max, share, left: AtomicU32::new(max) }
     }

@@ -30,7 +30,7 @@ pub(crate) struct PluginMemory {
 
 impl PluginMemory {
     /// Wraps `memory`, which contains the data of `filled` segments.
-    pub fn new(memory: VMMemory, budget: Option<Arc<Budget>>, spare: Option<Spare>, filled: u64) -> Self {
+    pub(crate) fn new(memory: VMMemory, budget: Option<Arc<Budget>>, spare: Option<Spare>, filled: u64) -> Self {
         Self { memory, budget, filled: AtomicU64::new(filled), _spare: spare }
     }
 }

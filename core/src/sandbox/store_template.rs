@@ -33,7 +33,7 @@ pub(crate) struct StoreTemplate {
 impl StoreTemplate {
     /// For `modules`, whose code is in `engine`. `data_section` is the custom section in which the rewrite says how much
     /// data memory 0 begins with; `common` the name under which linked modules export the memory that they share.
-    pub fn new(
+    pub(crate) fn new(
         engine: Engine,
         memories: Memories,
         modules: &[Module],

@@ -19,7 +19,7 @@ struct Before {
 }
 
 impl Chain {
-    pub const fn new() -> Self {
+    pub(crate) const fn new() -> Self {
         Self(AtomicPtr::new(ptr::null_mut()))
     }
 

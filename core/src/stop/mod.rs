@@ -59,7 +59,7 @@ pub(crate) struct Code {
 
 impl Code {
     /// The addresses of `functions`.
-    pub fn new(mut functions: Vec<Range<usize>>) -> Self {
+    pub(crate) fn new(mut functions: Vec<Range<usize>>) -> Self {
         /// Gaps of fewer bytes than this are padding, and count as code.
         const PADDING: usize = 32;
         functions.sort_unstable_by_key(|function| function.start);
@@ -98,7 +98,7 @@ pub(crate) struct Stopper {
 
 impl Stopper {
     /// Makes the stopper of a plugin with this code.
-    pub fn new(code: Arc<Code>) -> Self {
+    pub(crate) fn new(code: Arc<Code>) -> Self {
         static OWNERS: AtomicU64 = AtomicU64::new(1);
         let owner = OWNERS.fetch_add(1, Ordering::Relaxed);
         let record = timer::take_record();
@@ -131,7 +131,7 @@ impl Stopper {
     }
 
     /// A handle that cancels the plugin's runs, as long as the plugin lives.
-    pub fn handle(&self) -> Handle {
+    pub(crate) fn handle(&self) -> Handle {
         Handle { record: self.record, owner: self.owner }
     }
 }

@@ -61,7 +61,7 @@ pub(crate) struct Record {
 }
 
 impl Record {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self {
             state: AtomicU64::new(0),
             owner: AtomicU64::new(0),
@@ -144,7 +144,7 @@ impl Record {
     }
 
     /// Stops the run of `owner`. Returns whether this call notified the thread; `None` if nothing runs.
-    pub fn cancel(&self, owner: u64) -> Option<bool> {
+    pub(crate) fn cancel(&self, owner: u64) -> Option<bool> {
         loop {
             let state = self.state.load(Ordering::Acquire);
             // If the record changes owners from here on, `state` changes too, and the exchange fails.

@@ -186,7 +186,7 @@ pub(crate) extern "C" fn trap() -> ! {
 pub(crate) struct Blocked(libc::sigset_t);
 
 impl Blocked {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let (mut all, mut before) = (MaybeUninit::zeroed(), MaybeUninit::zeroed());
         // SAFETY: it makes a set of all signals.
         unsafe { libc::sigfillset(all.as_mut_ptr()) };

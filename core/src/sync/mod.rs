@@ -41,10 +41,12 @@ pub struct Guard<G> {
 }
 
 impl<T> Mutex<T> {
+    /// A lock around `value`, held by nobody.
     pub const fn new(value: T) -> Self {
         Self(sync::Mutex::new(value))
     }
 
+    /// Waits for the lock.
     pub fn lock(&self) -> Guard<sync::MutexGuard<'_, T>> {
         lock(|| self.0.lock(), || self.0.try_lock())
     }
@@ -58,14 +60,17 @@ impl<T> Mutex<T> {
 }
 
 impl<T> RwLock<T> {
+    /// A lock around `value`, held by nobody.
     pub const fn new(value: T) -> Self {
         Self(sync::RwLock::new(value))
     }
 
+    /// Waits until nobody writes.
     pub fn read(&self) -> Guard<sync::RwLockReadGuard<'_, T>> {
         lock(|| self.0.read(), || self.0.try_read())
     }
 
+    /// Waits until nobody else reads or writes.
     pub fn write(&self) -> Guard<sync::RwLockWriteGuard<'_, T>> {
         lock(|| self.0.write(), || self.0.try_write())
     }
@@ -117,10 +122,12 @@ impl<G: DerefMut> DerefMut for Guard<G> {
 pub struct InnerMutex<T>(sync::Mutex<T>);
 
 impl<T> InnerMutex<T> {
+    /// A lock around `value`, held by nobody.
     pub const fn new(value: T) -> Self {
         Self(sync::Mutex::new(value))
     }
 
+    /// Waits for the lock.
     pub fn lock(&self) -> sync::MutexGuard<'_, T> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -23,6 +23,7 @@ pub struct Lazy<T> {
 }
 
 impl<T> Lazy<T> {
+    /// A value that `make` makes at the first use.
     pub const fn new(make: fn() -> T) -> Self {
         Self { place: OnceLock::new(), make }
     }
@@ -51,6 +52,7 @@ struct Made<T: 'static> {
 
 #[cfg(any(feature = "compiler", feature = "http"))]
 impl<T: Sync> PerProcess<T> {
+    /// No value yet.
     pub const fn new() -> Self {
         Self(super::Mutex::new(None))
     }

@@ -40,6 +40,7 @@ fn this_thread() -> usize {
 }
 
 impl<T> ReentrantMutex<T> {
+    /// A lock around `value`, held by nobody.
     pub const fn new(value: T) -> Self {
         Self { lock: Mutex::new(()), owner: AtomicUsize::new(NOBODY), value }
     }

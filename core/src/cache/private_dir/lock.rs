@@ -89,7 +89,7 @@ impl PrivateDir {
 #[cfg(test)]
 mod tests {
     use super::{PrivateDir, TRIES};
-    use crate::private_dir::Readers;
+    use crate::cache::private_dir::Readers;
     use std::cell::Cell;
     use std::fs;
 

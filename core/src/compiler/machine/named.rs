@@ -32,7 +32,7 @@ impl Machine {
     /// The machine with the triple `target`, by default this machine's, and the CPU `cpu`: `native`, a level, or a list
     /// of features beyond the lowest level. The default is the lowest level: every server since 2009 has it, and
     /// compilers fail with less.
-    pub fn new(target: Option<&str>, cpu: Option<&str>) -> Result<Self, Error> {
+    pub(crate) fn new(target: Option<&str>, cpu: Option<&str>) -> Result<Self, Error> {
         let triple = match target {
             Some(target) => target.parse().map_err(|_| Error::Target(target.to_owned()))?,
             None => Triple::host(),

@@ -59,7 +59,7 @@ fn headers<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<(String, St
 
 impl Network {
     /// Access to the hosts that match `allowed`, and to no others.
-    pub fn new(allowed: &[String], max_bytes: Option<u64>) -> Self {
+    pub(crate) fn new(allowed: &[String], max_bytes: Option<u64>) -> Self {
         Self {
             hosts: Hosts::new(allowed),
             max_bytes: max_bytes.unwrap_or(DEFAULT_MAX_BYTES),

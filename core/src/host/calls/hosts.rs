@@ -34,7 +34,7 @@ enum HostPattern {
 
 impl Hosts {
     /// Parses patterns. One that can match no host is ignored, with a line in the log.
-    pub fn new(patterns: &[String]) -> Self {
+    pub(crate) fn new(patterns: &[String]) -> Self {
         let parse = |text: &String| {
             let allowed = Allowed::parse(text);
             if allowed.is_none() {

@@ -20,7 +20,7 @@ pub(crate) struct Logs {
 }
 
 impl Logs {
-    pub fn new(max: Option<u64>) -> Self {
+    pub(crate) fn new(max: Option<u64>) -> Self {
         /// The limit in bytes if the manifest has none.
         const MAX: u64 = 16 << 20;
         let max = max.unwrap_or(MAX);

@@ -27,7 +27,7 @@ pub(crate) struct Vars {
 
 impl Vars {
     /// No variables. The limit is `max_bytes`: 100 MiB if `None`; 0 disables variables.
-    pub fn new(max_bytes: Option<u64>) -> Self {
+    pub(crate) fn new(max_bytes: Option<u64>) -> Self {
         Self { values: BTreeMap::new(), bytes: 0, max_bytes: max_bytes.unwrap_or(DEFAULT_MAX_BYTES) }
     }
 

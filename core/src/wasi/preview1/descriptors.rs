@@ -63,7 +63,7 @@ pub(crate) struct Descriptors {
 
 impl Descriptors {
     /// The streams and the directories of `allowed_paths`: host path (`ro:` in front: read-only) to guest path.
-    pub fn new(allowed_paths: &BTreeMap<String, String>, logs: &Arc<Logs>) -> Result<Self, Error> {
+    pub(crate) fn new(allowed_paths: &BTreeMap<String, String>, logs: &Arc<Logs>) -> Result<Self, Error> {
         let (stdout, stderr) = (Output::stdout(logs), Output::stderr(logs));
         let streams = [Descriptor::Input, Descriptor::Output(stdout), Descriptor::Output(stderr)];
         let mut descriptors: Vec<Option<Descriptor>> = streams.into_iter().map(Some).collect();

@@ -32,7 +32,7 @@ pub(crate) fn room<T>(length: usize) -> Result<Vec<T>, Errno> {
 }
 
 impl<'a> GuestMemory<'a> {
-    pub fn new(view: MemoryView<'a>, watch: Watch) -> Self {
+    pub(crate) fn new(view: MemoryView<'a>, watch: Watch) -> Self {
         Self { view, watch }
     }
 

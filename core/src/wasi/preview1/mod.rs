@@ -91,7 +91,7 @@ impl Wasi {
     ///
     /// # Errors
     /// A directory does not exist or is not a directory, or a guest path is malformed or used twice.
-    pub fn new(
+    pub(crate) fn new(
         store: &mut impl AsStoreMut,
         guest: &FunctionEnv<Guest>,
         program: &str,

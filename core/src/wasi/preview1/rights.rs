@@ -66,7 +66,7 @@ pub(crate) struct Rights {
 }
 
 impl Rights {
-    pub fn of(descriptor: &Descriptor) -> Self {
+    pub(crate) fn of(descriptor: &Descriptor) -> Self {
         let same = |rights| Self { base: rights, inheriting: rights };
         match descriptor {
             Descriptor::Input => same(STREAM | READ),
