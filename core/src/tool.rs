@@ -10,7 +10,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-use crate::cache::code::{CodeCache, StoredCode};
+use crate::cache::code::{CodeCache, CachedArtifact};
 use crate::cache::directory;
 #[cfg(feature = "http")]
 use crate::cache::downloads::Downloads;
@@ -287,7 +287,7 @@ impl Cache {
             .map_err(failed)?
             .into_iter()
             .map(|stored| {
-                let StoredCode { module, name, size, used } = stored;
+                let CachedArtifact { module, name, size, used } = stored;
                 CacheEntry { file: File::Code(module, name), size, used }
             })
             .collect();

@@ -1,5 +1,6 @@
 //! The cache: the directory that keeps compiled code and downloaded modules from one process to the next.
 
+use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -28,8 +29,7 @@ pub(crate) fn refuse(path: &Path, error: &io::Error) {
     let mut refused = REFUSED.lock();
     if refused.replace(path.to_owned()).as_deref() != Some(path) {
         drop(refused);
-        let line = format_args!("store `{}` is not used: {error}", path.display());
-        sink::record(Level::Warn, sink::TARGET, line);
+        warn(format_args!("cache `{}` is not used: {error}", path.display()));
     }
 }
 
@@ -58,4 +58,9 @@ pub(crate) fn open(create: bool) -> Result<(PrivateDir, PathBuf), Unusable> {
             Err(Unusable::Refused { path, cause })
         }
     }
+}
+
+/// Logs a fault of the cache.
+pub(crate) fn warn(line: fmt::Arguments<'_>) {
+    sink::record(Level::Warn, sink::TARGET, line);
 }

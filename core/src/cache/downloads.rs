@@ -1,4 +1,4 @@
-//! The cache of downloads.
+//! The cache of downloads: modules, and what their servers answered last.
 //!
 //! ```text
 //! downloads/modules/SHA-256    the bytes
@@ -8,7 +8,6 @@
 //!
 //! Any damage is logged and leads to a new download.
 
-use std::fmt;
 use std::io;
 #[cfg(feature = "compiler")]
 use std::path::Path;
@@ -16,15 +15,12 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use log::Level;
 use serde::{Deserialize, Serialize};
 
-use super::directory;
-#[cfg(feature = "compiler")]
-use super::private_dir;
-use super::private_dir::{FileLock, PrivateDir};
+use super::directory::{self, warn};
+use super::private_dir::{DirEntry, FileLock, PrivateDir};
+use super::shelf;
 use crate::environment;
-use crate::log as sink;
 use crate::manifest::Remote;
 use crate::module::bytes::ModuleBytes;
 use crate::module::digest::Digest;
@@ -129,7 +125,7 @@ impl Downloads {
         }
     }
 
-    /// Stores bytes that have this SHA-256; returns true if they could be stored.
+    /// Keeps bytes that have this SHA-256; returns true if they could be written.
     pub(crate) fn keep(&self, sha256: Digest, bytes: &[u8]) -> bool {
         let (name, max) = (sha256.to_string(), environment::CACHE_MAX_BYTES.value());
         let kept = match bytes.len() as u64 {
@@ -144,14 +140,14 @@ impl Downloads {
         serde_json::from_slice(&self.downloads.directory(ADDRESSES).ok()?.read(key, MAX_ENTRY).ok()?).ok()
     }
 
-    /// Stores the entry of the address with this key.
+    /// Keeps the entry of the address with this key.
     pub(crate) fn note(&self, key: &str, entry: &CachedDownload) {
         let text = serde_json::to_vec(entry).map_err(io::Error::other);
         let noted = text.and_then(|text| self.place(ADDRESSES, key, &text, MAX_ENTRIES));
         self.report(&format!("addresses/{key}"), noted);
     }
 
-    /// Writes a file into a directory, and removes old files beyond `max` bytes.
+    /// Writes a file into a directory, and evicts old files beyond `max` bytes.
     fn place(&self, directory: &str, name: &str, bytes: &[u8], max: u64) -> io::Result<()> {
         let directory = self.downloads.create_directory(directory)?;
         directory.write(name, &[bytes])?;
@@ -176,7 +172,7 @@ impl Downloads {
     /// # Errors
     /// The directory cannot be read.
     #[cfg(feature = "compiler")]
-    pub(crate) fn list(&self) -> io::Result<Vec<private_dir::Entry>> {
+    pub(crate) fn list(&self) -> io::Result<Vec<DirEntry>> {
         let entries = match self.downloads.directory(MODULES) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
             modules => modules?.entries()?,
@@ -211,31 +207,12 @@ impl Downloads {
     }
 }
 
-/// Removes files, least recently used first but never `newest`, until the rest takes up at most `max` bytes; also
-/// removes temporary files of interrupted writes.
+/// Evicts files of a directory, but never `newest`, until the rest takes up at most `max` bytes.
 fn trim(directory: &PrivateDir, max: u64, newest: &str) -> io::Result<()> {
     /// The least disk space of a file, in bytes.
     const BLOCK: u64 = 4096;
-    let (abandoned, entries): (Vec<_>, Vec<_>) =
-        directory.entries()?.into_iter().partition(|entry| entry.is_abandoned());
-    for entry in abandoned {
-        let _ = directory.remove(&entry.name);
-    }
-    let mut files: Vec<_> = entries.into_iter().filter(|entry| !entry.is_dir && !entry.is_temporary()).collect();
-    let size = |bytes: u64| bytes.next_multiple_of(BLOCK).max(BLOCK);
-    let mut total: u64 = files.iter().map(|file| size(file.size)).sum();
-    files.sort_by_key(|file| file.modified);
-    for file in files.into_iter().filter(|file| file.name != newest) {
-        if total <= max {
-            break;
-        }
-        if directory.remove(&file.name).is_ok() {
-            total -= size(file.size);
-        }
-    }
+    let used_and_size = |file: &DirEntry| (file.modified, file.size.next_multiple_of(BLOCK).max(BLOCK));
+    let remove = |file: &DirEntry| file.name != newest && directory.remove(&file.name).is_ok();
+    shelf::evict(shelf::files(directory)?, max, used_and_size, remove);
     Ok(())
-}
-
-fn warn(line: fmt::Arguments<'_>) {
-    sink::record(Level::Warn, sink::TARGET, line);
 }

@@ -1,5 +1,5 @@
-//! What one process keeps on disk for the next: compiled code and downloaded modules, in a directory that only its
-//! owner and root can write to.
+//! The cache: what one process keeps on disk for the next, compiled code and downloaded modules, in a directory that only
+//! its owner and root can write to.
 //!
 //! Start with `directory.rs`. A fault of the cache is a miss and a line in the log, never an error of a plugin.
 
@@ -8,3 +8,5 @@ pub(crate) mod directory;
 #[cfg(feature = "http")]
 pub(crate) mod downloads;
 pub(crate) mod private_dir;
+#[cfg(any(feature = "compiler", feature = "http"))]
+mod shelf;

@@ -13,7 +13,7 @@ use super::error::{Error, NoCode};
 use super::make;
 use super::modules::Modules;
 use super::source::Source;
-use crate::cache::code::{self, CodeCache, WantedCode};
+use crate::cache::code::{self, CodeCache, WantedArtifact};
 use crate::cache::directory::Unusable;
 use crate::compiler::{self, Backend, Machine};
 use crate::error::Excerpt;
@@ -46,7 +46,7 @@ pub(super) struct Request<'a> {
     pub(super) backend: &'static Backend,
     pub(super) memories: Memories,
     pub(super) modules: &'a Modules,
-    pub(super) wanted: WantedCode,
+    pub(super) wanted: WantedArtifact,
     pub(super) machine: Machine,
     pub(super) cache: Option<&'a CodeCache>,
 }
@@ -75,7 +75,7 @@ impl<'a> Request<'a> {
         let linked = modules.sources.len() > 1;
         let memories = if linked && backend.linked_memories_move { Memories::Moving } else { memories };
         let settings = backend.settings(linked, memories, modules.fuel, REWRITE_VERSION);
-        Self { backend, memories, modules, wanted: WantedCode { backend: backend.name(), settings }, machine, cache }
+        Self { backend, memories, modules, wanted: WantedArtifact { backend: backend.name(), settings }, machine, cache }
     }
 
     /// Loads all modules into a new engine. Modules in one store must come from one engine, which checks hashes of

@@ -1,4 +1,4 @@
-//! Writes to the cache on disk, and keeps it within its size.
+//! Writes code to the cache on disk, and keeps it within its size.
 
 use std::io;
 use std::path::PathBuf;
@@ -6,8 +6,11 @@ use std::time::SystemTime;
 
 use bytes::Bytes;
 
-use super::{BY_BLAKE3, CodeCache, FRONT, MODULES, WantedCode, warn};
+use super::lookup::{BY_BLAKE3, CodeCache, FRONT, MAX_ARTIFACT, MODULES};
+use super::wanted::WantedArtifact;
+use crate::cache::directory::warn;
 use crate::cache::private_dir::PrivateDir;
+use crate::cache::shelf;
 use crate::compiler::artifact::Header;
 use crate::compiler::{Artifact, Machine};
 use crate::environment::CACHE_MAX_BYTES;
@@ -19,7 +22,7 @@ const TRIM_LOCK: &str = ".lock";
 
 /// An artifact in the cache.
 #[derive(Debug)]
-pub(crate) struct StoredCode {
+pub(crate) struct CachedArtifact {
     /// SHA-256 of its module, in hex.
     pub(crate) module: String,
     pub(crate) name: String,
@@ -41,7 +44,7 @@ impl CodeCache {
         &self,
         sha256: Digest,
         blake3: &blake3::Hash,
-        wanted: &WantedCode,
+        wanted: &WantedArtifact,
         machine: &Machine,
         artifact: &Artifact,
     ) -> io::Result<()> {
@@ -81,7 +84,7 @@ impl CodeCache {
         *written = Some((self.path.clone(), if look { 0 } else { total }));
         drop(written);
         if look && let Err(error) = self.trim(max) {
-            warn(format_args!("store `{}`: {error}", self.path.display()));
+            warn(format_args!("cache `{}`: {error}", self.path.display()));
         }
     }
 
@@ -89,20 +92,13 @@ impl CodeCache {
     /// leftovers of interrupted writes. Does nothing while another process evicts.
     fn trim(&self, max: u64) -> io::Result<()> {
         let Some(_alone) = self.root.lock_file(TRIM_LOCK)? else { return Ok(()) };
-        let mut all = self.list()?;
-        let mut total: u64 = all.iter().map(|stored| stored.size).sum();
-        if total <= max {
-            return Ok(());
-        }
-        all.sort_by_key(|stored| stored.used);
-        for stored in all {
-            if total <= max - max / 8 {
-                break;
-            }
-            match self.remove(&stored.module, &stored.name) {
-                Err(error) if error.kind() != io::ErrorKind::NotFound => continue,
-                _ => total -= stored.size,
-            }
+        let all = self.list()?;
+        if all.iter().map(|artifact| artifact.size).sum::<u64>() > max {
+            let remove = |artifact: &CachedArtifact| match self.remove(&artifact.module, &artifact.name) {
+                Ok(()) => true,
+                Err(error) => error.kind() == io::ErrorKind::NotFound,
+            };
+            shelf::evict(all, max - max / 8, |artifact| (artifact.used, artifact.size), remove);
         }
         Ok(())
     }
@@ -111,17 +107,13 @@ impl CodeCache {
     ///
     /// # Errors
     /// The cache cannot be read.
-    pub(crate) fn list(&self) -> io::Result<Vec<StoredCode>> {
+    pub(crate) fn list(&self) -> io::Result<Vec<CachedArtifact>> {
         let mut all = Vec::new();
         for (sha256, module) in self.modules()? {
-            for entry in module.entries()? {
-                if entry.is_abandoned() {
-                    let _ = module.remove(&entry.name);
-                } else if !entry.is_temporary() && !entry.is_dir {
-                    let (module, name) = (sha256.clone(), entry.name);
-                    all.push(StoredCode { module, name, size: entry.size, used: entry.modified });
-                }
-            }
+            all.extend(shelf::files(&module)?.into_iter().map(|file| {
+                let (module, name) = (sha256.clone(), file.name);
+                CachedArtifact { module, name, size: file.size, used: file.modified }
+            }));
         }
         Ok(all)
     }
@@ -129,7 +121,7 @@ impl CodeCache {
     /// Checks that an artifact is intact and of the module that it is filed under; returns its header.
     pub(crate) fn verify(&self, module: &str, name: &str) -> io::Result<Header> {
         let directory = self.root.directory(MODULES)?.directory(module)?;
-        match Artifact::unseal(directory.read(name, super::MAX_ARTIFACT)?) {
+        match Artifact::unseal(directory.read(name, MAX_ARTIFACT)?) {
             Some((header, _)) if header.module == module => Ok(header),
             Some(_) => Err(io::Error::other("the code of another module")),
             None => Err(io::Error::other("damaged")),
@@ -161,6 +153,7 @@ impl CodeCache {
         Ok(())
     }
 
+    /// The directories of all modules, each with its module's SHA-256.
     fn modules(&self) -> io::Result<Vec<(String, PrivateDir)>> {
         let modules = match self.root.directory(MODULES) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),

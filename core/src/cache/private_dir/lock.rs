@@ -7,7 +7,7 @@ use std::os::fd::OwnedFd;
 use rustix::fs::{AtFlags, FlockOperation, Mode, OFlags};
 use rustix::io::Errno;
 
-use super::PrivateDir;
+use super::dir::PrivateDir;
 
 /// The number of tries to make a lock file. One try is lost to a file that others could open,
 /// and one to each process that removes the file at the wrong moment.
@@ -89,7 +89,7 @@ impl PrivateDir {
 #[cfg(test)]
 mod tests {
     use super::{PrivateDir, TRIES};
-    use crate::cache::private_dir::Readers;
+    use crate::cache::private_dir::trust::Readers;
     use std::cell::Cell;
     use std::fs;
 

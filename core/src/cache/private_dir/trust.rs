@@ -1,6 +1,7 @@
 //! Trust in files: this user's and root's are trusted if nobody else can write to them. Also: who may read new files.
 
 use std::io;
+use std::os::fd::OwnedFd;
 use std::path::Path;
 
 use rustix::fs::{AtFlags, FileType, Mode, Stat};
@@ -59,14 +60,14 @@ pub(crate) fn failed_at(path: &Path, error: Errno) -> io::Error {
     found.map_or_else(|| error.into(), |(place, stat)| denied(&place.display().to_string(), &stat))
 }
 
-/// The error of opening `name` in a directory, like [`failed_at`].
-pub(crate) fn failed_in(directory: &super::PrivateDir, name: &str, error: Errno) -> io::Error {
+/// The error of opening `name` in an open directory, like [`failed_at`].
+pub(crate) fn failed_in(directory: &OwnedFd, name: &str, error: Errno) -> io::Error {
     if error != Errno::ACCESS {
-        return not_followed(error, || rustix::fs::statat(&directory.open, name, AtFlags::SYMLINK_NOFOLLOW).ok());
+        return not_followed(error, || rustix::fs::statat(directory, name, AtFlags::SYMLINK_NOFOLLOW).ok());
     }
-    match rustix::fs::statat(&directory.open, name, AtFlags::SYMLINK_NOFOLLOW) {
+    match rustix::fs::statat(directory, name, AtFlags::SYMLINK_NOFOLLOW) {
         Ok(stat) => denied(name, &stat),
-        Err(_) => rustix::fs::fstat(&directory.open).map_or_else(|_| error.into(), |stat| denied(".", &stat)),
+        Err(_) => rustix::fs::fstat(directory).map_or_else(|_| error.into(), |stat| denied(".", &stat)),
     }
 }
 
