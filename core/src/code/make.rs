@@ -8,7 +8,7 @@ use super::request::{self, Failure, Request};
 use super::source::Source;
 use crate::cache::code::CodeCache;
 use crate::compiler::need::{self, Step};
-use crate::compiler::{self, Artifact, Backend, How, Machine, Prepared, Traits};
+use crate::compiler::{self, Artifact, Backend, CompileOptions, Machine, Prepared, Traits};
 use crate::error::Excerpt;
 use crate::module::digest::Digest;
 use crate::module::reserved::IO_MEMORY_MAX_PAGES;
@@ -31,8 +31,8 @@ pub(super) fn make(request: &Request<'_>, index: usize, deadline: Option<Instant
         (module, cause) => Error::Rewrite { module, cause },
     })?;
     step.check()?;
-    let how = How { backend: request.backend, memories: request.memories, deadline };
-    Ok(compiler::compile(how, &module.name, &prepared, &request.machine)?)
+    let options = CompileOptions { backend: request.backend, memories: request.memories, deadline };
+    Ok(compiler::compile(options, &module.name, &prepared, &request.machine)?)
 }
 
 /// Rewrites a module, whose name will be `name`, for a compiler with these `traits`.
@@ -43,7 +43,7 @@ pub(crate) fn rewrite(
     traits: &Traits,
     fuel: bool,
 ) -> Result<Prepared, rewrite::Error> {
-    let builtins = if traits.builtins_are_seen { Builtins::Seen } else { Builtins::Unseen };
+    let builtins = if traits.libcalls_are_replaced { Builtins::Seen } else { Builtins::Unseen };
     let wanted = Wanted { features: &traits.features, inlining, builtins, fuel };
     let rewritten = rewrite::rewrite(name, wasm, wanted)?;
     Ok(Prepared { wasm: rewritten.wasm, moving: rewritten.has_io_memory.then_some(IO_MEMORY_MAX_PAGES) })

@@ -3,7 +3,7 @@
 
 use std::thread::{self, ThreadId};
 
-use super::Backend;
+use super::backend::Backend;
 use crate::sync::Mutex;
 
 #[derive(Debug)]

@@ -1,15 +1,9 @@
-//! The compilers, and the choice among them for a plugin: by its manifest, else the program (`extism_compiler_set`),
-//! else `EXTISM_COMPILER`, else the order of [`BACKENDS`].
+//! A compiler, as the rest of the library sees it: a [`Backend`].
 
 use std::ffi::CStr;
 use std::time::Duration;
 
-use super::error::Error;
-use super::{cranelift, llvm, singlepass};
-use crate::environment;
-use crate::error::Excerpt;
 use crate::sandbox::{DYNAMIC_GUARD, Memories};
-use crate::sync::RwLock;
 
 /// A compiler. One that is not built in is listed too: its code may come from the cache.
 #[derive(Debug)]
@@ -26,9 +20,9 @@ pub(crate) struct Backend {
     pub(crate) refuses: Option<Refuse>,
     /// Whether modules that are linked with others must be compiled for memories that can move.
     pub(crate) linked_memories_move: bool,
-    /// Whether its code calls Wasmer's libcalls through a table in the instance, where `builtins.rs` replaces them.
+    /// Whether its code calls Wasmer's libcalls through a table in the instance, where `sandbox/libcalls.rs` replaces them.
     #[cfg_attr(not(feature = "compiler"), expect(dead_code, reason = "asked when compiling"))]
-    pub(crate) builtins_are_seen: bool,
+    pub(crate) libcalls_are_replaced: bool,
     /// Whether it takes process-wide locks at every compilation, not only at the first.
     #[cfg_attr(not(feature = "compiler"), expect(dead_code, reason = "asked when compiling"))]
     pub(crate) has_locks: bool,
@@ -50,14 +44,9 @@ pub(crate) type MakeConfig = fn(threads: std::num::NonZero<usize>) -> Box<dyn wa
 #[cfg(not(feature = "compiler"))]
 pub(crate) type MakeConfig = std::convert::Infallible;
 
-/// All compilers. The first that is built in is the default.
-static BACKENDS: [Backend; 3] = [cranelift::BACKEND, llvm::BACKEND, singlepass::BACKEND];
-
-/// Part of the settings: raised when `compile.rs`, `tunables.rs` or `room.rs` change what code comes out.
+/// Part of the settings: raised when other code comes out because of a change to `compile.rs`, or to `tunables.rs`,
+/// `stack_probe.rs` or `libcall_thunks.rs` of the sandbox.
 const COMPILE_VERSION: u32 = 6;
-
-/// The program's choice, if it has made one.
-static CHOSEN: RwLock<Option<&'static Backend>> = RwLock::new(None);
 
 impl Backend {
     pub(crate) fn name(&self) -> &'static str {
@@ -65,7 +54,7 @@ impl Backend {
     }
 
     /// All that determines the code but module and machine: whether the module is `linked` with others, the kind of its
-    /// `memories`, whether it counts instructions (`fuel`), and the `version` of [`Preparation`](crate::code::Preparation).
+    /// `memories`, whether it counts instructions (`fuel`), and the `version` of the rewrite (`REWRITE_VERSION`).
     pub(crate) fn settings(&self, linked: bool, memories: Memories, fuel: bool, version: u32) -> String {
         let fuel = if fuel { ", fuel" } else { "" };
         let linked = if linked { "linked" } else { "alone" };
@@ -96,87 +85,10 @@ impl Backend {
     }
 }
 
-/// All compilers, built in or not.
-#[cfg(feature = "compiler")]
-pub(crate) fn backends() -> impl Iterator<Item = &'static Backend> {
-    BACKENDS.iter()
-}
-
-/// The compiler called `name`, if users can choose it: only built-in ones can be chosen. In a library without compilers
-/// all can, as their code may come from the cache.
-fn find(name: &str) -> Option<&'static Backend> {
-    let headless = !BACKENDS.iter().any(Backend::is_built_in);
-    BACKENDS.iter().find(|backend| backend.name() == name && (headless || backend.is_built_in()))
-}
-
-/// Whether the compiler called `name` is built in.
-#[must_use]
-pub fn is_built_in(name: &str) -> bool {
-    find(name).is_some_and(Backend::is_built_in)
-}
-
-/// Makes the compiler called `name` the choice for plugins whose manifest names none. `None` takes the choice back. False
-/// if there is no such compiler; the choice then stays as it was.
-#[must_use]
-pub fn choose(name: Option<&str>) -> bool {
-    let backend = name.and_then(find);
-    let is_known = name.is_none() || backend.is_some();
-    if is_known {
-        *CHOSEN.write() = backend;
-    }
-    is_known
-}
-
-/// The name of the compiler for the next plugin whose manifest names none; `headless` if no compiler is built in and none
-/// was chosen; `None` if the environment names one that is not there.
-pub fn chosen() -> Option<&'static CStr> {
-    select(None).ok().map(|backend| backend.map_or(c"headless", |backend| backend.name))
-}
-
-/// The compiler for a plugin whose manifest names `wanted`. `None` in a library without compilers, if none is named or
-/// chosen.
-///
-/// # Errors
-/// The manifest or the environment names one that cannot be chosen.
-pub(crate) fn select(wanted: Option<&str>) -> Result<Option<&'static Backend>, Error> {
-    if let Some(name) = wanted {
-        return named("the manifest's compiler", name).map(Some);
-    }
-    if let Some(chosen) = *CHOSEN.read() {
-        return Ok(Some(chosen));
-    }
-    match environment::COMPILER.value() {
-        Some(name) => named("EXTISM_COMPILER", name).map(Some),
-        None => Ok(BACKENDS.iter().find(|backend| backend.is_built_in())),
-    }
-}
-
-/// The compiler called `name`; `by` is the setting that names it, for the error.
-///
-/// # Errors
-/// It cannot be chosen.
-pub(crate) fn named(by: &'static str, name: &str) -> Result<&'static Backend, Error> {
-    find(name).ok_or_else(|| Error::UnknownBackend { by, name: Excerpt::of(name) })
-}
-
-/// All compilers, those with the fastest code first.
-pub(crate) fn by_speed() -> Vec<&'static Backend> {
-    let [cranelift, llvm, singlepass] = &BACKENDS;
-    vec![llvm, cranelift, singlepass]
-}
-
-/// The compilers that can be chosen, as text for errors.
-pub(crate) fn choices() -> String {
-    let names = |of: &mut dyn Iterator<Item = &Backend>| of.map(Backend::name).collect::<Vec<_>>().join(", ");
-    match names(&mut BACKENDS.iter().filter(|backend| backend.is_built_in())).as_str() {
-        "" => format!("no compiler is built in; code can come from {}", names(&mut BACKENDS.iter())),
-        built_in => format!("built in: {built_in}"),
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use super::{BACKENDS, Memories};
+    use super::Memories;
+    use crate::compiler::list::BACKENDS;
 
     #[test]
     fn settings_name_the_versions_that_are_locked() {

@@ -1,32 +1,29 @@
 //! Compiles one module with one compiler, which gets its own engine and a deadline.
 
 use std::sync::Arc;
-use std::thread;
 use std::time::Instant;
 
-use rayon::{ThreadPool, ThreadPoolBuilder};
 use wasmer::CompileError;
 use wasmer::sys::{CompilerConfig, Features};
 use wasmer_compiler::{ArtifactBuild, Engine, EngineBuilder, ModuleEnvironment};
 use wasmer_types::CompilationProgressCallback;
 
-use super::Backend;
 use super::artifact::{self, Artifact};
 use super::at_work::AtWork;
+use super::backend::Backend;
 use super::deadline::{self, Deadline};
 use super::error::Error;
 use super::machine::Machine;
 use super::need::{Needs, Step};
+use super::threads::{check_stacks, with_threads};
 use crate::environment;
 use crate::error::{Excerpt, Message};
-use crate::fork;
 use crate::panics;
 use crate::sandbox::{self, Memories};
-use crate::sync::{AtomicU32, Ordering, PerProcess};
 
 /// The parameters of a compilation, besides module and machine.
 #[derive(Clone, Copy)]
-pub(crate) struct How {
+pub(crate) struct CompileOptions {
     pub(crate) backend: &'static Backend,
     pub(crate) memories: Memories,
     /// Compilation fails after this.
@@ -37,8 +34,8 @@ pub(crate) struct How {
 pub(crate) struct Traits {
     /// The proposals that it supports and that are safe to offer.
     pub(crate) features: Features,
-    /// Whether its code calls libcalls through a table in the instance, where `builtins.rs` replaces them.
-    pub(crate) builtins_are_seen: bool,
+    /// Whether its code calls libcalls through a table in the instance, where `sandbox/libcalls.rs` replaces them.
+    pub(crate) libcalls_are_replaced: bool,
     /// The compiler's name.
     pub(crate) compiler: &'static str,
 }
@@ -58,9 +55,14 @@ const OWN_MEMORY: usize = 256 << 20;
 ///
 /// # Errors
 /// The compiler is not built in, cannot compile the module, or does not finish by the deadline.
-pub(crate) fn compile(how: How, name: &str, prepared: &Prepared, machine: &Machine) -> Result<Artifact, Error> {
+pub(crate) fn compile(
+    options: CompileOptions,
+    name: &str,
+    prepared: &Prepared,
+    machine: &Machine,
+) -> Result<Artifact, Error> {
     artifact::refuse_at_exit(name)?;
-    let backend = how.backend;
+    let backend = options.backend;
     let failed = |cause: String| Error::Compile { module: Excerpt::of(name), cause: Message::of(cause) };
     if let Some(reason) = backend.refuses.and_then(|refuses| refuses(&prepared.wasm)) {
         return Err(failed(format!("{}: {reason}", backend.name())));
@@ -75,8 +77,8 @@ pub(crate) fn compile(how: How, name: &str, prepared: &Prepared, machine: &Machi
         drop(Step::begin(name, "compile it", need.saturating_mul(2).saturating_add(OWN_MEMORY))?);
     }
     let step = Step::begin(name, "compile it", need)?;
-    let progress = deadline::progress(how.deadline, step.reserve.watch());
-    let engine = engine(how, prepared.moving, machine).ok_or(Error::NoCompiler)?;
+    let progress = deadline::progress(options.deadline, step.reserve.watch());
+    let engine = engine(options, prepared.moving, machine).ok_or(Error::NoCompiler)?;
     let lost = || {
         let name = backend.name();
         failed(format!(
@@ -91,7 +93,7 @@ pub(crate) fn compile(how: How, name: &str, prepared: &Prepared, machine: &Machi
     let compiled = with_threads(compiled).map_err(no_threads)?;
     step.check()?;
     let code = match compiled {
-        Ok(Err(_)) if how.deadline.map(Deadline).is_some_and(|deadline| deadline.has_passed()) => {
+        Ok(Err(_)) if options.deadline.map(Deadline).is_some_and(|deadline| deadline.has_passed()) => {
             return Err(Error::TooLate);
         }
         Ok(compiled) => compiled.map_err(|error| failed(explain(backend, error)))?,
@@ -119,59 +121,11 @@ fn build(engine: &Engine, wasm: &[u8], progress: &CompilationProgressCallback) -
     ArtifactBuild::new(&mut engine.inner_mut(), wasm, engine.target(), memories, tables, Some(progress))
 }
 
-/// Runs `work` on rayon's threads. Its global pool belongs to the process that compiled first: one forked later would
-/// wait for it forever and gets its own pool. A process with little address space does as well, with few threads.
-fn with_threads<T: Send>(work: impl FnOnce() -> T + Send) -> Result<T, String> {
-    /// The process that rayon's global pool is in, as `fork::generation() + 1`; 0 if there is none yet.
-    static OWNER: AtomicU32 = AtomicU32::new(0);
-    static THREADS: PerProcess<ThreadPool> = PerProcess::new();
-    // Test whether threads can be made: rayon and the compilers panic otherwise, and the global pool stays unusable.
-    let one = thread::Builder::new().spawn(|| ()).map_err(|error| error.to_string())?;
-    let _ = one.join();
-    // The number is always given, as rayon would otherwise read it from the environment.
-    let count = sandbox::compiling_threads().get();
-    let threads = || ThreadPoolBuilder::new().num_threads(count).stack_size(sandbox::COMPILING_STACK);
-    let process = fork::generation() + 1;
-    let is_owner = match OWNER.compare_exchange(0, process, Ordering::Relaxed, Ordering::Relaxed) {
-        Ok(_) => {
-            // Fails if a host in Rust has already made rayon's global pool; its threads are used then.
-            let _ = threads().build_global();
-            true
-        }
-        Err(owner) => owner == process,
-    };
-    if is_owner && !sandbox::is_small() {
-        return Ok(work());
-    }
-    let pool = THREADS.get_or_make(|| threads().build()).map_err(|error| error.to_string())?;
-    Ok(pool.install(work))
-}
-
-/// Refuses a value of `RUST_MIN_STACK` with which a compiler could run out of stack, which would end the process.
-/// Larger values are fine. The standard library ignores those that are no numbers.
-fn check_stacks(value: Option<&str>) -> Result<(), String> {
-    match value.and_then(|value| value.parse::<usize>().ok()) {
-        Some(bytes) if bytes < sandbox::COMPILING_STACK => Err(format!(
-            "RUST_MIN_STACK: `{bytes}` is less than {} bytes, the stack that threads need to compile",
-            sandbox::COMPILING_STACK
-        )),
-        _ => Ok(()),
-    }
-}
-
-/// Makes the standard library read `RUST_MIN_STACK`, which it caches for all threads. It does so for the first thread
-/// made without a stack size of its own, such as those that compile. The thread made for it here ends at once.
-pub(crate) fn begin() {
-    if let Ok(thread) = thread::Builder::new().name("extism-first".to_owned()).spawn(|| ()) {
-        let _ = thread.join();
-    }
-}
-
 /// The proposals that `backend` compiles for `machine`, and how its code calls libcalls; `None` if it is not built in.
 pub(crate) fn traits(backend: &Backend, machine: &Machine) -> Option<Traits> {
     let config = backend.config?(sandbox::compiling_threads());
     let features = features(backend, &*config, machine);
-    Some(Traits { features, builtins_are_seen: backend.builtins_are_seen, compiler: backend.name() })
+    Some(Traits { features, libcalls_are_replaced: backend.libcalls_are_replaced, compiler: backend.name() })
 }
 
 /// The proposals that the compiler supports and that are safe to offer to plugins.
@@ -187,8 +141,8 @@ fn features(backend: &Backend, config: &dyn CompilerConfig, machine: &Machine) -
 }
 
 /// An engine that compiles with the backend; `None` if it is not built in.
-fn engine(how: How, moving: Option<u32>, machine: &Machine) -> Option<Engine> {
-    let How { backend, memories, deadline } = how;
+fn engine(options: CompileOptions, moving: Option<u32>, machine: &Machine) -> Option<Engine> {
+    let CompileOptions { backend, memories, deadline } = options;
     let mut config = backend.config?(sandbox::compiling_threads());
     let features = features(backend, &*config, machine);
     if let Some(deadline) = deadline {
@@ -211,7 +165,7 @@ fn explain(backend: &Backend, error: CompileError) -> String {
 mod tests {
     use std::time::{Duration, Instant};
 
-    use super::{Backend, Error, How, Machine, Memories, Prepared, compile};
+    use super::{Backend, CompileOptions, Error, Machine, Memories, Prepared, compile};
     use crate::compiler::backends;
 
     /// Two megabytes of functions, none of which takes long to compile.
@@ -229,8 +183,12 @@ mod tests {
         for backend in backends().filter(|backend| backend.is_built_in()) {
             let start = Instant::now();
             let deadline = Some(start + Duration::from_millis(10));
-            let made =
-                compile(How { backend, memories: Memories::Reserved, deadline }, "large", &prepared, &Machine::host());
+            let made = compile(
+                CompileOptions { backend, memories: Memories::Reserved, deadline },
+                "large",
+                &prepared,
+                &Machine::host(),
+            );
             let taken = start.elapsed();
             assert!(matches!(made, Err(Error::TooLate)), "{}: {made:?}", backend.name());
             // Without a deadline: some 100 ms with Singlepass, seconds with Cranelift, and half a minute with LLVM.
@@ -245,8 +203,8 @@ mod tests {
         let prepared = Prepared { wasm: wasm.expect("WAT"), moving: None };
         for backend in backends().filter(|backend| backend.is_built_in()) {
             let [with, without] = [Some(Instant::now() + Duration::from_secs(60)), None].map(|deadline| {
-                let how = How { backend, memories: Memories::Reserved, deadline };
-                compile(how, "small", &prepared, &Machine::host()).expect("it is compiled").size()
+                let options = CompileOptions { backend, memories: Memories::Reserved, deadline };
+                compile(options, "small", &prepared, &Machine::host()).expect("it is compiled").size()
             });
             assert_eq!(with, without, "{}", backend.name());
         }

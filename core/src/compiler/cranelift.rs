@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::Backend;
+use super::backend::Backend;
 
 pub(crate) const BACKEND: Backend = Backend {
     name: c"cranelift",
@@ -10,7 +10,7 @@ pub(crate) const BACKEND: Backend = Backend {
     simd: true,
     refuses: None,
     linked_memories_move: false,
-    builtins_are_seen: true,
+    libcalls_are_replaced: true,
     has_locks: false,
     has_own_memory: false,
     time_for_megabyte: Duration::from_secs(5),

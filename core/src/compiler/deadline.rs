@@ -40,19 +40,19 @@ pub(crate) fn progress(deadline: Option<Instant>, memory: Watch) -> CompilationP
 
 impl ModuleMiddleware for Deadline {
     fn generate_function_middleware<'a>(&self, _: LocalFunctionIndex) -> Box<dyn FunctionMiddleware<'a> + 'a> {
-        Box::new(Looks { deadline: Self(self.0), left: 0 })
+        Box::new(ClockReader { deadline: Self(self.0), left: 0 })
     }
 }
 
 /// Reads the clock while one function is translated.
 #[derive(Debug)]
-struct Looks {
+struct ClockReader {
     deadline: Deadline,
     /// The number of instructions that are left until the clock is read again.
     left: u32,
 }
 
-impl<'a> FunctionMiddleware<'a> for Looks {
+impl<'a> FunctionMiddleware<'a> for ClockReader {
     fn feed(&mut self, operator: Operator<'a>, state: &mut MiddlewareReaderState<'a>) -> Result<(), MiddlewareError> {
         if self.left == 0 {
             if self.deadline.has_passed() {

@@ -4,15 +4,15 @@ use std::io;
 
 use thiserror::Error;
 
-use super::backend;
+use super::list;
 use crate::error::{Excerpt, Message};
 use crate::reserve::NoRoom;
 
 #[derive(Debug, Error)]
 pub(crate) enum Error {
-    #[error("{by}: `{name}` cannot be used; {choices}", choices = backend::choices())]
+    #[error("{by}: `{name}` cannot be used; {choices}", choices = list::choices())]
     UnknownBackend { by: &'static str, name: Excerpt },
-    #[error("{}", backend::choices())]
+    #[error("{}", list::choices())]
     NoCompiler,
     #[cfg_attr(not(feature = "compiler"), expect(dead_code, reason = "nothing is compiled"))]
     #[error("module `{module}`: {cause}")]

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::Backend;
+use super::backend::Backend;
 
 pub(crate) const BACKEND: Backend = Backend {
     name: c"llvm",
@@ -12,7 +12,7 @@ pub(crate) const BACKEND: Backend = Backend {
     // Unless memories can move, functions get the address of their caller's memory, even across modules.
     linked_memories_move: true,
     // Its code calls libcalls by name, except those that grow memories.
-    builtins_are_seen: false,
+    libcalls_are_replaced: false,
     // Its table of passes has one, for example.
     has_locks: true,
     has_own_memory: true,
@@ -29,5 +29,5 @@ fn config(threads: std::num::NonZero<usize>) -> Box<dyn wasmer::sys::CompilerCon
     let mut config = LLVM::new();
     config.num_threads(threads);
     config.opt_level(LLVMOptLevel::Aggressive);
-    Box::new(crate::sandbox::WithRoom(config))
+    Box::new(crate::sandbox::WithStackProbe(config))
 }

@@ -8,7 +8,7 @@ use wasmer::sys::vm::VMOffsets;
 use wasmer::{AsStoreMut, Extern, Instance, InstantiationError, LinkError, Module};
 use wasmer_types::ModuleInfo;
 
-use super::limits::{Budget, find_room};
+use super::limits::{Budget, check_allocation};
 
 /// The limits that the instances in one Wasmer store have in common.
 #[derive(Debug, Clone)]
@@ -51,7 +51,7 @@ impl Allowance {
             let refused = |error| format!("its functions and tables take {size} bytes beside its memory: {error}");
             budget.take(pages).map_err(refused)?;
         }
-        find_room(size).map_err(|error| format!("no room for an instance of {size} bytes: {error}"))
+        check_allocation(size).map_err(|error| format!("no room for an instance of {size} bytes: {error}"))
     }
 }
 

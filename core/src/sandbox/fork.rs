@@ -1,5 +1,4 @@
-//! The engine's steps around a fork: holding the locks that a trap takes in Wasmer, as a trap does not enter the gate
-//! of `crate::fork`; and, in the new process, giving up code that other threads were making.
+//! Locks that a trap takes in Wasmer, held around a fork: a trap does not enter the gate of `crate::fork`.
 
 use std::any::Any;
 use std::time::Instant;

@@ -32,7 +32,7 @@ static IMAGES: AtomicUsize = AtomicUsize::new(0);
 
 /// The initial data of a module's memory 0, and the image of it once an instance was made.
 #[derive(Debug)]
-pub(crate) struct Data {
+pub(crate) struct InitialData {
     /// The address of the module's `ModuleInfo`, which identifies the module.
     module: usize,
     /// The memory's initial size in bytes; `None` if an image is not worthwhile.
@@ -42,7 +42,7 @@ pub(crate) struct Data {
     image: OnceLock<Option<Image>>,
 }
 
-impl Data {
+impl InitialData {
     /// Reads the custom section `section`: two 64-bit numbers, the bytes of data and the number of segments.
     pub(crate) fn of(module: &Module, section: &str) -> Self {
         let contents = module.custom_sections(section).next().unwrap_or_default();

@@ -1,15 +1,17 @@
 //! Wraps Wasmer's libcalls, functions that code calls for instructions such as `memory.copy`. A signal stops a plugin
 //! only in its own code, where one that mostly calls these hardly ever is. Therefore an instance's table of libcalls
-//! gets wrappers: each runs the stack probe (`room.rs`), calls the original, then traps if the plugin must stop.
+//! gets wrappers: each runs the stack probe (`stack_probe.rs`), calls the original, then traps if the plugin must stop.
 #![expect(unsafe_code, reason = "an instance's table of these functions is reached by its address")]
 
-use super::{limits, stack_probe};
-use crate::stop;
 use std::sync::OnceLock;
 
 use wasmer::sys::vm::{VMContext, VMExtern};
 use wasmer::{AsStoreMut, Extern, Instance, Module};
 use wasmer_types::{ExportIndex, VMBuiltinFunctionIndex as Index, VMOffsets};
+
+use super::limits::check_table_growth;
+use super::stack_probe::probe;
+use crate::stop;
 
 /// A libcall. Each takes up to six integers or pointers and returns at most one. All can be called with six arguments
 /// and one result: the calling convention passes these in registers (System V ABI for AMD64, 3.2.3).
@@ -49,7 +51,7 @@ fn indices() -> [Index; COUNT] {
 static ORIGINALS: OnceLock<[Function; COUNT]> = OnceLock::new();
 
 extern "C" fn stop_after<const N: usize>(a: usize, b: usize, c: usize, d: usize, e: usize, f: usize) -> usize {
-    stack_probe::find();
+    probe();
     let Some(originals) = ORIGINALS.get() else { return 0 };
     let result = originals[N](a, b, c, d, e, f);
     stop::leave_if_stopped();
@@ -68,11 +70,11 @@ extern "C" fn grow_table<const GROW: usize, const SIZE: usize>(
 ) -> usize {
     /// The result of a `table.grow` that fails: -1.
     const REFUSED: usize = u32::MAX as usize;
-    stack_probe::find();
+    probe();
     let Some(originals) = ORIGINALS.get() else { return REFUSED };
     // Both are `u32`: the upper halves of their registers are undefined.
     let (size, delta) = (originals[SIZE](context, index, 0, 0, 0, 0) as u32, delta as u32);
-    if limits::find_room_to_grow(size, delta).is_err() {
+    if check_table_growth(size, delta).is_err() {
         return REFUSED;
     }
     stop_after::<GROW>(context, value, delta as usize, index, e, f)

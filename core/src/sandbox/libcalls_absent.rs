@@ -1,4 +1,4 @@
-//! Replaces `builtins.rs` on targets where a plugin can be stopped only while it waits in a host function.
+//! Replaces `libcalls.rs` on targets where a plugin can be stopped only while it waits in a host function.
 
 use wasmer::{AsStoreMut, Instance, Module};
 

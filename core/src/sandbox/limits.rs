@@ -187,7 +187,7 @@ impl TableElements {
             let max = self.max;
             return Err(format!("tables of more than {max} elements together (memory.max_table_elements)"));
         }
-        match find_room(u64::from(ty.minimum) * size_of::<usize>() as u64) {
+        match check_allocation(u64::from(ty.minimum) * size_of::<usize>() as u64) {
             Ok(()) => Ok(bounded),
             Err(error) => Err(format!("no room for a table of {} elements: {error}", ty.minimum)),
         }
@@ -197,7 +197,7 @@ impl TableElements {
 /// Checks that a table of `size` elements can grow by `delta`. Wasmer keeps it in a `Vec`, which on growth allocates up
 /// to twice its new size before it frees the old block; if that fails, the process ends.
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
-pub(crate) fn find_room_to_grow(size: u32, delta: u32) -> Result<(), String> {
+pub(crate) fn check_table_growth(size: u32, delta: u32) -> Result<(), String> {
     /// In bytes. Smaller allocations are not checked, so that small tables grow cheaply: a process without this much
     /// has no memory for anything.
     const SMALL: u64 = 1 << 16;
@@ -206,16 +206,16 @@ pub(crate) fn find_room_to_grow(size: u32, delta: u32) -> Result<(), String> {
     let elements = 2 * (u64::from(size) + u64::from(delta));
     match elements * size_of::<usize>() as u64 {
         bytes if bytes <= SMALL => Ok(()),
-        bytes => find_room(bytes),
+        bytes => check_allocation(bytes),
     }
 }
 
 /// Checks that so many bytes can be allocated at once. If they cannot, Wasmer's own allocation would end the process.
-pub(crate) fn find_room(bytes: u64) -> Result<(), String> {
-    let mut room: Vec<u8> = Vec::new();
+pub(crate) fn check_allocation(bytes: u64) -> Result<(), String> {
+    let mut block: Vec<u8> = Vec::new();
     let bytes = usize::try_from(bytes).map_err(|error| error.to_string())?;
-    room.try_reserve_exact(bytes).map_err(|error| error.to_string())?;
+    block.try_reserve_exact(bytes).map_err(|error| error.to_string())?;
     // Keeps the compiler from removing an allocation that nothing uses.
-    hint::black_box(&room);
+    hint::black_box(&block);
     Ok(())
 }

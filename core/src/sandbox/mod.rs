@@ -8,6 +8,8 @@ mod allowance;
 mod common_memory;
 pub mod fork;
 mod image;
+#[cfg(feature = "llvm")]
+mod libcall_thunks;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 mod libcalls;
 #[cfg(not(all(target_os = "linux", target_arch = "x86_64")))]
@@ -30,11 +32,11 @@ pub(crate) use address_space::Memories;
 #[cfg(feature = "compiler")]
 pub(crate) use address_space::{COMPILING_STACK, compiling_threads, is_small};
 pub(crate) use allowance::Allowance;
+#[cfg(feature = "llvm")]
+pub(crate) use libcall_thunks::WithStackProbe;
 pub(crate) use libcalls::replace as make_stoppable;
 pub(crate) use limits::{Limits, Tables, without_prefix};
 pub(crate) use moving_memory::DYNAMIC_GUARD;
-#[cfg(feature = "llvm")]
-pub(crate) use stack_probe::WithRoom;
 pub(crate) use stacks::{give_up_spare, prepare_thread};
 pub(crate) use store_template::StoreTemplate;
 #[cfg(feature = "compiler")]

@@ -119,7 +119,7 @@ impl Drop for Mapping {
 
 /// The place from which code reads the memory's address and length.
 #[derive(Debug)]
-enum Place {
+enum DefinitionPlace {
     /// In the context of the instance that the memory belongs to.
     Instance(NonNull<VMMemoryDefinition>),
     /// For a memory that the host made.
@@ -132,7 +132,7 @@ pub(crate) struct MovingMemory {
     mapping: Mapping,
     size: Pages,
     ty: MemoryType,
-    place: Place,
+    place: DefinitionPlace,
 }
 
 // SAFETY: the pointer is valid in all threads, and only the thread that has the store uses it.
@@ -144,7 +144,7 @@ impl MovingMemory {
     /// A memory of this type, for the host.
     pub(crate) fn for_host(ty: &MemoryType) -> Result<Self, MemoryError> {
         let definition = VMMemoryDefinition { base: ptr::null_mut(), current_length: 0 };
-        Self::new(ty, Place::Own(Box::new(UnsafeCell::new(definition))))
+        Self::new(ty, DefinitionPlace::Own(Box::new(UnsafeCell::new(definition))))
     }
 
     /// A memory of this type, for an instance.
@@ -155,10 +155,10 @@ impl MovingMemory {
         ty: &MemoryType,
         definition: NonNull<VMMemoryDefinition>,
     ) -> Result<Self, MemoryError> {
-        Self::new(ty, Place::Instance(definition))
+        Self::new(ty, DefinitionPlace::Instance(definition))
     }
 
-    fn new(ty: &MemoryType, place: Place) -> Result<Self, MemoryError> {
+    fn new(ty: &MemoryType, place: DefinitionPlace) -> Result<Self, MemoryError> {
         let most = most(ty);
         if ty.minimum > most {
             return Err(MemoryError::MinimumMemoryTooLarge { min_requested: ty.minimum, max_allowed: most });
@@ -175,9 +175,9 @@ impl MovingMemory {
     fn tell(&mut self) {
         let definition = VMMemoryDefinition { base: self.mapping.start.cast(), current_length: self.size.bytes().0 };
         match &mut self.place {
-            Place::Own(place) => *place.get_mut() = definition,
+            DefinitionPlace::Own(place) => *place.get_mut() = definition,
             // SAFETY: the caller of `for_instance` promises that the pointer is valid; no other thread uses it.
-            Place::Instance(place) => unsafe { place.write(definition) },
+            DefinitionPlace::Instance(place) => unsafe { place.write(definition) },
         }
     }
 }
@@ -229,9 +229,9 @@ impl LinearMemory for MovingMemory {
 
     fn vmmemory(&self) -> NonNull<VMMemoryDefinition> {
         match &self.place {
-            Place::Instance(place) => *place,
+            DefinitionPlace::Instance(place) => *place,
             // SAFETY: a pointer into a box is never null.
-            Place::Own(place) => unsafe { NonNull::new_unchecked(place.get()) },
+            DefinitionPlace::Own(place) => unsafe { NonNull::new_unchecked(place.get()) },
         }
     }
 

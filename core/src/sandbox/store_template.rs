@@ -11,7 +11,7 @@ use wasmer::{AsStoreRef, Engine, Instance, Module, Store};
 
 use super::address_space::Memories;
 use super::allowance::Allowance;
-use super::image::Data;
+use super::image::InitialData;
 use super::limits::{Budget, Limits, Reservations, TableElements, Tables};
 use super::tunables::PluginTunables;
 #[cfg(target_os = "linux")]
@@ -27,7 +27,7 @@ pub(crate) struct StoreTemplate {
     /// If modules are linked with each other: the export name of the memory that they share.
     common: Option<&'static str>,
     /// The initial data of each module's memory 0.
-    data: Arc<[Data]>,
+    data: Arc<[InitialData]>,
 }
 
 impl StoreTemplate {
@@ -40,7 +40,7 @@ impl StoreTemplate {
         common: &'static str,
         data_section: &str,
     ) -> Self {
-        let data = modules.iter().map(|module| Data::of(module, data_section)).collect();
+        let data = modules.iter().map(|module| InitialData::of(module, data_section)).collect();
         Self { engine, memories, common: (modules.len() > 1).then_some(common), data }
     }
 
@@ -51,7 +51,7 @@ impl StoreTemplate {
 
     /// The memory that the images of the modules' data may take, in bytes.
     pub(crate) fn size(&self) -> usize {
-        self.data.iter().map(Data::size).sum()
+        self.data.iter().map(InitialData::size).sum()
     }
 
     /// A store for one instance, whose memories and tables stay within `limits`; `tables` are those that the modules may

@@ -18,13 +18,12 @@ use wasmer_types::{ExportIndex, LocalMemoryIndex, MemoryIndex, ModuleInfo};
 
 use super::address_space::Memories;
 use super::common_memory::CommonMemory;
-use super::image::{Data, Image};
+use super::image::{Image, InitialData};
 #[cfg(feature = "compiler")]
 use super::limits::Tables;
 use super::limits::{Budget, Reservations, Spare, TableElements};
 use super::moving_memory::{DYNAMIC_GUARD, MovingMemory};
 use super::plugin_memory::{MAX_PAGES, PluginMemory};
-#[cfg(target_os = "linux")]
 
 /// The tunables for compilers: the kind of `memories`, and the maximum of memories that move in any case (`moving`).
 #[cfg(feature = "compiler")]
@@ -51,7 +50,7 @@ pub(super) struct PluginTunables {
     /// Of linked modules: the export name of the memory that they share, and that memory once the host has made it.
     pub(super) common: Option<(&'static str, Mutex<Option<CommonMemory>>)>,
     /// The initial data of each module's memory 0.
-    pub(super) data: Arc<[Data]>,
+    pub(super) data: Arc<[InitialData]>,
     pub(super) reservations: Reservations,
     /// Set if the system refused the address space for a reservation.
     pub(super) is_refused: Arc<AtomicBool>,

@@ -2,7 +2,7 @@
 
 use super::{Error, failed};
 use crate::code;
-use crate::compiler::{self, How, Machine, Prepared};
+use crate::compiler::{self, CompileOptions, Machine, Prepared};
 use crate::manifest::{self, MAIN};
 use crate::rewrite::Inlining;
 use crate::sandbox::Memories;
@@ -34,7 +34,7 @@ pub fn rewrite(wasm: &[u8]) -> Result<Rewritten, Error> {
 /// The compiler is not built in, or cannot compile it.
 pub fn compile(compiler: &str, Rewritten(prepared): &Rewritten) -> Result<usize, Error> {
     let backend = compiler::named("the caller", compiler).map_err(failed)?;
-    let how = How { backend, memories: Memories::Reserved, deadline: None };
-    let artifact = compiler::compile(how, MAIN, prepared, &Machine::host()).map_err(failed)?;
+    let options = CompileOptions { backend, memories: Memories::Reserved, deadline: None };
+    let artifact = compiler::compile(options, MAIN, prepared, &Machine::host()).map_err(failed)?;
     Ok(artifact.size())
 }

@@ -1,8 +1,5 @@
 //! The machine that code is for: architecture, operating system, and the CPU features that code may use.
-//! `machine/named.rs` parses the names by which users choose one.
-
-#[cfg(feature = "compiler")]
-mod named;
+//! `named_machine.rs` parses the names by which users choose one.
 
 use std::collections::BTreeSet;
 
@@ -10,7 +7,7 @@ use wasmer::sys::{CpuFeature, Target};
 
 /// A compilation target with its CPU features.
 #[derive(Debug, Clone)]
-pub(crate) struct Machine(Target);
+pub(crate) struct Machine(pub(super) Target);
 
 impl Machine {
     /// The machine that this process runs on.

@@ -1,15 +1,10 @@
-//! The most memory that a step of making code may need, which a [`Step`] keeps free (`crate::reserve`).
+//! A step in making code, with memory kept free for it.
 
-#[cfg(feature = "compiler")]
-mod module;
-
-use super::error::Error;
+use crate::compiler::error::Error;
 use crate::error::Excerpt;
 use crate::reserve::{NoRoom, Reserve};
-#[cfg(feature = "compiler")]
-pub(crate) use module::{Needs, to_prepare};
 
-/// A step in making the code of one module, with memory kept free for it.
+/// A step in making the code of one module, with memory kept free for it (`crate::reserve`).
 #[derive(Debug)]
 pub(crate) struct Step<'a> {
     /// The module's name in the manifest.

@@ -3,7 +3,7 @@
 use thiserror::Error;
 use wasmer::sys::{CpuFeature, Target, Triple};
 
-use super::Machine;
+use super::machine::Machine;
 
 /// A target or CPU that does not exist or is not supported.
 #[derive(Debug, Error)]
