@@ -83,7 +83,7 @@ fn restore(store: &Path, whole: &[(PathBuf, Entry)]) {
 /// Puts `entry` at `path`, and replaces anything that is there.
 fn put(path: &Path, entry: &Entry) -> io::Result<()> {
     remove(path);
-    fs::DirBuilder::new().recursive(true).mode(0o700).create(path.parent().expect("it is in the store"))?;
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(path.parent().expect("it is in the cache"))?;
     match entry {
         Entry::File(bytes) => fs::write(path, bytes),
         Entry::Link(target) => symlink(target, path),
@@ -107,7 +107,7 @@ fn check() {
             manifest(module, "").replacen("{\"data\"", &format!("{{\"hash\": \"{}\", \"data\"", sha256(module)), 1);
         for input in [module, &with_hash] {
             let context = Context::new();
-            let plugin = context.create(input, false).expect("damage in the store is no error");
+            let plugin = context.create(input, false).expect("damage in the cache is no error");
             assert_eq!(plugin.call_only("run", b""), answer, "{:?}", context.error(plugin.id));
         }
     }
@@ -190,7 +190,7 @@ impl<'a> Arbitrary<'a> for Damage {
     }
 }
 
-/// A file's name, valid or not; mostly like those in the store.
+/// A file's name, valid or not; mostly like those in the cache.
 fn name(noise: &mut Unstructured<'_>) -> Result<String> {
     let (_, whole) = STORE.get().expect("it is filled");
     let (place, entry) = noise.choose(whole)?;

@@ -64,7 +64,7 @@ impl Budget {
 /// The mappings that a plugin may still make for its memories.
 #[derive(Debug)]
 pub(crate) struct Reservations {
-    /// How many more reservations the plugin may have.
+    /// The number of further reservations that the plugin may have.
     left: AtomicU32,
     /// The number of further memories of the moving kind that the plugin may have.
     moving_left: AtomicU32,

@@ -1,4 +1,4 @@
-//! What confines a running plugin: its memories and tables and their limits, and Wasmer's libcalls and locks that its
+//! The sandbox of a running plugin: its memories and tables and their limits, and Wasmer's libcalls and locks that its
 //! code uses.
 //!
 //! Start with [`StoreTemplate`]. This layer does not know what a plugin is, or how code is made.

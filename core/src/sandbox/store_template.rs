@@ -1,4 +1,4 @@
-//! Wasmer stores for the instances of one plugin.
+//! Makes the Wasmer stores for the instances of one plugin.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -17,7 +17,7 @@ use super::tunables::PluginTunables;
 #[cfg(target_os = "linux")]
 use crate::stop;
 
-/// What the stores of all instances of a plugin have in common.
+/// The parts that the stores of all instances of a plugin have in common.
 #[derive(Debug)]
 pub(crate) struct StoreTemplate {
     /// Has no compiler; owns the code.

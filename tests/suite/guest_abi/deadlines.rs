@@ -1,5 +1,5 @@
 //! Each host function, with the most work that a plugin can give it, ends soon after the plugin's deadline: long work
-//! checks between slices whether the plugin must stop (`src/guest/slices.rs`, which tests their size).
+//! checks between slices whether the plugin must stop (`core/src/host/slices.rs`, which tests their size).
 
 use std::thread;
 use std::time::{Duration, Instant};

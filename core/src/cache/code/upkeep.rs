@@ -28,7 +28,7 @@ pub(crate) struct CachedArtifact {
     pub(crate) name: String,
     /// In bytes.
     pub(crate) size: u64,
-    /// When it was last written or used.
+    /// The time at which it was last written or used.
     pub(crate) used: SystemTime,
 }
 

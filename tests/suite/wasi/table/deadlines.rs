@@ -1,5 +1,5 @@
 //! Every function, in a loop with the most that a plugin can ask of it, ends soon after the plugin's deadline. The unit
-//! test `guest::wasi::tests` counts how often long functions check whether they must stop.
+//! test `wasi::preview1::tests` counts how often long functions check whether they must stop.
 
 use std::fmt::Write as _;
 use std::fs::File;
