@@ -75,14 +75,8 @@ impl<'a> Request<'a> {
         let linked = modules.sources.len() > 1;
         let memories = if linked && backend.linked_memories_move { Memories::Moving } else { memories };
         let settings = backend.settings(linked, memories, modules.fuel, REWRITE_VERSION);
-        Self {
-            backend,
-            memories,
-            modules,
-            wanted: WantedArtifact { backend: backend.name(), settings },
-            machine,
-            cache,
-        }
+        let wanted = WantedArtifact { backend: backend.name(), settings };
+        Self { backend, memories, modules, wanted, machine, cache }
     }
 
     /// Loads all modules into a new engine. Modules in one store must come from one engine, which checks hashes of

@@ -183,12 +183,8 @@ mod tests {
         for backend in backends().filter(|backend| backend.is_built_in()) {
             let start = Instant::now();
             let deadline = Some(start + Duration::from_millis(10));
-            let made = compile(
-                CompileOptions { backend, memories: Memories::Reserved, deadline },
-                "large",
-                &prepared,
-                &Machine::host(),
-            );
+            let options = CompileOptions { backend, memories: Memories::Reserved, deadline };
+            let made = compile(options, "large", &prepared, &Machine::host());
             let taken = start.elapsed();
             assert!(matches!(made, Err(Error::TooLate)), "{}: {made:?}", backend.name());
             // Without a deadline: some 100 ms with Singlepass, seconds with Cranelift, and half a minute with LLVM.

@@ -93,6 +93,11 @@ impl CodeCache {
         })
     }
 
+    /// The directory with the artifacts of the module with this SHA-256.
+    pub(super) fn module(&self, sha256: &str) -> io::Result<PrivateDir> {
+        self.root.directory(MODULES)?.directory(sha256)
+    }
+
     fn pick(
         &self,
         key: &ModuleKey,
@@ -102,7 +107,7 @@ impl CodeCache {
         candidates: impl FnOnce(&[DirEntry]) -> Vec<&str>,
     ) -> Option<Artifact> {
         let sha256 = key.sha256?.to_string();
-        let module = match self.root.directory(MODULES).and_then(|modules| modules.directory(&sha256)) {
+        let module = match self.module(&sha256) {
             Ok(module) => module,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return None,
             Err(error) => {
@@ -132,7 +137,7 @@ impl CodeCache {
 
     /// The name of any code for the module, for errors about code that does not fit.
     pub(crate) fn misfit(&self, sha256: Digest) -> Option<String> {
-        let module = self.root.directory(MODULES).and_then(|modules| modules.directory(&sha256.to_string())).ok()?;
+        let module = self.module(&sha256.to_string()).ok()?;
         module.entries().ok()?.into_iter().find(|entry| !entry.is_temporary()).map(|entry| entry.name)
     }
 
