@@ -1,4 +1,4 @@
-//! Why a module is not there.
+//! Errors of loading a module.
 
 #[cfg(feature = "compiler")]
 use std::io;

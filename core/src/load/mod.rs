@@ -20,4 +20,5 @@ pub(crate) use module::expected_hash;
 #[cfg(feature = "compiler")]
 pub(crate) use module::read;
 pub(crate) use module::{LoadedModule, load};
+#[cfg(feature = "compiler")]
 pub(crate) use origin::ModuleOrigin;

@@ -1,4 +1,4 @@
-//! Names the place that a module comes from.
+//! The place that a module comes from, for the text of errors.
 
 use std::fmt;
 

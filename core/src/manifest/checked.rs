@@ -1,4 +1,4 @@
-//! A manifest after all checks: everything that it says is possible, as far as that can be told without its sources.
+//! The manifest as the rest of the library uses it: all values are checked, and no source is read yet.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;

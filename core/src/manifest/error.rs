@@ -1,4 +1,4 @@
-//! Why a document is refused.
+//! Errors of parsing a manifest.
 
 use thiserror::Error;
 

@@ -1,4 +1,4 @@
-//! Why a module is refused.
+//! Errors of the rewrite.
 
 use std::convert::Infallible;
 

@@ -1,5 +1,5 @@
 //! Changes a module before it is compiled, after checking that it is valid (`validate.rs`) and within limits
-//! (`effort/`). `module.rs` has the steps in order, `sections.rs` writes the result:
+//! (`effort/`). Start with `module.rs`, which has the steps in order; `sections.rs` writes the result. The changes are:
 //!
 //! - The start function is exported under a reserved name instead, so that the host can call it once the host functions
 //!   can serve it: WASI, for one, needs the instance's memory first.

@@ -1,4 +1,4 @@
-//! The caller's options.
+//! Options of the rewrite, which depend on the compiler and on the plugin.
 
 use wasmer::sys::Features;
 

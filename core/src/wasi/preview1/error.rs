@@ -1,10 +1,10 @@
-//! Why a plugin cannot have WASI.
+//! Errors of making WASI for a plugin.
 
 use thiserror::Error;
 
 use crate::error::{Excerpt, Message};
 
-/// A directory that cannot be opened, or a module that cannot be served.
+/// Why a plugin cannot have WASI.
 #[derive(Debug, Error)]
 pub(crate) enum Error {
     #[error("allowed_paths: `{host}`: {cause}")]

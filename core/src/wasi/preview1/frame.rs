@@ -18,7 +18,7 @@ pub(super) struct WasiState {
     pub(super) descriptors: Descriptors,
 }
 
-/// Which of the two interfaces a function was imported from. They differ in the layout of a few structures.
+/// The interface that a function was imported from. The two differ in the layout of a few structures.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Version {
     /// `wasi_unstable`
