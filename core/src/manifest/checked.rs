@@ -12,6 +12,9 @@ use crate::log as sink;
 /// The name of the main module, whose functions the host calls.
 pub(crate) const MAIN: &str = "main";
 
+/// The most modules of a manifest.
+pub(super) const MAX_MODULES: usize = 256;
+
 /// A checked manifest. A bare module is borrowed from the caller's buffer, which lives for `'a`.
 #[derive(Debug)]
 pub(crate) struct Manifest<'a> {

@@ -7,10 +7,8 @@ use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
 use serde::de::{Deserializer, Error, MapAccess, Visitor};
 
+use super::checked::MAX_MODULES;
 use super::lenient::{StringMap, object, objects, scalar, string_map, strings};
-
-/// The most modules of a manifest.
-pub(super) const MAX_MODULES: usize = 256;
 
 /// The top level of the document.
 #[derive(Debug, Default, Deserialize)]

@@ -14,7 +14,7 @@ mod memory;
 mod names;
 mod parse;
 #[cfg(test)]
-mod parse_tests;
+mod tests;
 
 pub(crate) use checked::{AfterTrap, MAIN, Manifest, ModuleEntry, ModuleSource, Remote, deadline};
 pub(crate) use error::Error;

@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::checked::{AfterTrap, MAIN, Manifest, MemoryLimits, ModuleEntry, ModuleSource, Remote};
+use super::checked::{AfterTrap, MAIN, MAX_MODULES, Manifest, MemoryLimits, ModuleEntry, ModuleSource, Remote};
 use super::document::{read, with_key_path};
 use super::error::Error;
-use super::fields::{Document, MAX_MODULES, WasmEntry};
+use super::fields::{Document, WasmEntry};
 use super::keys::{Unknown, UnknownKey};
 use super::{lenient, memory, names};
 use crate::error::{Excerpt, Message};
