@@ -12,7 +12,7 @@ use crate::compiler::{self, Artifact, Backend, CompileOptions, Machine, Prepared
 use crate::error::Excerpt;
 use crate::module::digest::Digest;
 use crate::module::reserved::IO_MEMORY_MAX_PAGES;
-use crate::rewrite::{self, Builtins, Inlining, Wanted};
+use crate::rewrite::{self, Inlining, Libcalls, RewriteOptions};
 use crate::sandbox::Memories;
 
 /// Compiles the module of this index. The code's name for it is its BLAKE3, as each manifest may name it differently.
@@ -43,9 +43,9 @@ pub(crate) fn rewrite(
     traits: &Traits,
     fuel: bool,
 ) -> Result<Prepared, rewrite::Error> {
-    let builtins = if traits.libcalls_are_replaced { Builtins::Seen } else { Builtins::Unseen };
-    let wanted = Wanted { features: &traits.features, inlining, builtins, fuel };
-    let rewritten = rewrite::rewrite(name, wasm, wanted)?;
+    let libcalls = if traits.libcalls_are_replaced { Libcalls::Seen } else { Libcalls::Unseen };
+    let options = RewriteOptions { features: &traits.features, inlining, libcalls, fuel };
+    let rewritten = rewrite::rewrite(name, wasm, options)?;
     Ok(Prepared { wasm: rewritten.wasm, moving: rewritten.has_io_memory.then_some(IO_MEMORY_MAX_PAGES) })
 }
 

@@ -9,7 +9,8 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use log::Level;
 use sha2::{Digest as _, Sha256};
 
-use super::{Error, ModuleOrigin};
+use super::error::Error;
+use super::origin::ModuleOrigin;
 use crate::cache::downloads::{self, CachedDownload, Downloads};
 use crate::cache::private_dir::FileLock;
 use crate::environment;
@@ -25,7 +26,7 @@ const PATIENCE: Duration = Duration::from_secs(600);
 
 /// A request for a module of a server.
 #[derive(Debug)]
-pub(crate) struct Wanted<'a> {
+pub(crate) struct WantedModule<'a> {
     pub(crate) remote: &'a Remote,
     pub(crate) expected: Option<Digest>,
     /// The size limit, in bytes.
@@ -57,7 +58,7 @@ impl Turn {
     }
 }
 
-impl Wanted<'_> {
+impl WantedModule<'_> {
     /// The module's bytes, checked against the expected hash.
     ///
     /// # Errors

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::Error;
+use super::error::Error;
 use crate::error::Excerpt;
 use crate::manifest::Remote;
 use crate::module::bytes::ModuleBytes;
@@ -11,14 +11,14 @@ use crate::module::digest::Digest;
 
 #[derive(Debug)]
 #[expect(dead_code, reason = "nothing is fetched")]
-pub(crate) struct Wanted<'a> {
+pub(crate) struct WantedModule<'a> {
     pub(crate) remote: &'a Remote,
     pub(crate) expected: Option<Digest>,
     pub(crate) max: u64,
     pub(crate) deadline: Option<Instant>,
 }
 
-impl Wanted<'_> {
+impl WantedModule<'_> {
     pub(crate) fn load(&self) -> Result<Arc<ModuleBytes>, Error> {
         Err(Error::NoHttp { url: Excerpt::of(&self.remote.url) })
     }

@@ -4,7 +4,7 @@ use std::fs::{File, OpenOptions};
 use std::io;
 use std::path::Path;
 
-use super::Error;
+use super::error::Error;
 use crate::error::Excerpt;
 use crate::module::contents::{self, Contents};
 

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::path::Path;
 use std::{panic, thread};
 
-use super::Error;
+use super::error::Error;
 use crate::error::{Excerpt, Message};
 use crate::panics;
 

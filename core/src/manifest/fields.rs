@@ -7,8 +7,8 @@ use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
 use serde::de::{Deserializer, Error, MapAccess, Visitor};
 
+use super::checked::MAX_MODULES;
 use super::lenient::{StringMap, object, objects, scalar, string_map, strings};
-use super::parse::MAX_MODULES;
 
 /// The top level of the document.
 #[derive(Debug, Default, Deserialize)]
@@ -16,7 +16,7 @@ use super::parse::MAX_MODULES;
 pub(super) struct Document {
     /// The first [`MAX_MODULES`] entries, and how many there are in the document.
     #[serde(deserialize_with = "objects::<_, _, MAX_MODULES>")]
-    pub(super) wasm: (Vec<Entry>, usize),
+    pub(super) wasm: (Vec<WasmEntry>, usize),
     #[serde(deserialize_with = "object")]
     pub(super) memory: Memory,
     #[serde(deserialize_with = "string_map")]
@@ -58,7 +58,7 @@ pub(super) struct Memory {
 /// One module. Its source is the first of `path`, `data` and `url` that is present.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
-pub(super) struct Entry {
+pub(super) struct WasmEntry {
     pub(super) path: Option<String>,
     pub(super) data: Option<Base64>,
     pub(super) url: Option<String>,
@@ -103,7 +103,7 @@ impl<'de> Deserialize<'de> for Base64 {
     }
 }
 
-impl Entry {
+impl WasmEntry {
     /// The keys of sources that are ignored, as an earlier one is present.
     pub(super) fn ignored_sources(&self) -> impl Iterator<Item = &'static str> + use<> {
         let named = [("path", self.path.is_some()), ("data", self.data.is_some()), ("url", self.url.is_some())];

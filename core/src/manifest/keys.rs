@@ -6,7 +6,7 @@ use serde::Deserialize;
 use serde::de::value::MapDeserializer;
 use serde::de::{self, Deserializer, Visitor};
 
-use super::fields::{Document, Entry, Memory};
+use super::fields::{Document, Memory, WasmEntry};
 use crate::error::Excerpt;
 
 /// The most unknown keys that are named; the others are counted.
@@ -113,7 +113,7 @@ const OTHER_NAMES: [(&str, &str); 8] = [
 /// The key that somebody has meant who wrote another at this path.
 fn meant(dotted: &str) -> Option<String> {
     let path: Vec<_> = segments(dotted).collect();
-    let places = [("", known::<Document>()), ("memory.", known::<Memory>()), ("wasm[].", known::<Entry>())];
+    let places = [("", known::<Document>()), ("memory.", known::<Memory>()), ("wasm[].", known::<WasmEntry>())];
     let (key, here) = match *path.as_slice() {
         [key] => (key, 0),
         ["memory", key] => (key, 1),

@@ -4,15 +4,16 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use super::{Error, MAIN, ModuleEntry, Source};
+use super::checked::{MAIN, ModuleEntry, ModuleSource};
+use super::error::Error;
 use crate::error::Excerpt;
 
 /// The name of a module whose entry has none.
-pub(super) fn default_name(source: &Source<'_>) -> String {
+pub(super) fn default_name(source: &ModuleSource<'_>) -> String {
     let name = match source {
-        Source::Path(path) => path.file_stem().map(|stem| stem.to_string_lossy().into_owned()),
-        Source::Data(_) => None,
-        Source::Url(remote) => remote.url.rsplit('/').next().and_then(url_stem),
+        ModuleSource::Path(path) => path.file_stem().map(|stem| stem.to_string_lossy().into_owned()),
+        ModuleSource::Data(_) => None,
+        ModuleSource::Url(remote) => remote.url.rsplit('/').next().and_then(url_stem),
     };
     name.unwrap_or_else(|| MAIN.to_owned())
 }

@@ -16,26 +16,26 @@ use crate::read;
 use crate::sync::{Lazy, Mutex, get_or_make};
 
 /// The number of bytes at the front, and at the end, of a module that its fingerprint covers.
-const GLANCE: usize = 256;
+const COVERED: usize = 256;
 
 /// A module's bytes: binary or text, valid or not.
 #[derive(Debug)]
 pub(crate) struct ModuleBytes {
     bytes: Vec<u8>,
-    glance: u64,
+    fingerprint: u64,
     sha256: OnceLock<Digest>,
     blake3: OnceLock<blake3::Hash>,
 }
 
-/// All modules in use, by fingerprint. In this file, "glance" means fingerprint.
+/// All modules in use, by fingerprint.
 static MODULES: Lazy<Mutex<HashMap<u64, Vec<Weak<ModuleBytes>>>>> = Lazy::new(Mutex::default);
 
 /// The most modules with the same fingerprint that are compared, newest first: bounds the cost of crafted look-alikes,
 /// which at worst are stored twice.
-const ALIKE: usize = 4;
+const MAX_CANDIDATES: usize = 4;
 
 /// The random keys of the fingerprint's hash.
-static GLANCES: Lazy<RandomState> = Lazy::new(RandomState::new);
+static FINGERPRINT_KEYS: Lazy<RandomState> = Lazy::new(RandomState::new);
 
 impl ModuleBytes {
     /// The module bytes equal to `bytes`.
@@ -47,28 +47,28 @@ impl ModuleBytes {
             Cow::Owned(bytes) => return Ok(Self::of_vec(bytes)),
             Cow::Borrowed(bytes) => bytes,
         };
-        let (glance, known) = Self::look_up(bytes);
+        let (fingerprint, known) = Self::look_up(bytes);
         if let Some(known) = known {
             return Ok(known);
         }
         let mut copy = Vec::new();
         copy.try_reserve_exact(bytes.len())?;
         copy.extend_from_slice(bytes);
-        Ok(Self::keep(copy, glance))
+        Ok(Self::keep(copy, fingerprint))
     }
 
     /// The module bytes equal to `bytes`, which are not copied.
     pub(crate) fn of_vec(bytes: Vec<u8>) -> Arc<Self> {
-        let (glance, known) = Self::look_up(&bytes);
-        known.unwrap_or_else(|| Self::keep(bytes, glance))
+        let (fingerprint, known) = Self::look_up(&bytes);
+        known.unwrap_or_else(|| Self::keep(bytes, fingerprint))
     }
 
     /// The fingerprint of `bytes`, and the registered module with the same bytes.
     fn look_up(bytes: &[u8]) -> (u64, Option<Arc<Self>>) {
-        let front = &bytes[..bytes.len().min(GLANCE)];
-        let back = &bytes[bytes.len().saturating_sub(GLANCE)..];
-        let glance = glance(bytes.len() as u64, front, back);
-        (glance, known(glance).into_iter().find(|known| *known.bytes == *bytes))
+        let front = &bytes[..bytes.len().min(COVERED)];
+        let back = &bytes[bytes.len().saturating_sub(COVERED)..];
+        let fingerprint = fingerprint(bytes.len() as u64, front, back);
+        (fingerprint, known(fingerprint).into_iter().find(|known| *known.bytes == *bytes))
     }
 
     /// The registered module with the bytes of a regular file, if there is one. `size` is the file's expected length.
@@ -76,10 +76,10 @@ impl ModuleBytes {
     /// # Errors
     /// The file cannot be read.
     pub(crate) fn known_of_file(file: &File, size: u64) -> io::Result<Option<Arc<Self>>> {
-        let (mut front, mut back) = ([0; GLANCE], [0; GLANCE]);
+        let (mut front, mut back) = ([0; COVERED], [0; COVERED]);
         let front = read_at(file, &mut front, 0)?;
-        let back = read_at(file, &mut back, size.saturating_sub(GLANCE as u64))?;
-        for known in known(glance(size, front, back)) {
+        let back = read_at(file, &mut back, size.saturating_sub(COVERED as u64))?;
+        for known in known(fingerprint(size, front, back)) {
             if has_bytes(file, &known.bytes)? {
                 return Ok(Some(known));
             }
@@ -102,13 +102,13 @@ impl ModuleBytes {
         all.into_iter().find(|module| module.sha256.get() == Some(&sha256))
     }
 
-    fn keep(bytes: Vec<u8>, glance: u64) -> Arc<Self> {
+    fn keep(bytes: Vec<u8>, fingerprint: u64) -> Arc<Self> {
         let (sha256, blake3) = (OnceLock::new(), OnceLock::new());
-        let module = Arc::new(Self { bytes, glance, sha256, blake3 });
+        let module = Arc::new(Self { bytes, fingerprint, sha256, blake3 });
         // Declared before the lock, so dropped after it: dropping the last reference to a module takes the lock.
         let others: Vec<_>;
         let mut modules = MODULES.lock();
-        let same = modules.entry(glance).or_default();
+        let same = modules.entry(fingerprint).or_default();
         others = latest(same);
         // Another thread may have registered it meanwhile.
         if let Some(known) = others.iter().find(|other| other.bytes == module.bytes) {
@@ -136,28 +136,28 @@ impl ModuleBytes {
 impl Drop for ModuleBytes {
     fn drop(&mut self) {
         let mut modules = MODULES.lock();
-        if let Some(same) = modules.get_mut(&self.glance) {
+        if let Some(same) = modules.get_mut(&self.fingerprint) {
             same.retain(|module| module.strong_count() > 0);
             if same.is_empty() {
-                modules.remove(&self.glance);
+                modules.remove(&self.fingerprint);
             }
         }
     }
 }
 
-fn glance(length: u64, front: &[u8], back: &[u8]) -> u64 {
-    GLANCES.hash_one((length, front, back))
+fn fingerprint(length: u64, front: &[u8], back: &[u8]) -> u64 {
+    FINGERPRINT_KEYS.hash_one((length, front, back))
 }
 
-/// The newest modules of one fingerprint, at most [`ALIKE`].
+/// The newest modules of one fingerprint, at most [`MAX_CANDIDATES`].
 fn latest(same: &[Weak<ModuleBytes>]) -> Vec<Arc<ModuleBytes>> {
-    same.iter().rev().filter_map(Weak::upgrade).take(ALIKE).collect()
+    same.iter().rev().filter_map(Weak::upgrade).take(MAX_CANDIDATES).collect()
 }
 
 /// Modules with this fingerprint. The lock is released before they are dropped, because dropping the last takes it.
-fn known(glance: u64) -> Vec<Arc<ModuleBytes>> {
+fn known(fingerprint: u64) -> Vec<Arc<ModuleBytes>> {
     let modules = MODULES.lock();
-    modules.get(&glance).map_or_else(Vec::new, |same| latest(same))
+    modules.get(&fingerprint).map_or_else(Vec::new, |same| latest(same))
 }
 
 /// True if the file has exactly these bytes.
@@ -189,7 +189,7 @@ fn read_at<'a>(file: &File, buffer: &'a mut [u8], offset: u64) -> io::Result<&'a
 
 #[cfg(test)]
 mod tests {
-    use super::{ALIKE, MODULES, ModuleBytes, known};
+    use super::{MAX_CANDIDATES, MODULES, ModuleBytes, known};
     use crate::module::digest::Digest;
     use crate::read::CHUNK;
     use std::fs::{self, File};
@@ -251,7 +251,7 @@ mod tests {
             ModuleBytes::of_bytes(bytes.into()).expect("room")
         };
         let all: Vec<_> = (0..100).map(alike).collect();
-        assert!(known(all[0].glance).len() <= ALIKE);
+        assert!(known(all[0].fingerprint).len() <= MAX_CANDIDATES);
         assert!(Arc::ptr_eq(&alike(99), &all[99]), "one of the last is found");
         assert_eq!(alike(0).as_slice(), all[0].as_slice(), "an older one is another, with the same bytes");
     }
@@ -259,9 +259,9 @@ mod tests {
     #[test]
     fn what_nobody_has_is_forgotten() {
         let module = ModuleBytes::of_bytes(noise(1000, 3).into()).expect("room");
-        let glance = module.glance;
-        assert!(MODULES.lock().contains_key(&glance));
+        let fingerprint = module.fingerprint;
+        assert!(MODULES.lock().contains_key(&fingerprint));
         drop(module);
-        assert!(!MODULES.lock().contains_key(&glance));
+        assert!(!MODULES.lock().contains_key(&fingerprint));
     }
 }

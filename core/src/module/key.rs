@@ -1,4 +1,4 @@
-//! How a module is told from others: by the hashes of its bytes.
+//! Identifies a module by the hashes of its bytes.
 
 use super::digest::Digest;
 

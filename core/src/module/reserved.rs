@@ -23,7 +23,7 @@ pub(crate) const IO_MEMORY_MAX_PAGES: u32 = 65_521;
 // Wasmer's LLVM backend reads the length of a memory that can move as 32 bits: at 4 GiB it would read 0.
 const _: () = assert!(IO_MEMORY_MAX_PAGES < 1 << 16);
 
-/// The exports of the globals that go with the I/O memory (`registers.rs`), in the order of their indices.
+/// The exports of the globals that go with the I/O memory (`host/registers.rs`), in the order of their indices.
 pub(crate) const REGISTER_EXPORTS: [&str; 6] = [
     "extism-wasmer:input-offset",
     "extism-wasmer:input-length",

@@ -3,12 +3,12 @@
 use wasm_encoder::{CodeSection, Encode, Function, Instruction as I};
 use wasmparser::{BinaryReaderError, FunctionBody, Operator};
 
-use super::Error;
+use super::error::Error;
 use super::indices::Indices;
 use super::inline::{Inliner, SCRATCH};
 use super::meter::Stretches;
 use super::survey::Survey;
-use super::ticks::{self, Ticks};
+use super::yield_points::{self, YieldPoints};
 
 /// The most calls that are inlined in one function, as each becomes several times as large and takes longer to compile.
 /// Later calls stay calls.
@@ -24,13 +24,13 @@ const MOST_BYTES: usize = 7_654_321;
 
 /// The changes to make: new indices of functions and globals, inlined calls, yield points.
 #[derive(Clone, Copy)]
-pub(crate) struct Code<'a> {
+pub(crate) struct CodeChanges<'a> {
     pub(crate) indices: Indices<'a>,
     pub(crate) inliner: Option<&'a Inliner>,
-    pub(crate) ticks: Option<Ticks>,
+    pub(crate) yield_points: Option<YieldPoints>,
 }
 
-impl Code<'_> {
+impl CodeChanges<'_> {
     /// All functions of the module, and the wrappers.
     pub(crate) fn section(self, survey: &Survey<'_>) -> Result<CodeSection, Error> {
         let mut code = CodeSection::new();
@@ -63,20 +63,20 @@ impl Code<'_> {
     /// The changed body of a function with so many parameters; `None` if nothing changes.
     fn spliced(self, body: &FunctionBody<'_>, parameters: u32) -> Result<Option<Vec<u8>>, Error> {
         let bytes = body.as_bytes();
-        let place = |position: u64| usize::try_from(position - body.range().start).unwrap_or(usize::MAX);
+        let offset = |position: u64| usize::try_from(position - body.range().start).unwrap_or(usize::MAX);
         let between = |from: usize, to: usize| bytes.get(from..to).unwrap_or_default();
         let mut operators = body.get_operators_reader()?;
-        let start = place(operators.original_position());
+        let start = offset(operators.original_position());
         let (mut changed, mut copied) = (Vec::new(), start);
         let first = parameters.saturating_add(locals(body)?);
         let has_room = first.saturating_add(SCRATCH.len() as u32) <= MAX_LOCALS && bytes.len() <= MAX_BODY;
         let mut left = if has_room { MAX_INLINED } else { 0 };
         let mut stretches = Stretches::default();
         while !operators.eof() {
-            let from = place(operators.original_position());
+            let from = offset(operators.original_position());
             let operator = operators.read()?;
             let meter = self.indices.meter.and_then(|meter| Some((meter, stretches.next(&operator)?)));
-            let ticks = self.ticks.zip(ticks::work(&operator));
+            let yield_point = self.yield_points.zip(yield_points::work(&operator));
             let instead = match operator {
                 Operator::Call { function_index } if left > 0 && self.inlines(function_index) => {
                     left -= 1;
@@ -86,17 +86,17 @@ impl Code<'_> {
                 }
                 _ => self.redirected(&operator),
             };
-            if meter.is_none() && ticks.is_none() && instead.is_none() {
+            if meter.is_none() && yield_point.is_none() && instead.is_none() {
                 continue;
             }
             changed.extend(between(copied, from));
-            copied = place(operators.original_position());
+            copied = offset(operators.original_position());
             if let Some((meter, (count, end))) = meter {
                 meter.count(count, end, &mut changed);
             }
             let instruction = instead.as_deref().unwrap_or(between(from, copied));
-            match ticks {
-                Some((ticks, work)) => ticks.count(work, instruction, &mut changed),
+            match yield_point {
+                Some((yield_points, work)) => yield_points.count(work, instruction, &mut changed),
                 None => changed.extend(instruction),
             }
         }
@@ -107,7 +107,7 @@ impl Code<'_> {
         let groups = body.get_locals_reader()?;
         let more = if has_room && left < MAX_INLINED { SCRATCH.as_slice() } else { &[] };
         groups.get_count().saturating_add(u32::try_from(more.len()).unwrap_or(0)).encode(&mut whole);
-        whole.extend(between(place(groups.original_position()), start));
+        whole.extend(between(offset(groups.original_position()), start));
         more.iter().for_each(|ty| {
             1_u32.encode(&mut whole);
             ty.encode(&mut whole);
@@ -142,7 +142,7 @@ impl Code<'_> {
     }
 
     fn counts(self) -> bool {
-        self.indices.meter.is_some() || self.ticks.is_some()
+        self.indices.meter.is_some() || self.yield_points.is_some()
     }
 
     fn inlines(self, function: u32) -> bool {

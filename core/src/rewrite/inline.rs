@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 
 use wasm_encoder::{BlockType, Encode, Instruction as I, MemArg, ValType};
 
-use super::Inlining;
+use super::options::Inlining;
 use super::survey::{ImportedFunction, Survey};
 use crate::host::abi::{ENV, HOST_MODULE, MEMORY};
 use crate::module::reserved::REGISTER_EXPORTS;
@@ -149,8 +149,7 @@ impl Inliner {
         let Some(op) = self.by_import.get(&function) else { return I::Call(function).encode(sink) };
         let (offset, word, byte) = (scratch, scratch + 1, scratch + 2);
         let read = |register: Register| I::GlobalGet(self.globals + register as u32);
-        let write = |register: Register| I::GlobalSet(self.globals + register as u32);
-        let place = MemArg { offset: 0, align: 0, memory_index: self.memory };
+        let access = MemArg { offset: 0, align: 0, memory_index: self.memory };
         let below = |register: Register| [I::LocalTee(offset), read(register), I::I64LtU];
         let address = [I::LocalGet(offset), I::I32WrapI64];
         let input = [I::LocalGet(offset), read(Register::InputOffset), I::I64Add, I::I32WrapI64];
@@ -166,39 +165,47 @@ impl Inliner {
             start.chain(middle).chain(end).collect::<Vec<_>>()
         };
         let code = match op {
-            Op::LoadByte => load(ValType::I32, below(Register::Bound), &address, I::I32Load8U(place)),
-            Op::LoadWord => load(ValType::I64, below(Register::Bound), &address, I::I64Load(place)),
-            Op::StoreByte => store(byte, I::I32Store8(place)),
-            Op::StoreWord => store(word, I::I64Store(place)),
-            Op::InputByte => load(ValType::I32, below(Register::InputLength), &input, I::I32Load8U(place)),
-            Op::InputWord => load(ValType::I64, below(Register::InputWords), &input, I::I64Load(place)),
+            Op::LoadByte => load(ValType::I32, below(Register::Bound), &address, I::I32Load8U(access)),
+            Op::LoadWord => load(ValType::I64, below(Register::Bound), &address, I::I64Load(access)),
+            Op::StoreByte => store(byte, I::I32Store8(access)),
+            Op::StoreWord => store(word, I::I64Store(access)),
+            Op::InputByte => load(ValType::I32, below(Register::InputLength), &input, I::I32Load8U(access)),
+            Op::InputWord => load(ValType::I64, below(Register::InputWords), &input, I::I64Load(access)),
             Op::InputLength => vec![read(Register::InputLength)],
             Op::InputOffset => vec![read(Register::InputOffset)],
             Op::OutputOffset => vec![read(Register::OutputOffset)],
             Op::OutputLength => vec![read(Register::OutputLength)],
-            Op::SetOutput => vec![
-                I::LocalSet(word),
-                I::LocalTee(offset),
-                read(Register::Bound),
-                I::I64LeU,
-                I::LocalGet(word),
-                read(Register::Bound),
-                I::LocalGet(offset),
-                I::I64Sub,
-                I::I64LeU,
-                I::I32And,
-                I::If(BlockType::Empty),
-                I::LocalGet(offset),
-                write(Register::OutputOffset),
-                I::LocalGet(word),
-                write(Register::OutputLength),
-                I::Else,
-                I::LocalGet(offset),
-                I::LocalGet(word),
-                I::Call(function),
-                I::End,
-            ],
+            Op::SetOutput => self.set_output(function, scratch),
         };
         code.iter().for_each(|instruction| instruction.encode(sink));
+    }
+
+    /// The code that sets the output: inline if it lies below the bound, else by calling `function`.
+    fn set_output(&self, function: u32, scratch: u32) -> Vec<I<'static>> {
+        let (offset, length) = (scratch, scratch + 1);
+        let register = |register: Register| self.globals + register as u32;
+        let bound = I::GlobalGet(register(Register::Bound));
+        vec![
+            I::LocalSet(length),
+            I::LocalTee(offset),
+            bound.clone(),
+            I::I64LeU,
+            I::LocalGet(length),
+            bound,
+            I::LocalGet(offset),
+            I::I64Sub,
+            I::I64LeU,
+            I::I32And,
+            I::If(BlockType::Empty),
+            I::LocalGet(offset),
+            I::GlobalSet(register(Register::OutputOffset)),
+            I::LocalGet(length),
+            I::GlobalSet(register(Register::OutputLength)),
+            I::Else,
+            I::LocalGet(offset),
+            I::LocalGet(length),
+            I::Call(function),
+            I::End,
+        ]
     }
 }

@@ -2,17 +2,27 @@
 
 use std::collections::BTreeSet;
 
-use wasm_encoder::SectionId;
+use wasm_encoder::{MemoryType, SectionId};
 use wasmparser::{
     CodeSectionReader, ConstExpr, DataKind, DataSectionReader, ElementItems, ElementSectionReader, Export,
-    ExternalKind, FuncType, FunctionSectionReader, GlobalSectionReader, ImportSectionReader, KnownCustom,
-    MemorySectionReader, MemoryType, NameSectionReader, Operator, Parser, Payload, TableInit, TableSectionReader,
+    ExportSectionReader, ExternalKind, FuncType, FunctionSectionReader, GlobalSectionReader, ImportSectionReader,
+    KnownCustom, MemorySectionReader, NameSectionReader, Operator, Parser, Payload, TableInit, TableSectionReader,
     TypeRef,
 };
 
-use super::{Error, FUEL_IMPORT, is_reserved};
+use super::error::Error;
 use crate::error::Excerpt;
 use crate::host::abi::{HOST_MODULE, MEMORY};
+use crate::module::reserved::{FUEL_IMPORT, IO_MEMORY_MAX_PAGES, is_reserved};
+
+/// The I/O memory's type.
+pub(super) const IO_MEMORY_TYPE: MemoryType = MemoryType {
+    minimum: 1,
+    maximum: Some(IO_MEMORY_MAX_PAGES as u64),
+    memory64: false,
+    shared: false,
+    page_size_log2: None,
+};
 
 /// The contents of one module.
 #[derive(Default)]
@@ -74,18 +84,18 @@ impl<'a> Survey<'a> {
         self.sections.iter().find(|(other, _)| *other == id as u8).map(|(_, contents)| *contents)
     }
 
-    /// How many functions there are, imported ones included.
+    /// The number of functions, imported ones included.
     pub(crate) fn function_count(&self) -> u32 {
         let own = self.functions.as_ref().map_or(0, wasmparser::SectionLimited::count);
         own.saturating_add(u32::try_from(self.imported_functions.len()).unwrap_or(u32::MAX))
     }
 
-    /// How many memories there are, imported ones included.
+    /// The number of memories, imported ones included.
     pub(crate) fn memory_count(&self) -> u32 {
         self.imported_memories.saturating_add(self.memories.as_ref().map_or(0, wasmparser::SectionLimited::count))
     }
 
-    /// How many globals there are, imported ones included.
+    /// The number of globals, imported ones included.
     pub(crate) fn global_count(&self) -> u32 {
         self.imported_globals.saturating_add(self.globals.as_ref().map_or(0, wasmparser::SectionLimited::count))
     }
@@ -115,28 +125,7 @@ impl<'a> Survey<'a> {
                 self.types = types.into_iter_err_on_gc_types().collect::<Result<_, _>>()?;
             }
             Payload::ImportSection(imports) => {
-                for import in imports.clone().into_imports() {
-                    let import = import?;
-                    if (import.module, import.name) == FUEL_IMPORT {
-                        return Err(Error::ReservedImport(Excerpt::of(import.module), Excerpt::of(import.name)));
-                    }
-                    match import.ty {
-                        TypeRef::Func(ty) | TypeRef::FuncExact(ty) => {
-                            self.imported_functions.push(ImportedFunction {
-                                module: import.module,
-                                name: import.name,
-                                ty,
-                            });
-                        }
-                        TypeRef::Memory(ty) => {
-                            self.imported_memories += 1;
-                            self.note_memory(ty);
-                            self.imports_io_memory |= (import.module, import.name) == (HOST_MODULE, MEMORY);
-                        }
-                        TypeRef::Global(_) => self.imported_globals += 1,
-                        TypeRef::Table(_) | TypeRef::Tag(_) => {}
-                    }
-                }
+                self.read_imports(imports.clone())?;
                 self.imports = Some(imports);
             }
             Payload::FunctionSection(functions) => self.functions = Some(functions),
@@ -160,40 +149,16 @@ impl<'a> Survey<'a> {
                 }
                 self.globals = Some(globals);
             }
-            Payload::ExportSection(exports) => {
-                for export in exports {
-                    let export = export?;
-                    if is_reserved(export.name) {
-                        return Err(Error::ReservedExport(Excerpt::of(export.name)));
-                    }
-                    if matches!(export.kind, ExternalKind::Func | ExternalKind::FuncExact) {
-                        self.refers_to(export.index);
-                    }
-                    self.exports.push(export);
-                }
-            }
+            Payload::ExportSection(exports) => self.read_exports(exports)?,
             Payload::StartSection { func, .. } => self.start = Some(func),
             Payload::ElementSection(elements) => {
-                for element in elements.clone() {
-                    match element?.items {
-                        ElementItems::Functions(functions) => {
-                            for function in functions {
-                                self.refers_to(function?);
-                            }
-                        }
-                        ElementItems::Expressions(_, expressions) => {
-                            for expression in expressions {
-                                self.refers_in(&expression?)?;
-                            }
-                        }
-                    }
-                }
+                self.read_elements(elements.clone())?;
                 self.elements = Some(elements);
             }
             Payload::DataSection(data) => {
                 for (segment, index) in data.clone().into_iter().zip(0..) {
                     if let DataKind::Active { offset_expr, .. } = segment?.kind {
-                        has_place(index, &offset_expr)?;
+                        check_offset(index, &offset_expr)?;
                     }
                 }
                 self.data_section = Some(data);
@@ -215,8 +180,62 @@ impl<'a> Survey<'a> {
         Ok(())
     }
 
-    fn note_memory(&mut self, ty: MemoryType) {
-        let io = super::IO_MEMORY_TYPE;
+    fn read_imports(&mut self, imports: ImportSectionReader<'a>) -> Result<(), Error> {
+        for import in imports.into_imports() {
+            let import = import?;
+            if (import.module, import.name) == FUEL_IMPORT {
+                return Err(Error::ReservedImport(Excerpt::of(import.module), Excerpt::of(import.name)));
+            }
+            match import.ty {
+                TypeRef::Func(ty) | TypeRef::FuncExact(ty) => {
+                    self.imported_functions.push(ImportedFunction { module: import.module, name: import.name, ty });
+                }
+                TypeRef::Memory(ty) => {
+                    self.imported_memories += 1;
+                    self.note_memory(ty);
+                    self.imports_io_memory |= (import.module, import.name) == (HOST_MODULE, MEMORY);
+                }
+                TypeRef::Global(_) => self.imported_globals += 1,
+                TypeRef::Table(_) | TypeRef::Tag(_) => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn read_exports(&mut self, exports: ExportSectionReader<'a>) -> Result<(), Error> {
+        for export in exports {
+            let export = export?;
+            if is_reserved(export.name) {
+                return Err(Error::ReservedExport(Excerpt::of(export.name)));
+            }
+            if matches!(export.kind, ExternalKind::Func | ExternalKind::FuncExact) {
+                self.refers_to(export.index);
+            }
+            self.exports.push(export);
+        }
+        Ok(())
+    }
+
+    fn read_elements(&mut self, elements: ElementSectionReader<'a>) -> Result<(), Error> {
+        for element in elements {
+            match element?.items {
+                ElementItems::Functions(functions) => {
+                    for function in functions {
+                        self.refers_to(function?);
+                    }
+                }
+                ElementItems::Expressions(_, expressions) => {
+                    for expression in expressions {
+                        self.refers_in(&expression?)?;
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn note_memory(&mut self, ty: wasmparser::MemoryType) {
+        let io = IO_MEMORY_TYPE;
         self.has_memory_like_io |= (ty.initial, ty.maximum) == (io.minimum, io.maximum);
     }
 
@@ -237,7 +256,7 @@ impl<'a> Survey<'a> {
 }
 
 /// Fails if an active data segment has a constant offset that Wasmer takes for a negative number.
-fn has_place(index: u32, offset: &ConstExpr<'_>) -> Result<(), Error> {
+fn check_offset(index: u32, offset: &ConstExpr<'_>) -> Result<(), Error> {
     const MAX: u32 = 1 << 31;
     match offset.get_operators_reader().read()? {
         Operator::I32Const { value } if value < 0 => {

@@ -1,5 +1,5 @@
-use super::{Builtins, FUNCTION_EXPORT, IO_MEMORY_EXPORT, Inlining, MEMORY_EXPORT, START_EXPORT, Wanted, rewrite};
-use crate::module::reserved::REWRITE_VERSION;
+use super::{Inlining, Libcalls, RewriteOptions, rewrite};
+use crate::module::reserved::{FUNCTION_EXPORT, IO_MEMORY_EXPORT, MEMORY_EXPORT, REWRITE_VERSION, START_EXPORT};
 use wasmer::sys::Features;
 use wasmparser::{Operator, Parser, Payload, Validator};
 
@@ -18,17 +18,17 @@ static FEATURES: Features = Features {
     extended_const: true,
     wide_arithmetic: true,
 };
-pub(crate) const USUAL: Wanted<'_> =
-    Wanted { features: &FEATURES, inlining: Inlining::Alone, builtins: Builtins::Seen, fuel: false };
-pub(crate) const COUNTED: Wanted<'_> = Wanted { fuel: true, ..USUAL };
-const UNSEEN: Wanted<'_> = Wanted { builtins: Builtins::Unseen, ..USUAL };
+pub(crate) const USUAL: RewriteOptions<'_> =
+    RewriteOptions { features: &FEATURES, inlining: Inlining::Alone, libcalls: Libcalls::Seen, fuel: false };
+pub(crate) const COUNTED: RewriteOptions<'_> = RewriteOptions { fuel: true, ..USUAL };
+const UNSEEN: RewriteOptions<'_> = RewriteOptions { libcalls: Libcalls::Unseen, ..USUAL };
 
 fn rewritten(wat: &str) -> Vec<u8> {
     rewritten_for(wat, USUAL)
 }
 
-fn rewritten_for(wat: &str, wanted: Wanted<'_>) -> Vec<u8> {
-    let wasm = rewrite("main", &wat::parse_str(wat).expect("WAT"), wanted).expect("a module").wasm;
+fn rewritten_for(wat: &str, options: RewriteOptions<'_>) -> Vec<u8> {
+    let wasm = rewrite("main", &wat::parse_str(wat).expect("WAT"), options).expect("a module").wasm;
     Validator::new().validate_all(&wasm).expect("still valid");
     wasm
 }
@@ -149,8 +149,8 @@ fn what_names_a_global_still_does() {
     };
     let before = shape(&wat::parse_str(wat).expect("WAT"));
     assert_eq!(before.len(), 9);
-    for wanted in [COUNTED, Wanted { builtins: Builtins::Unseen, ..COUNTED }] {
-        let mut after = shape(&rewritten_for(wat, wanted));
+    for options in [COUNTED, RewriteOptions { libcalls: Libcalls::Unseen, ..COUNTED }] {
+        let mut after = shape(&rewritten_for(wat, options));
         // Without the accesses to the counter.
         after.retain(|(what, index)| !(matches!(what.as_str(), "get" | "set") && *index == 2));
         assert_eq!(after, before.iter().cloned().map(expected).collect::<Vec<_>>());
@@ -299,7 +299,7 @@ fn inlined_functions_are_called_only_where_they_have_to_be() {
     };
     assert_eq!(calls(&wat::parse_str(INLINED).expect("WAT")), 11);
     assert_eq!(calls(&rewritten(INLINED)), 0);
-    let linked = rewritten_for(INLINED, Wanted { inlining: Inlining::Linked, ..USUAL });
+    let linked = rewritten_for(INLINED, RewriteOptions { inlining: Inlining::Linked, ..USUAL });
     assert_eq!(calls(&linked), 3, "those of the output");
 }
 

@@ -1,7 +1,7 @@
 //! Validates a module as it came, before anything is added to it: all that it refers to has to be its own.
 //!
 //! Wasmer's engine validates the rewritten module again, but would accept references to the additions. The proposals
-//! allowed here are those of the engine. In the same pass, `effort.rs` estimates the cost of compiling.
+//! allowed here are those of the engine. In the same pass, `effort/` estimates the cost of compiling.
 
 use std::mem;
 
@@ -11,11 +11,11 @@ use wasmparser::{
     Payload, ValidPayload, Validator, ValidatorResources, WasmFeatures,
 };
 
-use super::Error;
 use super::effort::Effort;
+use super::error::Error;
 use crate::error::Message;
 
-/// Checks that `wasm` is a valid module that uses only `features` and stays within the limits of `effort.rs`. If
+/// Checks that `wasm` is a valid module that uses only `features` and stays within the limits of `effort/`. If
 /// `fuel`, the estimate includes the code that counts instructions.
 pub(crate) fn validate(wasm: &[u8], features: &Features, fuel: bool) -> Result<(), Error> {
     let all = || Validator::new_with_features(WasmFeatures::all()).validate_all(wasm).is_ok();
@@ -99,6 +99,3 @@ fn proposals(features: &Features) -> WasmFeatures {
     ];
     optional.into_iter().filter(|(_, is_offered)| *is_offered).fold(always, |all, (proposal, _)| all | proposal)
 }
-
-#[cfg(test)]
-mod tests;

@@ -8,12 +8,7 @@
 //! its own functions only.
 
 use std::collections::BTreeMap;
-use std::convert::Infallible;
 
-use wasm_encoder::reencode::{self, Reencode as _};
-use wasm_encoder::{ElementSection, Elements, FunctionSection, Module};
-
-use super::indices::Indices;
 use super::survey::Survey;
 
 /// The wrappers of one module.
@@ -31,8 +26,6 @@ pub(crate) struct Wrapper {
     pub(crate) ty: u32,
     pub(crate) parameters: u32,
 }
-
-type Result<T> = std::result::Result<T, reencode::Error<Infallible>>;
 
 impl Wrappers {
     /// One wrapper for each imported function that `survey` found to be referred to.
@@ -61,44 +54,5 @@ impl Wrappers {
     /// The index by which references to `function` refer to it: its wrapper's, if it has one.
     pub(crate) fn function(&self, function: u32) -> u32 {
         self.by_import.get(&function).copied().unwrap_or(function)
-    }
-
-    /// Writes the types of the module's functions, and of the wrappers.
-    pub(crate) fn add_functions(
-        &self,
-        module: &mut Module,
-        survey: &Survey<'_>,
-        mut indices: Indices<'_>,
-    ) -> Result<()> {
-        let mut functions = FunctionSection::new();
-        if let Some(section) = survey.functions.clone() {
-            indices.parse_function_section(&mut functions, section)?;
-        }
-        for wrapper in &self.wrappers {
-            functions.function(wrapper.ty);
-        }
-        module.section(&functions);
-        Ok(())
-    }
-
-    /// Writes the module's elements, and declares the wrappers, which code may refer to only then.
-    pub(crate) fn add_elements(
-        &self,
-        module: &mut Module,
-        survey: &Survey<'_>,
-        mut indices: Indices<'_>,
-    ) -> Result<()> {
-        let mut elements = ElementSection::new();
-        if let Some(section) = survey.elements.clone() {
-            indices.parse_element_section(&mut elements, section)?;
-        }
-        if !self.is_empty() {
-            let all: Vec<u32> = self.iter().map(|(index, _)| index).collect();
-            elements.declared(Elements::Functions(all.into()));
-        }
-        if !elements.is_empty() {
-            module.section(&elements);
-        }
-        Ok(())
     }
 }

@@ -10,7 +10,7 @@ use std::time::Duration;
 use super::{Error, failed};
 use crate::error::Excerpt;
 use crate::load;
-use crate::manifest::{self, MAIN, Manifest, ModuleEntry, Source};
+use crate::manifest::{self, MAIN, Manifest, ModuleEntry, ModuleSource};
 use crate::plugin;
 
 /// A file with a module or a manifest in it.
@@ -85,13 +85,13 @@ impl Input {
     /// The file as the only module of a manifest.
     fn entry(&self) -> ModuleEntry<'static> {
         let program = self.path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-        ModuleEntry { name: MAIN.to_owned(), program, hash: None, source: Source::Path(self.path.clone()) }
+        ModuleEntry { name: MAIN.to_owned(), program, hash: None, source: ModuleSource::Path(self.path.clone()) }
     }
 }
 
 /// Whether it is the one around a module that came without: only such a module is borrowed from what was parsed.
 fn is_bare(manifest: &Manifest<'_>) -> bool {
-    matches!(manifest.modules.as_slice(), [ModuleEntry { source: Source::Data(Cow::Borrowed(_)), .. }])
+    matches!(manifest.modules.as_slice(), [ModuleEntry { source: ModuleSource::Data(Cow::Borrowed(_)), .. }])
 }
 
 /// Additions of the command line to a plugin's manifest.

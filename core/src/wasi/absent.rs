@@ -1,4 +1,4 @@
-//! Replaces `wasi/` in builds without WASI, with the same interface: a plugin that imports WASI gets an error.
+//! Replaces `preview1/` in builds without WASI, with the same interface: a plugin that imports WASI gets an error.
 
 use std::collections::BTreeMap;
 
@@ -30,7 +30,7 @@ pub(crate) fn check(allowed_paths: &BTreeMap<String, String>) -> impl Iterator<I
 }
 
 impl Wasi {
-    pub fn new(
+    pub(crate) fn new(
         _: &mut impl AsStoreMut,
         _: &FunctionEnv<Guest>,
         _: &str,

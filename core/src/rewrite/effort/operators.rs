@@ -3,7 +3,7 @@
 use wasmparser::Operator;
 
 use super::price;
-use crate::rewrite::ticks;
+use crate::rewrite::yield_points;
 
 /// True if a basic block ends with the instruction.
 pub(super) fn ends_basic_block(operator: &Operator<'_>) -> bool {
@@ -59,7 +59,7 @@ pub(super) fn is_dear(operator: &Operator<'_>) -> bool {
 }
 
 fn is_libcall(operator: &Operator<'_>) -> bool {
-    matches!(operator, Operator::MemoryGrow { .. }) || ticks::work(operator).is_some()
+    matches!(operator, Operator::MemoryGrow { .. }) || yield_points::work(operator).is_some()
 }
 
 /// Cranelift calls a function for these, one for each lane of a vector, on processors without SSE4.1 or FMA. The price

@@ -2,57 +2,18 @@
 //! 3 on, and what the plugin has opened in them.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
-use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
-use cap_std::ambient_authority;
-use cap_std::fs::Dir;
-
-use super::Error;
+use super::descriptor::{self, Descriptor, Directory, OpenFile};
 use super::errno::Errno;
+use super::error::Error;
 use super::listing::Listing;
 use super::stdio::Output;
-use crate::error::{Excerpt, Message};
+use crate::error::Excerpt;
 use crate::host::calls::log::Logs;
 
 /// An instance that has so many descriptors can open no more. Each is one of the host's, which has 1,024 by default.
 const MAX_DESCRIPTORS: usize = 128;
-
-/// An open descriptor.
-pub(crate) enum Descriptor {
-    /// Standard input, always at its end.
-    Input,
-    Output(Output),
-    File(OpenFile),
-    Directory(Directory),
-}
-
-/// A regular file.
-pub(crate) struct OpenFile {
-    pub(crate) file: fs::File,
-    pub(crate) readable: bool,
-    pub(crate) writable: bool,
-    /// The file's `fdflags`, as opened or as set since.
-    pub(crate) flags: u16,
-    /// The file lies in a read-only directory.
-    pub(crate) read_only: bool,
-}
-
-/// A directory, which gives access to all below it.
-pub(crate) struct Directory {
-    pub(crate) dir: Dir,
-    /// The guest path of a directory of `allowed_paths`; `None` for one that the plugin has opened.
-    pub(crate) preopened: Option<String>,
-    pub(crate) read_only: bool,
-}
-
-impl Directory {
-    /// The directory, to be changed; fails if it is read-only.
-    pub(crate) fn writable(&self) -> Result<&Dir, Errno> {
-        if self.read_only { Err(Errno::ROFS) } else { Ok(&self.dir) }
-    }
-}
 
 /// All descriptors of one instance.
 pub(crate) struct Descriptors {
@@ -69,7 +30,7 @@ impl Descriptors {
         let mut descriptors: Vec<Option<Descriptor>> = streams.into_iter().map(Some).collect();
         let mut taken = BTreeSet::new();
         for (host, guest) in allowed_paths {
-            let (path, directory) = open(host, guest)?;
+            let (path, directory) = descriptor::open(host, guest)?;
             if !taken.insert(path) {
                 return Err(Error::DuplicateMapping(Excerpt::of(guest)));
             }
@@ -131,28 +92,4 @@ impl Descriptors {
         *self.open.get_mut(onto as usize).ok_or(Errno::BADF)? = Some(descriptor);
         Ok(())
     }
-}
-
-/// Opens the directory of the host's that `allowed_paths` maps to `guest`; returns its path there, too.
-pub(super) fn open(host: &str, guest: &str) -> Result<(PathBuf, Directory), Error> {
-    let failed = |cause: Message| Error::Directory { host: Excerpt::of(host), cause };
-    let bad_path = || failed(Message::of(format_args!("`{guest}` is not a path")));
-    let guest_path = guest_path(guest).ok_or_else(bad_path)?;
-    let (path, read_only) = host.strip_prefix("ro:").map_or((host, false), |path| (path, true));
-    let dir = Dir::open_ambient_dir(path, ambient_authority()).map_err(|error| failed(Message::of(error)))?;
-    let preopened = Some(guest_path.to_string_lossy().into_owned());
-    Ok((guest_path, Directory { dir, preopened, read_only }))
-}
-
-/// `path` as an absolute path without `.` and `..`.
-fn guest_path(path: &str) -> Option<PathBuf> {
-    let mut absolute = PathBuf::from("/");
-    for component in Path::new(path).components() {
-        match component {
-            Component::RootDir | Component::CurDir => {}
-            Component::Normal(name) => absolute.push(name),
-            Component::ParentDir | Component::Prefix(_) => return None,
-        }
-    }
-    (!path.is_empty()).then_some(absolute)
 }

@@ -2,6 +2,9 @@
 
 use std::io;
 
+/// The result of a function that returns nothing but its error number.
+pub(super) type Result0 = Result<(), Errno>;
+
 /// An error number of preview 1. Preview 0 has the same numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Errno(u16);

@@ -3,47 +3,18 @@
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::FileExt;
 
-use cap_std::fs::{FileType, Metadata, MetadataExt};
+use cap_std::fs::{Metadata, MetadataExt};
 use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
 
-use super::descriptors::{Descriptor, Directory, OpenFile};
-use super::errno::Errno;
+use super::codes::{APPEND, CHARACTER_DEVICE, DIRECTORY, REGULAR_FILE, SYNCHRONISED, UNKNOWN, file_type, known_flags};
+use super::descriptor::{Descriptor, Directory, OpenFile};
+use super::errno::{Errno, Result0};
+use super::frame::{Frame, Version};
+use super::listing::Listing;
 use super::rights::Rights;
 use super::times::Times;
-use super::{Frame, Result0, Version};
+use super::yield_point::yield_point;
 use crate::write_signals;
-
-/// `filetype` of preview 1.
-pub(crate) const UNKNOWN: u8 = 0;
-pub(crate) const CHARACTER_DEVICE: u8 = 2;
-pub(crate) const DIRECTORY: u8 = 3;
-pub(crate) const REGULAR_FILE: u8 = 4;
-pub(crate) const SYMBOLIC_LINK: u8 = 7;
-
-/// `fdflags` of preview 1.
-pub(crate) const APPEND: u16 = 1;
-pub(crate) const DSYNC: u16 = 1 << 1;
-const NONBLOCK: u16 = 1 << 2;
-const RSYNC: u16 = 1 << 3;
-const SYNC: u16 = 1 << 4;
-
-/// The flags that can be chosen only when a file is opened, and all flags.
-pub(crate) const SYNCHRONISED: u16 = DSYNC | RSYNC | SYNC;
-const ALL_FLAGS: u16 = APPEND | NONBLOCK | SYNCHRONISED;
-
-/// The flags among `flags` that preview 1 knows.
-pub(crate) fn known_flags(flags: u32) -> u16 {
-    flags as u16 & ALL_FLAGS
-}
-
-pub(crate) fn file_type(file_type: FileType) -> u8 {
-    match file_type {
-        other if other.is_dir() => DIRECTORY,
-        other if other.is_file() => REGULAR_FILE,
-        other if other.is_symlink() => SYMBOLIC_LINK,
-        _ => UNKNOWN,
-    }
-}
 
 /// Accepts any hint and ignores it.
 pub(crate) fn advise(frame: Frame<'_>, fd: u32, _offset: u64, _length: u64, _advice: u32) -> Result0 {
@@ -246,6 +217,35 @@ pub(crate) fn seek(frame: Frame<'_>, fd: u32, offset: i64, whence: u32, to: u32)
 pub(crate) fn tell(frame: Frame<'_>, fd: u32, to: u32) -> Result0 {
     let mut file = &frame.descriptors.file(fd)?.file;
     frame.memory.write_u64(to, file.stream_position()?)
+}
+
+/// Fills the buffer with entries from number `cookie` on. The last entry may be cut.
+pub(crate) fn readdir(frame: Frame<'_>, fd: u32, to: u32, length: u32, cookie: u64, used: u32) -> Result0 {
+    frame.memory.range(to, length)?;
+    let listing = match frame.descriptors.listing.take() {
+        Some(listing) if listing.fd == fd && cookie != 0 => listing,
+        _ => Listing::read(fd, frame.descriptors.directory(fd)?, frame.watch)?,
+    };
+    let mut filled = 0;
+    let mut put = |bytes: &[u8]| -> Result<bool, Errno> {
+        let count = bytes.len().min((length - filled) as usize);
+        frame.memory.write(to + filled, &bytes[..count])?;
+        filled += count as u32;
+        Ok(filled < length)
+    };
+    let mut index = usize::try_from(cookie).unwrap_or(usize::MAX);
+    while let Some((head, name)) = listing.entry(index) {
+        yield_point(frame.watch)?;
+        if !(put(&head)? && put(name)?) {
+            break;
+        }
+        index += 1;
+    }
+    // A buffer that is not full marks the end of the directory, after which plugins do not read on.
+    if filled == length {
+        frame.descriptors.listing = Some(listing);
+    }
+    frame.memory.write_u32(used, filled)
 }
 
 /// The guest path of a directory of `allowed_paths`. Plugins find these directories by it; other descriptors fail.

@@ -1,14 +1,13 @@
-//! Lists directories.
+//! The entries of a directory, for `fd_readdir`.
 
 use std::os::unix::ffi::OsStrExt;
 
 use cap_std::fs::MetadataExt;
 
-use super::descriptors::Directory;
+use super::codes::{DIRECTORY, UNKNOWN, file_type};
+use super::descriptor::Directory;
 use super::errno::Errno;
-use super::fd::{DIRECTORY, UNKNOWN, file_type};
 use super::yield_point::yield_point;
-use super::{Frame, Result0};
 use crate::stop::Watch;
 
 /// The most entries of a listing, as others may fill the directory. At most some 10 MB of the host's memory.
@@ -18,12 +17,12 @@ const MAX_ENTRIES: usize = 1 << 17;
 /// memory.
 pub(crate) struct Listing {
     pub(crate) fd: u32,
-    entries: Vec<Entry>,
+    entries: Vec<ListingEntry>,
     /// All names, concatenated.
     names: Vec<u8>,
 }
 
-struct Entry {
+struct ListingEntry {
     inode: u64,
     /// The end of its name in `names`. The name begins where the previous entry's ends.
     name_end: usize,
@@ -32,7 +31,7 @@ struct Entry {
 
 impl Listing {
     /// Reads `directory`, whose descriptor is `fd`, from its start.
-    fn read(fd: u32, directory: &Directory, watch: Watch) -> Result<Self, Errno> {
+    pub(super) fn read(fd: u32, directory: &Directory, watch: Watch) -> Result<Self, Errno> {
         let mut listing = Self { fd, entries: Vec::new(), names: Vec::new() };
         let inode = directory.dir.dir_metadata()?.ino();
         listing.add(b".", inode, DIRECTORY)?;
@@ -54,12 +53,12 @@ impl Listing {
         self.names.try_reserve(name.len()).map_err(|_| Errno::NOMEM)?;
         self.entries.try_reserve(1).map_err(|_| Errno::NOMEM)?;
         self.names.extend_from_slice(name);
-        self.entries.push(Entry { inode, name_end: self.names.len(), file_type });
+        self.entries.push(ListingEntry { inode, name_end: self.names.len(), file_type });
         Ok(())
     }
 
     /// The entry at `index` in the plugin's layout: a header, then the name.
-    fn entry(&self, index: usize) -> Option<([u8; 24], &[u8])> {
+    pub(super) fn entry(&self, index: usize) -> Option<([u8; 24], &[u8])> {
         let entry = self.entries.get(index)?;
         let start = index.checked_sub(1).map_or(0, |before| self.entries[before].name_end);
         let name = &self.names[start..entry.name_end];
@@ -70,33 +69,4 @@ impl Listing {
         head[20] = entry.file_type;
         Some((head, name))
     }
-}
-
-/// Fills the buffer with entries from number `cookie` on. The last entry may be cut.
-pub(crate) fn readdir(frame: Frame<'_>, fd: u32, to: u32, length: u32, cookie: u64, used: u32) -> Result0 {
-    frame.memory.range(to, length)?;
-    let listing = match frame.descriptors.listing.take() {
-        Some(listing) if listing.fd == fd && cookie != 0 => listing,
-        _ => Listing::read(fd, frame.descriptors.directory(fd)?, frame.watch)?,
-    };
-    let mut filled = 0;
-    let mut put = |bytes: &[u8]| -> Result<bool, Errno> {
-        let count = bytes.len().min((length - filled) as usize);
-        frame.memory.write(to + filled, &bytes[..count])?;
-        filled += count as u32;
-        Ok(filled < length)
-    };
-    let mut index = usize::try_from(cookie).unwrap_or(usize::MAX);
-    while let Some((head, name)) = listing.entry(index) {
-        yield_point(frame.watch)?;
-        if !(put(&head)? && put(name)?) {
-            break;
-        }
-        index += 1;
-    }
-    // A buffer that is not full marks the end of the directory, after which plugins do not read on.
-    if filled == length {
-        frame.descriptors.listing = Some(listing);
-    }
-    frame.memory.write_u32(used, filled)
 }

@@ -6,13 +6,14 @@ use cap_fs_ext::{DirExt, FollowSymlinks, OpenOptionsFollowExt, SystemTimeSpec};
 use cap_std::fs::{Dir, OpenOptions, OpenOptionsExt};
 use cap_std::time::SystemTime;
 
-use super::descriptors::{Descriptor, Directory, OpenFile};
-use super::errno::Errno;
-use super::fd::{APPEND, DSYNC, SYNCHRONISED, known_flags, write_filestat};
+use super::codes::{APPEND, DSYNC, SYNCHRONISED, known_flags};
+use super::descriptor::{Descriptor, Directory, OpenFile};
+use super::errno::{Errno, Result0};
+use super::fd::write_filestat;
+use super::frame::Frame;
 use super::opening::{WITHOUT_WAITING, refuse_special};
 use super::rights::{ALLOCATE, READ, WRITE};
 use super::times::Times;
-use super::{Frame, Result0};
 
 /// `lookupflags` of preview 1.
 const FOLLOW: u32 = 1;

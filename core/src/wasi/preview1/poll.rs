@@ -2,11 +2,11 @@
 
 use std::time::{Duration, Instant};
 
-use super::descriptors::Descriptor;
-use super::errno::Errno;
+use super::descriptor::Descriptor;
+use super::errno::{Errno, Result0};
+use super::frame::{Frame, Version};
 use super::memory::room;
 use super::process::{MONOTONIC, REALTIME, now};
-use super::{Frame, Result0, Version};
 
 /// The most subscriptions of one call.
 const MAX_SUBSCRIPTIONS: u32 = 1024;

@@ -4,9 +4,12 @@ use std::sync::LazyLock;
 use std::thread;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
-use super::errno::Errno;
+use thiserror::Error;
+use wasmer::RuntimeError;
+
+use super::errno::{Errno, Result0};
+use super::frame::Frame;
 use super::yield_point::{in_pieces, yield_point};
-use super::{Frame, Result0};
 
 /// Identifiers of clocks.
 pub(crate) const REALTIME: u32 = 0;
@@ -128,6 +131,20 @@ pub(crate) fn sched_yield(_: Frame<'_>) -> Result0 {
 
 pub(crate) fn proc_raise(_: Frame<'_>, _signal: u32) -> Result0 {
     Err(Errno::NOTSUP)
+}
+
+/// The exit status with which a plugin ends its call, like a trap.
+#[derive(Debug, Error)]
+#[error("Exited with i32 exit status {0}")]
+pub(super) struct Exit(i32);
+
+pub(super) fn proc_exit(status: i32) -> Result<(), Exit> {
+    Err(Exit(status))
+}
+
+/// The plugin's exit status, if `proc_exit` has stopped it.
+pub(crate) fn exit_code(error: &RuntimeError) -> Option<i32> {
+    error.downcast_ref::<Exit>().map(|exit| exit.0)
 }
 
 pub(crate) fn sock_accept(frame: Frame<'_>, fd: u32, _flags: u32, _to: u32) -> Result0 {

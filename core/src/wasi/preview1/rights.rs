@@ -3,7 +3,7 @@
 //! Programs rely on them: libc's `access` and `open` read a directory's, and `isatty` a stream's. They are information
 //! only: the functions decide what to refuse by what a descriptor stands for.
 
-use super::descriptors::{Descriptor, Directory, OpenFile};
+use super::descriptor::{Descriptor, Directory, OpenFile};
 
 const DATASYNC: u64 = 1 << 0;
 pub(crate) const READ: u64 = 1 << 1;

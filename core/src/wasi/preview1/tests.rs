@@ -9,14 +9,14 @@ use wasmer::sys::EngineBuilder;
 use wasmer::{Memory, MemoryType, Pages, Store};
 
 use super::descriptors::Descriptors;
-use super::errno::Errno;
+use super::errno::{Errno, Result0};
+use super::frame::{Frame, Version};
 use super::memory::{GuestMemory, MAX_TRANSFER};
 use super::yield_point::{MAX_BYTES, PASSED};
-use super::{Frame, Result0, Version};
+use super::{fd, path, poll, process};
 use crate::host::calls::log::Logs;
 use crate::host::{Network, State, Vars};
 use crate::stop::{Code, Stopper};
-use crate::wasi::preview1::{fd, listing, path, poll, process};
 
 /// Pages of the plugin's memory, and the offsets of its input, its result and its output.
 const PAGES: u32 = 512;
@@ -105,7 +105,7 @@ const ROWS: [Row; 13] = [
     row("environ_sizes_get, variables", |frame| process::environ_sizes_get(frame, RESULT, RESULT + 4), ITEMS, 1),
     row("random_get", |frame| process::random_get(frame, OUTPUT, BYTES as u32), BYTES, MAX_BYTES),
     row("fd_prestat_dir_name", |frame| fd::prestat_dir_name(frame, 3, OUTPUT, BYTES as u32), BYTES, MAX_BYTES),
-    row("fd_readdir", |frame| listing::readdir(frame, 3, OUTPUT, REST, 0, RESULT), ITEMS, 1),
+    row("fd_readdir", |frame| fd::readdir(frame, 3, OUTPUT, REST, 0, RESULT), ITEMS, 1),
     row("fd_write to the log, lines", |frame| fd::write(frame, 1, INPUT, 1, RESULT), MAX_TRANSFER, 1),
     // Transfers end after `MAX_TRANSFER` bytes.
     row("fd_read", |frame| fd::read(frame, 4, INPUT + 8, 1, RESULT), MAX_TRANSFER, MAX_TRANSFER),

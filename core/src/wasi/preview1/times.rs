@@ -5,8 +5,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use cap_std::fs::Dir;
 
-use super::Result0;
-use super::errno::Errno;
+use super::errno::{Errno, Result0};
 use super::opening::open_for_any_access;
 
 /// The times to set; `None` leaves one as it is.

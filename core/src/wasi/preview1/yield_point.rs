@@ -19,7 +19,7 @@ pub(crate) fn yield_point(watch: Watch) -> Result<(), Errno> {
 
 #[cfg(test)]
 thread_local! {
-    /// How many yield points this thread has passed.
+    /// The number of yield points that this thread has passed.
     pub(crate) static PASSED: std::cell::Cell<usize> = const { std::cell::Cell::new(0) };
 }
 

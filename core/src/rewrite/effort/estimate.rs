@@ -8,16 +8,14 @@
 //!
 //! The prices were measured on x86-64, as the CPU time of modules that consist mostly of the item priced.
 
-mod operators;
-mod price;
-
 use std::mem;
 
 use wasmparser::{BlockType, BrTable, FrameKind, FuncValidator, Operator, Payload, TypeRef, ValidatorResources};
 
-use super::Error;
-use super::code::MAX_INLINED;
-use operators::{ends_basic_block, is_dear, over_call};
+use super::operators::{ends_basic_block, is_dear, over_call};
+use super::price;
+use crate::rewrite::code::MAX_INLINED;
+use crate::rewrite::error::Error;
 
 /// The most blocks nested in each other in a function. Go's compiler nests one for each place where a function can be
 /// resumed: esbuild reaches 3,290.

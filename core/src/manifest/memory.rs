@@ -20,14 +20,14 @@ const VALUE: usize = 192;
 /// The host lacks the memory.
 #[derive(Debug, Error)]
 #[error("the host has no room to read {0} bytes")]
-pub(crate) struct NoRoom(usize);
+pub(crate) struct NoMemory(usize);
 
 /// Checks that there is memory to parse the JSON `document`. Other threads may use the memory before the parser does,
 /// but the author of a document cannot make that likely.
 ///
 /// # Errors
 /// There is not enough memory.
-pub(crate) fn for_json(document: &[u8]) -> Result<(), NoRoom> {
+pub(crate) fn for_json(document: &[u8]) -> Result<(), NoMemory> {
     look(document, COPIES)
 }
 
@@ -35,11 +35,11 @@ pub(crate) fn for_json(document: &[u8]) -> Result<(), NoRoom> {
 ///
 /// # Errors
 /// There is not enough memory.
-pub(super) fn for_toml(document: &[u8]) -> Result<(), NoRoom> {
+pub(super) fn for_toml(document: &[u8]) -> Result<(), NoMemory> {
     look(document, COPIES + TOML)
 }
 
-fn look(document: &[u8], copies: usize) -> Result<(), NoRoom> {
+fn look(document: &[u8], copies: usize) -> Result<(), NoMemory> {
     if document.len() < SMALL {
         return Ok(());
     }
@@ -47,7 +47,7 @@ fn look(document: &[u8], copies: usize) -> Result<(), NoRoom> {
     let values = document.iter().filter(|byte| matches!(byte, b',' | b'\n')).count();
     let size = document.len().saturating_mul(copies).saturating_add(values.saturating_mul(VALUE));
     let mut room: Vec<u8> = Vec::new();
-    let reserved = room.try_reserve_exact(size).map_err(|_| NoRoom(document.len()));
+    let reserved = room.try_reserve_exact(size).map_err(|_| NoMemory(document.len()));
     // Keeps the compiler from leaving out the allocation, which nothing else uses.
     black_box(&room);
     reserved

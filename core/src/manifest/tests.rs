@@ -1,5 +1,4 @@
-use super::parse;
-use crate::manifest::{Manifest, Source};
+use super::{Manifest, ModuleSource, parse};
 
 fn ok(text: &str) -> Manifest<'_> {
     parse(text.as_bytes()).unwrap_or_else(|error| panic!("{text}: {error}"))
@@ -10,7 +9,7 @@ fn modules_need_no_manifest() {
     for module in ["\0asm\x01\0\0\0", "(module)", " \n (module)", ";; note\n(module)", "(; note ;)(module)"] {
         let manifest = ok(module);
         assert_eq!(manifest.modules[0].name, "main");
-        assert!(matches!(&manifest.modules[0].source, Source::Data(bytes) if **bytes == *module.as_bytes()));
+        assert!(matches!(&manifest.modules[0].source, ModuleSource::Data(bytes) if **bytes == *module.as_bytes()));
     }
 }
 
@@ -39,8 +38,8 @@ fn json_and_toml_say_the_same() {
         let names: Vec<_> = manifest.modules.iter().map(|module| module.name.as_str()).collect();
         assert_eq!(names, ["a", "main"]);
         assert_eq!(manifest.modules[0].hash.as_deref(), Some("00"));
-        assert!(matches!(&manifest.modules[0].source, Source::Data(bytes) if **bytes == *b"\0asm"));
-        assert!(matches!(&manifest.modules[1].source, Source::Path(path) if path.as_os_str() == "lib/main.wasm"));
+        assert!(matches!(&manifest.modules[0].source, ModuleSource::Data(bytes) if **bytes == *b"\0asm"));
+        assert!(matches!(&manifest.modules[1].source, ModuleSource::Path(path) if path.as_os_str() == "lib/main.wasm"));
         let memory = manifest.memory;
         assert_eq!((memory.max_block_pages, memory.max_pages, memory.max_var_bytes), (Some(5), Some(7), Some(9)));
         assert_eq!(manifest.config["k"], "v");

@@ -1,16 +1,20 @@
-//! Adds yield points to code that makes libcalls which the host cannot intercept (see [`Builtins`](super::Builtins)).
+//! Adds yield points to code that makes libcalls which the host cannot intercept (see [`Libcalls`](super::Libcalls)).
 //! The module counts the work of instructions that make such libcalls, and every now and then asks a memory to grow by
 //! 0 pages: the host intercepts that, and can stop the plugin.
 
-use wasm_encoder::{BlockType, Encode, Instruction as I, ValType};
+use wasm_encoder::{BlockType, Encode, Instruction as I, MemoryType, ValType};
 use wasmparser::Operator;
 
 /// The work between two yield points: one per instruction and one per 16 bytes or elements. Takes some microseconds.
 const PERIOD: i32 = 1000;
 
+/// The type of an empty memory that serves only as a yield point: it is asked to grow.
+pub(super) const NO_MEMORY: MemoryType =
+    MemoryType { minimum: 0, maximum: Some(0), memory64: false, shared: false, page_size_log2: None };
+
 /// Indices of what is added to the module for counting.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Ticks {
+pub(crate) struct YieldPoints {
     /// A memory that is asked to grow.
     pub(crate) memory: u32,
     /// The first of two globals: the current instruction's length, and the work left until the yield point.
@@ -46,7 +50,7 @@ pub(crate) fn work(operator: &Operator<'_>) -> Option<Work> {
     }
 }
 
-impl Ticks {
+impl YieldPoints {
     /// The types of the two globals.
     pub(crate) const GLOBALS: [ValType; 2] = [ValType::I32, ValType::I32];
 

@@ -1,5 +1,6 @@
-use crate::rewrite::tests::{COUNTED, USUAL};
-use crate::rewrite::{Error, START_EXPORT, rewrite};
+use super::tests::{COUNTED, USUAL};
+use super::{Error, rewrite};
+use crate::module::reserved::START_EXPORT;
 
 #[test]
 fn what_is_added_is_not_for_the_plugin() {
@@ -67,7 +68,7 @@ fn what_cannot_be_taken_apart_is_an_error() {
     let reserved = wat::parse_str(format!("(module (func (export \"{START_EXPORT}\")))")).expect("WAT");
     assert!(matches!(rewrite("main", &reserved, USUAL), Err(Error::ReservedExport(_))));
     let reserved = wat::parse_str(r#"(module (import "extism-wasmer" "fuel" (global (mut i64))))"#).expect("WAT");
-    for wanted in [USUAL, COUNTED] {
-        assert!(matches!(rewrite("main", &reserved, wanted), Err(Error::ReservedImport(_, _))));
+    for options in [USUAL, COUNTED] {
+        assert!(matches!(rewrite("main", &reserved, options), Err(Error::ReservedImport(_, _))));
     }
 }

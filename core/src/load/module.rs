@@ -1,0 +1,130 @@
+//! Loads a module from its source, and checks its hash.
+
+#[cfg(feature = "compiler")]
+use std::borrow::Cow;
+#[cfg(feature = "compiler")]
+use std::path::Path;
+use std::time::Instant;
+
+#[cfg(feature = "http")]
+use super::download::WantedModule;
+#[cfg(not(feature = "http"))]
+use super::download_absent::WantedModule;
+use super::error::Error;
+use super::file;
+use super::origin::ModuleOrigin;
+#[cfg(feature = "compiler")]
+use super::text;
+use crate::environment;
+use crate::error::Excerpt;
+#[cfg(feature = "http")]
+use crate::http;
+use crate::manifest::{ModuleEntry, ModuleSource};
+use crate::module::contents::Contents;
+use crate::module::digest::Digest;
+#[cfg(feature = "compiler")]
+use crate::module::kind::{self, Extent};
+
+/// A module whose bytes match the manifest's hash, if it has one.
+#[derive(Debug)]
+pub(crate) struct LoadedModule {
+    pub(crate) name: String,
+    /// A binary or WAT text.
+    pub(crate) contents: Contents,
+    /// The address that they come from, if it is one, as errors show it.
+    #[cfg_attr(not(feature = "compiler"), expect(dead_code, reason = "nothing is compiled"))]
+    address: Option<Excerpt>,
+    /// The bytes' SHA-256, if the manifest has one.
+    pub(crate) sha256: Option<Digest>,
+}
+
+/// The SHA-256 that the manifest gives for the module of `entry`.
+///
+/// # Errors
+/// It is not a SHA-256.
+pub(crate) fn expected_hash(entry: &ModuleEntry<'_>) -> Result<Option<Digest>, Error> {
+    let Some(given) = &entry.hash else { return Ok(None) };
+    let bad = || Error::BadHash { name: Excerpt::of(&entry.name), given: Excerpt::of(given) };
+    Digest::parse(given).ok_or_else(bad).map(Some)
+}
+
+/// Loads the module of `entry`, by `deadline` at the latest, and checks its hash.
+///
+/// # Errors
+/// The source cannot be read, is over the size limit, or has another hash.
+pub(crate) fn load(entry: ModuleEntry<'_>, deadline: Option<Instant>) -> Result<LoadedModule, Error> {
+    let (sha256, max) = (expected_hash(&entry)?, environment::MAX_MODULE_BYTES.value());
+    let address = match &entry.source {
+        #[cfg(feature = "http")]
+        ModuleSource::Url(remote) => Some(http::shown(&remote.url)),
+        _ => None,
+    };
+    let contents = match entry.source {
+        ModuleSource::Path(path) => verified(file::open(&entry.name, &path, max)?, &entry.name, sha256)?,
+        ModuleSource::Data(bytes) if bytes.len() as u64 > max => {
+            return Err(Error::TooLarge { name: Excerpt::of(entry.name), max });
+        }
+        ModuleSource::Data(bytes) => {
+            let size = bytes.len();
+            let no_room = |_| Error::NoRoom { name: Excerpt::of(&entry.name), size };
+            verified(Contents::of_bytes(bytes).map_err(no_room)?, &entry.name, sha256)?
+        }
+        ModuleSource::Url(remote) => {
+            // Verified while it is downloaded.
+            let wanted = WantedModule { remote: &remote, expected: sha256, max, deadline };
+            Contents::of_module(wanted.load()?, None)
+        }
+    };
+    Ok(LoadedModule { name: entry.name, contents, address, sha256 })
+}
+
+/// The bytes of the regular file at `path`, at most as many as a module may have.
+///
+/// # Errors
+/// The file cannot be read, is not a regular file, or is longer.
+#[cfg(feature = "compiler")]
+pub(crate) fn read(path: &Path) -> Result<Vec<u8>, Error> {
+    let name = path.display().to_string();
+    let contents = file::open(&name, path, environment::MAX_MODULE_BYTES.value())?;
+    Ok(contents.bytes()?.as_slice().to_vec())
+}
+
+/// `contents` of the module called `name`, if they have this hash.
+fn verified(contents: Contents, name: &str, sha256: Option<Digest>) -> Result<Contents, Error> {
+    if let Some(expected) = sha256 {
+        let found = contents.sha256()?;
+        if found != expected {
+            return Err(Error::HashMismatch { found, expected, origin: ModuleOrigin::of(&contents, name) });
+        }
+    }
+    Ok(contents)
+}
+
+#[cfg(feature = "compiler")]
+impl LoadedModule {
+    /// Where it comes from.
+    pub(crate) fn origin(&self) -> ModuleOrigin {
+        let address = self.address.clone().map(ModuleOrigin::Place);
+        address.unwrap_or_else(|| ModuleOrigin::of(&self.contents, &self.name))
+    }
+
+    /// The module in binary: bytes without the magic number of the binary format are read as WAT.
+    ///
+    /// # Errors
+    /// The bytes are neither binary nor WAT, are malformed, or cannot be read.
+    pub(crate) fn to_binary(&self) -> Result<Cow<'_, [u8]>, Error> {
+        let bytes = self.contents.bytes()?.as_slice();
+        if kind::is_binary(bytes) {
+            let (origin, size) = (|| self.origin(), bytes.len());
+            return match kind::extent(bytes) {
+                Extent::Cut { end } => Err(Error::Cut { origin: origin(), size, end }),
+                Extent::Extra { end } => Err(Error::Extra { origin: origin(), size, end }),
+                Extent::Whole => Ok(Cow::Borrowed(bytes)),
+            };
+        }
+        if !kind::is_wat(bytes) {
+            return Err(Error::NotAModule { origin: self.origin(), kind: kind::of(bytes) });
+        }
+        text::to_binary(&self.name, self.contents.path(), kind::without_mark(bytes)).map(Cow::Owned)
+    }
+}

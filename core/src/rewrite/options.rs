@@ -1,0 +1,33 @@
+//! Options of the rewrite, which depend on the compiler and on the plugin.
+
+use wasmer::sys::Features;
+
+/// The calls of host functions that the rewrite replaces by inline code.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Inlining {
+    /// All that can be inlined: the module is the plugin's only one and owns the I/O memory.
+    Alone,
+    /// All but those about the output: several modules share the I/O memory, and only the host knows which of them has
+    /// set the output last.
+    Linked,
+}
+
+/// Says if the host can intercept libcalls and stop the plugin there. Libcalls are functions of Wasmer's that compiled
+/// code calls, to fill or copy memories or tables and for much else.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Libcalls {
+    Seen,
+    /// The compiler's code makes libcalls in a fixed way, and the host can intercept only the growing of a memory.
+    Unseen,
+}
+
+/// Options of the rewrite.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct RewriteOptions<'a> {
+    /// The proposals that the compiler supports; the module may use no others.
+    pub(crate) features: &'a Features,
+    pub(crate) inlining: Inlining,
+    pub(crate) libcalls: Libcalls,
+    /// The module shall count its instructions, in the global [`FUEL_IMPORT`](crate::module::reserved::FUEL_IMPORT).
+    pub(crate) fuel: bool,
+}
