@@ -74,6 +74,7 @@ const UNSAFE_PLACES: &[&str] = &[
     "core/src/stop/alternate_stack.rs",
     "core/src/stop/chain.rs",
     "core/src/stop/faults.rs",
+    "core/src/stop/handler.rs",
     "core/src/stop/signal.rs",
     "core/src/stop/this_thread.rs",
     "core/src/sync/reentrant.rs",

@@ -148,10 +148,10 @@ mod tests {
     use std::sync::Arc;
 
     use super::{Fault, OVERHEAD, Vars};
-    use crate::stop::{Code, Stopper};
+    use crate::stop::{CodeRanges, Stopper};
 
     fn set(vars: &mut Vars, key: &str, length: usize) -> Result<(), Fault> {
-        let stopper = Stopper::new(Arc::new(Code::new(Vec::new())));
+        let stopper = Stopper::new(Arc::new(CodeRanges::new(Vec::new())));
         vars.set(key, &vec![7; length], stopper.watch())
     }
 

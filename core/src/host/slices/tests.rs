@@ -2,7 +2,7 @@ use std::cell::Cell;
 use std::sync::Arc;
 
 use super::{ENTRIES, Fault, Range, SLICE, backwards, copy, copy_to, find, of};
-use crate::stop::{Code, Stopper, Watch};
+use crate::stop::{CodeRanges, Stopper, Watch};
 
 thread_local! {
     static LOOKS: Cell<usize> = const { Cell::new(0) };
@@ -20,7 +20,7 @@ const LENGTH: usize = COUNT * SLICE + 7;
 /// Does `work` for a running plugin, then for a cancelled one. Returns how many yield points it passed in the first
 /// case; in the second, it has to fail at the first one.
 fn looks<T>(mut work: impl FnMut(Watch) -> Result<T, Fault>) -> usize {
-    let stopper = Stopper::new(Arc::new(Code::new(Vec::new())));
+    let stopper = Stopper::new(Arc::new(CodeRanges::new(Vec::new())));
     let _run = stopper.begin(None).expect("no deadline");
     LOOKS.set(0);
     assert!(work(stopper.watch()).is_ok());
@@ -78,7 +78,7 @@ fn no_more_than_a_slice_is_between_two_looks() {
 /// Most calls move no more than one slice.
 #[test]
 fn a_slice_or_less_is_done_without_a_look() {
-    let stopper = Stopper::new(Arc::new(Code::new(Vec::new())));
+    let stopper = Stopper::new(Arc::new(CodeRanges::new(Vec::new())));
     let _run = stopper.begin(None).expect("no deadline");
     assert!(stopper.handle().cancel());
     let watch = stopper.watch();

@@ -15,7 +15,7 @@ use super::yield_point::{MAX_BYTES, PASSED};
 use super::{Frame, Result0, Version};
 use crate::host::calls::log::Logs;
 use crate::host::{Network, State, Vars};
-use crate::stop::{Code, Stopper};
+use crate::stop::{CodeRanges, Stopper};
 use crate::wasi::preview1::{fd, listing, path, poll, process};
 
 /// Pages of the plugin's memory, and the offsets of its input, its result and its output.
@@ -49,7 +49,7 @@ impl Plugin {
         let mut config: BTreeMap<_, _> = (0..ITEMS).map(|number| (format!("{number:05}"), "x".to_owned())).collect();
         config.insert("large".to_owned(), "x".repeat(BYTES));
         let state = State::new(config, Vars::new(None), Network::new(&[], None));
-        let stopper = Stopper::new(Arc::new(Code::new(Vec::new())));
+        let stopper = Stopper::new(Arc::new(CodeRanges::new(Vec::new())));
         Self { store, memory, descriptors, state, program: "x".repeat(BYTES), stopper }
     }
 
