@@ -194,7 +194,7 @@ impl Plugin {
     fn call_live(&mut self, run: &Run, name: &CStr, input: &[u8], deadline: Option<Instant>) -> CallResult<i32> {
         let function = self.find(name);
         let live = self.live.as_mut().expect(NOT_SPENT);
-        live.with_guest(|guest, store| guest.begin(store, input, deadline))
+        live.with_guest(|guest, store| guest.begin(store, input))
             .map_err(|cause| self.input_error(run, input, cause))?;
         self.run(run, function?)
     }

@@ -94,7 +94,7 @@ fn populate(
         is_limited: recipe.limits.max_pages.is_some(),
         imported: plan.imports_io_memory,
     };
-    let guest = Guest::new(&mut store, capacity, plan.owns_io_memory, deadline, watch, recipe.bounds, state);
+    let guest = Guest::new(&mut store, capacity, plan.owns_io_memory, watch, recipe.bounds, state);
     let guest = guest.map_err(|error| Error::IoMemory(sandbox::without_prefix(&error)))?;
     drop(inside);
     let (main, libraries) = instantiate_all(&mut store, &guest, recipe, allowance)?;

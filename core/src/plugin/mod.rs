@@ -25,7 +25,7 @@ use crate::code::{self, CompiledPlugin, Modules};
 use crate::compiler;
 use crate::environment;
 use crate::error::Excerpt;
-use crate::host::{Bounds, Network, SharedState, State, Vars};
+use crate::host::{Bounds, Network, PluginState, SharedState, Vars};
 use crate::module::reserved;
 use crate::reserve::Reserve;
 use crate::sandbox::{self, Limits, Memories};
@@ -141,7 +141,7 @@ impl Plugin {
             warn_of_untold_stacks(&recipe.plan);
         }
         let network = Network::new(&manifest.allowed_hosts, manifest.memory.max_http_response_bytes);
-        let state = State::new(manifest.config, Vars::new(manifest.memory.max_var_bytes), network);
+        let state = PluginState::new(manifest.config, Vars::new(manifest.memory.max_var_bytes), network);
         let (stopper, live) = match start(&recipe, deadline, &state) {
             Err(refused @ Error::NoReservation(_)) if recipe.compiled.template.memories() == Memories::Reserved => {
                 let compiled = code(&[Memories::Moving]);

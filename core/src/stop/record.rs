@@ -130,6 +130,11 @@ impl Record {
         self.state.store(next, Ordering::Release);
     }
 
+    /// The deadline of the run on this thread.
+    pub(crate) fn deadline(&self) -> u64 {
+        self.deadline.load(Ordering::Relaxed)
+    }
+
     /// Ends the run on this thread.
     pub(crate) fn end(&self) {
         let state = self.state.load(Ordering::Relaxed);

@@ -70,6 +70,11 @@ pub(crate) fn nanoseconds(instant: Instant) -> u64 {
     instant.saturating_duration_since(*START).as_nanos().try_into().unwrap_or(u64::MAX)
 }
 
+/// The instant that is this number of nanoseconds after [`START`]; `None` for `u64::MAX`, which is never.
+pub(crate) fn instant(nanoseconds: u64) -> Option<Instant> {
+    START.checked_add(Duration::from_nanos(nanoseconds)).filter(|_| nanoseconds != u64::MAX)
+}
+
 pub(crate) fn now() -> u64 {
     nanoseconds(Instant::now())
 }

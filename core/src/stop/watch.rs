@@ -8,6 +8,7 @@ use super::handler;
 use super::record::{Phase, Record, Stopped};
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 use super::this_thread::THREAD;
+use super::timer;
 
 /// Lets a long host function ask whether its plugin must stop.
 #[derive(Debug, Clone, Copy)]
@@ -24,6 +25,12 @@ impl Watch {
         let reason = self.reason()?;
         self.0.set_stopped();
         Some(reason)
+    }
+
+    /// The deadline of the plugin's current run, if it has one.
+    #[cfg_attr(not(feature = "http"), expect(dead_code, reason = "only requests have a use for it"))]
+    pub(crate) fn deadline(&self) -> Option<Instant> {
+        timer::instant(self.0.deadline())
     }
 
     /// Waits until `is_done` returns true, `until` has passed, or the plugin must stop. A thread that changes the

@@ -13,8 +13,8 @@ use super::errno::Errno;
 use super::memory::{GuestMemory, MAX_TRANSFER};
 use super::yield_point::{MAX_BYTES, PASSED};
 use super::{Frame, Result0, Version};
-use crate::host::calls::log::Logs;
-use crate::host::{Network, State, Vars};
+use crate::host::Logs;
+use crate::host::{Network, PluginState, Vars};
 use crate::stop::{CodeRanges, Stopper};
 use crate::wasi::preview1::{fd, listing, path, poll, process};
 
@@ -48,7 +48,7 @@ impl Plugin {
         let descriptors = Descriptors::new(&paths, &logs).expect("the folder is there");
         let mut config: BTreeMap<_, _> = (0..ITEMS).map(|number| (format!("{number:05}"), "x".to_owned())).collect();
         config.insert("large".to_owned(), "x".repeat(BYTES));
-        let state = State::new(config, Vars::new(None), Network::new(&[], None));
+        let state = PluginState::new(config, Vars::new(None), Network::new(&[], None));
         let stopper = Stopper::new(Arc::new(CodeRanges::new(Vec::new())));
         Self { store, memory, descriptors, state, program: "x".repeat(BYTES), stopper }
     }
