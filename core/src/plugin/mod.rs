@@ -241,7 +241,7 @@ fn with_room(make: impl FnOnce() -> Result<Plugin, Error>) -> Result<Plugin, Err
 fn start(recipe: &Recipe, deadline: Option<Instant>, state: &SharedState) -> Result<(Stopper, Live), Error> {
     let stopper = Stopper::new(Arc::clone(&recipe.compiled.code));
     let run = stopper.begin(deadline)?;
-    let live = create(recipe, &run, stopper.watch(), deadline, state);
+    let live = create(recipe, &run, stopper.watch(), state);
     over(run);
     Ok((stopper, live?))
 }
@@ -279,13 +279,7 @@ fn warn_of_unused_paths(allowed_paths: &BTreeMap<String, String>, with_wasi: boo
 }
 
 /// Makes an instance, unless that is stopped.
-fn create(
-    recipe: &Recipe,
-    run: &Run,
-    watch: Watch,
-    deadline: Option<Instant>,
-    state: &SharedState,
-) -> Result<Live, Error> {
-    let live = instance::create(recipe, deadline, watch, SharedState::clone(state));
+fn create(recipe: &Recipe, run: &Run, watch: Watch, state: &SharedState) -> Result<Live, Error> {
+    let live = instance::create(recipe, watch, SharedState::clone(state));
     live.map_err(|error| run.stopped().map_or(error, |reason| Error::Stopped(reason, recipe.timeout)))
 }
