@@ -3,7 +3,7 @@
 
 #[path = "../core/src/stop/next.rs"]
 mod next;
-#[expect(dead_code, reason = "assignments")]
+#[expect(dead_code, reason = "assignments, and the library's way to a signal")]
 #[path = "../core/src/stop/record.rs"]
 mod record;
 #[path = "interrupt/signal.rs"]
@@ -11,36 +11,22 @@ mod signal;
 #[path = "interrupt/sync.rs"]
 mod sync;
 
+use code::CodeRanges;
 use loom::sync::Arc;
 use loom::thread;
 use next::Next;
-use record::{Phase, Record};
+use record::{LOST, Phase, Record};
 use sync::AtomicU64;
 
-/// The library's reasons.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Stopped {
-    Timeout,
-    Cancelled,
-}
-
-#[derive(Debug)]
-pub(crate) struct Code;
-
-/// An address in a plugin's code.
-const ADDRESS: usize = 1000;
-
-mod timer {
-    pub(crate) const SOON: u64 = 100;
-    pub(crate) const LATER: u64 = 1000;
-    pub(crate) const TRIES: u32 = 2;
-    pub(crate) const LOST: u32 = 2;
+mod code {
+    #[derive(Debug)]
+    pub(crate) struct CodeRanges;
 }
 
 const NO_DEADLINE: u64 = u64::MAX;
 
-fn record(owner: u64) -> (Arc<Record>, loom::sync::Arc<Code>) {
-    let (record, code) = (Arc::new(Record::new()), Arc::new(Code));
+fn record(owner: u64) -> (Arc<Record>, Arc<CodeRanges>) {
+    let (record, code) = (Arc::new(Record::new()), Arc::new(CodeRanges));
     record.own(owner, &code);
     (record, code)
 }
@@ -54,10 +40,22 @@ fn join<T>(thread: thread::JoinHandle<T>) -> T {
     thread.join().expect("a panic ends the model")
 }
 
+/// Cancels as the library does. Returns whether the thread is told; `None` if nothing runs.
+fn cancel(record: &Record, owner: u64) -> Option<bool> {
+    record.cancel(owner).map(|notice| signal::deliver(record, notice))
+}
+
+/// The timer's look at one record. Returns when to look again.
+fn look(record: &Record, now: u64) -> u64 {
+    let look = record.look(now);
+    look.notice.map(|notice| signal::deliver(record, notice));
+    look.again_at
+}
+
 /// A late canceller does not stop another plugin that reuses the record.
 fn cancelled_by_owner() {
     let (record, code) = record(1);
-    let canceller = spawn(&record, |record| record.cancel(1));
+    let canceller = spawn(&record, |record| cancel(record, 1));
     record.begin(1, NO_DEADLINE);
     let reason = record.phase().reason();
     record.end();
@@ -77,7 +75,7 @@ fn cancelled_by_owner() {
 fn expired_in_time() {
     let (record, _code) = record(1);
     record.begin(1, 10);
-    let timer = spawn(&record, |record| record.look(20));
+    let timer = spawn(&record, |record| look(record, 20));
     record.end();
     record.begin(1, NO_DEADLINE);
     assert!(!signal::arrive(&record, 1));
@@ -90,8 +88,8 @@ fn expired_in_time() {
 fn one_reason() {
     let (record, _code) = record(1);
     record.begin(1, 10);
-    let timer = spawn(&record, |record| record.look(20));
-    let canceller = spawn(&record, |record| record.cancel(1));
+    let timer = spawn(&record, |record| look(record, 20));
+    let canceller = spawn(&record, |record| cancel(record, 1));
     let early = record.phase().reason();
     join(timer);
     assert!(join(canceller).is_some());
@@ -106,7 +104,7 @@ fn one_reason() {
 fn woken() {
     let (record, _code) = record(1);
     record.begin(1, NO_DEADLINE);
-    let canceller = spawn(&record, |record| assert_eq!(record.cancel(1), Some(true)));
+    let canceller = spawn(&record, |record| assert_eq!(cancel(record, 1), Some(true)));
     record.sleeps(true);
     while record.phase() == Phase::Running {
         thread::park();
@@ -119,11 +117,11 @@ fn woken() {
 fn told_again() {
     let (record, _code) = record(1);
     record.begin(1, NO_DEADLINE);
-    let canceller = spawn(&record, |record| record.cancel(1));
+    let canceller = spawn(&record, |record| cancel(record, 1));
     record.end();
     record.begin(2, NO_DEADLINE);
     join(canceller);
-    assert!(record.cancel(1).is_some());
+    assert!(cancel(&record, 1).is_some());
     assert!(signal::arrive(&record, 2));
 }
 
@@ -132,12 +130,12 @@ fn sent_again() {
     let (record, _code) = record(1);
     record.begin(77, 10);
     let timer = spawn(&record, |record| {
-        record.look(20);
-        record.look(30)
+        look(record, 20);
+        look(record, 30)
     });
     record.set_thread(1);
     let next = join(timer);
-    record.look(next);
+    look(&record, next);
     assert!(signal::arrive(&record, 1));
 }
 
@@ -146,14 +144,14 @@ fn resumed() {
     let (record, _code) = record(1);
     record.begin(1, 10);
     let timer = spawn(&record, |record| {
-        let next = record.look(20);
-        record.look(next)
+        let next = look(record, 20);
+        look(record, next)
     });
     // It may arrive here, during the nested run.
     signal::swallow(1);
     record.resume();
     let next = join(timer);
-    record.look(next);
+    look(&record, next);
     assert!(signal::arrive(&record, 1));
 }
 
@@ -161,11 +159,11 @@ fn resumed() {
 fn not_lost_for_good() {
     let (record, _code) = record(1);
     record.begin(1, 10);
-    let timer = spawn(&record, |record| record.look(20));
+    let timer = spawn(&record, |record| look(record, 20));
     signal::swallow(1);
     let next = join(timer);
     signal::swallow(1);
-    (0..=timer::LOST).fold(next, |next, _| record.look(next));
+    (0..=LOST).fold(next, |next, _| look(&record, next));
     assert!(signal::arrive(&record, 1));
 }
 
@@ -175,7 +173,7 @@ fn known_to_the_timer() {
     let next = Arc::new(Next(AtomicU64::new(Next::NEVER)));
     let timer = {
         let next = Arc::clone(&next);
-        spawn(&record, move |record| next.look([record].into_iter(), 0))
+        spawn(&record, move |record| next.look([record].into_iter().map(|record| look(record, 0))))
     };
     record.begin(1, 10);
     let seems_known = next.is_by(10);
@@ -192,14 +190,14 @@ fn known_to_the_timer_again() {
     let next = Arc::new(Next(AtomicU64::new(5)));
     let timer = {
         let (next, second) = (Arc::clone(&next), Arc::clone(&second));
-        spawn(&first, move |first| next.look([first, &*second].into_iter(), 6))
+        spawn(&first, move |first| next.look([first, &*second].into_iter().map(|record| look(record, 6))))
     };
     second.begin(2, 10);
     let seems_known = next.is_by(10);
     join(timer);
     assert!(!seems_known || next.is_by(10));
     // The first run's time is over, so another look is due soon, whatever `is_by` returned.
-    next.look([&*first, &*second].into_iter(), 10);
+    next.look([&*first, &*second].into_iter().map(|record| look(record, 10)));
     assert_eq!([first.phase(), second.phase()], [Phase::Expired; 2]);
 }
 

@@ -6,9 +6,9 @@
 //! both processes. No thread inside may wait for anything that takes long: it runs no plugin, compiles and fetches
 //! nothing, and does not call the host's logger. Closing the gate therefore mostly takes microseconds.
 //!
-//! The locks of `sync.rs` enter by themselves. Entering writes to memory that all threads share, so a plain call does
+//! The locks of `sync/` enter by themselves. Entering writes to memory that all threads share, so a plain call does
 //! not enter. A lock that may be held for long, such as a plugin's, can be lost instead (`sync/reentrant.rs`).
-//! `ffi/fork.rs` lists the steps before and after a fork.
+//! `ffi/fork.rs` of the C library lists the steps before and after a fork.
 
 use std::cell::Cell;
 use std::marker::PhantomData;
@@ -102,7 +102,7 @@ impl Drop for LeaveWhenDropped {
 }
 
 /// Runs `work`, which may take long or call anything, such as the host, outside the gate even if this thread is inside.
-/// The thread must hold no lock of `sync.rs`.
+/// The thread must hold no lock of `sync/`.
 pub(crate) fn outside<T>(work: impl FnOnce() -> T) -> T {
     struct Back(u32);
 

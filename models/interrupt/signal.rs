@@ -1,9 +1,8 @@
-//! Simulated signals: each stays pending until a thread of the model takes it.
+//! Simulated signals: each stays pending until a thread of the model takes it. Threads are always in a plugin's code.
 
 use loom::sync::Mutex;
 
-use crate::record::Record;
-use crate::{ADDRESS, Code};
+use crate::record::{Notice, Record};
 
 loom::lazy_static! {
     /// The threads that have pending signals.
@@ -13,17 +12,27 @@ loom::lazy_static! {
 /// The ids of all threads.
 pub(crate) const THREADS: [i32; 2] = [1, 2];
 
-pub(crate) fn send(thread: i32) -> bool {
-    let is_there = THREADS.contains(&thread);
-    if is_there {
+/// As in the library's `timer.rs`.
+pub(crate) fn deliver(record: &Record, notice: Notice) -> bool {
+    let Some(thread) = notice.signal else { return notice.is_told };
+    let is_sent = THREADS.contains(&thread);
+    if is_sent {
         SENT.lock().expect("a panic ends the model").push(thread);
+    } else {
+        record.has_no_signal();
     }
-    is_there
+    is_sent || notice.is_told
 }
 
 /// Delivers the pending signals to `thread`, which runs `record`; returns true if one of them makes it trap.
 pub(crate) fn arrive(record: &Record, thread: i32) -> bool {
-    (0..swallow(thread)).any(|_| record.traps(ADDRESS))
+    (0..swallow(thread)).any(|_| {
+        let traps = record.arrive().is_some_and(|code| !code.is_null());
+        if traps {
+            record.set_stopped();
+        }
+        traps
+    })
 }
 
 /// Drops the pending signals of `thread`, as if somebody else had handled them; returns how many there were.
@@ -32,8 +41,4 @@ pub(crate) fn swallow(thread: i32) -> usize {
     let all = sent.len();
     sent.retain(|to| *to != thread);
     all - sent.len()
-}
-
-pub(crate) fn is_in(_: *const Code, address: usize) -> bool {
-    address == ADDRESS
 }

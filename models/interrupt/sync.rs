@@ -1,4 +1,4 @@
-//! Loom's threads and atomics with the interface of the library's `sync.rs`.
+//! Loom's threads and atomics with the interface of the library's `sync/`.
 
 pub(crate) use loom::sync::atomic::{AtomicBool, AtomicI32, AtomicPtr, AtomicU32, Ordering, fence};
 pub(crate) use loom::sync::{Arc, MutexGuard};

@@ -1,4 +1,4 @@
-//! Shuttle's threads and locks with the interface of the library's `sync.rs`.
+//! Shuttle's threads and locks with the interface of the library's `sync/`.
 
 use std::cell::Cell;
 use std::ops::Deref;

@@ -47,7 +47,7 @@ const PRIVATE_NAMES: &[(&str, &[&str])] = &[
     ("rustc_demangle::", &["module/demangle.rs"]),
     ("cpp_demangle::", &["module/demangle.rs"]),
     ("url::", &["http"]),
-    ("glob::", &["host/calls/hosts.rs"]),
+    ("glob::", &["host/network/hosts.rs"]),
     ("backtrace::", &["sandbox/trace_lock.rs"]),
     // Threads share only locks of `sync`, which survive a fork; the locks of this crate do not.
     ("parking_lot::", &["sandbox", "host"]),
@@ -74,6 +74,7 @@ const UNSAFE_PLACES: &[&str] = &[
     "core/src/stop/alternate_stack.rs",
     "core/src/stop/chain.rs",
     "core/src/stop/faults.rs",
+    "core/src/stop/handler.rs",
     "core/src/stop/signal.rs",
     "core/src/stop/this_thread.rs",
     "core/src/sync/reentrant.rs",

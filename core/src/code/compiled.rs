@@ -8,7 +8,7 @@ use wasmer::Module;
 
 use crate::fork::{EnterWhenDropped, LeaveWhenDropped};
 use crate::sandbox::StoreTemplate;
-use crate::stop::Code;
+use crate::stop::CodeRanges;
 
 /// The modules of one manifest as machine code, with the engine that owns it. Modules must be dropped before the
 /// engine: Wasmer finds traps by code addresses, which the system may give to other code as soon as the engine is gone.
@@ -21,7 +21,7 @@ pub(crate) struct CompiledPlugin {
     /// Has the engine, which owns the code.
     pub(crate) template: StoreTemplate,
     /// The address ranges of the modules' own functions.
-    pub(crate) code: Arc<Code>,
+    pub(crate) code: Arc<CodeRanges>,
     /// An estimate of the memory that the code takes, in bytes.
     pub(super) size: usize,
     /// The name of the compiler that made the code.

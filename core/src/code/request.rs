@@ -22,7 +22,7 @@ use crate::module::contents;
 use crate::module::key::ModuleKey;
 use crate::module::reserved::{DATA_SECTION, IO_MEMORY_EXPORT, REWRITE_VERSION};
 use crate::sandbox::{self, Memories, StoreTemplate};
-use crate::stop::Code;
+use crate::stop::CodeRanges;
 
 /// The key of a module for the cache. Hashes that take time are calculated only if they are needed.
 ///
@@ -106,7 +106,7 @@ impl<'a> Request<'a> {
             modules,
             size: size + template.size(),
             template,
-            code: Arc::new(Code::new(functions).for_threads(sandbox::prepare_thread)),
+            code: Arc::new(CodeRanges::new(functions).for_threads(sandbox::prepare_thread)),
             compiler: self.backend.name(),
             origin,
             is_known: AtomicBool::new(false),

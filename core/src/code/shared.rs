@@ -221,7 +221,7 @@ mod tests {
     use crate::code::compiled::Origin;
     use crate::compiler;
     use crate::sandbox::StoreTemplate;
-    use crate::stop::Code;
+    use crate::stop::CodeRanges;
     use std::panic::{AssertUnwindSafe, catch_unwind};
     use std::sync::Barrier;
     use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
@@ -237,7 +237,7 @@ mod tests {
     fn code(size: usize) -> CompiledPlugin {
         let engine = EngineBuilder::headless().engine().into();
         let template = StoreTemplate::new(engine, Memories::Reserved, &[], "", "");
-        let code = Arc::new(Code::new(Vec::new()));
+        let code = Arc::new(CodeRanges::new(Vec::new()));
         let (_going, _gone) = Default::default();
         CompiledPlugin {
             _going,

@@ -9,7 +9,7 @@ use wasmer::sys::wasmparser::Operator;
 use wasmer::sys::{FunctionMiddleware, MiddlewareError, MiddlewareReaderState, ModuleMiddleware};
 use wasmer_types::{CompilationProgressCallback, LocalFunctionIndex, UserAbort};
 
-use crate::reserve::Watch;
+use crate::reserve::RefusalWatch;
 
 /// The number of WebAssembly instructions between two readings of the clock: some hundred microseconds.
 const PERIOD: u32 = 256;
@@ -29,7 +29,7 @@ impl Deadline {
 
 /// The callback that compilers call after each function. It fails after `deadline`, if there is one, and if the system
 /// has refused memory.
-pub(crate) fn progress(deadline: Option<Instant>, memory: Watch) -> CompilationProgressCallback {
+pub(crate) fn progress(deadline: Option<Instant>, memory: RefusalWatch) -> CompilationProgressCallback {
     let deadline = deadline.map(Deadline);
     CompilationProgressCallback::new(move |_| {
         memory.check().map_err(|refused| UserAbort::new(refused.to_string()))?;

@@ -3,9 +3,11 @@ use std::os::unix::ffi::OsStringExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::{
+use super::snapshot::Snapshot;
+use super::variable::Variable;
+use super::variables::{
     ALL, CACHE_DIR, CACHE_MAX_BYTES, CACHE_MEMORY_BYTES, COMPILER, CachePlace, INHERIT_OUTPUT, MAX_MODULE_BYTES,
-    OFFLINE, Snapshot, TIMEOUT, Variable,
+    OFFLINE, TIMEOUT,
 };
 
 fn snapshot(variables: &[(&str, &str)]) -> &'static Snapshot {

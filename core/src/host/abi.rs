@@ -6,10 +6,9 @@
 
 use wasmer::{AsStoreMut, Extern, Function, FunctionEnv, Global, StoreMut, Value};
 
-use super::Guest;
 use super::blocks::START;
-
 use super::calls::{config, http, log, memory, vars};
+use super::guest::Guest;
 use super::watched::Watched;
 use crate::module::reserved::FUEL_IMPORT;
 

@@ -22,11 +22,11 @@ struct Block {
     size: u64,
     /// The bytes that the plugin asked for.
     length: u64,
-    state: State,
+    state: BlockState,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum State {
+enum BlockState {
     Live,
     /// The host has taken the block over and freed it; the plugin may free it once more.
     Released,
@@ -84,16 +84,16 @@ impl Blocks {
     /// The length of the live block that begins at `offset`.
     pub(crate) fn length(&self, offset: u64) -> Option<u64> {
         let block = &self.table[self.find(offset)?];
-        (block.state == State::Live).then_some(block.length)
+        (block.state == BlockState::Live).then_some(block.length)
     }
 
     /// Frees the block that begins at `offset`. An offset where none begins is ignored.
     pub(crate) fn free(&mut self, offset: u64) {
         let Some(index) = self.find(offset) else { return };
         match self.table[index].state {
-            State::Free => return,
-            State::Released => self.released -= 1,
-            State::Live => {}
+            BlockState::Free => return,
+            BlockState::Released => self.released -= 1,
+            BlockState::Live => {}
         }
         self.make_free(index);
     }
@@ -102,9 +102,9 @@ impl Blocks {
     /// frees it too, or space runs short.
     pub(crate) fn release(&mut self, offset: u64) {
         if let Some(index) = self.find(offset)
-            && self.table[index].state == State::Live
+            && self.table[index].state == BlockState::Live
         {
-            self.table[index].state = State::Released;
+            self.table[index].state = BlockState::Released;
             self.released += 1;
         }
     }
@@ -123,7 +123,7 @@ impl Blocks {
         if offset.checked_add(size)? > end || self.is_full() || !self.has_room() {
             return None;
         }
-        self.table.push(Block { offset, size, length, state: State::Live });
+        self.table.push(Block { offset, size, length, state: BlockState::Live });
         Some(offset)
     }
 
@@ -135,7 +135,7 @@ impl Blocks {
         let mut largest = 0;
         for index in 0..self.table.len() {
             let block = self.table[index];
-            if block.state != State::Free {
+            if block.state != BlockState::Free {
                 continue;
             }
             if block.size >= size {
@@ -153,10 +153,10 @@ impl Blocks {
         let gap = self.table[index];
         let split = gap.size > size && !self.is_full() && self.has_room();
         let size = if split { size } else { gap.size };
-        self.table[index] = Block { offset: gap.offset, size, length, state: State::Live };
+        self.table[index] = Block { offset: gap.offset, size, length, state: BlockState::Live };
         if split {
             let (offset, size) = (gap.offset + size, gap.size - size);
-            self.table.insert(index + 1, Block { offset, size, length: size, state: State::Free });
+            self.table.insert(index + 1, Block { offset, size, length: size, state: BlockState::Free });
         }
     }
 
@@ -165,8 +165,8 @@ impl Blocks {
         if self.released == 0 {
             return false;
         }
-        for block in self.table.iter_mut().filter(|block| block.state == State::Released) {
-            block.state = State::Free;
+        for block in self.table.iter_mut().filter(|block| block.state == BlockState::Released) {
+            block.state = BlockState::Free;
         }
         self.released = 0;
         self.merged = false;
@@ -175,13 +175,13 @@ impl Blocks {
 
     /// Frees the block at `index`. A free range at the top is removed, which lowers the top.
     fn make_free(&mut self, index: usize) {
-        self.table[index].state = State::Free;
+        self.table[index].state = BlockState::Free;
         self.merged = false;
         self.lower_top();
     }
 
     fn lower_top(&mut self) {
-        while self.table.last().is_some_and(|block| block.state == State::Free) {
+        while self.table.last().is_some_and(|block| block.state == BlockState::Free) {
             self.table.pop();
         }
     }
@@ -192,7 +192,7 @@ impl Blocks {
             return;
         }
         self.table.dedup_by(|next, block| {
-            let both_free = block.state == State::Free && next.state == State::Free;
+            let both_free = block.state == BlockState::Free && next.state == BlockState::Free;
             if both_free {
                 block.size += next.size;
                 block.length = block.size;
@@ -200,11 +200,161 @@ impl Blocks {
             both_free
         });
         self.lower_top();
-        let gaps = self.table.iter().filter(|block| block.state == State::Free);
+        let gaps = self.table.iter().filter(|block| block.state == BlockState::Free);
         self.largest_free = gaps.map(|gap| gap.size).max().unwrap_or(0);
         self.merged = true;
     }
 }
 
 #[cfg(test)]
-mod tests;
+mod tests {
+    use super::{ALIGN, Block, BlockState, Blocks, MAX_BLOCKS, START};
+
+    const END: u64 = 1 << 16;
+
+    #[test]
+    fn blocks_are_aligned_distinct_and_never_at_zero() {
+        let mut blocks = Blocks::default();
+        let offsets: Vec<u64> =
+            [0, 1, 7, 8, 9, 0].iter().map(|length| blocks.alloc(*length, END).expect("room")).collect();
+        assert_eq!(offsets, [64, 72, 80, 88, 96, 112]);
+        assert_eq!(blocks.top(), 120);
+        assert_eq!(
+            offsets.iter().map(|offset| blocks.length(*offset)).collect::<Vec<_>>(),
+            [0, 1, 7, 8, 9, 0].map(Some)
+        );
+    }
+
+    #[test]
+    fn only_the_exact_start_of_a_live_block_has_a_length() {
+        let mut blocks = Blocks::default();
+        let block = blocks.alloc(100, END).expect("room");
+        for offset in [0, START - 1, block + 1, block + 8, block + 104, u64::MAX] {
+            assert_eq!(blocks.length(offset), None, "{offset}");
+        }
+        blocks.free(block);
+        assert_eq!(blocks.length(block), None);
+    }
+
+    #[test]
+    fn what_does_not_fit_is_refused_without_overflow() {
+        let mut blocks = Blocks::default();
+        for length in [END, END - START + 1, u64::MAX, u64::MAX - 7, i64::MAX as u64] {
+            assert_eq!(blocks.alloc(length, END), None, "{length}");
+        }
+        assert!(blocks.alloc(END - START, END).is_some());
+        assert_eq!(blocks.end_needed(u64::MAX), None);
+    }
+
+    /// After this sequence, the allocator of Extism 0.1.0 handed out overlapping blocks.
+    #[test]
+    fn neighbours_that_were_freed_become_one_gap() {
+        let mut blocks = Blocks::default();
+        let [a, b, c] = [600, 600, 8].map(|length| blocks.alloc(length, END).expect("room"));
+        blocks.free(a);
+        blocks.free(b);
+        let end = blocks.top();
+        let small = blocks.alloc(600, end).expect("the gap has room");
+        let large = blocks.alloc(600, end).expect("and for the other one");
+        assert_eq!((small, large), (a, b));
+        assert_eq!(blocks.length(c), Some(8));
+    }
+
+    #[test]
+    fn a_gap_is_used_only_when_the_top_has_no_room() {
+        let mut blocks = Blocks::default();
+        let [a, _] = [16, 16].map(|length| blocks.alloc(length, END).expect("room"));
+        blocks.free(a);
+        assert_eq!(blocks.alloc(16, END), Some(START + 32));
+        assert_eq!(blocks.alloc(16, blocks.top()), Some(a));
+    }
+
+    #[test]
+    fn the_top_comes_down_when_the_last_block_goes() {
+        let mut blocks = Blocks::default();
+        let [a, b] = [16, 16].map(|length| blocks.alloc(length, END).expect("room"));
+        blocks.free(a);
+        blocks.free(b);
+        assert_eq!(blocks.top(), START);
+    }
+
+    #[test]
+    fn a_released_block_is_gone_but_its_place_is_kept() {
+        let mut blocks = Blocks::default();
+        let [a, b, _last] = [16, 16, 16].map(|length| blocks.alloc(length, END).expect("room"));
+        blocks.release(a);
+        assert_eq!(blocks.length(a), None);
+        // The plugin's own free of a block that the host has taken over makes its place available at once.
+        blocks.release(b);
+        blocks.free(b);
+        assert_eq!(blocks.alloc(16, blocks.top()), Some(b));
+        // Without such a free, a search takes the place only when nothing else is left.
+        assert_eq!(blocks.alloc(16, blocks.top()), Some(a));
+        blocks.free(a);
+        blocks.free(a);
+        assert_eq!(blocks.alloc(16, blocks.top()), Some(a));
+    }
+
+    #[test]
+    fn the_table_is_bounded() {
+        let mut blocks = Blocks::default();
+        for _ in 0..MAX_BLOCKS {
+            assert!(blocks.alloc(1, u64::MAX).is_some());
+        }
+        assert!(blocks.is_full());
+        assert_eq!(blocks.alloc(1, u64::MAX), None);
+        blocks.free(START);
+        assert_eq!(blocks.alloc(1, u64::MAX), Some(START));
+    }
+
+    /// Random sequences of calls, compared with a list of live blocks: no two of them overlap, each keeps its length, and
+    /// the table has neither holes nor, once merged, two free neighbours.
+    #[test]
+    fn random_histories_keep_the_table_sound() {
+        let mut random = 0x9e37_79b9_7f4a_7c15_u64;
+        let mut next = move |below: u64| {
+            random ^= random << 13;
+            random ^= random >> 7;
+            random ^= random << 17;
+            random % below
+        };
+        for _ in 0..20 {
+            let mut blocks = Blocks::default();
+            let mut live: Vec<(u64, u64)> = Vec::new();
+            for _ in 0..2_000 {
+                match next(4) {
+                    0 | 1 => {
+                        let length = next(300);
+                        if let Some(offset) = blocks.alloc(length, 20_000) {
+                            live.push((offset, length));
+                        }
+                    }
+                    kind if !live.is_empty() => {
+                        let (offset, _) = live.swap_remove(usize::try_from(next(live.len() as u64)).expect("small"));
+                        if kind == 2 { blocks.free(offset) } else { blocks.release(offset) }
+                    }
+                    _ => {}
+                }
+                check(&blocks, &live);
+            }
+        }
+    }
+
+    fn check(blocks: &Blocks, live: &[(u64, u64)]) {
+        let mut expected = START;
+        for block in &blocks.table {
+            assert_eq!(block.offset, expected);
+            assert!(block.size >= block.length && block.size % ALIGN == 0 && block.size > 0);
+            assert!(!blocks.merged || block.state != BlockState::Free || block.size <= blocks.largest_free);
+            expected += block.size;
+        }
+        assert!(blocks.table.last().is_none_or(|block| block.state != BlockState::Free), "the top is not free");
+        let free = |block: &Block| block.state == BlockState::Free;
+        assert!(!blocks.merged || !blocks.table.windows(2).any(|pair| pair.iter().all(free)), "two free neighbours");
+        assert_eq!(live.len(), blocks.table.iter().filter(|block| block.state == BlockState::Live).count());
+        for (offset, length) in live {
+            assert_eq!(blocks.length(*offset), Some(*length));
+        }
+        assert_eq!(blocks.released, blocks.table.iter().filter(|block| block.state == BlockState::Released).count());
+    }
+}

@@ -10,11 +10,11 @@ use wasmer::{AsStoreMut, Instance, Memory, MemoryError, MemoryType, Pages};
 use super::blocks::Blocks;
 use super::capacity::Capacity;
 use super::direct::{DirectMemory, PAGE};
+use super::fault::Fault;
 use super::registers::{Registers, WORD};
-use super::{Fault, slices};
-use crate::module::reserved::{IO_MEMORY_EXPORT, IO_MEMORY_MAX_PAGES};
-
+use super::slices;
 use super::usage::Usage;
+use crate::module::reserved::{IO_MEMORY_EXPORT, IO_MEMORY_MAX_PAGES};
 use crate::stop::Watch;
 
 /// The I/O memory, and which ranges of it are input, output and blocks.
@@ -75,7 +75,7 @@ impl IoMemory {
     /// Takes the registers of `instance`, if it has them, and its memory, if there is none yet.
     pub(crate) fn attach(&mut self, store: &mut impl AsStoreMut, instance: &Instance) {
         if let Ok(memory) = instance.exports.get_memory(IO_MEMORY_EXPORT) {
-            // Growing by 0 pages registers the instance with a memory that several instances have (`engine/common.rs`).
+            // Growing by 0 pages registers the instance with a memory that several instances have (`sandbox/common_memory.rs`).
             let _ = memory.grow(store, Pages(0));
             if self.memory.is_none() {
                 self.memory = DirectMemory::of(store, memory.clone());

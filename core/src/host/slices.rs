@@ -1,13 +1,13 @@
 //! Work on many bytes or entries for a plugin. At yield points, it asks whether the plugin shall stop.
 //!
 //! A plugin chooses how much a host function has to do, up to 4 GiB a call, and no signal stops it there
-//! (`interrupt.rs`). All work that no small constant bounds is therefore done here. Work of up to one slice has no
+//! (`stop/`). All work that no small constant bounds is therefore done here. Work of up to one slice has no
 //! yield point: each host function has one before and one after its work (`watched.rs`).
 
 use std::ops::Range;
 
-use super::Fault;
 use super::direct::{DirectMemory, PAGE};
+use super::fault::Fault;
 use crate::stop::Watch;
 
 /// The bytes that are read, written or given back between two yield points. Takes about a millisecond if the operating
@@ -18,9 +18,9 @@ pub(crate) const SLICE: usize = 1 << 20;
 const ENTRIES: usize = 1 << 12;
 
 /// A yield point: fails if the plugin shall stop.
-pub(crate) fn look(watch: Watch) -> Result<(), Fault> {
+pub(crate) fn yield_point(watch: Watch) -> Result<(), Fault> {
     #[cfg(test)]
-    tests::count_look();
+    tests::count_yield_point();
     match watch.stop() {
         Some(_) => Err(Fault::Stopped),
         None => Ok(()),
@@ -33,7 +33,7 @@ fn of(range: Range<u64>, watch: Watch, mut work: impl FnMut(Range<u64>) -> Resul
     while range.end.saturating_sub(start) > SLICE as u64 {
         work(start..start + SLICE as u64)?;
         start += SLICE as u64;
-        look(watch)?;
+        yield_point(watch)?;
     }
     work(start..range.end)
 }
@@ -48,7 +48,7 @@ fn backwards(
     while end.saturating_sub(range.start) > SLICE as u64 {
         work(end - SLICE as u64..end)?;
         end -= SLICE as u64;
-        look(watch)?;
+        yield_point(watch)?;
     }
     work(range.start..end)
 }
@@ -93,7 +93,7 @@ pub(crate) fn copy_to(target: &mut [u8], source: &[u8], watch: Watch) -> Result<
     }
     for (target, source) in target.chunks_mut(SLICE).zip(source.chunks(SLICE)) {
         target.copy_from_slice(source);
-        look(watch)?;
+        yield_point(watch)?;
     }
     Ok(())
 }
@@ -108,7 +108,7 @@ pub(crate) fn copy(bytes: &[u8], watch: Watch) -> Result<Vec<u8>, Fault> {
     }
     for slice in bytes.chunks(SLICE) {
         copy.extend_from_slice(slice);
-        look(watch)?;
+        yield_point(watch)?;
     }
     Ok(copy)
 }
@@ -122,7 +122,7 @@ fn equal(left: &[u8], right: &[u8], watch: Watch) -> Result<bool, Fault> {
         if left != right {
             return Ok(false);
         }
-        look(watch)?;
+        yield_point(watch)?;
     }
     Ok(true)
 }
@@ -136,7 +136,7 @@ pub(crate) fn find<'a, T>(
 ) -> Result<Option<T>, Fault> {
     for (index, (entry, value)) in entries.enumerate() {
         if index % ENTRIES == ENTRIES - 1 {
-            look(watch)?;
+            yield_point(watch)?;
         }
         if equal(entry.as_bytes(), name, watch)? {
             return Ok(Some(value));
@@ -146,4 +146,104 @@ pub(crate) fn find<'a, T>(
 }
 
 #[cfg(test)]
-mod tests;
+mod tests {
+    use std::cell::Cell;
+    use std::sync::Arc;
+
+    use super::{ENTRIES, Fault, Range, SLICE, backwards, copy, copy_to, find, of};
+    use crate::stop::{CodeRanges, Stopper, Watch};
+
+    thread_local! {
+        static PASSED: Cell<usize> = const { Cell::new(0) };
+    }
+
+    /// Counts a yield point that this thread passes.
+    pub(crate) fn count_yield_point() {
+        PASSED.set(PASSED.get() + 1);
+    }
+
+    /// The number of whole slices that the test data has; a few bytes follow them.
+    const COUNT: usize = 5;
+    const LENGTH: usize = COUNT * SLICE + 7;
+
+    /// Does `work` for a running plugin, then for a cancelled one. Returns how many yield points it passed in the first
+    /// case; in the second, it has to fail at the first one.
+    fn yield_points<T>(mut work: impl FnMut(Watch) -> Result<T, Fault>) -> usize {
+        let stopper = Stopper::new(Arc::new(CodeRanges::new(Vec::new())));
+        let _run = stopper.begin(None).expect("no deadline");
+        PASSED.set(0);
+        assert!(work(stopper.watch()).is_ok());
+        let yield_points = PASSED.replace(0);
+        assert!(stopper.handle().cancel());
+        assert!(matches!(work(stopper.watch()), Err(Fault::Stopped)));
+        assert_eq!(PASSED.get(), 1);
+        yield_points
+    }
+
+    type Work<'a> = &'a mut dyn FnMut(Range<u64>) -> Result<(), Fault>;
+
+    /// The number of yield points that `way` passes, and the only slice of `range` that it works on for a plugin that shall
+    /// stop.
+    fn ranges(range: &Range<u64>, way: fn(Range<u64>, Watch, Work<'_>) -> Result<(), Fault>) -> (usize, Range<u64>) {
+        let mut ranges = Vec::new();
+        let yield_points = yield_points(|watch| {
+            ranges.clear();
+            way(range.clone(), watch, &mut |slice| {
+                ranges.push(slice);
+                Ok(())
+            })
+            .inspect(|()| {
+                let all: u64 = ranges.iter().map(|slice| slice.end - slice.start).sum();
+                assert_eq!(all, range.end - range.start);
+            })
+        });
+        assert_eq!(ranges.len(), 1, "{ranges:?}");
+        (yield_points, ranges.remove(0))
+    }
+
+    #[test]
+    fn no_more_than_a_slice_is_between_two_yield_points() {
+        let slice = SLICE as u64;
+        let all = 3..3 + LENGTH as u64;
+        let forwards = ranges(&all, |range, watch, work| of(range, watch, work));
+        assert_eq!(forwards, (COUNT, all.start..all.start + slice));
+        let backwards = ranges(&all, |range, watch, work| backwards(range, watch, work));
+        assert_eq!(backwards, (COUNT, all.end - slice..all.end));
+
+        let source: Vec<u8> = (0..LENGTH).map(|index| (index % 251) as u8).collect();
+        assert_eq!(yield_points(|watch| copy(&source, watch).inspect(|copy| assert_eq!(copy, &source))), COUNT + 1);
+        let mut target = vec![0; LENGTH];
+        assert_eq!(yield_points(|watch| copy_to(&mut target, &source, watch)), COUNT + 1);
+        assert_eq!(target, source);
+
+        let same = String::from_utf8(vec![b'x'; LENGTH]).expect("ASCII");
+        let found = |watch| find([(&same, 7)].into_iter(), same.as_bytes(), watch);
+        assert_eq!(yield_points(|watch| found(watch).inspect(|value| assert_eq!(*value, Some(7)))), COUNT + 1);
+        let others: Vec<_> = (0..COUNT * ENTRIES + 7).map(|index| index.to_string()).collect();
+        let found = |watch| find(others.iter().zip(0..), same.as_bytes(), watch);
+        assert_eq!(yield_points(|watch| found(watch).inspect(|value| assert_eq!(*value, None::<i32>))), COUNT);
+    }
+
+    /// Most calls move no more than one slice.
+    #[test]
+    fn a_slice_or_less_is_done_without_a_yield_point() {
+        let stopper = Stopper::new(Arc::new(CodeRanges::new(Vec::new())));
+        let _run = stopper.begin(None).expect("no deadline");
+        assert!(stopper.handle().cancel());
+        let watch = stopper.watch();
+        for length in [0, 1, SLICE] {
+            let bytes = vec![7; length];
+            assert!(copy(&bytes, watch).is_ok_and(|copy| copy == bytes), "{length}");
+            let mut target = vec![0; length];
+            assert!(copy_to(&mut target, &bytes, watch).is_ok() && target == bytes, "{length}");
+            let mut done = 0;
+            let mut count = |range: Range<u64>| {
+                done += range.end - range.start;
+                Ok(())
+            };
+            assert!(of(9..9 + length as u64, watch, &mut count).is_ok());
+            assert!(backwards(9..9 + length as u64, watch, &mut count).is_ok());
+            assert_eq!(done, 2 * length as u64);
+        }
+    }
+}

@@ -3,8 +3,8 @@
 
 use wasmer::{FromToNativeWasmType, Function, FunctionEnv, FunctionEnvMut, RuntimeError, StoreMut, WasmTypeList};
 
-use super::Guest;
-use super::slices::look;
+use super::guest::Guest;
+use super::slices::yield_point;
 
 /// A Rust function with these `Arguments` that can be made a host function.
 pub(crate) trait Watched<Arguments> {
@@ -12,13 +12,13 @@ pub(crate) trait Watched<Arguments> {
 }
 
 /// The return type of such a Rust function: a value, or a `Result` with one.
-pub(crate) trait Outcome {
+pub(crate) trait HostReturn {
     type Value: WasmTypeList;
 
     fn result(self) -> Result<Self::Value, RuntimeError>;
 }
 
-impl<T: WasmTypeList> Outcome for Result<T, RuntimeError> {
+impl<T: WasmTypeList> HostReturn for Result<T, RuntimeError> {
     type Value = T;
 
     fn result(self) -> Self {
@@ -28,7 +28,7 @@ impl<T: WasmTypeList> Outcome for Result<T, RuntimeError> {
 
 macro_rules! values {
     ($($value:ty),*) => {$(
-        impl Outcome for $value {
+        impl HostReturn for $value {
             type Value = $value;
 
             fn result(self) -> Result<$value, RuntimeError> {
@@ -44,15 +44,15 @@ macro_rules! watched {
         impl<F, R, $($type),*> Watched<($($type,)*)> for F
         where
             F: Fn(FunctionEnvMut<'_, Guest>, $($type),*) -> R + Send + Sync + 'static,
-            R: Outcome,
+            R: HostReturn,
             $($type: FromToNativeWasmType + 'static,)*
         {
             fn make(self, store: &mut StoreMut<'_>, guest: &FunctionEnv<Guest>) -> Function {
                 Function::new_typed_with_env(store, guest, move |env: FunctionEnvMut<'_, Guest>, $($argument: $type),*| {
                     let watch = env.data().watch;
-                    look(watch)?;
+                    yield_point(watch)?;
                     let result = self(env, $($argument),*).result()?;
-                    look(watch)?;
+                    yield_point(watch)?;
                     Ok::<_, RuntimeError>(result)
                 })
             }

@@ -1,22 +1,15 @@
-//! Makes connections, counts the threads that wait for them, and closes them.
+//! Makes connections, and closes them.
 
 use std::convert::Infallible;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
 
 use ureq::Agent;
 use ureq::config::Config;
 use ureq::unversioned::transport::{ConnectionDetails, Connector, DefaultConnector, Transport};
 
 use super::guard::Guard;
+use super::limits::{CONNECT, STALL};
+use super::waiting::Waiting;
 use crate::sync::{Lazy, PerProcess};
-
-/// The timeout for looking up a server's address, and for connecting to it.
-const CONNECT: Duration = Duration::from_secs(10);
-
-/// The timeout for each read and write.
-const STALL: Duration = Duration::from_secs(30);
 
 /// Makes the connections of any number of requests.
 #[derive(Debug, Clone)]
@@ -25,49 +18,6 @@ pub(crate) struct Client {
     pub(super) open: Agent,
     /// Refuses link-local addresses.
     pub(super) guarded: Agent,
-}
-
-/// Counts the threads that wait for the network, and the bytes that they send.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Waiting(Arc<Counts>);
-
-#[derive(Debug, Default)]
-struct Counts {
-    threads: AtomicUsize,
-    bytes: AtomicUsize,
-}
-
-impl Waiting {
-    /// The number of waiting threads.
-    pub(crate) fn count(&self) -> usize {
-        self.0.threads.load(Ordering::Relaxed)
-    }
-
-    /// The number of bytes that they hold to send.
-    pub(crate) fn bytes(&self) -> usize {
-        self.0.bytes.load(Ordering::Relaxed)
-    }
-
-    /// Counts one more thread, until the returned value is dropped.
-    pub(crate) fn one(&self, bytes: usize) -> OneWaiting {
-        self.0.threads.fetch_add(1, Ordering::Relaxed);
-        self.0.bytes.fetch_add(bytes, Ordering::Relaxed);
-        OneWaiting { all: self.clone(), bytes }
-    }
-}
-
-/// A thread counted by [`Waiting::one`].
-#[derive(Debug)]
-pub(crate) struct OneWaiting {
-    all: Waiting,
-    bytes: usize,
-}
-
-impl Drop for OneWaiting {
-    fn drop(&mut self) {
-        self.all.0.threads.fetch_sub(1, Ordering::Relaxed);
-        self.all.0.bytes.fetch_sub(self.bytes, Ordering::Relaxed);
-    }
 }
 
 impl Client {

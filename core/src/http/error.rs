@@ -6,9 +6,8 @@ use std::net::IpAddr;
 use thiserror::Error as ThisError;
 use url::Url;
 
-use super::MAX_REDIRECTS;
 use super::guard::LinkLocal;
-use super::request::MAX_HEAD;
+use super::limits::{MAX_HEAD, MAX_REDIRECTS};
 use crate::error::{Excerpt, Message};
 
 /// Why a request has no answer.

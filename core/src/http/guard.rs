@@ -10,7 +10,8 @@ use ureq::unversioned::resolver::{ResolvedSocketAddrs, Resolver};
 use ureq::unversioned::transport::NextTimeout;
 
 use super::address::is_link_local;
-use super::{OneWaiting, STACK, Waiting};
+use super::limits::STACK;
+use super::waiting::{OneWaiting, Waiting};
 
 /// Looks addresses up, and keeps those that may be connected to.
 #[derive(Debug)]

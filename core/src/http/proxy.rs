@@ -3,7 +3,7 @@
 use ureq::{Proxy, ProxyProtocol};
 use url::{Host, Url};
 
-use super::{Error, shown};
+use super::error::{Error, shown};
 use crate::environment;
 
 /// A proxy, and where it is from.

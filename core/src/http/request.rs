@@ -7,11 +7,9 @@ use base64::engine::general_purpose::STANDARD;
 use ureq::http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 use url::Url;
 
-use super::{Error, shown};
+use super::error::{Error, shown};
+use super::limits::MAX_HEAD;
 use crate::error::Excerpt;
-
-/// The maximum length of a request's URL, and of all its headers together, in bytes.
-pub(super) const MAX_HEAD: usize = 64 << 10;
 
 /// A request.
 #[derive(Debug, Clone)]

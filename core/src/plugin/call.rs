@@ -2,7 +2,6 @@
 
 use std::collections::HashMap;
 use std::ffi::{CStr, CString};
-use std::time::Instant;
 
 use thiserror::Error as ThisError;
 use wasmer::{Extern, ExternType, FunctionType, Instance, RuntimeError, Store, Type, TypedFunction};
@@ -129,14 +128,10 @@ impl Plugin {
         let since = report::clock();
         // Copied first, as the name may lie in the output that the call clears.
         let copy = report::copy(name, since);
-        let deadline = deadline(self.recipe.timeout);
-        let result = match self.stopper.begin(deadline) {
+        let result = match self.stopper.begin(deadline(self.recipe.timeout)) {
             Ok(run) => {
-                let result = if self.spent {
-                    self.call_anew(&run, name, input, deadline)
-                } else {
-                    self.call_live(&run, name, input, deadline)
-                };
+                let result =
+                    if self.spent { self.call_anew(&run, name, input) } else { self.call_live(&run, name, input) };
                 over(run);
                 result
             }
@@ -170,31 +165,31 @@ impl Plugin {
         }
     }
 
-    fn call_anew(&mut self, run: &Run, name: &CStr, input: &[u8], deadline: Option<Instant>) -> CallResult<i32> {
+    fn call_anew(&mut self, run: &Run, name: &CStr, input: &[u8]) -> CallResult<i32> {
         // Both may lie in the old instance's output.
         let name = copy_of(name, self.stopper.watch()).inspect_err(|_| self.forget_output())?;
         let input = host::copy(input, self.stopper.watch()).map_err(|cause| {
             self.forget_output();
             self.input_error(run, input, cause)
         })?;
-        self.renew(run, deadline)?;
-        self.call_live(run, &name, &input, deadline)
+        self.renew(run)?;
+        self.call_live(run, &name, &input)
     }
 
     /// Replaces the instance. The old one is dropped first, as there may be no memory for both. Configuration and
     /// variables are kept. If the new one cannot be made, the plugin has none until the next call.
-    fn renew(&mut self, run: &Run, deadline: Option<Instant>) -> CallResult<()> {
+    fn renew(&mut self, run: &Run) -> CallResult<()> {
         self.live = None;
-        let live = create(&self.recipe, run, self.stopper.watch(), deadline, &self.state).map_err(CallError::Renew)?;
+        let live = create(&self.recipe, run, self.stopper.watch(), &self.state).map_err(CallError::Renew)?;
         self.live = Some(Box::new(live));
         (self.spent, self.initialised) = (false, false);
         Ok(())
     }
 
-    fn call_live(&mut self, run: &Run, name: &CStr, input: &[u8], deadline: Option<Instant>) -> CallResult<i32> {
+    fn call_live(&mut self, run: &Run, name: &CStr, input: &[u8]) -> CallResult<i32> {
         let function = self.find(name);
         let live = self.live.as_mut().expect(NOT_SPENT);
-        live.with_guest(|guest, store| guest.begin(store, input, deadline))
+        live.with_guest(|guest, store| guest.begin(store, input))
             .map_err(|cause| self.input_error(run, input, cause))?;
         self.run(run, function?)
     }

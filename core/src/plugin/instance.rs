@@ -2,7 +2,6 @@
 #![expect(unsafe_code, reason = "a store may move between threads, which Wasmer does not say")]
 
 use std::ptr::NonNull;
-use std::time::Instant;
 
 use wasmer::{
     AsStoreMut, AsStoreRef, Extern, ExternType, FunctionEnv, ImportType, Instance, InstantiationError, Store, StoreMut,
@@ -57,22 +56,17 @@ impl Live {
     }
 }
 
-/// Instantiates all modules of `recipe` and runs their start functions, which must finish by `deadline`.
+/// Instantiates all modules of `recipe` and runs their start functions.
 ///
 /// # Errors
 /// An import does not have the type of its provider, a memory exceeds a limit, or a start function traps.
-pub(super) fn create(
-    recipe: &Recipe,
-    deadline: Option<Instant>,
-    watch: Watch,
-    state: SharedState,
-) -> Result<Live, Error> {
+pub(super) fn create(recipe: &Recipe, watch: Watch, state: SharedState) -> Result<Live, Error> {
     let plan = &recipe.plan;
     // In the fork gate: plugins of the same code share Wasmer's table of types; the first store sets up global state.
     let inside = fork::enter();
     let (store, allowance) = recipe.compiled.template.store(recipe.limits, plan.imports_io_memory, tables(plan));
     drop(inside);
-    let live = populate(store, &allowance, recipe, deadline, watch, state);
+    let live = populate(store, &allowance, recipe, watch, state);
     let is_refused = allowance.is_reservation_refused();
     live.map_err(|error| if is_refused { Error::NoReservation(error.into()) } else { error })
 }
@@ -82,7 +76,6 @@ fn populate(
     mut store: Store,
     allowance: &Allowance,
     recipe: &Recipe,
-    deadline: Option<Instant>,
     watch: Watch,
     state: SharedState,
 ) -> Result<Live, Error> {
@@ -94,7 +87,7 @@ fn populate(
         is_limited: recipe.limits.max_pages.is_some(),
         imported: plan.imports_io_memory,
     };
-    let guest = Guest::new(&mut store, capacity, plan.owns_io_memory, deadline, watch, recipe.bounds, state);
+    let guest = Guest::new(&mut store, capacity, plan.owns_io_memory, watch, recipe.bounds, state);
     let guest = guest.map_err(|error| Error::IoMemory(sandbox::without_prefix(&error)))?;
     drop(inside);
     let (main, libraries) = instantiate_all(&mut store, &guest, recipe, allowance)?;

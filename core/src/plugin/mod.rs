@@ -25,7 +25,7 @@ use crate::code::{self, CompiledPlugin, Modules};
 use crate::compiler;
 use crate::environment;
 use crate::error::Excerpt;
-use crate::host::{Bounds, Network, SharedState, State, Vars};
+use crate::host::{Bounds, Network, PluginState, SharedState, Vars};
 use crate::module::reserved;
 use crate::reserve::Reserve;
 use crate::sandbox::{self, Limits, Memories};
@@ -141,7 +141,7 @@ impl Plugin {
             warn_of_untold_stacks(&recipe.plan);
         }
         let network = Network::new(&manifest.allowed_hosts, manifest.memory.max_http_response_bytes);
-        let state = State::new(manifest.config, Vars::new(manifest.memory.max_var_bytes), network);
+        let state = PluginState::new(manifest.config, Vars::new(manifest.memory.max_var_bytes), network);
         let (stopper, live) = match start(&recipe, deadline, &state) {
             Err(refused @ Error::NoReservation(_)) if recipe.compiled.template.memories() == Memories::Reserved => {
                 let compiled = code(&[Memories::Moving]);
@@ -241,7 +241,7 @@ fn with_room(make: impl FnOnce() -> Result<Plugin, Error>) -> Result<Plugin, Err
 fn start(recipe: &Recipe, deadline: Option<Instant>, state: &SharedState) -> Result<(Stopper, Live), Error> {
     let stopper = Stopper::new(Arc::clone(&recipe.compiled.code));
     let run = stopper.begin(deadline)?;
-    let live = create(recipe, &run, stopper.watch(), deadline, state);
+    let live = create(recipe, &run, stopper.watch(), state);
     over(run);
     Ok((stopper, live?))
 }
@@ -279,13 +279,7 @@ fn warn_of_unused_paths(allowed_paths: &BTreeMap<String, String>, with_wasi: boo
 }
 
 /// Makes an instance, unless that is stopped.
-fn create(
-    recipe: &Recipe,
-    run: &Run,
-    watch: Watch,
-    deadline: Option<Instant>,
-    state: &SharedState,
-) -> Result<Live, Error> {
-    let live = instance::create(recipe, deadline, watch, SharedState::clone(state));
+fn create(recipe: &Recipe, run: &Run, watch: Watch, state: &SharedState) -> Result<Live, Error> {
+    let live = instance::create(recipe, watch, SharedState::clone(state));
     live.map_err(|error| run.stopped().map_or(error, |reason| Error::Stopped(reason, recipe.timeout)))
 }

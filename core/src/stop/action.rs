@@ -39,7 +39,13 @@ pub(crate) fn restore(number: i32, action: &libc::sigaction) {
 }
 
 /// Calls a host's handler, with the parameters that its flags ask for.
-pub(crate) fn call(handler: usize, has_info: bool, number: i32, info: *mut libc::siginfo_t, context: *mut libc::c_void) {
+pub(crate) fn call(
+    handler: usize,
+    has_info: bool,
+    number: i32,
+    info: *mut libc::siginfo_t,
+    context: *mut libc::c_void,
+) {
     if matches!(handler, libc::SIG_DFL | libc::SIG_IGN) {
         return;
     }

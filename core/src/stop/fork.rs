@@ -1,9 +1,10 @@
-//! Repairs this module in a forked process, which has one thread, no timer thread, and no runs of other threads.
+//! Repairs the stopping of runs in a forked process, which has one thread, no timer thread, and no runs of other threads.
 
 use std::sync::MutexGuard;
 use std::time::Instant;
 
-use super::{THREAD, timer};
+use super::this_thread::THREAD;
+use super::{signal, timer};
 use crate::fork;
 
 /// The timer's schedule, locked from before a fork until after it.
@@ -20,9 +21,11 @@ impl Held {
     pub fn forked(mut self) {
         THREAD.with(|thread| {
             let before = thread.number.replace(0);
-            // A thread without a run is prepared later, at its next run.
-            let now = thread.current.get().map_or(0, |_| thread.number(|| ()));
-            timer::forget_threads(&mut self.0, before, now);
+            // A thread without a run is made ready later, at its next run.
+            if thread.current.get().is_some() {
+                thread.number.set(signal::prepare(thread));
+            }
+            timer::forget_threads(&mut self.0, before, thread.number.get());
         });
     }
 }

@@ -1,6 +1,5 @@
 //! The time at which the timer thread next looks at the records. A beginning run wakes it only if that is too late.
 
-use super::record::Record;
 use crate::sync::{AtomicU64, Ordering, fence};
 
 /// In nanoseconds of `timer::nanoseconds`. Written under the schedule's lock, read by all.
@@ -20,12 +19,13 @@ impl Next {
         self.0.store(at, Ordering::Relaxed);
     }
 
-    /// Looks at all records, and returns when to look again.
-    pub(crate) fn look<'a>(&self, records: impl Iterator<Item = &'a Record>, now: u64) -> u64 {
+    /// Takes the looks at all records, each of which returns when the next one at this record is due; returns the
+    /// earliest of these times. `looks` must be lazy: a look that is taken before this call may miss a run.
+    pub(crate) fn look(&self, looks: impl Iterator<Item = u64>) -> u64 {
         // A run that begins from here on, and is not seen below, makes its thread wait for the schedule's lock.
         self.set(Self::NEVER);
         fence(Ordering::SeqCst);
-        let next = records.map(|record| record.look(now)).min().unwrap_or(Self::NEVER);
+        let next = looks.min().unwrap_or(Self::NEVER);
         self.set(next);
         next
     }

@@ -2,8 +2,25 @@
 
 use std::ptr;
 
-use super::{Code, Stopped, signal, timer};
+use super::code::CodeRanges;
 use crate::sync::{Arc, AtomicBool, AtomicI32, AtomicPtr, AtomicU32, AtomicU64, InnerMutex, Ordering, Thread, current};
+
+/// Nanoseconds until a thread that has not stopped is notified again: `SOON` for the first [`TRIES`] times, because the
+/// thread may just have been in a host function, and `LATER` after that.
+pub(crate) const SOON: u64 = 100_000;
+const LATER: u64 = 1_000_000;
+const TRIES: u32 = 100;
+
+/// From this try on, a signal that has not arrived may be lost to a handler of the host's: another one is sent at each
+/// power of two. They are few, because those for a thread that blocks them queue up.
+pub(crate) const LOST: u32 = 64;
+
+/// Why a run has been stopped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Stopped {
+    Timeout,
+    Cancelled,
+}
 
 /// The state of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,6 +50,24 @@ impl Phase {
     }
 }
 
+/// How the thread of a run that must end is told. `timer::deliver` does it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Notice {
+    /// The kernel's id of the thread that shall be signalled, if it has no pending signal yet.
+    pub(crate) signal: Option<i32>,
+    /// The thread learns it without a further signal: one is pending, or the thread was woken in a host function.
+    pub(crate) is_told: bool,
+}
+
+/// The result of a look at a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Look {
+    /// When to look next, in nanoseconds of `timer::nanoseconds`; `u64::MAX` is never.
+    pub(crate) again_at: u64,
+    /// `None` if the run need not end.
+    pub(crate) notice: Option<Notice>,
+}
+
 /// A record belongs to one plugin at a time and is never freed, because a signal or a canceller may come late. A late
 /// one finds valid, current values in every field.
 #[derive(Debug)]
@@ -54,7 +89,7 @@ pub(crate) struct Record {
     /// The number of times that the thread was notified.
     tries: AtomicU32,
     /// Valid as long as there is an owner, which keeps it alive.
-    code: AtomicPtr<Code>,
+    code: AtomicPtr<CodeRanges>,
     /// The thread, while it waits in a host function, where no signal stops it. Locked for moments: by that thread, by
     /// the timer under the schedule's lock, and by cancellers inside the gate of `fork.rs`.
     sleeper: InnerMutex<Option<Thread>>,
@@ -75,7 +110,7 @@ impl Record {
         }
     }
 
-    pub(crate) fn own(&self, owner: u64, code: &Arc<Code>) {
+    pub(crate) fn own(&self, owner: u64, code: &Arc<CodeRanges>) {
         self.code.store(Arc::as_ptr(code).cast_mut(), Ordering::Relaxed);
         self.owner.store(owner, Ordering::Release);
     }
@@ -95,6 +130,11 @@ impl Record {
         self.state.store(next, Ordering::Release);
     }
 
+    /// The deadline of the run on this thread.
+    pub(crate) fn deadline(&self) -> u64 {
+        self.deadline.load(Ordering::Relaxed)
+    }
+
     /// Ends the run on this thread.
     pub(crate) fn end(&self) {
         let state = self.state.load(Ordering::Relaxed);
@@ -112,7 +152,7 @@ impl Record {
 
     /// Continues this run after a nested run of another plugin, during which signals for this one had no effect.
     pub(crate) fn resume(&self) {
-        self.signalled.store(0, Ordering::Relaxed);
+        self.has_no_signal();
     }
 
     pub(crate) fn set_stopped(&self) {
@@ -130,7 +170,7 @@ impl Record {
 
     /// After a fork: the only thread had the id `before` and has `now`; runs of all others are over.
     pub(crate) fn fork(&self, before: i32, now: i32) {
-        self.signalled.store(0, Ordering::Relaxed);
+        self.has_no_signal();
         if self.thread.load(Ordering::Relaxed) == before {
             self.set_thread(now);
         } else {
@@ -143,8 +183,8 @@ impl Record {
         *self.sleeper.lock() = sleeps.then(current);
     }
 
-    /// Stops the run of `owner`. Returns whether this call notified the thread; `None` if nothing runs.
-    pub(crate) fn cancel(&self, owner: u64) -> Option<bool> {
+    /// Marks the run of `owner` as to be ended. `None` if nothing runs.
+    pub(crate) fn cancel(&self, owner: u64) -> Option<Notice> {
         loop {
             let state = self.state.load(Ordering::Acquire);
             // If the record changes owners from here on, `state` changes too, and the exchange fails.
@@ -153,68 +193,67 @@ impl Record {
             }
             match Phase::of(state) {
                 Phase::Idle => return None,
-                Phase::Expired | Phase::Cancelled => return Some(false),
+                // The timer signals the thread again.
+                Phase::Expired | Phase::Cancelled => return Some(Notice { signal: None, is_told: false }),
                 Phase::Running => {}
             }
-            let told = self.stop(state, Phase::Cancelled);
+            let notice = self.stop(state, Phase::Cancelled);
             // Otherwise the run has just ended, or its deadline has just passed.
-            if told.is_some() {
-                return told;
+            if notice.is_some() {
+                return notice;
             }
         }
     }
 
-    /// Stops the run if its deadline has passed, or notifies its thread again; returns when to look next.
-    pub(crate) fn look(&self, now: u64) -> u64 {
+    /// Marks the run as to be ended if its deadline has passed. If it was to be ended before, its thread gets another
+    /// notice.
+    pub(crate) fn look(&self, now: u64) -> Look {
         let state = self.state.load(Ordering::Acquire);
         match Phase::of(state) {
-            Phase::Idle => u64::MAX,
+            Phase::Idle => Look { again_at: u64::MAX, notice: None },
             Phase::Running => {
                 let deadline = self.deadline.load(Ordering::Relaxed);
                 if deadline > now {
-                    return deadline;
+                    return Look { again_at: deadline, notice: None };
                 }
-                self.stop(state, Phase::Expired);
-                now + timer::SOON
+                Look { again_at: now + SOON, notice: self.stop(state, Phase::Expired) }
             }
             Phase::Expired | Phase::Cancelled => {
                 let tries = self.tries.fetch_add(1, Ordering::Relaxed);
-                if tries >= timer::LOST && tries.is_power_of_two() {
-                    self.signalled.store(0, Ordering::Relaxed);
+                if tries >= LOST && tries.is_power_of_two() {
+                    self.has_no_signal();
                 }
-                self.notify(state);
-                now + if tries < timer::TRIES { timer::SOON } else { timer::LATER }
+                let pause = if tries < TRIES { SOON } else { LATER };
+                Look { again_at: now + pause, notice: Some(self.notify(state)) }
             }
         }
     }
 
-    /// Marks the run with this state as to be ended. Returns whether its thread was notified; `None` if the run is
-    /// over.
-    fn stop(&self, state: u64, phase: Phase) -> Option<bool> {
+    /// Marks the run with this state as to be ended. `None` if it is over.
+    fn stop(&self, state: u64, phase: Phase) -> Option<Notice> {
         let next = state / 4 * 4 + phase as u64;
         self.state.compare_exchange(state, next, Ordering::AcqRel, Ordering::Relaxed).ok()?;
         Some(self.notify(next))
     }
 
-    /// Notifies the thread that the run with this state must end; `false` if it cannot be notified at the moment.
-    fn notify(&self, state: u64) -> bool {
-        let is_awake = self.sleeper.lock().as_ref().map(Thread::unpark).is_none();
+    /// Wakes the thread of the run with this state, which must end, if it waits.
+    fn notify(&self, state: u64) -> Notice {
+        let was_woken = self.sleeper.lock().as_ref().map(Thread::unpark).is_some();
         // Real-time signals queue up in a thread that blocks them: one pending signal per run is enough.
-        if self.signalled.swap(state, Ordering::Relaxed) == state || signal::send(self.thread.load(Ordering::Relaxed)) {
-            return true;
-        }
-        self.signalled.store(0, Ordering::Relaxed);
-        !is_awake
+        let is_pending = self.signalled.swap(state, Ordering::Relaxed) == state;
+        let signal = (!is_pending).then(|| self.thread.load(Ordering::Relaxed));
+        Notice { signal, is_told: is_pending || was_woken }
     }
 
-    /// Called in the signal's handler, on the thread of this run, interrupted at `address`: returns true if it must
-    /// trap there. The run then counts as stopped.
-    pub(crate) fn traps(&self, address: usize) -> bool {
+    /// The signal of a [`Notice`] could not be sent, or has arrived, or may be lost: none counts as pending.
+    pub(crate) fn has_no_signal(&self) {
         self.signalled.store(0, Ordering::Relaxed);
-        let traps = self.phase().reason().is_some() && signal::is_in(self.code.load(Ordering::Relaxed), address);
-        if traps {
-            self.stopped.store(true, Ordering::Relaxed);
-        }
-        traps
+    }
+
+    /// Called in the signal's handler, on the thread of this run. Returns the code in which the thread must trap, if it
+    /// must; the run then counts as stopped by [`set_stopped`](Self::set_stopped).
+    pub(crate) fn arrive(&self) -> Option<*const CodeRanges> {
+        self.has_no_signal();
+        self.phase().reason().map(|_| self.code.load(Ordering::Relaxed).cast_const())
     }
 }

@@ -1,6 +1,5 @@
 //! Replaces `signal.rs` on platforms without a tested one: there, plugins stop only in host functions that wait.
 
-use super::Code;
 use super::this_thread::ThisThread;
 
 /// A system error number.
@@ -17,10 +16,6 @@ pub(crate) fn send(_: i32) -> bool {
 /// Deadlines are accepted; the README lists what is not stopped here.
 pub(crate) fn can_send() -> Result<(), Errno> {
     Ok(())
-}
-
-pub(crate) fn is_in(_: *const Code, _: usize) -> bool {
-    false
 }
 
 pub(crate) struct Blocked;

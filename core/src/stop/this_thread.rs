@@ -6,13 +6,12 @@ use std::ptr;
 use std::sync::atomic::{AtomicPtr, Ordering};
 
 use super::record::Record;
-use super::signal;
 
 /// Has no destructor: valid until the thread is gone.
 pub(crate) struct ThisThread {
     /// The record of its current run.
     pub(crate) current: Current,
-    /// The thread's kernel id; 0 until the thread is ready for the signals.
+    /// The thread's kernel id; 0 until `signal::prepare` has made the thread ready for the signals.
     pub(crate) number: Cell<i32>,
 }
 
@@ -20,15 +19,9 @@ thread_local! {
     pub(crate) static THREAD: ThisThread = const { ThisThread { current: Current::new(), number: Cell::new(0) } };
 }
 
-impl ThisThread {
-    /// The thread's kernel id. Before the thread's first run, makes it ready for signals and calls `prepare`.
-    pub(crate) fn number(&self, prepare: impl FnOnce()) -> i32 {
-        if self.number.get() == 0 {
-            self.number.set(signal::prepare(self));
-            prepare();
-        }
-        self.number.get()
-    }
+/// True if this thread is in the middle of a run.
+pub fn is_running_here() -> bool {
+    THREAD.with(|thread| thread.current.get().is_some())
 }
 
 /// A record, or none. Used by its own thread only, whose signal handlers may run between any two instructions.

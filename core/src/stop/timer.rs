@@ -9,20 +9,9 @@ use std::time::{Duration, Instant};
 use thiserror::Error;
 
 use super::next::Next;
-use super::record::Record;
-
+use super::record::{Notice, Record};
 use super::signal;
 use crate::sync::{AtomicU64, Lazy};
-
-/// Nanoseconds until a thread that has not stopped is notified again: `SOON` for the first [`TRIES`] times, because the
-/// thread may just have been in a host function, and `LATER` after that.
-pub(crate) const SOON: u64 = 100_000;
-pub(crate) const LATER: u64 = 1_000_000;
-pub(crate) const TRIES: u32 = 100;
-
-/// From this try on, a signal that has not arrived may be lost to a handler of the host's: another one is sent at each
-/// power of two. They are few, because those for a thread that blocks them queue up.
-pub(crate) const LOST: u32 = 64;
 
 static NEXT: Next = Next(AtomicU64::new(Next::NEVER));
 
@@ -79,6 +68,11 @@ static START: Lazy<Instant> = Lazy::new(Instant::now);
 /// An instant in nanoseconds since [`START`].
 pub(crate) fn nanoseconds(instant: Instant) -> u64 {
     instant.saturating_duration_since(*START).as_nanos().try_into().unwrap_or(u64::MAX)
+}
+
+/// The instant that is this number of nanoseconds after [`START`]; `None` for `u64::MAX`, which is never.
+pub(crate) fn instant(nanoseconds: u64) -> Option<Instant> {
+    START.checked_add(Duration::from_nanos(nanoseconds)).filter(|_| nanoseconds != u64::MAX)
 }
 
 pub(crate) fn now() -> u64 {
@@ -170,13 +164,33 @@ fn watch() {
         let can_signal = signal::can_send();
         schedule.can_signal = Some(can_signal);
         FOUND_OUT.notify_all();
-        let next = NEXT.look(schedule.records.iter().copied(), now());
+        let now = now();
+        let next = NEXT.look(schedule.records.iter().map(|record| look(record, now)));
         if can_signal.is_err() {
             // The next run with a deadline takes the schedule's lock and gets the error.
             NEXT.set(Next::NEVER);
         }
         schedule = wait(schedule, next);
     }
+}
+
+/// Looks at one record, and tells its thread if its run must end. Returns when to look again.
+fn look(record: &Record, now: u64) -> u64 {
+    let look = record.look(now);
+    if let Some(notice) = look.notice {
+        deliver(record, notice);
+    }
+    look.again_at
+}
+
+/// Sends the signal of `notice`, if it asks for one; `false` if the thread does not learn of it at the moment.
+pub(crate) fn deliver(record: &Record, notice: Notice) -> bool {
+    let Some(thread) = notice.signal else { return notice.is_told };
+    let is_sent = signal::send(thread);
+    if !is_sent {
+        record.has_no_signal();
+    }
+    is_sent || notice.is_told
 }
 
 fn wait(schedule: MutexGuard<'static, Schedule>, until: u64) -> MutexGuard<'static, Schedule> {

@@ -3,6 +3,8 @@
 use std::ops::Deref;
 use std::sync::OnceLock;
 
+#[cfg(any(feature = "compiler", feature = "http"))]
+use super::lock::Mutex;
 use crate::fork;
 
 /// The value in `place`. If it is empty, calls `make`, outside the gate because `make` may take long. If another thread
@@ -40,11 +42,11 @@ impl<T> Deref for Lazy<T> {
 /// A value that a forked process cannot use, such as one with threads or connections: each process makes its own.
 #[cfg(any(feature = "compiler", feature = "http"))]
 #[derive(Debug)]
-pub struct PerProcess<T: 'static>(super::Mutex<Option<Made<T>>>);
+pub struct PerProcess<T: 'static>(Mutex<Option<MadeValue<T>>>);
 
 #[cfg(any(feature = "compiler", feature = "http"))]
 #[derive(Debug)]
-struct Made<T: 'static> {
+struct MadeValue<T: 'static> {
     /// The process that made the value, as [`fork::generation`] counts processes.
     generation: u32,
     value: &'static T,
@@ -54,7 +56,7 @@ struct Made<T: 'static> {
 impl<T: Sync> PerProcess<T> {
     /// No value yet.
     pub const fn new() -> Self {
-        Self(super::Mutex::new(None))
+        Self(Mutex::new(None))
     }
 
     /// This process's value, which `make` makes at the first use. It is never dropped.
@@ -68,7 +70,7 @@ impl<T: Sync> PerProcess<T> {
             Some(made) if made.generation == generation => Ok(made.value),
             _ => {
                 let value = Box::leak(Box::new(make()?));
-                *place = Some(Made { generation, value });
+                *place = Some(MadeValue { generation, value });
                 Ok(value)
             }
         }

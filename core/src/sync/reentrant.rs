@@ -49,7 +49,6 @@ impl<T> ReentrantMutex<T> {
     ///
     /// # Errors
     /// The lock is lost.
-    /// It is lost.
     #[inline]
     pub fn lock(&self) -> Result<ReentrantGuard<'_, T>, Lost> {
         match self.try_lock() {

@@ -7,8 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use libc::{SIG_BLOCK, SIG_UNBLOCK, SIGPIPE, SIGXFSZ, c_int, sighandler_t};
 
-use super::held;
-use super::linux::{contains, set_of};
+use super::linux::{contains, held, set_of};
 
 /// The number of handler calls.
 static DELIVERED: AtomicUsize = AtomicUsize::new(0);

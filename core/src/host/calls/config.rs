@@ -1,6 +1,8 @@
 //! The configuration, read-only for plugins. Changes by `extism_plugin_config` take effect at once.
 
-use super::{Env, Fault, Guest, HostResult, live_block, named};
+use super::arguments::{Env, HostResult, handle_bytes, live_block, named};
+use crate::host::fault::Fault;
+use crate::host::guest::Guest;
 
 /// The value in a new block; 0 if there is none.
 fn get(env: &mut Env<'_>, key: impl FnOnce(&Guest) -> Result<&[u8], Fault>) -> Result<u64, Fault> {
@@ -19,8 +21,7 @@ pub(crate) mod v0 {
 }
 
 pub(crate) mod v1 {
-    use super::{Env, HostResult};
-    use crate::host::calls::handle_bytes;
+    use super::{Env, HostResult, handle_bytes};
 
     pub(crate) fn config_get(mut env: Env<'_>, key: u64) -> HostResult<u64> {
         let value = super::get(&mut env, |guest| handle_bytes(guest, key, "config key"));

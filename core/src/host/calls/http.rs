@@ -1,18 +1,11 @@
-//! The imports for HTTP requests. `fetch.rs` sends the requests.
+//! The imports for HTTP requests. `network/` sends the requests.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::{Env, Fault, Guest, HostResult};
-
-/// A server's answer.
-#[derive(Debug)]
-pub(crate) struct Answer {
-    pub(crate) status: u16,
-    /// Names are in lower case.
-    pub(crate) headers: BTreeMap<String, String>,
-    pub(crate) body: Vec<u8>,
-}
+use super::arguments::{Env, HostResult};
+use crate::host::fault::Fault;
+use crate::host::guest::Guest;
+use crate::host::network::Answer;
 
 /// The status of the last answer, 0 before the first.
 pub(crate) fn http_status_code(env: Env<'_>) -> u32 {
@@ -22,7 +15,7 @@ pub(crate) fn http_status_code(env: Env<'_>) -> u32 {
 /// Sends the request that `query` describes.
 fn ask(guest: &Guest, query: &[u8], body: Option<&[u8]>) -> Result<Answer, Fault> {
     let network = Arc::clone(&guest.state.lock().network);
-    network.ask(guest, query, body)
+    network.ask(query, body, &guest.logs, guest.watch)
 }
 
 /// Records the answer, and puts its body into a new block.

@@ -1,62 +1,14 @@
-//! Log messages of plugins.
-
-use std::sync::atomic::{AtomicU64, Ordering};
+//! The imports for log messages.
 
 use log::Level;
 
-use super::{Env, Fault, Guest, HostResult, bounded_text};
+use super::arguments::{Env, HostResult, bounded_text};
+use crate::host::fault::Fault;
+use crate::host::guest::Guest;
 use crate::log as sink;
 
 /// The most bytes of a message that are logged; the rest is left out.
 const MOST: u64 = 64 << 10;
-
-/// The bytes that a plugin may log in one call, counted as the log shows them. Its guest and its WASI streams share one
-/// value.
-#[derive(Debug)]
-pub(crate) struct Logs {
-    max: u64,
-    /// The number of bytes that the current call may still log.
-    left: AtomicU64,
-}
-
-impl Logs {
-    pub(crate) fn new(max: Option<u64>) -> Self {
-        /// The limit in bytes if the manifest has none.
-        const MAX: u64 = 16 << 20;
-        let max = max.unwrap_or(MAX);
-        Self { max, left: AtomicU64::new(max) }
-    }
-
-    /// Begins a call: resets what may be logged.
-    pub(crate) fn begin(&self) {
-        self.left.store(self.max, Ordering::Relaxed);
-    }
-
-    /// Logs a message, unless this call has reached its limit.
-    pub(crate) fn record(&self, level: Level, message: &str) {
-        /// About how many bytes a line has in addition to the message.
-        const AROUND: u64 = 64;
-        let left = self.left.load(Ordering::Relaxed);
-        if level > sink::max_level() || left == 0 {
-            return;
-        }
-        // Counted as it is written: escapes make a message longer.
-        let line = sink::Line::of(message);
-        match left.checked_sub(line.len() as u64 + AROUND) {
-            Some(left) => {
-                self.left.store(left, Ordering::Relaxed);
-                sink::record_line(level, sink::PLUGIN_TARGET, &line);
-            }
-            None => {
-                self.left.store(0, Ordering::Relaxed);
-                let max = self.max;
-                let line =
-                    format_args!("the plugin has logged {max} bytes (memory.max_log_bytes): this call logs no more");
-                sink::record(Level::Warn, sink::TARGET, line);
-            }
-        }
-    }
-}
 
 /// Logs the message in the block `handle`; `None` if there is no such block, even if the level is not logged.
 fn log(guest: &Guest, level: Level, handle: u64) -> Option<()> {

@@ -1,7 +1,8 @@
 //! The imports for blocks, loads and stores, input, output and error.
 
-use super::{BoundedText, Env, Fault, HostResult, bounded_text};
-use crate::host::GuestError;
+use super::arguments::{BoundedText, Env, HostResult, bounded_text};
+use crate::host::fault::Fault;
+use crate::host::guest::GuestError;
 
 pub(crate) fn input_length(env: Env<'_>) -> u64 {
     let input = env.data().io.input();

@@ -10,7 +10,7 @@ use super::error::Error;
 use super::listing::Listing;
 use super::stdio::Output;
 use crate::error::Excerpt;
-use crate::host::calls::log::Logs;
+use crate::host::Logs;
 
 /// An instance that has so many descriptors can open no more. Each is one of the host's, which has 1,024 by default.
 const MAX_DESCRIPTORS: usize = 128;

@@ -11,7 +11,7 @@ use log::Level;
 use super::errno::Errno;
 use super::yield_point::yield_point;
 use crate::environment;
-use crate::host::calls::log::Logs;
+use crate::host::Logs;
 use crate::outlet::Outlet;
 use crate::stop::Watch;
 

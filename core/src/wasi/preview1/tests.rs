@@ -14,9 +14,8 @@ use super::frame::{Frame, Version};
 use super::memory::{GuestMemory, MAX_TRANSFER};
 use super::yield_point::{MAX_BYTES, PASSED};
 use super::{fd, path, poll, process};
-use crate::host::calls::log::Logs;
-use crate::host::{Network, State, Vars};
-use crate::stop::{Code, Stopper};
+use crate::host::{Logs, Network, PluginState, Vars};
+use crate::stop::{CodeRanges, Stopper};
 
 /// Pages of the plugin's memory, and the offsets of its input, its result and its output.
 const PAGES: u32 = 512;
@@ -48,8 +47,8 @@ impl Plugin {
         let descriptors = Descriptors::new(&paths, &logs).expect("the folder is there");
         let mut config: BTreeMap<_, _> = (0..ITEMS).map(|number| (format!("{number:05}"), "x".to_owned())).collect();
         config.insert("large".to_owned(), "x".repeat(BYTES));
-        let state = State::new(config, Vars::new(None), Network::new(&[], None));
-        let stopper = Stopper::new(Arc::new(Code::new(Vec::new())));
+        let state = PluginState::new(config, Vars::new(None), Network::new(&[], None));
+        let stopper = Stopper::new(Arc::new(CodeRanges::new(Vec::new())));
         Self { store, memory, descriptors, state, program: "x".repeat(BYTES), stopper }
     }
 

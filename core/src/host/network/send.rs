@@ -1,21 +1,22 @@
-//! Sends plugins' HTTP requests, within the manifest's limits. The imports are in `http.rs`.
+//! Sends a plugin's requests, each on a thread of its own.
 
 use std::sync::Arc;
-use std::sync::mpsc::{self, Receiver, SyncSender, TryRecvError};
-use std::thread::{self, Thread};
-use std::time::{Duration, Instant};
+use std::thread;
+use std::time::Instant;
 
 use serde::Deserialize;
 use serde::de::{Deserializer, Error as _};
 
+use super::answer::Answer;
 use super::hosts::Hosts;
-use super::http::Answer;
-use super::log::Logs;
+use super::notice::Notice;
 use crate::error::{Excerpt, Message};
-use crate::host::{Fault, Guest, copy};
+use crate::host::fault::Fault;
+use crate::host::logs::Logs;
+use crate::host::slices::copy;
 use crate::http::{self, Client, Request, Rules, Waiting};
 use crate::manifest;
-use crate::stop::{Stopped, Watch};
+use crate::stop::Watch;
 
 /// The longest answer if the manifest has no limit, in bytes: the limit of every Extism version.
 const DEFAULT_MAX_BYTES: u64 = 50 << 20;
@@ -73,8 +74,14 @@ impl Network {
     /// # Errors
     /// The query is malformed or not permitted, or there is no answer before the deadline or before the plugin shall
     /// stop.
-    pub(crate) fn ask(self: Arc<Self>, guest: &Guest, query: &[u8], body: Option<&[u8]>) -> Result<Answer, Fault> {
-        let mut request = self.request(query, &guest.logs)?;
+    pub(crate) fn ask(
+        self: Arc<Self>,
+        query: &[u8],
+        body: Option<&[u8]>,
+        logs: &Logs,
+        watch: Watch,
+    ) -> Result<Answer, Fault> {
+        let mut request = self.request(query, logs)?;
         http::check(&request, |url| self.hosts.permit(url))?;
         let left = self.waiting.count();
         if left >= MAX_LEFT {
@@ -93,11 +100,11 @@ impl Network {
             return Err(Fault::HttpRequest(Message::of(text)));
         }
         if let Some(body) = body {
-            request.body(copy(body, guest.watch)?.into());
+            request.body(copy(body, watch)?.into());
         }
         let client = Client::new(&self.waiting);
         let (notice, answer) = Notice::new(client.clone());
-        let (deadline, waiting) = (guest.deadline, self.waiting.one(bytes));
+        let (deadline, waiting) = (watch.deadline(), self.waiting.one(bytes));
         let ask = move || {
             let outcome = self.ask_here(request, deadline, &client);
             drop(waiting);
@@ -107,7 +114,7 @@ impl Network {
         asking.map_err(|error| {
             Fault::HttpRequest(Message::of(format_args!("there is no thread that could send it: {error}")))
         })?;
-        answer.wait(guest.watch)
+        answer.wait(watch)
     }
 
     fn request(&self, query: &[u8], logs: &Logs) -> Result<Request<'static>, Fault> {
@@ -128,77 +135,11 @@ impl Network {
         Ok(request)
     }
 
-    fn ask_here(&self, request: Request<'_>, deadline: Option<Instant>, client: &Client) -> Outcome {
+    fn ask_here(&self, request: Request<'_>, deadline: Option<Instant>, client: &Client) -> Result<Answer, Fault> {
         let rules = Rules { permits: &|url| self.hosts.permit(url), deadline, client };
         let mut response = http::send(request, &rules)?;
         let body = response.read(self.max_bytes, "memory.max_http_response_bytes", |_| {})?;
         let headers = response.headers.into_iter().collect();
         Ok(Answer { status: response.status, headers, body })
-    }
-}
-
-type Outcome = Result<Answer, Fault>;
-
-/// The sending thread's end of a request. Dropping it wakes the waiting thread, whatever the outcome, even a panic.
-struct Notice {
-    // Dropped first, so that the woken thread finds the channel closed.
-    sender: SyncSender<Outcome>,
-    _wake: Wake,
-}
-
-struct Wake(Thread);
-
-impl Drop for Wake {
-    fn drop(&mut self) {
-        self.0.unpark();
-    }
-}
-
-/// The time that a request may take to notice its deadline.
-const GRACE: Duration = Duration::from_millis(20);
-
-/// The waiting thread's end of a request.
-struct Answering {
-    receiver: Receiver<Outcome>,
-    client: Client,
-}
-
-impl Notice {
-    fn new(client: Client) -> (Self, Answering) {
-        let (sender, receiver) = mpsc::sync_channel(1);
-        (Self { sender, _wake: Wake(thread::current()) }, Answering { receiver, client })
-    }
-
-    fn of(self, outcome: Outcome) {
-        let _ = self.sender.send(outcome);
-    }
-}
-
-impl Answering {
-    fn wait(self, watch: Watch) -> Outcome {
-        let mut outcome = None;
-        watch.wait(None, || {
-            outcome = match self.receiver.try_recv() {
-                Ok(outcome) => Some(outcome),
-                Err(TryRecvError::Empty) => None,
-                Err(TryRecvError::Disconnected) => Some(Err(Fault::HttpRequest(Message::of("it has failed inside")))),
-            };
-            outcome.is_some()
-        });
-        if outcome.is_none() && watch.reason() == Some(Stopped::Timeout) {
-            // The request has the same deadline, and its error says what it was waiting for.
-            outcome = self.receiver.recv_timeout(GRACE).ok();
-        }
-        if outcome.is_none() {
-            self.client.give_up();
-        }
-        match outcome {
-            Some(Err(fault)) => Err(fault),
-            Some(Ok(answer)) if watch.reason().is_none() => Ok(answer),
-            _ => {
-                watch.stop();
-                Err(Fault::Stopped)
-            }
-        }
     }
 }

@@ -1,0 +1,24 @@
+//! The environment variables. This room alone reads them, once, when the library is first used.
+//!
+//! While one thread calls `setenv`, the C library's `getenv` on another may read freed memory. Programs mostly set
+//! variables before they have other threads, so all variables are copied at the first use. The copy serves all readers,
+//! even dependencies that would read the environment themselves (`first_use.rs`). Variables set later have no effect.
+//!
+//! Start with `variables.rs`, which declares each variable of this library once. An empty value counts as unset, except
+//! for `EXTISM_CACHE_DIR`. A wrong value is an error of every plugin that is made, see [`check`].
+
+mod snapshot;
+mod variable;
+mod variables;
+
+#[cfg(feature = "compiler")]
+pub(crate) use snapshot::read_with;
+pub(crate) use snapshot::{cache_home, read, text};
+pub(crate) use variable::Error;
+pub(crate) use variables::{
+    CACHE_DIR, CACHE_MAX_BYTES, CACHE_MEMORY_BYTES, COMPILER, CachePlace, INHERIT_OUTPUT, MAX_MODULE_BYTES, OFFLINE,
+    TIMEOUT, check,
+};
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,31 @@
+//! The state that all instances of a plugin share.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+
+use super::network::Network;
+use super::vars::Vars;
+
+/// A plugin's [`PluginState`]. Its instances share it, one after the other.
+pub(crate) type SharedState = Arc<Mutex<PluginState>>;
+
+/// State that outlives an instance: the plugin's next instance has the same configuration, variables and HTTP answer.
+#[derive(Debug)]
+pub(crate) struct PluginState {
+    pub(crate) config: BTreeMap<String, String>,
+    pub(super) vars: Vars,
+    pub(super) network: Arc<Network>,
+    /// The status of the last HTTP answer, or 0.
+    pub(super) http_status: u16,
+    /// The headers of the last HTTP answer, with names in lower case.
+    pub(super) http_headers: BTreeMap<String, String>,
+}
+
+impl PluginState {
+    pub(crate) fn new(config: BTreeMap<String, String>, vars: Vars, network: Network) -> SharedState {
+        let (network, http_headers) = (Arc::new(network), BTreeMap::new());
+        Arc::new(Mutex::new(Self { config, vars, network, http_status: 0, http_headers }))
+    }
+}
