@@ -12,7 +12,7 @@ use std::hint::black_box;
 use std::time::Duration;
 
 use criterion::{Criterion, SamplingMode, Throughput};
-use extism_core::tool::phases;
+use extism_core::phases;
 
 use host::{Context, choose_compiler, fixture, manifest, root};
 

@@ -4,7 +4,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
-use extism_core::tool::{self, Cache, CacheEntry};
+use extism_core::cache_files::{self, Cache, CacheEntry};
+use extism_core::error::one_line;
 
 use crate::{Failure, Outcome, exit, text};
 
@@ -29,7 +30,7 @@ enum Command {
 
 /// The store that is `named`, else the default one.
 pub(crate) fn store(named: Option<&Path>) -> Result<PathBuf, Failure> {
-    let store = named.map(Path::to_owned).or_else(tool::default_store);
+    let store = named.map(Path::to_owned).or_else(cache_files::default_directory);
     store.ok_or_else(|| {
         "there is no store: EXTISM_CACHE_DIR is empty, or there is no home directory; name one with --store"
             .to_owned()
@@ -64,7 +65,7 @@ fn list(entries: &[CacheEntry]) -> String {
     let mut lines = String::new();
     for entry in entries {
         let age = entry.used().elapsed().unwrap_or_default();
-        lines += &format!("{:>9}  {:>8} ago  {}\n", text::bytes(entry.size()), ago(age), tool::one_line(entry.path()));
+        lines += &format!("{:>9}  {:>8} ago  {}\n", text::bytes(entry.size()), ago(age), one_line(entry.path()));
     }
     lines + &total(entries) + "\n"
 }

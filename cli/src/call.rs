@@ -1,11 +1,14 @@
 //! `extism-wasmer call`
 
+use std::ffi::CString;
 use std::io::{self, Read};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use clap::{Args, value_parser};
-use extism_core::tool::{Input, Options, Plugin};
+use extism_core::error::describe;
+use extism_core::input::Input;
+use extism_core::plugin::{Options, Plugin};
 
 use crate::{Outcome, exit, text};
 
@@ -77,23 +80,27 @@ pub(crate) fn run(arguments: &Arguments) -> Outcome {
         allowed_paths: arguments.allow_path.clone(),
         timeout: arguments.timeout,
     };
-    let mut plugin = Plugin::new(&file, options).map_err(|error| file.wrong(error))?;
+    let mut plugin = Plugin::of_input(&file, options).map_err(|error| file.wrong(describe(&error)))?;
+    let function =
+        CString::new(arguments.function.as_str()).map_err(|_| "the function's name has a NUL byte".to_owned())?;
     let times = arguments.times.unwrap_or(1);
     let mut durations = Vec::with_capacity(times as usize);
     for _ in 0..times {
         let start = Instant::now();
-        let (status, error) = plugin.call(&arguments.function, &input)?;
+        let outcome = plugin.call(&function, &input);
         durations.push(start.elapsed());
-        if status != 0 || error.is_some() {
-            let error = error.unwrap_or_else(|| format!("`{}` returned {status}", arguments.function));
-            text::complain(&error);
-            return text::print(&plugin.output(), exit::FAILED);
-        }
+        let error = match outcome {
+            Ok(0) => continue,
+            Ok(status) => format!("`{}` returned {status}", arguments.function),
+            Err(complaint) => complaint.text,
+        };
+        text::complain(&error);
+        return text::print(&plugin.output_bytes(), exit::FAILED);
     }
     if arguments.times.is_some() {
         report(durations);
     }
-    text::print(&plugin.output(), 0)
+    text::print(&plugin.output_bytes(), 0)
 }
 
 /// Reads standard input to its end, which must come before `MAX` bytes.

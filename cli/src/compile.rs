@@ -4,7 +4,9 @@ use std::io::IsTerminal;
 use std::path::PathBuf;
 
 use clap::Args;
-use extism_core::tool::{self, Input, Order};
+use extism_core::code::precompile::{Compiled, Order};
+use extism_core::error::one_line;
+use extism_core::input::Input;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::{Failure, Outcome, cache, exit, text};
@@ -65,10 +67,9 @@ pub(crate) fn run(arguments: &Arguments) -> Outcome {
     text::print(lines.as_bytes(), status)
 }
 
-fn line(path: &std::path::Path, compiled: &tool::Compiled) -> String {
+fn line(path: &std::path::Path, compiled: &Compiled) -> String {
     let took = compiled.took.map_or_else(|| "was there".to_owned(), text::duration);
-    let module =
-        if compiled.module == "main" { String::new() } else { format!(" ({})", tool::one_line(&compiled.module)) };
+    let module = if compiled.module == "main" { String::new() } else { format!(" ({})", one_line(&compiled.module)) };
     let (size, compiler) = (text::bytes(compiled.size as u64), compiled.compiler);
     let memories = if compiled.memories_move { ", moving memories" } else { "" };
     format!("{}  {}{module}  {compiler}{memories}  {size}  {took}\n", &compiled.sha256[..16], text::path(path))

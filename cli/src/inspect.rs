@@ -4,7 +4,9 @@ use std::fmt::Write as _;
 use std::path::PathBuf;
 
 use clap::Args;
-use extism_core::tool::{self, Input, Order};
+use extism_core::code::precompile::{self, Order};
+use extism_core::error::{Described, Excerpt, Message, one_line};
+use extism_core::input::Input;
 use wasmparser::{ExternalKind, FuncType, MemoryType, Parser, Payload, TypeRef};
 
 use crate::{Outcome, exit, text};
@@ -34,8 +36,8 @@ pub(crate) fn run(arguments: &Arguments) -> Outcome {
 }
 
 /// Adds what there is to say of a module to `report`. False if no compiler that is built in can compile it.
-fn inspect(input: &Input, report: &mut String) -> Result<bool, tool::Error> {
-    let facts = Facts::of(&input.module()?).map_err(|error| input.wrong(tool::message(error)))?;
+fn inspect(input: &Input, report: &mut String) -> Result<bool, Described> {
+    let facts = Facts::of(&input.module()?).map_err(|error| input.wrong(Message::of(error)))?;
     let (compilers, can_be_compiled) = compilers(input);
     // Writing to a String cannot fail.
     let _ = writeln!(report, "{}: {}", text::path(input.path()), text::bytes(input.size() as u64));
@@ -139,14 +141,14 @@ impl Facts {
             lines += &format!("  memory {place}    {} pages of 64 KiB, {max}\n", memory.initial);
         }
         for (module, name, kind) in &self.imports {
-            let [module, name] = [module, name].map(tool::one_line);
+            let [module, name] = [module, name].map(one_line);
             lines += &format!("  import      {module}::{name} {kind}\n");
         }
         for (name, kind) in &self.exports {
-            lines += &format!("  export      {} {kind}\n", tool::one_line(name));
+            lines += &format!("  export      {} {kind}\n", one_line(name));
         }
         for (name, size) in &self.custom {
-            lines += &format!("  custom      {}, {}\n", tool::one_line(name), text::bytes(*size as u64));
+            lines += &format!("  custom      {}, {}\n", one_line(name), text::bytes(*size as u64));
         }
         lines
     }
@@ -168,7 +170,7 @@ impl Facts {
 /// Whether each compiler can compile the module, tried out; and whether one can.
 fn compilers(input: &Input) -> (String, bool) {
     let (mut lines, mut one_can) = (String::new(), false);
-    for (name, built_in) in tool::compilers() {
+    for (name, built_in) in precompile::compilers() {
         let result = if built_in { compile(name, input) } else { Err("not built in".to_owned()) };
         one_can |= result.is_ok();
         lines += &format!("  {name:<11} {}\n", result.unwrap_or_else(|reason| reason));
@@ -184,6 +186,6 @@ fn compile(name: &str, input: &Input) -> Result<String, String> {
             Ok(format!("yes, {} in {took}", text::bytes(compiled.size as u64)))
         }
         Ok([]) => Err("no".to_owned()),
-        Err(error) => Err(format!("no: {}", tool::excerpt(input.reason(error).replace('\n', " ")))),
+        Err(error) => Err(format!("no: {}", Excerpt::of(input.reason(error).replace('\n', " ")))),
     }
 }

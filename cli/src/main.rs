@@ -12,7 +12,10 @@ use std::process::ExitCode;
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
-use extism_core::tool::{self, LogLevel};
+use extism_core::code::precompile;
+use extism_core::error::Described;
+use extism_core::first_use;
+use extism_core::log::{self, Destination, LevelFilter};
 
 /// The exit statuses of this program, besides 0.
 mod exit {
@@ -46,8 +49,8 @@ impl From<String> for Failure {
     }
 }
 
-impl From<tool::Error> for Failure {
-    fn from(error: tool::Error) -> Self {
+impl From<Described> for Failure {
+    fn from(error: Described) -> Self {
         error.to_string().into()
     }
 }
@@ -70,13 +73,13 @@ struct Arguments {
     /// Show the library's log on standard error, from this level on. Lines that plugins write to standard
     /// error have level `warn`, those to standard output `info`
     #[arg(long, value_name = "LEVEL", global = true, default_value = "warn", ignore_case = true, value_parser = levels())]
-    log: LogLevel,
+    log: LevelFilter,
 }
 
 /// Reads the name of a level.
-fn levels() -> impl TypedValueParser<Value = LogLevel> {
+fn levels() -> impl TypedValueParser<Value = LevelFilter> {
     PossibleValuesParser::new(["off", "error", "warn", "info", "debug", "trace"])
-        .try_map(|level| level.parse::<LogLevel>())
+        .try_map(|level| level.parse::<LevelFilter>())
 }
 
 #[derive(Subcommand)]
@@ -117,8 +120,8 @@ fn answer(error: &clap::Error) -> Outcome {
 }
 
 fn run(arguments: &Arguments) -> Outcome {
-    tool::show_log(arguments.log);
-    tool::check_environment()?;
+    show_log(arguments.log);
+    first_use::check_environment()?;
     match &arguments.command {
         Command::Compile(arguments) => compile::run(arguments),
         Command::Call(arguments) => call::run(arguments),
@@ -127,8 +130,19 @@ fn run(arguments: &Arguments) -> Outcome {
     }
 }
 
+/// Shows the library's log on standard error, from `level` on: the lines of plugins too. Plugins and calls that fail are
+/// lines of it only at level debug and trace, as this program itself says what has failed.
+fn show_log(level: LevelFilter) {
+    if level < LevelFilter::Debug {
+        log::without_notes();
+    }
+    first_use::begin();
+    // Cannot fail: standard error is open, or nobody sees it.
+    let _ = log::set(Destination::Stderr, level);
+}
+
 /// The version, and the compilers that are built in.
 fn version() -> String {
-    let built_in = tool::compilers().into_iter().filter(|(_, built_in)| *built_in).map(|(name, _)| name);
+    let built_in = precompile::compilers().into_iter().filter(|(_, built_in)| *built_in).map(|(name, _)| name);
     format!("{} (compilers: {})", env!("CARGO_PKG_VERSION"), built_in.collect::<Vec<_>>().join(", "))
 }

@@ -4,7 +4,7 @@ use std::io::{self, Write};
 use std::path::Path;
 use std::time::Duration;
 
-use extism_core::tool;
+use extism_core::error::one_line;
 
 use crate::Outcome;
 
@@ -30,7 +30,7 @@ pub(crate) fn duration(duration: Duration) -> String {
 
 /// A path for display: control characters are escaped, so that a file's name cannot drive the terminal.
 pub(crate) fn path(path: &Path) -> String {
-    tool::one_line(path.display())
+    one_line(path.display())
 }
 
 /// Prints an error to standard error. Further lines are indented, so that they do not look like errors of their own.
@@ -39,7 +39,7 @@ pub(crate) fn complain(error: &str) {
 }
 
 fn lines(text: &str) -> String {
-    let lines: Vec<_> = text.trim_end().split('\n').map(tool::one_line).collect();
+    let lines: Vec<_> = text.trim_end().split('\n').map(one_line).collect();
     lines.join("\n  ")
 }
 

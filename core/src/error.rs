@@ -68,8 +68,27 @@ impl Display for Message {
     }
 }
 
+/// An error of the core as text, for callers that only show it.
+#[cfg(feature = "compiler")]
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct Described(String);
+
+#[cfg(feature = "compiler")]
+impl Described {
+    /// `error` and its causes, as [`describe`] writes them.
+    pub(crate) fn of(error: impl StdError) -> Self {
+        Self(describe(&error))
+    }
+
+    /// An error of its own.
+    pub(crate) fn text(text: String) -> Self {
+        Self(text)
+    }
+}
+
 /// All of `text` on one line, with control characters escaped.
-pub(crate) fn one_line(text: impl Display) -> String {
+pub fn one_line(text: impl Display) -> String {
     written(text, Form { max_line: usize::MAX, max_lines: None })
 }
 

@@ -16,7 +16,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
 use fern::Dispatch;
-use log::{Level, LevelFilter, Log, Metadata, Record};
+pub use log::LevelFilter;
+use log::{Level, Log, Metadata, Record};
 
 use crate::environment;
 use crate::error::{self, Excerpt};
@@ -166,7 +167,7 @@ static NOTES: AtomicBool = AtomicBool::new(true);
 
 /// Switches notes off, for a program that reports failures itself.
 #[cfg(feature = "compiler")]
-pub(crate) fn without_notes() {
+pub fn without_notes() {
     NOTES.store(false, Ordering::Relaxed);
 }
 

@@ -224,7 +224,7 @@ fn threads_that_compile_have_stacks_and_a_number() {
 #[test]
 fn values_are_set_explicitly_before_the_first_use() {
     child::alone("environment::values_are_set_explicitly_before_the_first_use", || {
-        let set = |value| extism_core::tool::set_environment([("EXTISM_MAX_MODULE_BYTES", value)]);
+        let set = |value| extism_core::first_use::set_environment([("EXTISM_MAX_MODULE_BYTES", value)]);
         assert!(set("10"));
         let error = Context::new().refusal(module(1));
         assert_eq!(error, "module `main` is larger than the limit of 10 bytes (EXTISM_MAX_MODULE_BYTES)");

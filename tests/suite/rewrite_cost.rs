@@ -5,7 +5,7 @@ use std::fs;
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
-use extism_core::tool::phases;
+use extism_core::phases;
 
 use crate::host::root;
 

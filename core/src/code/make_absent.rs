@@ -2,15 +2,15 @@
 
 use std::time::Instant;
 
-use super::Error;
+use super::error::Error;
 use super::request::{Failure, Request};
-use super::source::Source;
+use super::source::ModuleSource;
 use crate::compiler::Artifact;
 
 pub(super) fn make(_: &Request<'_>, index: usize, _: Option<Instant>) -> Result<Artifact, Failure> {
     Err(Failure::Missing(index))
 }
 
-pub(super) fn keep(_: &Request<'_>, _: &Source, _: &Artifact) -> Result<(), Error> {
+pub(super) fn keep(_: &Request<'_>, _: &ModuleSource, _: &Artifact) -> Result<(), Error> {
     Ok(())
 }

@@ -1,16 +1,20 @@
 //! From the modules of a manifest to machine code: loaded, looked up in the process and in the cache on disk, else
 //! rewritten and compiled, and kept.
 //!
-//! Start with [`Modules`]. `shared.rs` is the code that this process has; `request.rs` gets it from the cache or has it
-//! made. This layer does not know what a plugin is.
+//! Start with `lookup.rs`, which does all that for the [`Modules`] of a plugin. `shared.rs` is the code that this process
+//! has, `make.rs` rewrites and compiles, `precompile.rs` fills a cache ahead of time. This layer does not know what a
+//! plugin is.
 
 mod compiled;
 mod error;
+mod lookup;
 #[cfg(feature = "compiler")]
 mod make;
 #[cfg(not(feature = "compiler"))]
 mod make_absent;
 mod modules;
+#[cfg(feature = "compiler")]
+pub mod precompile;
 mod request;
 mod shared;
 mod source;
@@ -21,6 +25,6 @@ use make_absent as make;
 pub(crate) use compiled::CompiledPlugin;
 pub(crate) use error::Error;
 #[cfg(feature = "compiler")]
-pub(crate) use make::{Made, precompile, rewrite};
+pub(crate) use make::rewrite;
 pub(crate) use modules::Modules;
 pub use shared::forked;

@@ -1,47 +1,16 @@
-//! Gets the code of one compiler for the modules of one manifest: from the cache, else compiled; then loads it.
+//! The code that is wanted for the modules of one manifest, and the error if it is nowhere.
 
-use std::ops::Range;
-use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
-use std::time::Instant;
-
-use wasmer::sys::EngineBuilder;
-use wasmer::{Engine, Module};
-
-use super::compiled::{CompiledPlugin, Origin};
 use super::error::{Error, NoCode};
-use super::make;
 use super::modules::Modules;
-use super::source::Source;
-use crate::cache::code::{self, CodeCache, WantedArtifact};
+use crate::cache::code::{CodeCache, WantedArtifact};
 use crate::cache::directory::Unusable;
-use crate::compiler::{self, Backend, Machine};
+use crate::compiler::{Backend, Machine};
 use crate::error::Excerpt;
-use crate::fork::{EnterWhenDropped, LeaveWhenDropped};
-use crate::module::contents;
 use crate::module::key::ModuleKey;
-use crate::module::reserved::{DATA_SECTION, IO_MEMORY_EXPORT, REWRITE_VERSION};
-use crate::sandbox::{self, Memories, StoreTemplate};
-use crate::stop::CodeRanges;
+use crate::module::reserved::REWRITE_VERSION;
+use crate::sandbox::Memories;
 
-/// The key of a module for the cache. Hashes that take time are calculated only if they are needed.
-///
-/// # Errors
-/// The module cannot be read.
-pub(super) fn key(source: &Source, cache: Option<&CodeCache>) -> Result<ModuleKey, contents::Error> {
-    let given = source.given_sha256();
-    let (None, Some(contents), Some(cache)) = (given, source.contents(), cache) else {
-        return Ok(ModuleKey { sha256: given, blake3: None });
-    };
-    let blake3 = contents.blake3()?;
-    let sha256 = match cache.sha256_of(&blake3) {
-        Some(sha256) => Some(sha256),
-        None => source.sha256()?,
-    };
-    Ok(ModuleKey { sha256, blake3: Some(blake3) })
-}
-
-/// A wish for the code of all modules of a manifest.
+/// A request for the code of all modules of a manifest, made by one compiler for one machine.
 pub(super) struct Request<'a> {
     pub(super) backend: &'static Backend,
     pub(super) memories: Memories,
@@ -79,70 +48,6 @@ impl<'a> Request<'a> {
         Self { backend, memories, modules, wanted, machine, cache }
     }
 
-    /// Loads all modules into a new engine. Modules in one store must come from one engine, which checks hashes of
-    /// signatures for collisions. The engine has no compiler: one that compiles keeps its lock, and its garbage.
-    pub(super) fn plugin(&self, keys: &[ModuleKey], deadline: Option<Instant>) -> Result<CompiledPlugin, Failure> {
-        let sources = &self.modules.sources;
-        let engine: Engine = EngineBuilder::headless().engine().into();
-        let (mut modules, mut size, mut origin) = (Vec::with_capacity(sources.len()), 0, Origin::Cache);
-        for (index, (source, key)) in sources.iter().zip(keys).enumerate() {
-            let (module, its_size) = match self.found(&engine, source, key, deadline)? {
-                Some(found) => found,
-                None => {
-                    origin = Origin::Compiled;
-                    let artifact = make::make(self, index, deadline)?;
-                    make::keep(self, source, &artifact).unwrap_or_else(|error| code::warn(format_args!("{error}")));
-                    let size = artifact.size();
-                    (artifact.load(source.name(), &engine)?, size)
-                }
-            };
-            modules.push(module);
-            size += its_size;
-        }
-        let functions = modules.iter().flat_map(functions).collect();
-        let template = StoreTemplate::new(engine, self.memories, &modules, IO_MEMORY_EXPORT, DATA_SECTION);
-        Ok(CompiledPlugin {
-            _going: EnterWhenDropped,
-            modules,
-            size: size + template.size(),
-            template,
-            code: Arc::new(CodeRanges::new(functions).for_threads(sandbox::prepare_thread)),
-            compiler: self.backend.name(),
-            origin,
-            is_known: AtomicBool::new(false),
-            _gone: LeaveWhenDropped,
-        })
-    }
-
-    /// A module from the cache, and the size of its code; `None` if it is not there. Code that is intact but cannot be
-    /// loaded counts as missing.
-    ///
-    /// # Errors
-    /// No code can be loaded in this process.
-    fn found(
-        &self,
-        engine: &Engine,
-        source: &Source,
-        key: &ModuleKey,
-        deadline: Option<Instant>,
-    ) -> Result<Option<(Module, usize)>, Error> {
-        let artifact = self.cache.and_then(|cache| cache.find(key, &self.wanted, &self.machine, deadline));
-        let Some(artifact) = artifact else { return Ok(None) };
-        let size = artifact.size();
-        match artifact.load(source.name(), engine) {
-            Ok(module) => Ok(Some((module, size))),
-            Err(
-                error @ (compiler::Error::NotExecutable { .. }
-                | compiler::Error::Ending { .. }
-                | compiler::Error::NoRoom { .. }),
-            ) => Err(error.into()),
-            Err(error) => {
-                code::warn(format_args!("{error}; it is not used"));
-                Ok(None)
-            }
-        }
-    }
-
     /// The error for the module of this index, whose code is not in the cache and cannot be compiled.
     pub(super) fn no_code(
         &self,
@@ -177,10 +82,4 @@ impl<'a> Request<'a> {
         };
         Error::NoCode(Box::new(missing))
     }
-}
-
-/// The address ranges of a module's own functions.
-fn functions(module: &Module) -> Vec<Range<usize>> {
-    let extents = module.sys_artifact().and_then(|artifact| artifact.finished_function_extents()).unwrap_or_default();
-    extents.iter().map(|(_, extent)| extent.ptr.0.addr()..extent.ptr.0.addr() + extent.length).collect()
 }

@@ -10,8 +10,9 @@ use std::collections::HashMap;
 use std::sync::{Arc, Weak};
 use std::time::Instant;
 
-use super::source::Source;
-use super::{CompiledPlugin, Error};
+use super::compiled::CompiledPlugin;
+use super::error::Error;
+use super::source::ModuleSource;
 use crate::compiler;
 use crate::environment;
 use crate::module::bytes::ModuleBytes;
@@ -24,7 +25,7 @@ const MAX_ENTRIES: usize = 256;
 
 /// Everything that determines a plugin's code.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(crate) struct Key {
+pub(crate) struct CodeKey {
     /// The compiler's name, if a particular one is required.
     pub(crate) backend: Option<&'static str>,
     /// The kinds of memories that the code may be for, in order of preference.
@@ -37,7 +38,7 @@ pub(crate) struct Key {
 /// A slot for code, locked by the thread that makes it. The lock is reentrant, as the host's logger may make a plugin
 /// meanwhile: the cell is borrowed then, so the inner request finds that the code does not exist yet.
 #[derive(Debug, Default)]
-struct Place(ReentrantMutex<RefCell<Option<SharedCode>>>);
+struct CodeSlot(ReentrantMutex<RefCell<Option<SharedCode>>>);
 
 /// The contents of a slot.
 #[derive(Debug, Clone)]
@@ -48,10 +49,10 @@ struct SharedCode {
 }
 
 #[derive(Debug)]
-struct Entry {
-    place: Arc<Place>,
-    /// The number of the last request for it, as counted by `Table::questions`.
-    asked: u64,
+struct CodeEntry {
+    slot: Arc<CodeSlot>,
+    /// The number of the last request for it, as counted by `Registry::requests`.
+    requested: u64,
     /// Empty until the code is made. While a plugin uses the code, its strong count is above 1, which is the slot's.
     code: Weak<CompiledPlugin>,
     /// The modules' bytes; empty until they are kept.
@@ -61,14 +62,14 @@ struct Entry {
 }
 
 #[derive(Debug, Default)]
-struct Table {
-    entries: HashMap<Key, Entry>,
-    questions: u64,
+struct Registry {
+    entries: HashMap<CodeKey, CodeEntry>,
+    requests: u64,
     /// The sum of the entries' sizes, in bytes.
     size: usize,
 }
 
-static TABLE: Lazy<Mutex<Table>> = Lazy::new(Mutex::default);
+static REGISTRY: Lazy<Mutex<Registry>> = Lazy::new(Mutex::default);
 
 /// The code for `key`, whose modules are `sources`; calls `make` if there is none. If another thread is making it, waits
 /// for that thread, until `deadline` if there is one.
@@ -76,15 +77,15 @@ static TABLE: Lazy<Mutex<Table>> = Lazy::new(Mutex::default);
 /// # Errors
 /// `make` fails, in which case nothing is kept; or the deadline passes.
 pub(crate) fn get_or_make(
-    key: &Key,
-    sources: &[Source],
+    key: &CodeKey,
+    sources: &[ModuleSource],
     deadline: Option<Instant>,
     make: impl FnOnce() -> Result<CompiledPlugin, Error>,
 ) -> Result<Arc<CompiledPlugin>, Error> {
-    let place = TABLE.lock().place(key);
+    let slot = REGISTRY.lock().slot(key);
     // Frees the slot when dropped, unless the attempt succeeds.
-    let mut attempt = Attempt { key, place: &place, is_over: false };
-    let Some(lock) = place.0.lock_until(deadline) else {
+    let mut attempt = Attempt { key, slot: &slot, is_over: false };
+    let Some(lock) = slot.0.lock_until(deadline) else {
         // The slot belongs to the thread that is making the code.
         attempt.is_over = true;
         return Err(compiler::Error::TooLate.into());
@@ -100,17 +101,17 @@ pub(crate) fn get_or_make(
         None => Arc::new(make()?),
     };
     // The second request for a file reads it, if possible. The first keeps only bytes that are in memory anyway.
-    let contents = sources.iter().filter_map(Source::contents);
+    let contents = sources.iter().filter_map(ModuleSource::contents);
     let comes_again = made.is_some();
     let modules =
         contents.map(|contents| if comes_again { contents.bytes().ok() } else { contents.at_hand() }.cloned());
     let modules: Option<Vec<_>> = modules.collect();
     *made = Some(SharedCode { code: Arc::clone(&code), with_bytes: modules.is_some() });
     drop(made);
-    let mut table = TABLE.lock();
-    let dropped = table.note(key, &place, &code, modules.unwrap_or_default(), max_bytes());
-    drop(table);
-    // Dropped after the table is unlocked: dropping code takes other locks.
+    let mut registry = REGISTRY.lock();
+    let dropped = registry.note(key, &slot, &code, modules.unwrap_or_default(), max_bytes());
+    drop(registry);
+    // Dropped after the registry is unlocked: dropping code takes other locks.
     drop(dropped);
     Ok(attempt.succeed(&code))
 }
@@ -118,11 +119,11 @@ pub(crate) fn get_or_make(
 /// In a new process, before it has a second thread: removes the entries whose lock another thread held when this
 /// process was forked. The next request makes their code anew.
 pub fn forked() {
-    let mut table = TABLE.lock();
+    let mut registry = REGISTRY.lock();
     let lost: Vec<_> =
-        table.entries.iter().filter(|(_, entry)| entry.place.0.forked()).map(|(key, _)| key.clone()).collect();
-    let dropped: Vec<_> = lost.iter().filter_map(|key| table.remove(key)).collect();
-    drop(table);
+        registry.entries.iter().filter(|(_, entry)| entry.slot.0.forked()).map(|(key, _)| key.clone()).collect();
+    let dropped: Vec<_> = lost.iter().filter_map(|key| registry.remove(key)).collect();
+    drop(registry);
     drop(dropped);
     #[cfg(feature = "compiler")]
     compiler::forked();
@@ -130,8 +131,8 @@ pub fn forked() {
 
 /// A request's use of a slot. If it fails or panics, the entry is removed, and the next request gets a new slot.
 struct Attempt<'a> {
-    key: &'a Key,
-    place: &'a Arc<Place>,
+    key: &'a CodeKey,
+    slot: &'a Arc<CodeSlot>,
     is_over: bool,
 }
 
@@ -145,38 +146,38 @@ impl Attempt<'_> {
 impl Drop for Attempt<'_> {
     fn drop(&mut self) {
         if !self.is_over {
-            let dropped = TABLE.lock().give_up(self.key, self.place);
+            let dropped = REGISTRY.lock().give_up(self.key, self.slot);
             drop(dropped);
         }
     }
 }
 
-impl Table {
+impl Registry {
     /// The slot for `key`, empty if it is new.
-    fn place(&mut self, key: &Key) -> Arc<Place> {
-        self.questions += 1;
-        let asked = self.questions;
+    fn slot(&mut self, key: &CodeKey) -> Arc<CodeSlot> {
+        self.requests += 1;
+        let requested = self.requests;
         if let Some(entry) = self.entries.get_mut(key) {
-            entry.asked = asked;
-            return Arc::clone(&entry.place);
+            entry.requested = requested;
+            return Arc::clone(&entry.slot);
         }
-        let place = Arc::<Place>::default();
-        let entry = Entry { place: Arc::clone(&place), asked, code: Weak::new(), _modules: Vec::new(), size: 0 };
+        let slot = Arc::<CodeSlot>::default();
+        let entry = CodeEntry { slot: Arc::clone(&slot), requested, code: Weak::new(), _modules: Vec::new(), size: 0 };
         self.entries.insert(key.clone(), entry);
-        place
+        slot
     }
 
-    /// Records the code made for `key` in the slot `place`, and the bytes of its modules. Returns the entries that are
+    /// Records the code made for `key` in `slot`, and the bytes of its modules. Returns the entries that are
     /// evicted for it, which may include the new one.
     fn note(
         &mut self,
-        key: &Key,
-        place: &Arc<Place>,
+        key: &CodeKey,
+        slot: &Arc<CodeSlot>,
         code: &Arc<CompiledPlugin>,
         modules: Vec<Arc<ModuleBytes>>,
         max_bytes: usize,
-    ) -> Vec<Entry> {
-        if let Some(entry) = self.entries.get_mut(key).filter(|entry| Arc::ptr_eq(&entry.place, place)) {
+    ) -> Vec<CodeEntry> {
+        if let Some(entry) = self.entries.get_mut(key).filter(|entry| Arc::ptr_eq(&entry.slot, slot)) {
             self.size -= entry.size;
             entry.code = Arc::downgrade(code);
             entry.size = code.size + modules.iter().map(|module| module.as_slice().len()).sum::<usize>() + 1;
@@ -187,21 +188,21 @@ impl Table {
         while self.entries.len() > MAX_ENTRIES || self.size > max_bytes {
             // An entry in the making has no size, and is being requested.
             let made = self.entries.iter().filter(|(_, entry)| entry.size > 0);
-            let in_use = |entry: &Entry| entry.code.strong_count() > 1;
-            let Some((key, _)) = made.min_by_key(|(_, entry)| (in_use(entry), entry.asked)) else { break };
+            let in_use = |entry: &CodeEntry| entry.code.strong_count() > 1;
+            let Some((key, _)) = made.min_by_key(|(_, entry)| (in_use(entry), entry.requested)) else { break };
             let key = key.clone();
             gone.extend(self.remove(&key));
         }
         gone
     }
 
-    /// Removes the entry for `key` if its slot is `place` and is empty.
-    fn give_up(&mut self, key: &Key, place: &Arc<Place>) -> Option<Entry> {
+    /// Removes the entry for `key` if its slot is `slot`, which is empty.
+    fn give_up(&mut self, key: &CodeKey, slot: &Arc<CodeSlot>) -> Option<CodeEntry> {
         let entry = self.entries.get(key)?;
-        if Arc::ptr_eq(&entry.place, place) && entry.size == 0 { self.remove(key) } else { None }
+        if Arc::ptr_eq(&entry.slot, slot) && entry.size == 0 { self.remove(key) } else { None }
     }
 
-    fn remove(&mut self, key: &Key) -> Option<Entry> {
+    fn remove(&mut self, key: &CodeKey) -> Option<CodeEntry> {
         let entry = self.entries.remove(key)?;
         self.size -= entry.size;
         Some(entry)
@@ -216,7 +217,8 @@ fn max_bytes() -> usize {
 #[cfg(test)]
 mod tests {
     use super::{
-        Arc, CompiledPlugin, Error, Key, MAX_ENTRIES, Memories, ModuleBytes, ModuleKey, TABLE, Table, get_or_make,
+        Arc, CodeKey, CompiledPlugin, Error, MAX_ENTRIES, Memories, ModuleBytes, ModuleKey, REGISTRY, Registry,
+        get_or_make,
     };
     use crate::code::compiled::Origin;
     use crate::compiler;
@@ -229,9 +231,9 @@ mod tests {
     use std::time::Instant;
     use wasmer::sys::EngineBuilder;
 
-    fn key(text: &str) -> Key {
+    fn key(text: &str) -> CodeKey {
         let modules = vec![ModuleKey { sha256: None, blake3: Some(blake3::hash(text.as_bytes())) }];
-        Key { backend: None, memories: &[Memories::Reserved], fuel: false, modules }
+        CodeKey { backend: None, memories: &[Memories::Reserved], fuel: false, modules }
     }
 
     fn code(size: usize) -> CompiledPlugin {
@@ -252,7 +254,7 @@ mod tests {
         }
     }
 
-    fn make(key: &Key) -> Arc<CompiledPlugin> {
+    fn make(key: &CodeKey) -> Arc<CompiledPlugin> {
         get_or_make(key, &[], None, || Ok(code(1))).expect("made")
     }
 
@@ -273,7 +275,7 @@ mod tests {
         });
         assert!(all.iter().all(|code| Arc::ptr_eq(code, &all[0])));
         assert_eq!(made.load(Ordering::Relaxed), 1);
-        let other = make(&Key { fuel: true, ..key("wanted by many") });
+        let other = make(&CodeKey { fuel: true, ..key("wanted by many") });
         assert!(!Arc::ptr_eq(&other, &all[0]), "with other settings");
     }
 
@@ -282,19 +284,19 @@ mod tests {
         let key = key("fails");
         let failed = get_or_make(&key, &[], None, || Err(compiler::Error::NoCompiler.into()));
         assert!(matches!(failed, Err(Error::Compiler(compiler::Error::NoCompiler))));
-        assert!(!TABLE.lock().entries.contains_key(&key));
+        assert!(!REGISTRY.lock().entries.contains_key(&key));
         let panics = || get_or_make(&key, &[], None, || -> Result<CompiledPlugin, Error> { panic!("in the middle") });
         assert!(catch_unwind(AssertUnwindSafe(panics)).is_err());
-        assert!(!TABLE.lock().entries.contains_key(&key));
+        assert!(!REGISTRY.lock().entries.contains_key(&key));
         let made = make(&key);
         // An attempt on a slot that was removed before leaves the new entry alone.
-        let gone = TABLE.lock().give_up(&key, &Arc::default());
+        let gone = REGISTRY.lock().give_up(&key, &Arc::default());
         assert!(gone.is_none() && Arc::ptr_eq(&make(&key), &made));
     }
 
     #[test]
     fn who_is_making_it_may_ask_for_it() {
-        let key = key("asked for inside");
+        let key = key("requested for inside");
         let outer = get_or_make(&key, &[], None, || {
             let inner = make(&key);
             assert_eq!(Arc::strong_count(&inner), 1, "for itself");
@@ -328,34 +330,34 @@ mod tests {
     #[test]
     fn entries_are_bounded_and_those_in_use_stay_longest() {
         const BOUND: usize = 10_000;
-        let mut table = Table::default();
-        let add = |table: &mut Table, name: &str| {
+        let mut registry = Registry::default();
+        let add = |registry: &mut Registry, name: &str| {
             let code = Arc::new(code(999 - name.len()));
-            let place = table.place(&key(name));
+            let slot = registry.slot(&key(name));
             let bytes = vec![ModuleBytes::of_bytes(name.as_bytes().into()).expect("room")];
-            let gone = table.note(&key(name), &place, &code, bytes, BOUND);
+            let gone = registry.note(&key(name), &slot, &code, bytes, BOUND);
             (code, gone.len())
         };
-        let has = |table: &Table, name: &str| table.entries.contains_key(&key(name));
+        let has = |registry: &Registry, name: &str| registry.entries.contains_key(&key(name));
         // Slots are empty in this test, so a strong count above 1 is from a plugin.
-        let used = add(&mut table, "used");
+        let used = add(&mut registry, "used");
         let _uses = Arc::clone(&used.0);
         for number in 0..9 {
-            assert_eq!(add(&mut table, &format!("idle {number}")).1, 0);
+            assert_eq!(add(&mut registry, &format!("idle {number}")).1, 0);
         }
-        table.place(&key("idle 0"));
-        assert_eq!(add(&mut table, "one more").1, 1);
-        assert!(has(&table, "used") && has(&table, "idle 0") && !has(&table, "idle 1"));
-        assert_eq!(table.size, BOUND);
+        registry.slot(&key("idle 0"));
+        assert_eq!(add(&mut registry, "one more").1, 1);
+        assert!(has(&registry, "used") && has(&registry, "idle 0") && !has(&registry, "idle 1"));
+        assert_eq!(registry.size, BOUND);
         for number in 0..MAX_ENTRIES {
             let key = key(&format!("{number} small"));
-            let place = table.place(&key);
-            table.note(&key, &place, &Arc::new(code(1)), Vec::new(), usize::MAX);
+            let slot = registry.slot(&key);
+            registry.note(&key, &slot, &Arc::new(code(1)), Vec::new(), usize::MAX);
         }
-        assert_eq!(table.entries.len(), MAX_ENTRIES);
-        let place = table.place(&key("none"));
-        let gone = table.note(&key("none"), &place, &Arc::new(code(1)), Vec::new(), 0);
+        assert_eq!(registry.entries.len(), MAX_ENTRIES);
+        let slot = registry.slot(&key("none"));
+        let gone = registry.note(&key("none"), &slot, &Arc::new(code(1)), Vec::new(), 0);
         assert_eq!(gone.len(), MAX_ENTRIES + 1, "itself too");
-        assert_eq!((table.entries.len(), table.size), (0, 0));
+        assert_eq!((registry.entries.len(), registry.size), (0, 0));
     }
 }

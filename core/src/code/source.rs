@@ -1,16 +1,18 @@
-//! One module of a manifest, as far as it has to be loaded.
+//! One module of a manifest, loaded as far as its code needs it.
 
 use std::time::Instant;
 
-use super::Error;
+use super::error::Error;
+use crate::cache::code::CodeCache;
 use crate::load::{self, LoadedModule};
 use crate::manifest::ModuleEntry;
 use crate::module::contents::{self, Contents};
 use crate::module::digest::Digest;
 use crate::module::key::ModuleKey;
 
+/// A module of a manifest.
 #[derive(Debug)]
-pub(super) enum Source {
+pub(super) enum ModuleSource {
     Loaded(LoadedModule),
     /// Only the hash, which is enough if there is no compiler.
     #[cfg(not(feature = "compiler"))]
@@ -20,7 +22,7 @@ pub(super) enum Source {
     },
 }
 
-impl Source {
+impl ModuleSource {
     /// Loads a module. Nothing is fetched after `deadline`.
     ///
     /// # Errors
@@ -65,6 +67,23 @@ impl Source {
             (None, Some(contents)) => contents.sha256().map(Some),
             (given, _) => Ok(given),
         }
+    }
+
+    /// The key of the module in the cache. Hashes that take time are calculated only if they are needed.
+    ///
+    /// # Errors
+    /// The module cannot be read.
+    pub(super) fn cache_key(&self, cache: Option<&CodeCache>) -> Result<ModuleKey, contents::Error> {
+        let given = self.given_sha256();
+        let (None, Some(contents), Some(cache)) = (given, self.contents(), cache) else {
+            return Ok(ModuleKey { sha256: given, blake3: None });
+        };
+        let blake3 = contents.blake3()?;
+        let sha256 = match cache.sha256_of(&blake3) {
+            Some(sha256) => Some(sha256),
+            None => self.sha256()?,
+        };
+        Ok(ModuleKey { sha256, blake3: Some(blake3) })
     }
 
     /// The key that tells the module from others in this process: the hash that is cheapest to have.

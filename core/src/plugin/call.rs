@@ -1,130 +1,28 @@
 //! One call of one exported function of a plugin.
 
-use std::collections::HashMap;
 use std::ffi::{CStr, CString};
 
-use thiserror::Error as ThisError;
-use wasmer::{Extern, ExternType, FunctionType, Instance, RuntimeError, Store, Type, TypedFunction};
+use wasmer::RuntimeError;
 
-use super::instance::type_name;
-use super::link::Linked;
-use super::report::{Called, FunctionName};
-use super::timeout::{Timeout, deadline, out_of_fuel, stopped};
-use super::{Error, Plugin, create, over, report, trap};
-use crate::error::{self, Excerpt};
-use crate::module::reserved;
-use crate::wasi;
-
+use super::call_error::{CallError, CallResult, outcome};
+use super::complaint::CallOutcome;
+use super::function::{Function, FunctionIndex, Role, initialise};
+use super::instance::create;
+use super::plugin::{Plugin, over};
+use super::report::{self, Called, FunctionName};
+use super::timeout::deadline;
 use crate::host::{self, Fault};
 use crate::manifest::AfterTrap;
-use crate::stop::{NoTimer, Run, Stopped, Watch};
-
-/// The result of a call: the return value of `extism_plugin_call`, or a [`Complaint`].
-pub(crate) type Outcome = Result<i32, Box<Complaint>>;
-
-/// The error of a call, set by the plugin or found by the host.
-#[derive(Debug)]
-pub struct Complaint {
-    /// The return value of `extism_plugin_call` that goes with the error.
-    pub code: i32,
-    /// The error, which may have several lines.
-    pub text: String,
-}
-
-/// A function that the host can call: no parameters, and a status (`i32`) or no result.
-#[derive(Clone)]
-pub(super) struct Function {
-    entry: Entry,
-    role: Role,
-}
-
-#[derive(Clone)]
-enum Entry {
-    Nothing(TypedFunction<(), ()>),
-    Status(TypedFunction<(), i32>),
-}
-
-/// The role that a function's name implies.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Role {
-    /// The entry of a WASI command, which may run only once in an instance.
-    Start,
-    /// An initialiser, or a function that runs the initialisers itself.
-    Initialiser,
-    Other,
-}
-
-impl Role {
-    fn of(name: &str) -> Self {
-        match name {
-            "_start" => Self::Start,
-            "_initialize" | "__wasm_call_ctors" | "hs_init" => Self::Initialiser,
-            _ => Self::Other,
-        }
-    }
-}
-
-/// A result within a call. Errors are boxed, as they are rare and large.
-type CallResult<T> = Result<T, Box<CallError>>;
-
-/// Why a call has no status.
-#[derive(Debug, ThisError)]
-enum CallError {
-    #[error("the function's name is not UTF-8 from byte {0} on")]
-    BadName(usize),
-    #[error("Function not found: {0}")]
-    NotFound(Excerpt),
-    #[error("Function {name} has {results} results, expected 0 or 1")]
-    TooManyResults { name: Excerpt, results: usize },
-    #[error("Function {name} returns {ty}, expected i32 or nothing")]
-    BadResult { name: Excerpt, ty: String },
-    #[error(
-        "Call failed\n\nCaused by:\n    expected {parameters} arguments, got 0: a function of a plugin takes none, `{name}` does"
-    )]
-    Parameters { name: Excerpt, parameters: usize },
-    /// [`trap::describe`] makes the text that the caller gets.
-    #[error(transparent)]
-    Trap(RuntimeError),
-    #[error("Call failed\n\nCaused by:\n    {}", stopped(*.0, *.1))]
-    Stopped(Stopped, Option<Timeout>),
-    #[error("Call failed: {0}")]
-    Timer(NoTimer),
-    #[error("Call failed\n\nCaused by:\n    {}", out_of_fuel(*.0))]
-    OutOfFuel(u64),
-    #[error("Call failed: the input of {length} bytes does not fit into the plugin's memory: {cause}")]
-    Input { length: usize, cause: Fault },
-    #[error("Call failed: the function's name: {0}")]
-    Name(Fault),
-    #[error("Call failed: the plugin could not be instantiated anew")]
-    Renew(#[source] Error),
-}
+use crate::stop::{Run, Watch};
 
 /// Message of the `expect`s for [`Plugin::live`].
 const NOT_SPENT: &str = "a plugin without an instance is spent, and gets one before it is used";
-
-impl CallError {
-    /// False for errors that can come from a running function.
-    fn is_early(&self) -> bool {
-        !matches!(self, Self::Trap(_) | Self::Stopped(..) | Self::OutOfFuel(_))
-    }
-
-    /// The function that it is about, if it names one.
-    fn function(&self) -> Option<&Excerpt> {
-        match self {
-            Self::NotFound(name)
-            | Self::TooManyResults { name, .. }
-            | Self::BadResult { name, .. }
-            | Self::Parameters { name, .. } => Some(name),
-            _ => None,
-        }
-    }
-}
 
 impl Plugin {
     /// Calls `name` with `input`. The output of the previous call is cleared in any case.
     ///
     /// `name` and `input` may point into that output: both are read before it is cleared.
-    pub fn call(&mut self, name: &CStr, input: &[u8]) -> Outcome {
+    pub fn call(&mut self, name: &CStr, input: &[u8]) -> CallOutcome {
         let since = report::clock();
         // Copied first, as the name may lie in the output that the call clears.
         let copy = report::copy(name, since);
@@ -206,10 +104,10 @@ impl Plugin {
         }
     }
 
-    /// Calls the function at this index of [`Functions`].
-    fn run(&mut self, run: &Run, place: Place) -> CallResult<i32> {
+    /// Calls the function at this index of the instance's functions.
+    fn run(&mut self, run: &Run, index: FunctionIndex) -> CallResult<i32> {
         let live = self.live.as_deref_mut().expect(NOT_SPENT);
-        let function = live.functions.all[place].1.clone();
+        let function = live.functions.get(index).clone();
         // If the host panics below, the instance is in an unknown state and stays spent.
         self.spent = true;
         if !self.initialised && function.role == Role::Other {
@@ -221,10 +119,7 @@ impl Plugin {
         self.initialised = true;
         let store = &mut live.store;
         live.stack_pointers.note(store);
-        let result = match &function.entry {
-            Entry::Nothing(function) => function.call(store).map(|()| 0),
-            Entry::Status(function) => function.call(store),
-        };
+        let result = function.call(store);
         self.spent = function.role == Role::Start;
         result.map_err(|trap| self.failure(run, trap))
     }
@@ -249,13 +144,13 @@ impl Plugin {
     }
 
     /// The index of the function `name`, which is looked up once per instance.
-    fn find(&mut self, name: &CStr) -> CallResult<Place> {
+    fn find(&mut self, name: &CStr) -> CallResult<FunctionIndex> {
         let live = self.live.as_deref_mut().expect(NOT_SPENT);
-        if let Some(place) = live.functions.place(name) {
-            return Ok(place);
+        if let Some(index) = live.functions.index_of(name) {
+            return Ok(index);
         }
         let text = name.to_str().map_err(|error| CallError::BadName(error.valid_up_to()))?;
-        let function = Function { entry: find(&live.store, &live.main, text)?, role: Role::of(text) };
+        let function = Function::find(&live.store, &live.main, text)?;
         Ok(live.functions.add(name, function))
     }
 }
@@ -265,108 +160,4 @@ fn copy_of(name: &CStr, watch: Watch) -> CallResult<CString> {
     let copied = host::copy(name.to_bytes_with_nul(), watch).map_err(CallError::Name)?;
     // Cannot fail: the only NUL is the last byte.
     CString::from_vec_with_nul(copied).map_err(|_| CallError::BadName(0).into())
-}
-
-/// The functions of an instance that have been called. Optimised for calls of the same function.
-#[derive(Default)]
-pub(super) struct Functions {
-    all: Vec<(CString, Function)>,
-    by_name: HashMap<CString, Place>,
-    last: Place,
-}
-
-/// An index into [`Functions::all`].
-type Place = usize;
-
-impl Functions {
-    fn place(&mut self, name: &CStr) -> Option<Place> {
-        let is_last = self.all.get(self.last).is_some_and(|(last, _)| last.as_c_str() == name);
-        if !is_last {
-            self.last = *self.by_name.get(name)?;
-        }
-        Some(self.last)
-    }
-
-    /// The name of the function that was called last.
-    fn last(&self) -> Option<&CStr> {
-        self.all.get(self.last).map(|(name, _)| name.as_c_str())
-    }
-
-    fn add(&mut self, name: &CStr, function: Function) -> Place {
-        self.last = self.all.len();
-        self.by_name.insert(name.to_owned(), self.last);
-        self.all.push((name.to_owned(), function));
-        self.last
-    }
-}
-
-fn find(store: &Store, main: &Instance, name: &str) -> Result<Entry, CallError> {
-    let not_found = || CallError::NotFound(Excerpt::of(name));
-    if reserved::is_reserved(name) {
-        return Err(not_found());
-    }
-    // Not `get_function`: Wasmer's error would contain a copy of the name, however long.
-    let Some(Extern::Function(function)) = main.exports.get_extern(name) else { return Err(not_found()) };
-    let ty = function.ty(store);
-    let cannot_be = |_| not_found();
-    match (ty.params(), ty.results()) {
-        (_, results) if results.len() > 1 => {
-            Err(CallError::TooManyResults { name: Excerpt::of(name), results: results.len() })
-        }
-        (parameters, _) if !parameters.is_empty() => {
-            Err(CallError::Parameters { name: Excerpt::of(name), parameters: parameters.len() })
-        }
-        (_, []) => function.typed(store).map(Entry::Nothing).map_err(cannot_be),
-        (_, [Type::I32]) => function.typed(store).map(Entry::Status).map_err(cannot_be),
-        (_, results) => Err(CallError::BadResult { name: Excerpt::of(name), ty: type_name(results[0]) }),
-    }
-}
-
-/// Runs the main module's initialisers by the rule of Extism 0.5 and later: Haskell's if there is one, else the
-/// constructors, else the WASI reactor's. A function of another type does not count as an initialiser.
-fn initialise(store: &mut Store, main: &Instance) -> Result<(), RuntimeError> {
-    let initialize = initialiser(store, main, "_initialize", &[]);
-    if let Some(hs_init) = initialiser(store, main, "hs_init", &[Type::I32, Type::I32]) {
-        if let Some(initialize) = initialize {
-            initialize.call(store, &[])?;
-        }
-        return hs_init.call(store, &[0.into(), 0.into()]).map(drop);
-    }
-    match initialiser(store, main, "__wasm_call_ctors", &[]).or(initialize) {
-        Some(function) => function.call(store, &[]).map(drop),
-        None => Ok(()),
-    }
-}
-
-fn initialiser(store: &Store, main: &Instance, name: &str, parameters: &[Type]) -> Option<wasmer::Function> {
-    let function = main.exports.get_function(name).ok()?;
-    let wanted = ExternType::Function(FunctionType::new(parameters, []));
-    (ExternType::Function(function.ty(store)) == wanted).then(|| function.clone())
-}
-
-/// The outcome for the caller: the error that the plugin set comes first, the host's error follows.
-fn outcome(result: CallResult<i32>, guest_error: Option<String>, modules: &[Linked]) -> Outcome {
-    let (code, host_error) = match result.map_err(|error| *error) {
-        Ok(code) => (code, None),
-        Err(CallError::Trap(trap)) => match wasi::exit_code(&trap) {
-            Some(0) => (0, None),
-            Some(code @ 1..126) => (code, guest_error.is_none().then(|| format!("Exited with i32 exit status {code}"))),
-            Some(code) => (
-                -1,
-                Some(format!(
-                    "Call failed\n\nCaused by:\n    exit with invalid exit status outside of [0..126): {code}"
-                )),
-            ),
-            None => {
-                let cause = trap::describe(&trap, modules).replace('\n', "\n    ");
-                (-1, Some(error::bounded(format!("Call failed\n\nCaused by:\n    {cause}"))))
-            }
-        },
-        Err(other) => (-1, Some(error::describe(&other))),
-    };
-    match (guest_error, host_error) {
-        (None, None) => Ok(code),
-        (Some(text), None) | (None, Some(text)) => Err(Box::new(Complaint { code, text })),
-        (Some(guest), Some(host)) => Err(Box::new(Complaint { code, text: format!("{guest}\n\n{host}") })),
-    }
 }

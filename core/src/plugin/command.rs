@@ -10,8 +10,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use thiserror::Error as ThisError;
 use wasmer::{AsStoreMut, Extern, Function, FunctionEnv, FunctionEnvMut, Instance, Module, RuntimeError, Value};
 
-use super::Error;
-use super::instance::{Imports, Library, attach};
+use super::error::Error;
+use super::imports::{Instantiation, attach};
 use super::link::Linked;
 use crate::code::CompiledPlugin;
 use crate::error::{Excerpt, Message};
@@ -32,15 +32,6 @@ const MAX_NESTED: u32 = 16;
 /// The number of command libraries that run in an instance of a plugin. Its command libraries share this counter.
 #[derive(Clone, Default)]
 pub(super) struct Nesting(Arc<AtomicU32>);
-
-/// The functions of a command library, by name.
-pub(super) struct Exports(HashMap<String, Function>);
-
-impl Exports {
-    pub(super) fn get(&self, name: &str) -> Option<Extern> {
-        self.0.get(name).map(|function| function.clone().into())
-    }
-}
 
 #[derive(Debug, ThisError)]
 enum CommandError {
@@ -74,28 +65,27 @@ struct Command {
     running: bool,
 }
 
-/// Makes host functions for the exports of the library `linked`. No code of it runs before the first call.
+/// Makes host functions for the exports of the library `linked`, by name. No code of it runs before the first call.
 pub(super) fn prepare(
-    store: &mut impl AsStoreMut,
-    mut imports: Imports<'_>,
+    instances: &mut Instantiation<'_>,
     linked: &Linked,
-    libraries: &[Library],
-    (allowance, nesting): (Allowance, Nesting),
-) -> Result<Exports, Error> {
+    nesting: Nesting,
+) -> Result<HashMap<String, Function>, Error> {
+    let imports = instances.imports(linked)?;
     let _inside = fork::enter();
-    let externs = imports.collect(store, linked, libraries)?;
     let command = Command {
         name: linked.name.clone(),
         module: linked.module.clone(),
-        compiled: Arc::clone(&imports.recipe.compiled),
-        imports: externs,
-        guest: imports.guest.clone(),
-        wasi: imports.into_wasi(),
-        allowance,
+        compiled: Arc::clone(&instances.recipe.compiled),
+        imports: imports.externs,
+        guest: instances.guest.clone(),
+        wasi: imports.wasi,
+        allowance: instances.allowance.clone(),
         nesting,
         instances: 0,
         running: false,
     };
+    let store = &mut *instances.store;
     let command = FunctionEnv::new(store, command);
     let functions = linked.module.exports().functions().filter(|export| !reserved::is_reserved(export.name()));
     let exports = functions.map(|export| {
@@ -105,7 +95,7 @@ pub(super) fn prepare(
         });
         (export.name().to_owned(), function)
     });
-    Ok(Exports(exports.collect()))
+    Ok(exports.collect())
 }
 
 fn call_fresh(

@@ -1,15 +1,18 @@
 //! Why a plugin could not be made, configured or queried.
 
-use thiserror::Error;
+use std::collections::BTreeMap;
+use std::fmt;
 
-use super::link::Importer;
+use thiserror::Error;
+use wasmer::Type;
+
 use super::timeout::{Timeout, stopped};
 use crate::code;
 use crate::compiler;
 use crate::environment;
 use crate::error::{Excerpt, Message};
 use crate::host;
-use crate::manifest;
+use crate::manifest::{self, MAIN};
 use crate::reserve::NoRoom;
 use crate::stop::{NoTimer, Stopped};
 use crate::wasi;
@@ -77,4 +80,37 @@ pub(crate) enum Error {
     Config(manifest::Error),
     #[error("the output: {0}")]
     Output(host::Fault),
+}
+
+/// The module with an import that cannot be served, as a line that errors add. Empty if there is only one module.
+#[derive(Debug)]
+pub(crate) struct Importer(Box<str>);
+
+impl Importer {
+    /// The importer that is linked as `name`, one of `modules` modules. `programs` has the manifest's names by those.
+    pub(super) fn new(name: &str, modules: usize, programs: &BTreeMap<String, String>) -> Self {
+        if modules < 2 {
+            return Self(Box::default());
+        }
+        let written = Excerpt::of(programs.get(name).map_or(name, String::as_str));
+        let mut text = format!("\nmodule `{written}` imports it");
+        if let Some(main) = programs.get(MAIN).filter(|main| *main != MAIN) {
+            let main = Excerpt::of(main);
+            text.push_str(&format!(
+                "; `{main}` is the main module, from which none imports: none is called `{MAIN}`, and its name sorts last"
+            ));
+        }
+        Self(text.into())
+    }
+}
+
+impl fmt::Display for Importer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// The name of a value type in WebAssembly's text format.
+pub(super) fn type_name(ty: Type) -> String {
+    ty.to_string().to_lowercase()
 }

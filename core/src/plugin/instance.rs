@@ -3,25 +3,24 @@
 
 use std::ptr::NonNull;
 
-use wasmer::{
-    AsStoreMut, AsStoreRef, Extern, ExternType, FunctionEnv, ImportType, Instance, InstantiationError, Store, StoreMut,
-    Type, Value,
-};
-use wasmer_types::{ImportIndex, ModuleInfo};
+use wasmer::{AsStoreMut, Instance, InstantiationError, Store, StoreMut, Value};
 
-use super::call::Functions;
 use super::command::{self, Nesting};
-use super::link::{Importer, Kind, Linked, Plan, Provider};
+use super::error::Error;
+use super::function::Functions;
+use super::imports::{Imports, Instantiation, Library, attach};
+use super::link::{Kind, Linked, Plan};
+use super::recipe::Recipe;
 use super::stack::StackPointers;
-use super::{Error, Recipe, timeout, trap};
+use super::timeout;
+use super::trap;
 use crate::error::{Excerpt, Message};
 use crate::fork;
-use crate::host::{self, Capacity, Guest, SharedState};
+use crate::host::{Capacity, Guest, SharedState};
 use crate::manifest::AfterTrap;
 use crate::module::reserved;
 use crate::sandbox::{self, Allowance, Tables};
-use crate::stop::Watch;
-use crate::wasi::Wasi;
+use crate::stop::{Run, Watch};
 
 /// A plugin's current instance: that of the main module, and the store with everything it uses.
 pub(super) struct Live {
@@ -59,16 +58,26 @@ impl Live {
 /// Instantiates all modules of `recipe` and runs their start functions.
 ///
 /// # Errors
-/// An import does not have the type of its provider, a memory exceeds a limit, or a start function traps.
-pub(super) fn create(recipe: &Recipe, watch: Watch, state: SharedState) -> Result<Live, Error> {
+/// An import does not have the type of its provider, a memory exceeds a limit, a start function traps, or the run is
+/// stopped.
+pub(super) fn create(
+    recipe: &Recipe,
+    run: &Run,
+    watch: Watch,
+    state: &SharedState,
+) -> Result<Live, Error> {
     let plan = &recipe.plan;
     // In the fork gate: plugins of the same code share Wasmer's table of types; the first store sets up global state.
     let inside = fork::enter();
     let (store, allowance) = recipe.compiled.template.store(recipe.limits, plan.imports_io_memory, tables(plan));
     drop(inside);
-    let live = populate(store, &allowance, recipe, watch, state);
+    let live = populate(store, &allowance, recipe, watch, SharedState::clone(state));
     let is_refused = allowance.is_reservation_refused();
-    live.map_err(|error| if is_refused { Error::NoReservation(error.into()) } else { error })
+    live.map_err(|error| match run.stopped() {
+        Some(reason) => Error::Stopped(reason, recipe.timeout),
+        None if is_refused => Error::NoReservation(error.into()),
+        None => error,
+    })
 }
 
 /// Fills the empty `store` with the state of the host functions and the instances.
@@ -90,7 +99,10 @@ fn populate(
     let guest = Guest::new(&mut store, capacity, plan.owns_io_memory, watch, recipe.bounds, state);
     let guest = guest.map_err(|error| Error::IoMemory(sandbox::without_prefix(&error)))?;
     drop(inside);
-    let (main, libraries) = instantiate_all(&mut store, &guest, recipe, allowance)?;
+    let libraries = Vec::with_capacity(plan.modules.len());
+    let mut instances = Instantiation { store: &mut store, guest: &guest, recipe, allowance, libraries };
+    let main = instances.all()?;
+    let libraries = instances.libraries;
     let mut stack_pointers = StackPointers::default();
     if recipe.after_trap == AfterTrap::Keep {
         libraries.iter().filter_map(Library::instance).for_each(|library| stack_pointers.add(&mut store, library));
@@ -103,50 +115,66 @@ fn populate(
     Ok(Live { store, guest, main, functions: Functions::default(), stack_pointers })
 }
 
-/// Instantiates the plan's modules in order. Returns the last one, the main module, and the libraries.
-fn instantiate_all(
-    store: &mut Store,
-    guest: &FunctionEnv<Guest>,
-    recipe: &Recipe,
-    allowance: &Allowance,
-) -> Result<(Instance, Vec<Library>), Error> {
-    let nesting = Nesting::default();
-    let mut libraries: Vec<Library> = Vec::with_capacity(recipe.plan.modules.len());
-    for linked in &recipe.plan.modules {
-        let imports = Imports::new(guest, recipe);
-        let library = match linked.kind {
-            Kind::Main => return Ok((instantiate(store, imports, linked, &libraries, allowance)?, libraries)),
-            Kind::Reactor => Library::Shared(instantiate(store, imports, linked, &libraries, allowance)?),
-            Kind::Command => {
-                let limits = (allowance.clone(), nesting.clone());
-                Library::Command(command::prepare(store, imports, linked, &libraries, limits)?)
+impl Instantiation<'_> {
+    /// Instantiates the plan's modules in order. Returns the last one, the main module.
+    fn all(&mut self) -> Result<Instance, Error> {
+        let nesting = Nesting::default();
+        for linked in &self.recipe.plan.modules {
+            let library = match linked.kind {
+                Kind::Main => return self.instantiate(linked),
+                Kind::Reactor => Library::Shared(self.instantiate(linked)?),
+                Kind::Command => Library::Command(command::prepare(self, linked, nesting.clone())?),
+            };
+            self.libraries.push(library);
+        }
+        Err(Error::NoMain)
+    }
+
+    /// Makes an instance of `linked`, runs its start function and, if it is a library, its initialiser.
+    fn instantiate(&mut self, linked: &Linked) -> Result<Instance, Error> {
+        let Imports { externs, wasi } = self.imports(linked)?;
+        let inside = fork::enter();
+        let instance = self.allowance.instantiate(self.store, &linked.module, &externs, true);
+        let instance = instance.map_err(|error| self.explain(linked, *error))?;
+        sandbox::make_stoppable(self.store, &linked.module, &instance);
+        self.recipe.compiled.template.note_data(self.store, &linked.module, &instance, reserved::MEMORY_EXPORT);
+        attach(self.store, self.guest, &instance);
+        if let Some(wasi) = wasi {
+            wasi.attach(self.store, &instance)?;
+        }
+        // Plugin code runs outside the fork gate.
+        drop(inside);
+        if instance.exports.contains(reserved::START_EXPORT) {
+            self.run(&instance, reserved::START_EXPORT, linked)?;
+        }
+        if linked.kind == Kind::Reactor {
+            self.run(&instance, "_initialize", linked)?;
+        }
+        Ok(instance)
+    }
+
+    /// Calls `name`, if exported: a function without parameters that runs before the plugin's first call.
+    fn run(&mut self, instance: &Instance, name: &str, linked: &Linked) -> Result<(), Error> {
+        let Ok(function) = instance.exports.get_function(name) else { return Ok(()) };
+        let no_arguments: &[Value] = &[];
+        match function.call(self.store, no_arguments) {
+            Ok(_) => Ok(()),
+            Err(error) => {
+                let fuel = self.guest.as_ref(self.store).fuel.clone();
+                let exhausted = fuel.and_then(|fuel| fuel.exhausted(self.store));
+                let cause =
+                    exhausted.map_or_else(|| trap::describe(&error, &self.recipe.plan.modules), timeout::out_of_fuel);
+                Err(Error::Start { module: Excerpt::of(&linked.name), cause })
             }
+        }
+    }
+
+    fn explain(&self, linked: &Linked, error: InstantiationError) -> Error {
+        let cause = match error {
+            InstantiationError::Start(trap) => trap::describe(&trap, &self.recipe.plan.modules),
+            other => Message::of(sandbox::without_prefix(&other)).to_string(),
         };
-        libraries.push(library);
-    }
-    Err(Error::NoMain)
-}
-
-/// The exports of a module that later modules in the plan can import.
-pub(super) enum Library {
-    Shared(Instance),
-    Command(command::Exports),
-}
-
-impl Library {
-    fn export(&self, name: &str) -> Option<Extern> {
-        match self {
-            Self::Shared(instance) => instance.exports.get_extern(name).cloned(),
-            Self::Command(exports) => exports.get(name),
-        }
-    }
-
-    /// The shared instance, if the library has one.
-    fn instance(&self) -> Option<&Instance> {
-        match self {
-            Self::Shared(instance) => Some(instance),
-            Self::Command(_) => None,
-        }
+        Error::Instantiate { module: Excerpt::of(&linked.name), cause }
     }
 }
 
@@ -162,203 +190,4 @@ fn tables(plan: &Plan) -> Tables {
 fn io_memory_pages(plan: &Plan) -> u32 {
     const KERNEL_PAGES: u32 = 16;
     if plan.imports_io_memory { KERNEL_PAGES } else { 1 }
-}
-
-/// Makes an instance of `linked`, runs its start function and, if it is a library, its initialiser.
-fn instantiate(
-    store: &mut impl AsStoreMut,
-    mut imports: Imports<'_>,
-    linked: &Linked,
-    libraries: &[Library],
-    allowance: &Allowance,
-) -> Result<Instance, Error> {
-    let (guest, recipe) = (imports.guest, imports.recipe);
-    let inside = fork::enter();
-    let externs = imports.collect(store, linked, libraries)?;
-    drop(inside);
-    let instance = imports.instantiate(store, linked, &externs, allowance)?;
-    if linked.kind == Kind::Reactor && instance.exports.get_function("_initialize").is_ok() {
-        run(store, guest, &instance, "_initialize", linked, recipe)?;
-    }
-    Ok(instance)
-}
-
-/// Makes the imports of one module.
-pub(super) struct Imports<'a> {
-    pub(super) guest: &'a FunctionEnv<Guest>,
-    pub(super) recipe: &'a Recipe,
-    /// Made for the first import that needs it.
-    wasi: Option<Wasi>,
-}
-
-impl<'a> Imports<'a> {
-    fn new(guest: &'a FunctionEnv<Guest>, recipe: &'a Recipe) -> Self {
-        Self { guest, recipe, wasi: None }
-    }
-
-    /// The provider of each import of `linked`, in the order of its imports.
-    pub(super) fn collect(
-        &mut self,
-        store: &mut impl AsStoreMut,
-        linked: &Linked,
-        libraries: &[Library],
-    ) -> Result<Vec<Extern>, Error> {
-        let mut externs = Vec::with_capacity(linked.providers.len());
-        let info = linked.module.info();
-        for ((import, index), provider) in info.imports.iter().zip(&linked.providers) {
-            let (module, name) = (import.module.as_str(), import.field.as_str());
-            let found = match *provider {
-                Provider::Host => host::import(store, self.guest, module, name),
-                Provider::Module(index) => libraries.get(index).and_then(|library| library.export(name)),
-                Provider::Wasi => self.wasi_import(store, linked, module, name)?,
-            };
-            let found = found.ok_or_else(|| Error::UnknownImport {
-                module: Excerpt::of(module),
-                name: Excerpt::of(name),
-                importer: self.importer(linked),
-                hint: "",
-            })?;
-            if !fits(store, info, index, &found) {
-                return Err(incompatible(store, linked, externs.len(), &found, self.importer(linked)));
-            }
-            externs.push(found);
-        }
-        Ok(externs)
-    }
-
-    /// The importer, for errors about an import of `linked` that cannot be served.
-    fn importer(&self, linked: &Linked) -> Importer {
-        Importer::new(&linked.name, self.recipe.plan.modules.len(), &self.recipe.programs)
-    }
-
-    fn wasi_import(
-        &mut self,
-        store: &mut impl AsStoreMut,
-        linked: &Linked,
-        module: &str,
-        name: &str,
-    ) -> Result<Option<Extern>, Error> {
-        let wasi = match self.wasi.take() {
-            Some(wasi) => wasi,
-            None => {
-                let program = self.recipe.programs.get(&linked.name).unwrap_or(&linked.name);
-                Wasi::new(store, self.guest, program, &self.recipe.allowed_paths)?
-            }
-        };
-        Ok(self.wasi.insert(wasi).import(store, module, name))
-    }
-
-    /// The WASI state made for the imports, if any needed it.
-    pub(super) fn into_wasi(self) -> Option<Wasi> {
-        self.wasi
-    }
-
-    /// Instantiates `linked` with `externs` and runs its start function.
-    fn instantiate(
-        mut self,
-        store: &mut impl AsStoreMut,
-        linked: &Linked,
-        externs: &[Extern],
-        allowance: &Allowance,
-    ) -> Result<Instance, Error> {
-        let inside = fork::enter();
-        let instance = allowance
-            .instantiate(store, &linked.module, externs, true)
-            .map_err(|error| explain(linked, self.recipe, *error))?;
-        sandbox::make_stoppable(store, &linked.module, &instance);
-        self.recipe.compiled.template.note_data(store, &linked.module, &instance, reserved::MEMORY_EXPORT);
-        attach(store, self.guest, &instance);
-        if let Some(wasi) = self.wasi.take() {
-            wasi.attach(store, &instance)?;
-        }
-        // Plugin code runs outside the fork gate.
-        drop(inside);
-        if instance.exports.contains(reserved::START_EXPORT) {
-            run(store, self.guest, &instance, reserved::START_EXPORT, linked, self.recipe)?;
-        }
-        Ok(instance)
-    }
-}
-
-/// Tells the state of the host functions about a new instance.
-pub(super) fn attach(store: &mut impl AsStoreMut, guest: &FunctionEnv<Guest>, instance: &Instance) {
-    let mut env = guest.clone().into_mut(store);
-    let (guest, mut store) = env.data_and_store_mut();
-    guest.attach(&mut store, instance);
-}
-
-/// Calls `name`, if exported: a function without parameters that runs before the plugin's first call.
-fn run(
-    store: &mut impl AsStoreMut,
-    guest: &FunctionEnv<Guest>,
-    instance: &Instance,
-    name: &str,
-    linked: &Linked,
-    recipe: &Recipe,
-) -> Result<(), Error> {
-    let Ok(function) = instance.exports.get_function(name) else { return Ok(()) };
-    let no_arguments: &[Value] = &[];
-    match function.call(store, no_arguments) {
-        Ok(_) => Ok(()),
-        Err(error) => {
-            let fuel = guest.as_ref(store).fuel.clone();
-            let exhausted = fuel.and_then(|fuel| fuel.exhausted(store));
-            let cause = exhausted.map_or_else(|| trap::describe(&error, &recipe.plan.modules), timeout::out_of_fuel);
-            Err(Error::Start { module: Excerpt::of(&linked.name), cause })
-        }
-    }
-}
-
-/// Whether `found` can serve an import: a function needs the same type, others the same kind. Wasmer checks their
-/// types, too, but its error for functions does not show the types.
-fn fits(store: &impl AsStoreRef, info: &ModuleInfo, import: &ImportIndex, found: &Extern) -> bool {
-    match (import, found) {
-        (ImportIndex::Function(index), Extern::Function(found)) => {
-            info.signatures[info.functions[*index]] == found.ty(store)
-        }
-        (ImportIndex::Memory(_), Extern::Memory(_))
-        | (ImportIndex::Table(_), Extern::Table(_))
-        | (ImportIndex::Global(_), Extern::Global(_))
-        | (ImportIndex::Tag(_), Extern::Tag(_)) => true,
-        _ => false,
-    }
-}
-
-/// The error for the import of this number, which `found` does not fit.
-fn incompatible(store: &impl AsStoreRef, linked: &Linked, number: usize, found: &Extern, importer: Importer) -> Error {
-    let import = linked.module.imports().nth(number);
-    let of_import = |text: fn(&ImportType) -> String| import.as_ref().map(text).unwrap_or_default();
-    Error::IncompatibleImport {
-        module: Excerpt::of(of_import(|import| import.module().to_owned())),
-        name: Excerpt::of(of_import(|import| import.name().to_owned())),
-        wanted: Message::of(of_import(|import| show(import.ty()))),
-        found: Message::of(show(&found.ty(store))),
-        importer,
-    }
-}
-
-/// The name of a value type in WebAssembly's text format.
-pub(super) fn type_name(ty: Type) -> String {
-    ty.to_string().to_lowercase()
-}
-
-fn show(ty: &ExternType) -> String {
-    match ty {
-        ExternType::Function(function) => {
-            let list = |types: &[Type]| types.iter().map(|ty| type_name(*ty)).collect::<Vec<_>>().join(", ");
-            format!("a function ({}) -> ({})", list(function.params()), list(function.results()))
-        }
-        ExternType::Memory(_) => "a memory".to_owned(),
-        ExternType::Table(_) => "a table".to_owned(),
-        ExternType::Global(_) => "a global".to_owned(),
-        ExternType::Tag(_) => "a tag".to_owned(),
-    }
-}
-
-fn explain(linked: &Linked, recipe: &Recipe, error: InstantiationError) -> Error {
-    let cause = match error {
-        InstantiationError::Start(trap) => trap::describe(&trap, &recipe.plan.modules),
-        other => Message::of(sandbox::without_prefix(&other)).to_string(),
-    };
-    Error::Instantiate { module: Excerpt::of(&linked.name), cause }
 }

@@ -2,12 +2,11 @@
 
 use std::cell::OnceCell;
 use std::collections::{BTreeMap, HashMap};
-use std::fmt;
 
 use wasmer::Module;
 use wasmer_types::{ExportIndex, ImportIndex};
 
-use super::Error;
+use super::error::{Error, Importer};
 use crate::error::Excerpt;
 use crate::host;
 use crate::manifest::MAIN;
@@ -46,34 +45,6 @@ pub(super) struct Linked {
     pub(super) kind: Kind,
     /// One for each import, in the module's order.
     pub(super) providers: Vec<Provider>,
-}
-
-/// The module with an import that cannot be served, as a line that errors add. Empty if there is only one module.
-#[derive(Debug)]
-pub(crate) struct Importer(Box<str>);
-
-impl Importer {
-    /// Of the module that is linked as `name`, one of `modules`. `programs` has the names of the manifest by those.
-    pub(super) fn new(name: &str, modules: usize, programs: &BTreeMap<String, String>) -> Self {
-        if modules < 2 {
-            return Self(Box::default());
-        }
-        let written = Excerpt::of(programs.get(name).map_or(name, String::as_str));
-        let mut text = format!("\nmodule `{written}` imports it");
-        if let Some(main) = programs.get(MAIN).filter(|main| *main != MAIN) {
-            let main = Excerpt::of(main);
-            text.push_str(&format!(
-                "; `{main}` is the main module, from which none imports: none is called `{MAIN}`, and its name sorts last"
-            ));
-        }
-        Self(text.into())
-    }
-}
-
-impl fmt::Display for Importer {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
 }
 
 /// The modules of a plugin, each after those it imports from; the main module is the last.
@@ -162,16 +133,16 @@ impl<'a> Resolver<'a> {
     fn order(&self) -> Result<Vec<Resolved>, Error> {
         let mut by_name: Vec<usize> = (0..self.names.len()).collect();
         by_name.sort_by_key(|&index| (self.is_main(index), &self.names[index]));
-        let mut order = Order { done: Vec::with_capacity(by_name.len()), seen: vec![false; by_name.len()] };
+        let mut visits = Visits { done: Vec::with_capacity(by_name.len()), seen: vec![false; by_name.len()] };
         let mut path = Vec::new();
         for index in by_name {
-            self.visit(index, &mut path, &mut order)?;
+            self.visit(index, &mut path, &mut visits)?;
         }
-        Ok(order.done)
+        Ok(visits.done)
     }
 
-    fn visit(&self, index: usize, path: &mut Vec<usize>, order: &mut Order) -> Result<(), Error> {
-        if order.seen[index] {
+    fn visit(&self, index: usize, path: &mut Vec<usize>, visits: &mut Visits) -> Result<(), Error> {
+        if visits.seen[index] {
             return Ok(());
         }
         // `path` contains a module at most once, so it is short.
@@ -185,13 +156,13 @@ impl<'a> Resolver<'a> {
         for import in imports {
             let provider = self.provider(index, &import.module, &import.field)?;
             if let Provider::Module(other) = provider {
-                self.visit(other, path, order)?;
+                self.visit(other, path, visits)?;
             }
             providers.push(provider);
         }
         path.pop();
-        order.seen[index] = true;
-        order.done.push((index, providers));
+        visits.seen[index] = true;
+        visits.done.push((index, providers));
         Ok(())
     }
 
@@ -269,7 +240,7 @@ pub(super) fn exports_function(module: &Module, name: &str) -> bool {
 }
 
 /// The order of instantiation while it is being computed.
-struct Order {
+struct Visits {
     done: Vec<Resolved>,
     /// Whether the module of this index is in `done`.
     seen: Vec<bool>,

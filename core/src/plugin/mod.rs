@@ -1,285 +1,30 @@
 //! A plugin from manifest to running instance: parse, load, rewrite, compile, link, instantiate, call.
 //!
-//! Start with [`Plugin`]. `link.rs` finds the provider of each import, `instance.rs` makes a live instance of the
-//! result, `call.rs` is one call. This layer does not know ids, contexts or C.
+//! Start with `plugin.rs`. `recipe.rs` is all that an instance is made of: `link.rs` finds the provider of each import,
+//! `instance.rs` and `imports.rs` make a live instance of the result. `call.rs` is one call. This layer does not know
+//! ids, contexts or C.
 
 mod call;
+mod call_error;
 mod command;
+mod complaint;
 mod error;
+mod function;
+mod imports;
 mod instance;
 mod link;
+#[cfg(feature = "compiler")]
+mod options;
+#[expect(clippy::module_inception, reason = "a room is named after its subject")]
+mod plugin;
+mod recipe;
 mod report;
 mod stack;
 mod timeout;
 mod trap;
 
-use std::collections::BTreeMap;
-use std::ffi::CStr;
-use std::sync::Arc;
-use std::time::Instant;
-
-use log::Level;
-use wasmer::Extern;
-
-use crate::code::{self, CompiledPlugin, Modules};
-use crate::compiler;
-use crate::environment;
-use crate::error::Excerpt;
-use crate::host::{Bounds, Network, PluginState, SharedState, Vars};
-use crate::module::reserved;
-use crate::reserve::Reserve;
-use crate::sandbox::{self, Limits, Memories};
-use crate::stop::{self, Run, Stopped, Stopper, Watch};
-use crate::wasi;
-
-use crate::log as sink;
-use crate::manifest::{self, AfterTrap, Manifest};
-use crate::panics;
-pub use call::Complaint;
-use error::Error;
+pub use complaint::Complaint;
 pub use error::PluginError;
-use instance::Live;
-use link::Plan;
-use timeout::{Timeout, deadline};
-
-/// A plugin and its current instance. One thread at a time may use it; any thread may.
-pub struct Plugin {
-    // Dropped first, as it uses what `recipe` owns. `None` if the last one was spent and no new one could be made.
-    live: Option<Box<Live>>,
-    recipe: Recipe,
-    stopper: Stopper,
-    /// Configuration and variables, which all instances share.
-    state: SharedState,
-    /// The instance must not serve another call: a `_start` ran in it, a call ended early, or the host panicked in one.
-    spent: bool,
-    /// The main module's initialisers have run in this instance.
-    initialised: bool,
-}
-
-/// Everything needed to make an instance.
-struct Recipe {
-    // Declared before `compiled`: its modules must be dropped before the engine that owns their code.
-    plan: Plan,
-    compiled: Arc<CompiledPlugin>,
-    max_block_pages: Option<u32>,
-    limits: Limits,
-    bounds: Bounds,
-    /// The limit on the time of a call, if there is one.
-    timeout: Option<Timeout>,
-    /// The program name that each module gets as a WASI program, by the name that it is linked by.
-    programs: BTreeMap<String, String>,
-    after_trap: AfterTrap,
-    /// Host directory, possibly with the prefix `ro:`, to guest path.
-    allowed_paths: BTreeMap<String, String>,
-}
-
-impl Plugin {
-    /// Makes a plugin of a module or a manifest and instantiates it.
-    ///
-    /// # Errors
-    /// The manifest, a module, an import or a start function is invalid or fails.
-    pub fn new(input: &[u8], with_wasi: bool) -> Result<Self, PluginError> {
-        let make = || {
-            environment::check()?;
-            Self::make(manifest::parse(input)?, with_wasi, report::clock())
-        };
-        Ok(panics::quietly(|| with_room(make))?)
-    }
-
-    /// Makes a plugin of a manifest that has been parsed, and perhaps changed since.
-    ///
-    /// # Errors
-    /// As for [`new`](Self::new).
-    #[cfg(feature = "compiler")]
-    pub(crate) fn of_manifest(manifest: Manifest<'_>, with_wasi: bool) -> Result<Self, Error> {
-        let make = || {
-            environment::check()?;
-            Self::make(manifest, with_wasi, report::clock())
-        };
-        panics::quietly(|| with_room(make))
-    }
-
-    fn make(manifest: Manifest<'_>, with_wasi: bool, since: Option<Instant>) -> Result<Self, Error> {
-        manifest.log_warnings();
-        let timeout = match manifest.timeout {
-            Some(after) => Some(Timeout { after, set_by: "timeout_ms" }),
-            None => Timeout::by_default(),
-        };
-        if timeout.is_some() {
-            stop::check_timer()?;
-        }
-        let deadline = deadline(timeout);
-        let backend = compiler::select(manifest.compiler.as_deref())?;
-        let names: Vec<_> = manifest.modules.iter().map(|entry| entry.name.clone()).collect();
-        let programs = manifest.modules.iter().map(|entry| (entry.name.clone(), entry.program.clone())).collect();
-        let modules = Modules::load(manifest.modules, manifest.fuel.is_some(), deadline)?;
-        let code = |memories| {
-            modules.code(backend, memories, deadline).map_err(|error| match error {
-                code::Error::Compiler(compiler::Error::TooLate) => Error::Stopped(Stopped::Timeout, timeout),
-                other => other.into(),
-            })
-        };
-        let compiled = code(Memories::preferred())?;
-        let plan = |compiled: &CompiledPlugin, programs: &BTreeMap<_, _>| {
-            link::plan(&names, &compiled.modules, programs, with_wasi)
-        };
-        let mut recipe = Recipe {
-            plan: plan(&compiled, &programs)?,
-            compiled,
-            max_block_pages: manifest.memory.max_block_pages,
-            limits: Limits {
-                max_pages: manifest.memory.max_pages,
-                max_table_elements: manifest.memory.max_table_elements.unwrap_or(Limits::TABLE_ELEMENTS),
-            },
-            bounds: Bounds { max_log_bytes: manifest.memory.max_log_bytes, fuel: manifest.fuel },
-            timeout,
-            programs,
-            after_trap: manifest.after_trap,
-            allowed_paths: manifest.allowed_paths,
-        };
-        if recipe.after_trap == AfterTrap::Keep {
-            warn_of_untold_stacks(&recipe.plan);
-        }
-        let network = Network::new(&manifest.allowed_hosts, manifest.memory.max_http_response_bytes);
-        let state = PluginState::new(manifest.config, Vars::new(manifest.memory.max_var_bytes), network);
-        let (stopper, live) = match start(&recipe, deadline, &state) {
-            Err(refused @ Error::NoReservation(_)) if recipe.compiled.template.memories() == Memories::Reserved => {
-                let compiled = code(&[Memories::Moving]);
-                let compiled = compiled
-                    .map_err(|cause| Error::NoMovingMemories { refused: refused.into(), cause: cause.into() })?;
-                // The modules go before the engine that has their code.
-                recipe.plan = plan(&compiled, &recipe.programs)?;
-                recipe.compiled = compiled;
-                start(&recipe, deadline, &state)?
-            }
-            started => started?,
-        };
-        if !recipe.allowed_paths.is_empty() && !recipe.plan.imports_wasi {
-            warn_of_unused_paths(&recipe.allowed_paths, with_wasi);
-        }
-        report::created(&recipe.plan, &modules, &recipe.compiled, since);
-        Ok(Self { recipe, live: Some(Box::new(live)), stopper, state, spent: false, initialised: false })
-    }
-
-    /// Merges a JSON object of strings into the configuration; null removes a key. The other forms that
-    /// a manifest may have for a map are taken, too.
-    ///
-    /// # Errors
-    /// The text is anything else; the configuration is unchanged.
-    pub fn configure(&mut self, json: &[u8]) -> Result<(), PluginError> {
-        let changes = manifest::config_changes(json).map_err(Error::Config)?;
-        let config = &mut self.state.lock().config;
-        for (key, value) in changes {
-            match value {
-                Some(value) => config.insert(key, value),
-                None => config.remove(&key),
-            };
-        }
-        Ok(())
-    }
-
-    /// True if the main module exports a function of this name, whatever its type.
-    ///
-    /// # Errors
-    /// The name is not UTF-8.
-    pub fn has_function(&self, name: &CStr) -> Result<bool, PluginError> {
-        let name = name.to_str().map_err(|error| Error::FunctionName(error.valid_up_to()))?;
-        let is_there = match &self.live {
-            Some(live) => matches!(live.main.exports.get_extern(name), Some(Extern::Function(_))),
-            None => self.recipe.plan.modules.last().is_some_and(|main| link::exports_function(&main.module, name)),
-        };
-        Ok(is_there && !reserved::is_reserved(name))
-    }
-
-    /// Address and length of the last call's output, valid until the next call or the end of the plugin.
-    ///
-    /// # Errors
-    /// The output cannot be read in place, and there is no memory for a copy.
-    pub fn output(&mut self) -> Result<(*const u8, u64), PluginError> {
-        /// An address for empty output: the byte after any output must be readable.
-        static NOTHING: u8 = 0;
-        match &mut self.live {
-            Some(live) => Ok(live.guest_mut().io.output_address().map_err(Error::Output)?),
-            None => Ok((&raw const NOTHING, 0)),
-        }
-    }
-
-    /// A copy of the last call's output.
-    #[cfg(feature = "compiler")]
-    pub fn output_bytes(&mut self) -> Vec<u8> {
-        self.live.as_mut().map_or_else(Vec::new, |live| live.guest_mut().io.output_bytes())
-    }
-
-    /// Empties the output of the last call.
-    pub fn forget_output(&mut self) {
-        if let Some(live) = &mut self.live {
-            live.guest_mut().io.forget_output();
-        }
-    }
-
-    /// How many instructions the last call executed; 0 if they are not counted.
-    pub fn fuel_used(&mut self) -> u64 {
-        let Some(live) = &mut self.live else { return 0 };
-        live.with_guest(|guest, store| guest.fuel.as_ref().map_or(0, |fuel| fuel.used(store)))
-    }
-
-    /// A handle with which other threads can cancel a run of the plugin.
-    pub fn handle(&self) -> stop::Handle {
-        self.stopper.handle()
-    }
-}
-
-/// Makes a plugin with a reserve of memory behind it: an allocation that the system refuses becomes an error.
-fn with_room(make: impl FnOnce() -> Result<Plugin, Error>) -> Result<Plugin, Error> {
-    let reserve = Reserve::share()?;
-    let plugin = make()?;
-    reserve.check()?;
-    Ok(plugin)
-}
-
-/// Makes the first instance, and what stops it.
-fn start(recipe: &Recipe, deadline: Option<Instant>, state: &SharedState) -> Result<(Stopper, Live), Error> {
-    let stopper = Stopper::new(Arc::clone(&recipe.compiled.code));
-    let run = stopper.begin(deadline)?;
-    let live = create(recipe, &run, stopper.watch(), state);
-    over(run);
-    Ok((stopper, live?))
-}
-
-/// Ends a run. Frees the stack that a nested run leaves over (`engine/stacks.rs`).
-#[inline]
-fn over(run: Run) {
-    if run.is_nested() {
-        sandbox::give_up_spare();
-    }
-}
-
-/// Logs a warning for each module whose stack pointer cannot be put back after a trap.
-fn warn_of_untold_stacks(plan: &Plan) {
-    for module in stack::untold(plan) {
-        let module = Excerpt::of(module);
-        let line = format_args!(
-            "module `{module}`: its stack pointer cannot be told; with after_trap = \"keep\", a trap leaves it where it was"
-        );
-        sink::record(Level::Warn, sink::TARGET, line);
-    }
-}
-
-/// Says what is wrong with directories of `allowed_paths`, in a plugin that does not import WASI: else it is an error.
-fn warn_of_unused_paths(allowed_paths: &BTreeMap<String, String>, with_wasi: bool) {
-    let warn =
-        |line: std::fmt::Arguments<'_>| sink::record(Level::Warn, sink::TARGET, format_args!("manifest: {line}"));
-    if !sink::is_enabled(Level::Warn) {
-        return;
-    }
-    if !with_wasi {
-        warn(format_args!("`allowed_paths` has no effect, the plugin was created without WASI"));
-    }
-    wasi::check(allowed_paths).for_each(|error| warn(format_args!("{error}")));
-}
-
-/// Makes an instance, unless that is stopped.
-fn create(recipe: &Recipe, run: &Run, watch: Watch, state: &SharedState) -> Result<Live, Error> {
-    let live = instance::create(recipe, watch, SharedState::clone(state));
-    live.map_err(|error| run.stopped().map_or(error, |reason| Error::Stopped(reason, recipe.timeout)))
-}
+#[cfg(feature = "compiler")]
+pub use options::Options;
+pub use plugin::Plugin;

@@ -7,10 +7,9 @@ use std::time::Instant;
 
 use log::Level;
 
-use super::call::{Complaint, Outcome};
-use super::code;
+use super::complaint::{CallOutcome, Complaint};
 use super::link::Plan;
-use crate::code::CompiledPlugin;
+use crate::code::{self, CompiledPlugin};
 use crate::error::{self, Excerpt};
 use crate::log as sink;
 
@@ -38,7 +37,7 @@ pub(super) fn created(plan: &Plan, modules: &code::Modules, compiled: &CompiledP
 }
 
 /// A call has ended.
-pub(super) fn called(plan: &Plan, function: Called<'_>, since: Option<Instant>, outcome: &Outcome) {
+pub(super) fn called(plan: &Plan, function: Called<'_>, since: Option<Instant>, outcome: &CallOutcome) {
     if since.is_none() && !sink::is_enabled(Level::Error) {
         return;
     }

@@ -9,15 +9,18 @@ use crate::stop::Stopped;
 /// The limit on the time of a call.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Timeout {
-    pub(super) after: Duration,
+    after: Duration,
     /// The setting that it comes from, for errors.
-    pub(super) set_by: &'static str,
+    set_by: &'static str,
 }
 
 impl Timeout {
-    /// The timeout for plugins whose manifest sets none.
-    pub(super) fn by_default() -> Option<Self> {
-        environment::TIMEOUT.value().map(|after| Self { after, set_by: "EXTISM_TIMEOUT_MS" })
+    /// The timeout that the manifest sets, else the one that the environment does.
+    pub(super) fn of(manifest: Option<Duration>) -> Option<Self> {
+        match manifest {
+            Some(after) => Some(Self { after, set_by: "timeout_ms" }),
+            None => environment::TIMEOUT.value().map(|after| Self { after, set_by: "EXTISM_TIMEOUT_MS" }),
+        }
     }
 }
 
