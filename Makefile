@@ -237,18 +237,19 @@ target/compare/driver: $(wildcard compare/*.c) compare/driver.h
 
 # The library
 #
-# The static library is built by cargo. The shared one is linked from it with a version script, so that only the
-# functions of extism.h are exported. (Cargo's own cdylib would export symbols of dependencies.)
+# Cargo builds a static library. `packaging/static-library.sh` makes the one that is shipped of it, whose only global
+# symbols are the functions of extism.h. The shared library is linked from that, with a version script. (Cargo's own
+# cdylib would export symbols of dependencies.)
 #
 # Our own crate is compiled as one unit, so that the functions on a call's path are inlined. Link-time optimisation
 # (LTO=thin) takes six minutes more, and saves none of a call's instructions.
 
-$(DIST)/libextism.a: $(SOURCES) $(DIST)/features
+$(DIST)/libextism.a: $(SOURCES) $(DIST)/features packaging/static-library.sh packaging/symbols.txt
 	@$(if $(findstring llvm,$(FEATURES)),$(llvm))
 	$(CARGO) rustc --release --locked --lib --crate-type staticlib $(CARGO_FEATURES) -- \
 	    -C codegen-units=1 $(if $(LTO),-C lto=$(LTO) -C embed-bitcode=yes) --print native-static-libs 2>$(DIST)/build.log || { cat $(DIST)/build.log >&2; exit 1; }
 	sed -n 's/^note: native-static-libs: //p' $(DIST)/build.log | tail -n 1 >$(DIST)/native-libs.txt
-	cp target/release/libextism.a $@
+	packaging/static-library.sh target/release/libextism.a $@
 
 # Holds the features of the last build, and changes when others are given.
 $(DIST)/features: FORCE
