@@ -27,6 +27,9 @@ CALLS ?= 1000000
 llvm = test -x $${LLVM_SYS_221_PREFIX:-/usr/lib/llvm-22}/bin/llvm-config || \
     { echo "no LLVM 22: run 'make deps-llvm', or set LLVM_SYS_221_PREFIX" >&2; exit 1; }
 CARGO_FEATURES := $(if $(NO_DEFAULT),--no-default-features) $(if $(FEATURES),--features $(FEATURES))
+# The linker flags that the static library needs. The compiler writes the file, for each choice of features one.
+space := $() $()
+NATIVE_LIBS = target/release/native-libs$(subst $(space),,$(CARGO_FEATURES)).txt
 # Tests, benchmarks and fuzz targets as one build, so that dependencies are built once: each alone has other features.
 TESTED := -p extism-wasmer -p extism-wasmer-core -p extism-benches -p extism-fuzz
 CARGO_TEST := $(CARGO) test --release --locked $(TESTED)
@@ -246,9 +249,10 @@ target/compare/driver: $(wildcard compare/*.c) compare/driver.h
 
 $(DIST)/libextism.a: $(SOURCES) $(DIST)/features packaging/static-library.sh packaging/symbols.txt
 	@$(if $(findstring llvm,$(FEATURES)),$(llvm))
-	$(CARGO) rustc --release --locked --lib --crate-type staticlib $(CARGO_FEATURES) -- \
-	    -C codegen-units=1 $(if $(LTO),-C lto=$(LTO) -C embed-bitcode=yes) --print native-static-libs 2>$(DIST)/build.log || { cat $(DIST)/build.log >&2; exit 1; }
-	sed -n 's/^note: native-static-libs: //p' $(DIST)/build.log | tail -n 1 >$(DIST)/native-libs.txt
+	@test -d target/release/deps || echo "The first build compiles Wasmer: about 6 minutes on two cores, and 2 GB of disk. Later ones take a minute."
+	packaging/progress.sh $(CARGO) rustc --release --locked --lib --crate-type staticlib $(CARGO_FEATURES) -- \
+	    -C codegen-units=1 $(if $(LTO),-C lto=$(LTO) -C embed-bitcode=yes) --print native-static-libs=$(NATIVE_LIBS)
+	@cp $(NATIVE_LIBS) $(DIST)/native-libs.txt
 	packaging/static-library.sh target/release/libextism.a $@
 
 # Holds the features of the last build, and changes when others are given.
