@@ -71,8 +71,13 @@ tool: ## build the command-line tool into target/dist
 	cp target/release/extism-wasmer $(DIST)/
 
 example: build $(EXAMPLES) ## build the library and the C examples, and run two on a real plugin
-	$(DIST)/count_vowels $(PLUGIN)
 	examples/c/manifest.sh $(DIST)/manifest $(PLUGIN)
+	$(DIST)/count_vowels $(PLUGIN)
+	@echo
+	@echo "The library works. Try next:"
+	@echo "  $(DIST)/count_vowels $(PLUGIN) 'any text'"
+	@echo "  make tool            # a command that calls, inspects and compiles plugins"
+	@echo "  sudo make install    # for programs of your own, such as examples/c/count_vowels.c: README.md, \"Link it\""
 
 test: ## run every test; what an optional one needs and does not find is named
 	tests/run.sh rust tool models c python hosts install
