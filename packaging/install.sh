@@ -59,13 +59,15 @@ install_all() { # BUILD_DIR
     for file in "$1/libextism.so" "$1/libextism.a" "$1/native-libs.txt"; do
         [ -f "$file" ] || fail "no $file: run \`make build\` first, with the features that are wanted"
     done
-    [ -f "$root/extism.h" ] || fail "no $root/extism.h"
+    for header in extism.h extism.hpp; do
+        [ -f "$root/$header" ] || fail "no $root/$header"
+    done
     # Programs would not find a library that has another soname.
     readelf -d "$1/libextism.so" | grep -q "SONAME.*\[$soname\]" || fail "the soname of $1/libextism.so is not $soname"
     libs_private=$(tr '\n' ' ' <"$1/native-libs.txt" | sed 's/ *$//')
 
     install -d "$destdir$includedir" "$destdir$libdir/pkgconfig"
-    install -m 644 "$root/extism.h" "$destdir$includedir/extism.h"
+    install -m 644 "$root/extism.h" "$root/extism.hpp" "$destdir$includedir"
     install -m 644 "$1/libextism.a" "$destdir$libdir/libextism.a"
     install -m 755 "$1/libextism.so" "$destdir$libdir/libextism.so.$version"
     ln -sf "libextism.so.$version" "$destdir$libdir/$soname"
@@ -97,7 +99,7 @@ tell_loader() {
 }
 
 uninstall_all() {
-    rm -f "$destdir$includedir/extism.h" "$destdir$libdir/libextism.a" \
+    rm -f "$destdir$includedir/extism.h" "$destdir$includedir/extism.hpp" "$destdir$libdir/libextism.a" \
         "$destdir$libdir/libextism.so" "$destdir$libdir/$soname" "$destdir$libdir/libextism.so.$version" \
         "$destdir$libdir/pkgconfig/extism.pc" "$destdir$libdir/pkgconfig/libextism.pc" \
         "$destdir$libdir/pkgconfig/extism-static.pc"
