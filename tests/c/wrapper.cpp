@@ -43,7 +43,7 @@ void plugins_are_called_and_changed()
     check_error([&] { plugin.call("code"); }, 7, "the plugin failed and did not say why");
     plugin.configure("{\"key\": \"value\", \"other\": null}");
     check_error([&] { plugin.configure("[1]"); }, -1, "config");
-    check_error([&] { plugin.update("nonsense"); }, -1, "nonsense");
+    check_error([&] { plugin.update("nonsense"); }, -1, "neither a WebAssembly module");
     CHECK(plugin.call("letter") == "A");
     plugin.update("(module (func (export \"other\")))");
     CHECK(plugin.has("other") && plugin.call("other").empty());
