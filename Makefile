@@ -27,6 +27,9 @@ CALLS ?= 1000000
 llvm = test -x $${LLVM_SYS_221_PREFIX:-/usr/lib/llvm-22}/bin/llvm-config || \
     { echo "no LLVM 22: run 'make deps-llvm', or set LLVM_SYS_221_PREFIX" >&2; exit 1; }
 CARGO_FEATURES := $(if $(NO_DEFAULT),--no-default-features) $(if $(FEATURES),--features $(FEATURES))
+# The linker flags that the static library needs. The compiler writes the file, for each choice of features one.
+space := $() $()
+NATIVE_LIBS = target/release/native-libs$(subst $(space),,$(CARGO_FEATURES)).txt
 # Tests, benchmarks and fuzz targets as one build, so that dependencies are built once: each alone has other features.
 TESTED := -p extism-wasmer -p extism-wasmer-core -p extism-benches -p extism-fuzz
 CARGO_TEST := $(CARGO) test --release --locked $(TESTED)
@@ -68,8 +71,13 @@ tool: ## build the command-line tool into target/dist
 	cp target/release/extism-wasmer $(DIST)/
 
 example: build $(EXAMPLES) ## build the library and the C examples, and run two on a real plugin
-	$(DIST)/count_vowels $(PLUGIN)
 	examples/c/manifest.sh $(DIST)/manifest $(PLUGIN)
+	$(DIST)/count_vowels $(PLUGIN)
+	@echo
+	@echo "The library works. Try next:"
+	@echo "  $(DIST)/count_vowels $(PLUGIN) 'any text'"
+	@echo "  make tool            # a command that calls, inspects and compiles plugins"
+	@echo "  sudo make install    # for programs of your own, such as examples/c/count_vowels.c: README.md, \"Link it\""
 
 test: ## run every test; what an optional one needs and does not find is named
 	tests/run.sh rust tool models c python hosts install
@@ -237,18 +245,20 @@ target/compare/driver: $(wildcard compare/*.c) compare/driver.h
 
 # The library
 #
-# The static library is built by cargo. The shared one is linked from it with a version script, so that only the
-# functions of extism.h are exported. (Cargo's own cdylib would export symbols of dependencies.)
+# Cargo builds a static library. `packaging/static-library.sh` makes the one that is shipped of it, whose only global
+# symbols are the functions of extism.h. The shared library is linked from that, with a version script. (Cargo's own
+# cdylib would export symbols of dependencies.)
 #
 # Our own crate is compiled as one unit, so that the functions on a call's path are inlined. Link-time optimisation
 # (LTO=thin) takes six minutes more, and saves none of a call's instructions.
 
-$(DIST)/libextism.a: $(SOURCES) $(DIST)/features
+$(DIST)/libextism.a: $(SOURCES) $(DIST)/features packaging/static-library.sh packaging/symbols.txt
 	@$(if $(findstring llvm,$(FEATURES)),$(llvm))
-	$(CARGO) rustc --release --locked --lib --crate-type staticlib $(CARGO_FEATURES) -- \
-	    -C codegen-units=1 $(if $(LTO),-C lto=$(LTO) -C embed-bitcode=yes) --print native-static-libs 2>$(DIST)/build.log || { cat $(DIST)/build.log >&2; exit 1; }
-	sed -n 's/^note: native-static-libs: //p' $(DIST)/build.log | tail -n 1 >$(DIST)/native-libs.txt
-	cp target/release/libextism.a $@
+	@test -d target/release/deps || echo "The first build compiles Wasmer: about 6 minutes on two cores, and 2 GB of disk. Later ones take a minute."
+	packaging/progress.sh $(CARGO) rustc --release --locked --lib --crate-type staticlib $(CARGO_FEATURES) -- \
+	    -C codegen-units=1 $(if $(LTO),-C lto=$(LTO) -C embed-bitcode=yes) --print native-static-libs=$(NATIVE_LIBS)
+	@cp $(NATIVE_LIBS) $(DIST)/native-libs.txt
+	packaging/static-library.sh target/release/libextism.a $@
 
 # Holds the features of the last build, and changes when others are given.
 $(DIST)/features: FORCE

@@ -45,13 +45,13 @@ below_prefix() {
     esac
 }
 
-pkg_config_file() { # NAME LIBS_PRIVATE
+pkg_config_file() { # NAME LIBS, several lines separated by \\n
     sed -e "s|@PREFIX@|$prefix|" \
         -e "s|@LIBDIR@|$(below_prefix "$libdir")|" \
         -e "s|@INCLUDEDIR@|$(below_prefix "$includedir")|" \
         -e "s|@NAME@|$1|" \
         -e "s|@VERSION@|$version|" \
-        -e "s|@LIBS_PRIVATE@|$2|" \
+        -e "s|@LIBS@|$2|" \
         "$here/extism.pc.in"
 }
 
@@ -59,20 +59,27 @@ install_all() { # BUILD_DIR
     for file in "$1/libextism.so" "$1/libextism.a" "$1/native-libs.txt"; do
         [ -f "$file" ] || fail "no $file: run \`make build\` first, with the features that are wanted"
     done
-    [ -f "$root/extism.h" ] || fail "no $root/extism.h"
+    for header in extism.h extism.hpp; do
+        [ -f "$root/$header" ] || fail "no $root/$header"
+    done
     # Programs would not find a library that has another soname.
     readelf -d "$1/libextism.so" | grep -q "SONAME.*\[$soname\]" || fail "the soname of $1/libextism.so is not $soname"
     libs_private=$(tr '\n' ' ' <"$1/native-libs.txt" | sed 's/ *$//')
 
     install -d "$destdir$includedir" "$destdir$libdir/pkgconfig"
-    install -m 644 "$root/extism.h" "$destdir$includedir/extism.h"
+    install -m 644 "$root/extism.h" "$root/extism.hpp" "$destdir$includedir"
     install -m 644 "$1/libextism.a" "$destdir$libdir/libextism.a"
     install -m 755 "$1/libextism.so" "$destdir$libdir/libextism.so.$version"
     ln -sf "libextism.so.$version" "$destdir$libdir/$soname"
     ln -sf "$soname" "$destdir$libdir/libextism.so"
-    # 0.1.0 called the file libextism.pc, later versions extism.pc.
-    for name in extism libextism; do
-        pkg_config_file "$name" "$libs_private" >"$destdir$libdir/pkgconfig/$name.pc"
+    # 0.1.0 called the file libextism.pc, later versions extism.pc. pkg-config cannot choose the static library by an
+    # option, so that has a file of its own.
+    shared="Libs: -L\${libdir} -lextism\\nLibs.private: $libs_private"
+    static="Libs: -L\${libdir} -l:libextism.a $libs_private"
+    for name in extism libextism extism-static; do
+        libs=$shared
+        [ $name != extism-static ] || libs=$static
+        pkg_config_file "$name" "$libs" >"$destdir$libdir/pkgconfig/$name.pc"
         chmod 644 "$destdir$libdir/pkgconfig/$name.pc"
     done
     features=$(tr -s ' ' <"$1/built" 2>/dev/null | sed 's/^ *//; s/ *$//') || features=''
@@ -92,9 +99,10 @@ tell_loader() {
 }
 
 uninstall_all() {
-    rm -f "$destdir$includedir/extism.h" "$destdir$libdir/libextism.a" \
+    rm -f "$destdir$includedir/extism.h" "$destdir$includedir/extism.hpp" "$destdir$libdir/libextism.a" \
         "$destdir$libdir/libextism.so" "$destdir$libdir/$soname" "$destdir$libdir/libextism.so.$version" \
-        "$destdir$libdir/pkgconfig/extism.pc" "$destdir$libdir/pkgconfig/libextism.pc"
+        "$destdir$libdir/pkgconfig/extism.pc" "$destdir$libdir/pkgconfig/libextism.pc" \
+        "$destdir$libdir/pkgconfig/extism-static.pc"
 }
 
 # The files for pkg-config have these paths in them, for programs built anywhere.

@@ -61,11 +61,41 @@ run() { # LIBRARY_PATH
     esac
 }
 
-# Checks that the library exports exactly the symbols in symbols.txt.
+# Checks that both libraries export exactly the symbols in symbols.txt.
 check_symbols() {
-    nm -D --defined-only "$build_dir/libextism.so" | sed 's/.* //' | sort >"$work/exported"
     sed -n 's/^\([a-z][a-z0-9_]*\) .*/\1/p' "$here/symbols.txt" | sort >"$work/listed"
+    nm -D --defined-only "$build_dir/libextism.so" | sed 's/.* //' | sort >"$work/exported"
     diff "$work/listed" "$work/exported" >&2 || fail "libextism.so does not export just what symbols.txt lists"
+    nm -g --defined-only "$build_dir/libextism.a" | sed -n 's/^[0-9a-f]* . //p' | sort >"$work/exported"
+    diff "$work/listed" "$work/exported" >&2 || fail "libextism.a has other global symbols than symbols.txt lists"
+}
+
+# Links a program with the static library and with another library in Rust, in both orders.
+check_second_library() {
+    cat >"$work/second.rs" <<'END'
+#[unsafe(no_mangle)]
+pub extern "C" fn second(number: i32) -> i32 {
+    std::panic::catch_unwind(|| assert!(number > 0)).map_or(1, |()| 0)
+}
+END
+    cat >"$work/both.c" <<'END'
+#include <extism.h>
+int second(int number);
+int main(void)
+{
+    ExtismContext *ctx = extism_context_new();
+    ExtismPlugin plugin = extism_plugin_new(ctx, (const uint8_t *)"(module)", 8, 0);
+    extism_context_free(ctx);
+    return plugin < 0 || second(1) != 0 || second(0) != 1;
+}
+END
+    ${RUSTC:-rustc} --edition 2024 -O --crate-type staticlib "$work/second.rs" -o "$work/libsecond.a"
+    for libraries in "$work/libsecond.a $build_dir/libextism.a" "$build_dir/libextism.a $work/libsecond.a"; do
+        # shellcheck disable=SC2086,SC2046 # lists of words
+        ${CC:-cc} "$work/both.c" -I"$(dirname "$here")" $libraries $(cat "$build_dir/native-libs.txt") -o "$work/both" ||
+            fail "the static library cannot be linked beside another library in Rust: $libraries"
+        "$work/both" 2>/dev/null || fail "with another library in Rust, libextism.a fails: $libraries"
+    done
 }
 
 needs_shared() {
@@ -82,12 +112,10 @@ check_install() { # WHERE
         needs_shared count_vowels || fail "count_vowels is not linked with the shared library"
         run "$DESTDIR$libdir"
 
-        # `-lextism` would take the shared library, and pkg-config has no way to name the static one.
-        static_libs=$(pkg-config --static --libs $package | sed 's/-lextism/-l:libextism.a/')
-        build "$(pkg-config --cflags $package)" "$static_libs"
-        ! needs_shared count_vowels || fail "count_vowels is not linked with the static library"
-        run ""
     done
+    build "$(pkg-config --cflags extism-static)" "$(pkg-config --libs extism-static)"
+    ! needs_shared count_vowels || fail "count_vowels is not linked with the static library"
+    run ""
     "$here/install.sh" uninstall
     left=$(find "$work/$1" ! -type d)
     [ -z "$left" ] || fail "left behind: $left"
@@ -95,6 +123,7 @@ check_install() { # WHERE
 }
 
 check_symbols
+check_second_library
 export DESTDIR PREFIX LIBDIR INCLUDEDIR
 # Leaves this machine's loader alone; test-make-install.sh tests the calls of ldconfig.
 export LDCONFIG=true

@@ -9,6 +9,8 @@ server=
 trap 'kill $server 2>/dev/null || true; rm -rf "$work"' EXIT
 trap 'exit 2' HUP INT TERM
 
+# Made here, as the server opens it at some moment.
+: >"$work/log"
 hash=$(sha256sum "$2" | cut -d ' ' -f 1)
 python3 -u -m http.server 0 --bind 127.0.0.1 --directory "$(dirname "$2")" >"$work/log" 2>&1 &
 server=$!

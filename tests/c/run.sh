@@ -1,12 +1,12 @@
 #!/bin/sh
-# Builds the C tests against the shipped library, each as C11 and as C++17, and runs them.
+# Builds the C tests against the shipped library, each as C11 and as C++17, and those of extism.hpp, and runs them.
 set -eu
 
 usage() {
     cat <<'END'
 usage: run.sh [--valgrind] HEADER_DIR LIBRARY_DIR NATIVE_LIBS
 
-  HEADER_DIR   folder with extism.h
+  HEADER_DIR   folder with extism.h and extism.hpp
   LIBRARY_DIR  folder with libextism.so and libextism.a
   NATIVE_LIBS  file with the linker flags that libextism.a needs, such as -lpthread -ldl -lm
   --valgrind   run the programs under valgrind: C11 and the shared library only
@@ -83,7 +83,7 @@ failed=0
 try() { # SOURCE LANGUAGE LIBRARY-NAME LIBRARY...
     source=$1 language=$2 library=$3
     shift 3
-    name=$(basename "$source" .c)
+    name=$(basename "${source%.*}")
     program=$work/$name
     status=0
     compile "$language" "$source" "$program" "$@" && (cd "$work" && run "$program" >"$work/said") || status=$?
@@ -107,6 +107,7 @@ for source in "$here"/*.c; do
     # shellcheck disable=SC2086
     try "$source" c++17 a "$library_dir/libextism.a" $native_libs
 done
+[ -n "$valgrind" ] || try "$here/wrapper.cpp" c++17 so "$work/libextism.so" "-Wl,-rpath,$work"
 
 echo "$passed passed, $failed failed"
 [ "$failed" -eq 0 ]
