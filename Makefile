@@ -28,11 +28,11 @@ llvm = test -x $${LLVM_SYS_221_PREFIX:-/usr/lib/llvm-22}/bin/llvm-config || \
     { echo "no LLVM 22: run 'make deps-llvm', or set LLVM_SYS_221_PREFIX" >&2; exit 1; }
 CARGO_FEATURES := $(if $(NO_DEFAULT),--no-default-features) $(if $(FEATURES),--features $(FEATURES))
 # Tests, benchmarks and fuzz targets as one build, so that dependencies are built once: each alone has other features.
-TESTED := -p extism-wasmer -p extism-wasmer-core -p extism-benches -p extism-fuzz
+TESTED := -p extism-wasmer -p extism-wasmer-capi -p extism-wasmer-core -p extism-benches -p extism-fuzz
 CARGO_TEST := $(CARGO) test --release --locked $(TESTED)
 .NOTPARALLEL:
 
-SOURCES := Cargo.toml Cargo.lock build.rs cbindgen.toml core/Cargo.toml .cargo/config.toml $(shell find src core -name '*.rs')
+SOURCES := Cargo.toml Cargo.lock build.rs cbindgen.toml capi/Cargo.toml core/Cargo.toml .cargo/config.toml $(shell find src capi core -name '*.rs')
 EXAMPLES := $(patsubst examples/c/%.c,$(DIST)/%,$(wildcard examples/c/*.c))
 PLUGIN := fixtures/wasm/count_vowels.v0.wasm
 

@@ -23,7 +23,7 @@ pub(crate) struct Plugin {
 }
 
 #[derive(Debug, Error)]
-pub(crate) enum Error {
+pub(crate) enum PluginError {
     #[error("no number: {0:?}")]
     NoNumber(Vec<u8>),
     #[error("plugin {0} cannot be configured")]
@@ -55,9 +55,9 @@ pub(crate) fn set_logger(logger: Option<Logger>) {
 }
 
 impl Plugin {
-    pub(crate) fn new(input: &[u8], _with_wasi: bool) -> Result<Self, Error> {
+    pub(crate) fn new(input: &[u8], _with_wasi: bool) -> Result<Self, PluginError> {
         let number = std::str::from_utf8(input).ok().and_then(|text| text.parse().ok());
-        let number = number.ok_or_else(|| Error::NoNumber(input.to_vec()))?;
+        let number = number.ok_or_else(|| PluginError::NoNumber(input.to_vec()))?;
         let alive = ALIVE.with(|place| {
             let alive = place.take().expect("counted");
             place.set(Some(Arc::clone(&alive)));
@@ -76,11 +76,11 @@ impl Plugin {
         result
     }
 
-    pub(crate) fn configure(&mut self, json: &[u8]) -> Result<(), Error> {
-        self.used(|plugin| if json.is_empty() { Err(Error::Configuration(plugin.number)) } else { Ok(()) })
+    pub(crate) fn configure(&mut self, json: &[u8]) -> Result<(), PluginError> {
+        self.used(|plugin| if json.is_empty() { Err(PluginError::Configuration(plugin.number)) } else { Ok(()) })
     }
 
-    pub(crate) fn has_function(&self, _name: &CStr) -> Result<bool, Error> {
+    pub(crate) fn has_function(&self, _name: &CStr) -> Result<bool, PluginError> {
         Ok(true)
     }
 
@@ -104,7 +104,7 @@ impl Plugin {
         })
     }
 
-    pub(crate) fn output(&mut self) -> Result<(*const u8, u64), Error> {
+    pub(crate) fn output(&mut self) -> Result<(*const u8, u64), PluginError> {
         self.used(|plugin| Ok((plugin.output.as_ptr(), plugin.output.len() as u64)))
     }
 
