@@ -31,11 +31,11 @@ CARGO_FEATURES := $(if $(NO_DEFAULT),--no-default-features) $(if $(FEATURES),--f
 space := $() $()
 NATIVE_LIBS = target/release/native-libs$(subst $(space),,$(CARGO_FEATURES)).txt
 # Tests, benchmarks and fuzz targets as one build, so that dependencies are built once: each alone has other features.
-TESTED := -p extism-wasmer -p extism-wasmer-core -p extism-benches -p extism-fuzz
+TESTED := -p extism-wasmer -p extism-wasmer-capi -p extism-wasmer-core -p extism-benches -p extism-fuzz
 CARGO_TEST := $(CARGO) test --release --locked $(TESTED)
 .NOTPARALLEL:
 
-SOURCES := Cargo.toml Cargo.lock build.rs cbindgen.toml core/Cargo.toml .cargo/config.toml $(shell find src core -name '*.rs')
+SOURCES := Cargo.toml Cargo.lock build.rs cbindgen.toml capi/Cargo.toml core/Cargo.toml .cargo/config.toml $(shell find src capi core -name '*.rs')
 EXAMPLES := $(patsubst examples/c/%.c,$(DIST)/%,$(wildcard examples/c/*.c))
 PLUGIN := fixtures/wasm/count_vowels.v0.wasm
 

@@ -1,20 +1,14 @@
 //! Measures the steps in a plugin's life one by one: parse, rewrite, compile, and, through the C interface, making a
 //! plugin whose code is cached, and calls. Prints a line for each plugin that is not committed and is missing.
 
-#[path = "../tests/suite/host.rs"]
-#[expect(dead_code, reason = "it is made for the tests")]
-mod host;
-#[path = "../tests/suite/pdk.rs"]
-mod pdk;
-
 use std::fs;
 use std::hint::black_box;
 use std::time::Duration;
 
 use criterion::{Criterion, SamplingMode, Throughput};
 use extism_core::phases;
-
-use host::{Context, choose_compiler, fixture, manifest, root};
+use extism_testkit::host::{Context, choose_compiler, fixture, manifest, root};
+use extism_testkit::pdk;
 
 const COMPILER: &str = "cranelift";
 

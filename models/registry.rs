@@ -2,24 +2,38 @@
 //! threads. These run in random orders, one step at a time, and every deadlock is found.
 //!
 //! `model-registry 10000` tries that many random orders of each case, and as many that Shuttle chooses to be rare.
+//!
+//! The files are taken by `#[path]`, because a model compiles the same text with other locks and threads than the
+//! library does.
+#![expect(unreachable_pub, reason = "the files are of crates, where other crates use them")]
 
-// The registry names the core by this name. Here that is this program, with stand-ins for the parts that it uses.
+// The registry names the crates below it by these names. Here both are this program, with stand-ins for the parts of the
+// core that it uses.
+extern crate self as extism_capi;
 extern crate self as extism_core;
 
+#[path = "../capi/src/cancel.rs"]
+mod cancel;
 #[expect(dead_code, reason = "functions that are one line each")]
 #[path = "../src/context/mod.rs"]
 mod context;
 #[expect(dead_code, unreachable_pub, reason = "C strings; the core hands them to the C library")]
 #[path = "../core/src/error.rs"]
 mod error;
+#[path = "../capi/src/error_text.rs"]
+mod error_text;
+#[path = "../capi/src/handle.rs"]
+mod handle;
 #[path = "registry/plugin.rs"]
 mod plugin;
-#[path = "../src/recent.rs"]
+#[path = "../capi/src/recent.rs"]
 mod recent;
 #[path = "registry/stop.rs"]
 mod stop;
 #[path = "registry/sync.rs"]
 mod sync;
+#[path = "../capi/src/thread_errors.rs"]
+mod thread_errors;
 
 use std::collections::BTreeSet;
 use std::ffi::CStr;

@@ -20,7 +20,7 @@ done
 copy=$(mktemp -d)
 trap 'rm -rf "$copy"' EXIT
 tar -c --exclude=./target --exclude=./.git . | tar -x -C "$copy"
-find "$copy/src" "$copy/core/src" -name '*.rs' -exec sed -i 's/target_arch = "x86_64"/target_arch = "another"/g' {} +
+find "$copy/src" "$copy/capi/src" "$copy/core/src" -name '*.rs' -exec sed -i 's/target_arch = "x86_64"/target_arch = "another"/g' {} +
 for features in "" cranelift,wasi,http; do
     echo "== ${features:-headless}, as for another processor"
     CARGO_TARGET_DIR="${CARGO_TARGET_DIR:-$PWD/target}" "${CARGO:-cargo}" clippy --quiet --release --locked --lib \

@@ -80,7 +80,7 @@ build() {
 
 cargo_test="${CARGO:-cargo} test --release --locked --no-fail-fast"
 # The packages that the Makefile too builds together.
-tested="-p extism-wasmer -p extism-wasmer-core -p extism-benches -p extism-fuzz"
+tested="-p extism-wasmer -p extism-wasmer-capi -p extism-wasmer-core -p extism-benches -p extism-fuzz"
 # The tests that do not depend on the chosen compiler, and each benchmark once.
 common="--lib --bench phases"
 
@@ -117,7 +117,8 @@ compilers() {
         [ $compiler != singlepass ] || features=wasi
         run "Rust without compilers ($features), on code of $compiler" cargo_results \
             env EXTISM_COMPILER=$compiler EXTISM_CACHE_DIR="$stores/$compiler" \
-            $cargo_test -p extism-wasmer -p extism-wasmer-core --no-default-features --features $features --lib --test suite
+            $cargo_test -p extism-wasmer -p extism-wasmer-capi -p extism-wasmer-core --no-default-features \
+            --features $features --lib --test suite
     done
 
     "$make" --no-print-directory headless || exit 1

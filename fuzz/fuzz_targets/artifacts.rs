@@ -4,12 +4,6 @@
 //! The damage is not malicious: anyone who can write to the cache can run code. Damaged artifacts are not sealed anew.
 #![no_main]
 
-#[path = "../environment.rs"]
-mod environment;
-#[path = "../../tests/suite/host.rs"]
-#[expect(dead_code, reason = "it is made for the tests")]
-mod host;
-
 use std::fs::{self, File, Permissions};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt, symlink};
@@ -17,9 +11,9 @@ use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use arbitrary::{Arbitrary, Result, Unstructured};
+use extism_fuzz::environment;
+use extism_testkit::host::{Context, manifest, sha256};
 use libfuzzer_sys::fuzz_target;
-
-use host::{Context, manifest, sha256};
 
 fuzz_target!(init: fill(), |damages: Damages| {
     let (store, whole) = STORE.get().expect("it is filled");

@@ -6,12 +6,6 @@
 #![no_main]
 #![expect(unsafe_code, reason = "the C functions take pointers")]
 
-#[path = "../environment.rs"]
-mod environment;
-#[path = "../../tests/suite/host.rs"]
-#[expect(dead_code, reason = "it is made for the tests")]
-mod host;
-
 use std::collections::BTreeMap;
 use std::ffi::CStr;
 use std::ptr;
@@ -21,9 +15,9 @@ use std::thread;
 
 use arbitrary::{Arbitrary, Result, Unstructured};
 use extism::ffi;
+use extism_fuzz::environment;
+use extism_testkit::host::{Answer, CancelHandle, Context, Plugin, choose_compiler, manifest};
 use libfuzzer_sys::fuzz_target;
-
-use host::{Answer, CancelHandle, Context, Plugin, choose_compiler, manifest};
 
 fuzz_target!(init: environment::isolate(&[]), |steps: Steps| {
     let null = Caller { context: Context(ptr::null_mut()), is_there: false, plugins: BTreeMap::new() };

@@ -4,30 +4,15 @@
 //! A generated module calls the host step by step and notes the results. `model.rs` performs the same steps.
 #![no_main]
 
-#[path = "../environment.rs"]
-mod environment;
-#[path = "../../tests/suite/host.rs"]
-#[expect(dead_code, reason = "it is made for the tests")]
-mod host;
-#[path = "../model.rs"]
-mod model;
-
 use std::collections::BTreeMap;
 use std::fmt::{self, Debug, Formatter, Write as _};
 
 use arbitrary::{Arbitrary, Result, Unstructured};
+use extism_fuzz::environment;
+use extism_fuzz::model::{Abi, CONFIG, Model, Seen};
+use extism_testkit::host::{Context, base64};
 use libfuzzer_sys::fuzz_target;
 use serde_json::json;
-
-use host::{Context, base64};
-use model::{Model, Seen};
-
-/// One of the two guest ABIs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Abi {
-    V0,
-    V1,
-}
 
 /// A function: name, parameters, result. Parameters: `s` is the size of a block, `h` the handle of one, `p` a place,
 /// `i` a place in the input, `n` a number of bytes, `v` a value of 64 bits, `b` one of 32. Results: `l` has 64 bits,
@@ -138,9 +123,6 @@ fuzz_target!(init: environment::isolate(&[]), |program: Program| {
         model.finish(trap, &answer);
     }
 });
-
-/// The plugin's configuration.
-const CONFIG: [(&str, &str); 4] = [("a", "value"), ("b", ""), ("", "of no name"), ("\0", "zero")];
 
 /// The length of a call's notes, in bytes: the number of finished steps, the place of the input, and the memory's size;
 /// and for each step, its result and the memory's size after it.

@@ -4,19 +4,13 @@
 //! Half of the inputs are passed as they are, the others are turned into manifests with known keys.
 #![no_main]
 
-#[path = "../environment.rs"]
-mod environment;
-#[path = "../../tests/suite/host.rs"]
-#[expect(dead_code, reason = "it is made for the tests")]
-mod host;
-
 use std::fmt::{self, Debug, Formatter};
 
 use arbitrary::{Arbitrary, Result, Unstructured};
+use extism_fuzz::environment;
+use extism_testkit::host::{Context, base64, sha256};
 use libfuzzer_sys::fuzz_target;
 use serde_json::{Map, Value, json};
-
-use host::{Context, base64, sha256};
 
 /// The input of `extism_plugin_new`.
 struct Document {

@@ -2,23 +2,11 @@
 //! equal everywhere. If `NO_SKIP` is set, at least two compilers must be built in.
 #![no_main]
 
-#[path = "../environment.rs"]
-mod environment;
-#[path = "../../tests/suite/inline/generated.rs"]
-#[expect(dead_code, reason = "the tests and `rewrite` use the rest")]
-mod generated;
-#[path = "../../tests/suite/host.rs"]
-#[expect(dead_code, reason = "it is made for the tests")]
-mod host;
-#[path = "../module.rs"]
-mod module;
-#[path = "../../tests/suite/inline/visible.rs"]
-mod visible;
-
+use extism_fuzz::environment;
+use extism_fuzz::module::Module;
+use extism_testkit::generated;
+use extism_testkit::host::Compiler;
 use libfuzzer_sys::fuzz_target;
-
-use host::Compiler;
-use module::Module;
 
 fuzz_target!(init: begin(), |module: Module| {
     let _ = generated::compare_compilers(&module.0);

@@ -1,14 +1,13 @@
 //! The functions that stop a call from another thread.
 
-use std::collections::HashMap;
 use std::ptr;
 
 use super::context::ExtismContext;
-use super::guard::{guard, with_context};
+use super::in_context::with_context;
 use super::plugin::ExtismPlugin;
-use super::token;
-use crate::context::Canceller;
-use extism_core::sync::{Lazy, RwLock};
+use extism_capi::cancel::Canceller;
+use extism_capi::guard::guard;
+use extism_capi::token::TokenTable;
 
 /// Stops the calls of one plugin. Made by `extism_plugin_cancel_handle`, freed by `extism_cancel_handle_free`; its
 /// contents are private. Any thread may use it at any time, also after its plugin and context have been freed.
@@ -16,7 +15,7 @@ pub struct ExtismCancelHandle {
     _private: (),
 }
 
-static HANDLES: Lazy<RwLock<HashMap<usize, Canceller>>> = Lazy::new(RwLock::default);
+static CANCELLERS: TokenTable<Canceller> = TokenTable::new();
 
 /// Makes a handle that stops calls of a plugin, also after `extism_plugin_update`. Does not wait for a running call.
 ///
@@ -29,11 +28,8 @@ pub extern "C" fn extism_plugin_cancel_handle(
     plugin: ExtismPlugin,
 ) -> *const ExtismCancelHandle {
     let again = || extism_plugin_cancel_handle(ctx, plugin);
-    with_context(ctx, Some(plugin), ptr::null(), again, |context| {
-        let canceller = context.canceller(plugin)?;
-        let token = token::take();
-        HANDLES.write().insert(token, canceller);
-        Ok(ptr::without_provenance(token))
+    with_context(ctx.addr(), Some(plugin), ptr::null(), again, |context| {
+        Ok(ptr::without_provenance(CANCELLERS.insert(context.canceller(plugin)?)))
     })
 }
 
@@ -48,10 +44,7 @@ pub extern "C" fn extism_plugin_cancel_handle(
 ///         filters of system calls do: a running call then ends in the next host function that it calls.
 #[unsafe(no_mangle)]
 pub extern "C" fn extism_plugin_cancel(handle: *const ExtismCancelHandle) -> bool {
-    guard(false, || {
-        let canceller = HANDLES.read().get(&handle.addr()).cloned();
-        canceller.is_some_and(|canceller| canceller.cancel())
-    })
+    guard(false, || CANCELLERS.get(handle.addr()).is_some_and(|canceller| canceller.cancel()))
 }
 
 /// Frees a handle. NULL and handles that have been freed before are ignored.
@@ -59,5 +52,5 @@ pub extern "C" fn extism_plugin_cancel(handle: *const ExtismCancelHandle) -> boo
 /// @param handle The handle, or NULL.
 #[unsafe(no_mangle)]
 pub extern "C" fn extism_cancel_handle_free(handle: *const ExtismCancelHandle) {
-    guard((), || drop(HANDLES.write().remove(&handle.addr())));
+    guard((), || drop(CANCELLERS.remove(handle.addr())));
 }

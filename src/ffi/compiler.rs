@@ -1,13 +1,10 @@
 //! Functions that choose and report the compiler.
 
-use std::ffi::{CStr, c_char};
+use std::ffi::c_char;
 use std::ptr;
 
-use super::guard::guard;
-use super::{arg, fork};
-
-use extism_core::compiler;
-use extism_core::first_use;
+use extism_capi::guard::guard;
+use extism_capi::{arg, compiler};
 
 /// Chooses the compiler for plugins that any thread makes from this call on, unless their manifest has `compiler`.
 /// Existing plugins keep their code. Takes precedence over the environment variable `EXTISM_COMPILER`.
@@ -21,18 +18,8 @@ use extism_core::first_use;
 /// `name` must be NULL or point to a NUL-terminated string.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn extism_compiler_set(name: *const c_char) -> bool {
-    guard(false, || {
-        first_use::begin();
-        fork::prepare();
-        let chosen = if name.is_null() {
-            None
-        } else {
-            // SAFETY: C passes a NUL-terminated string, see above.
-            let Ok(name) = (unsafe { arg::string("name", name) }) else { return false };
-            Some(name)
-        };
-        compiler::choose(chosen)
-    })
+    // SAFETY: C passes a NUL-terminated string, see above.
+    guard(false, || compiler::choose(unsafe { arg::string("name", name) }))
 }
 
 /// The compiler for the next plugin whose manifest has no `compiler`.
@@ -41,10 +28,7 @@ pub unsafe extern "C" fn extism_compiler_set(name: *const c_char) -> bool {
 ///         chosen; NULL if `EXTISM_COMPILER` names one that is not there, which is also the error of the next plugin.
 #[unsafe(no_mangle)]
 pub extern "C" fn extism_compiler() -> *const c_char {
-    guard(ptr::null(), || {
-        first_use::begin();
-        compiler::chosen().map_or(ptr::null(), CStr::as_ptr)
-    })
+    guard(ptr::null(), compiler::chosen)
 }
 
 /// Tells whether a compiler is built into this library.
@@ -56,13 +40,6 @@ pub extern "C" fn extism_compiler() -> *const c_char {
 /// `name` must be NULL or point to a NUL-terminated string.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn extism_compiler_available(name: *const c_char) -> bool {
-    guard(false, || {
-        first_use::begin();
-        if name.is_null() {
-            return false;
-        }
-        // SAFETY: C passes a NUL-terminated string, see above.
-        let name = unsafe { arg::string("name", name) };
-        name.is_ok_and(compiler::is_built_in)
-    })
+    // SAFETY: C passes a NUL-terminated string, see above.
+    guard(false, || compiler::is_built_in(unsafe { arg::string("name", name) }))
 }

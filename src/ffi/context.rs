@@ -1,15 +1,12 @@
-//! The functions of contexts. A C caller holds a token, not a pointer (`token.rs`).
+//! The functions of contexts. A C caller holds a token, not a pointer (`extism_capi::token`).
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::guard::{guard, with_context};
-use super::thread_end::{self, Stage};
-use super::{fork, token};
-use crate::context::Context;
-use crate::recent::{Recent, with_recent};
+use super::in_context::{CONTEXTS, with_context};
+use extism_capi::fork;
+use extism_capi::guard::guard;
+use extism_capi::thread_end::{self, Stage};
 use extism_core::first_use;
-use extism_core::sync::{Lazy, RwLock};
 
 /// A set of plugins. Made by `extism_context_new`, freed by `extism_context_free`; its contents are private.
 ///
@@ -18,31 +15,6 @@ use extism_core::sync::{Lazy, RwLock};
 /// then do nothing and return their error value.
 pub struct ExtismContext {
     _private: (),
-}
-
-static CONTEXTS: Lazy<RwLock<HashMap<usize, Arc<Context>>>> = Lazy::new(RwLock::default);
-
-/// The number of contexts that a thread finds in its own cache, without the shared table.
-const RECENT: usize = 4;
-
-thread_local! {
-    static RECENTLY: Recent<usize, Context, RECENT> = const { Recent::new() };
-}
-
-/// Calls `work` with the context of a token; `None` if the token is unknown.
-pub(super) fn with<T>(token: *const ExtismContext, work: impl FnOnce(&Context) -> T) -> Option<T> {
-    let token = token.addr();
-    with_recent(&RECENTLY, token, token, || find(token), work)
-}
-
-#[cold]
-fn find(token: usize) -> Option<Arc<Context>> {
-    CONTEXTS.read().get(&token).cloned()
-}
-
-/// In a forked process: marks as lost the plugins that other threads were using; those threads do not exist here.
-pub(super) fn forked() {
-    CONTEXTS.read().values().for_each(|context| context.forked());
 }
 
 /// Makes a context without plugins.
@@ -56,9 +28,8 @@ pub extern "C" fn extism_context_new() -> *mut ExtismContext {
     guard(std::ptr::null_mut(), || {
         first_use::begin();
         fork::prepare();
-        let token = token::take();
-        CONTEXTS.write().insert(token, Arc::default());
-        std::ptr::without_provenance_mut(token)
+        fork::call_in_child(|| CONTEXTS.for_each(|context| context.forked()));
+        std::ptr::without_provenance_mut(CONTEXTS.insert(Arc::default()))
     })
 }
 
@@ -75,8 +46,7 @@ pub extern "C" fn extism_context_free(ctx: *mut ExtismContext) {
             let _ = thread_end::elsewhere(|| extism_context_free(ctx));
             return;
         }
-        let context = CONTEXTS.write().remove(&ctx.addr());
-        if let Some(context) = context {
+        if let Some(context) = CONTEXTS.remove(ctx.addr()) {
             // A plugin that runs on this very thread is freed when its call returns.
             let _ = context.close();
         }
@@ -90,5 +60,5 @@ pub extern "C" fn extism_context_free(ctx: *mut ExtismContext) {
 #[unsafe(no_mangle)]
 pub extern "C" fn extism_context_reset(ctx: *mut ExtismContext) {
     let again = || extism_context_reset(ctx);
-    with_context(ctx, None, (), again, |context| Ok(context.reset()?));
+    with_context(ctx.addr(), None, (), again, |context| Ok(context.reset()?));
 }

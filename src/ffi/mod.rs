@@ -1,17 +1,13 @@
 //! The C interface: borrows what C passes, calls the floor below, hands the result back. One file a noun; `extism.h`
-//! is generated from the documentation and signatures here.
+//! is generated from the documentation and signatures here. Start with `in_context.rs`, through which most functions go.
 #![expect(unsafe_code, reason = "C passes pointers, and C finds functions by name")]
 
-mod arg;
 mod cancel;
 mod compiler;
 mod context;
-mod fork;
-mod guard;
+mod in_context;
 mod log;
 mod plugin;
-mod thread_end;
-mod token;
 
 pub use cancel::{ExtismCancelHandle, extism_cancel_handle_free, extism_plugin_cancel, extism_plugin_cancel_handle};
 pub use compiler::{extism_compiler, extism_compiler_available, extism_compiler_set};

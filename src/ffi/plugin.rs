@@ -1,15 +1,14 @@
 //! The functions of plugins: create, replace, free, configure, call, and read the results of a call.
 
-use std::cell::RefCell;
-use std::collections::VecDeque;
-use std::ffi::{CString, c_char};
+use std::ffi::c_char;
 use std::ptr;
 
-use super::arg;
-use super::context::{self, ExtismContext};
-use super::guard::{call_in_context, guard, with_context};
+use super::context::ExtismContext;
+use super::in_context::{call_in_context, with, with_context};
+use extism_capi::arg;
+use extism_capi::guard::guard;
+use extism_capi::handed_out::hand_out;
 use extism_core::error;
-use extism_core::sync::Mutex;
 
 /// The id of a plugin in its context; 0 and up. Negative: no plugin.
 pub type ExtismPlugin = i32;
@@ -19,43 +18,6 @@ pub type ExtismSize = u64;
 
 /// The text of `extism_error` for an unknown context.
 const NO_CONTEXT: &str = "the context is NULL, has been freed, or never was one";
-
-thread_local! {
-    static HANDED_OUT: RefCell<HandedOut> = const { RefCell::new(HandedOut(VecDeque::new())) };
-}
-
-/// The texts for threads whose thread-local values are destroyed, because they are ending.
-static LAST: Mutex<HandedOut> = Mutex::new(HandedOut(VecDeque::new()));
-
-/// The texts that `extism_error` has handed out on a thread, the newest last.
-struct HandedOut(VecDeque<CString>);
-
-impl HandedOut {
-    /// The number of texts that stay valid, if they are no longer than `MOST_BYTES` together. A goroutine may move to
-    /// another thread before it has read its text, while other goroutines ask on this thread.
-    const MOST: usize = 64;
-    const MOST_BYTES: usize = 1 << 16;
-
-    fn add(&mut self, text: CString) -> *const c_char {
-        let address = text.as_ptr();
-        self.0.push_back(text);
-        while self.0.len() > 1 && (self.0.len() > Self::MOST || self.bytes() > Self::MOST_BYTES) {
-            self.0.pop_front();
-        }
-        address
-    }
-
-    fn bytes(&self) -> usize {
-        self.0.iter().map(|text| text.count_bytes()).sum()
-    }
-}
-
-fn hand_out(text: CString) -> *const c_char {
-    let mut text = Some(text);
-    let own = HANDED_OUT.try_with(|texts| text.take().map(|text| texts.borrow_mut().add(text)));
-    let last = || text.take().map(|text| LAST.lock().add(text));
-    own.ok().flatten().or_else(last).unwrap_or(ptr::null())
-}
 
 /// Makes a plugin.
 ///
@@ -76,7 +38,7 @@ pub unsafe extern "C" fn extism_plugin_new(
 ) -> ExtismPlugin {
     // SAFETY: the arguments are those of this call, which waits for it.
     let again = || unsafe { extism_plugin_new(ctx, wasm, wasm_size, with_wasi) };
-    with_context(ctx, None, -1, again, |context| {
+    with_context(ctx.addr(), None, -1, again, |context| {
         // SAFETY: C passes as many bytes as it says, see above.
         let wasm = unsafe { arg::bytes("wasm", wasm, wasm_size) }?;
         Ok(context.create(wasm, with_wasi)?)
@@ -105,7 +67,7 @@ pub unsafe extern "C" fn extism_plugin_update(
 ) -> bool {
     // SAFETY: the arguments are those of this call, which waits for it.
     let again = || unsafe { extism_plugin_update(ctx, index, wasm, wasm_size, with_wasi) };
-    with_context(ctx, None, false, again, |context| {
+    with_context(ctx.addr(), None, false, again, |context| {
         // SAFETY: C passes as many bytes as it says, see above.
         let wasm = unsafe { arg::bytes("wasm", wasm, wasm_size) }?;
         context.update(index, wasm, with_wasi)?;
@@ -120,7 +82,7 @@ pub unsafe extern "C" fn extism_plugin_update(
 #[unsafe(no_mangle)]
 pub extern "C" fn extism_plugin_free(ctx: *mut ExtismContext, plugin: ExtismPlugin) {
     let again = || extism_plugin_free(ctx, plugin);
-    with_context(ctx, Some(plugin), (), again, |context| Ok(context.free(plugin)?));
+    with_context(ctx.addr(), Some(plugin), (), again, |context| Ok(context.free(plugin)?));
 }
 
 /// Changes the configuration that a plugin reads. Waits for a call that is running on it. Clears errors like
@@ -146,7 +108,7 @@ pub unsafe extern "C" fn extism_plugin_config(
 ) -> bool {
     // SAFETY: the arguments are those of this call, which waits for it.
     let again = || unsafe { extism_plugin_config(ctx, plugin, json, json_size) };
-    with_context(ctx, Some(plugin), false, again, |context| {
+    with_context(ctx.addr(), Some(plugin), false, again, |context| {
         // SAFETY: C passes as many bytes as it says, see above.
         let json = unsafe { arg::bytes("json", json, json_size) }?;
         context.configure(plugin, json)?;
@@ -173,7 +135,7 @@ pub unsafe extern "C" fn extism_plugin_function_exists(
 ) -> bool {
     // SAFETY: the arguments are those of this call, which waits for it.
     let again = || unsafe { extism_plugin_function_exists(ctx, plugin, func_name) };
-    with_context(ctx, Some(plugin), false, again, |context| {
+    with_context(ctx.addr(), Some(plugin), false, again, |context| {
         // SAFETY: C passes a NUL-terminated string, see above.
         let name = unsafe { arg::c_str("func_name", func_name) }?;
         Ok(context.has_function(plugin, name)?)
@@ -217,7 +179,7 @@ pub unsafe extern "C" fn extism_plugin_call(
 ) -> i32 {
     // SAFETY: the arguments are those of this call, which waits for it.
     let again = || unsafe { extism_plugin_call(ctx, plugin_id, func_name, data, data_len) };
-    call_in_context(ctx, plugin_id, -1, again, |context| {
+    call_in_context(ctx.addr(), plugin_id, -1, again, |context| {
         // SAFETY: C passes a NUL-terminated string, see above.
         let name = unsafe { arg::c_str("func_name", func_name) };
         let length = if data.is_null() { 0 } else { data_len };
@@ -245,7 +207,7 @@ pub unsafe extern "C" fn extism_plugin_call(
 #[unsafe(no_mangle)]
 pub extern "C" fn extism_error(ctx: *mut ExtismContext, plugin: ExtismPlugin) -> *const c_char {
     guard(ptr::null(), || {
-        let text = context::with(ctx, |context| context.error(plugin));
+        let text = with(ctx.addr(), |context| context.error(plugin));
         match text.unwrap_or_else(|| Some(NO_CONTEXT.to_owned())) {
             Some(text) => hand_out(error::to_c_string(&text)),
             None => ptr::null(),
@@ -262,7 +224,7 @@ pub extern "C" fn extism_error(ctx: *mut ExtismContext, plugin: ExtismPlugin) ->
 #[unsafe(no_mangle)]
 pub extern "C" fn extism_plugin_output_length(ctx: *mut ExtismContext, plugin: ExtismPlugin) -> ExtismSize {
     let again = || extism_plugin_output_length(ctx, plugin);
-    with_context(ctx, Some(plugin), 0, again, |context| Ok(context.output(plugin)?.1))
+    with_context(ctx.addr(), Some(plugin), 0, again, |context| Ok(context.output(plugin)?.1))
 }
 
 /// The output of a plugin's last call. Waits for a running call. Clears errors like `extism_plugin_call`: read the
@@ -277,7 +239,7 @@ pub extern "C" fn extism_plugin_output_length(ctx: *mut ExtismContext, plugin: E
 #[unsafe(no_mangle)]
 pub extern "C" fn extism_plugin_output_data(ctx: *mut ExtismContext, plugin: ExtismPlugin) -> *const u8 {
     let again = || extism_plugin_output_data(ctx, plugin);
-    with_context(ctx, Some(plugin), ptr::null(), again, |context| Ok(context.output(plugin)?.0))
+    with_context(ctx.addr(), Some(plugin), ptr::null(), again, |context| Ok(context.output(plugin)?.0))
 }
 
 /// The number of instructions of a plugin's last call in all its modules, if the manifest has `fuel`. After a stop or
@@ -289,5 +251,5 @@ pub extern "C" fn extism_plugin_output_data(ctx: *mut ExtismContext, plugin: Ext
 #[unsafe(no_mangle)]
 pub extern "C" fn extism_plugin_fuel_used(ctx: *mut ExtismContext, plugin: ExtismPlugin) -> u64 {
     let again = || extism_plugin_fuel_used(ctx, plugin);
-    with_context(ctx, Some(plugin), 0, again, |context| Ok(context.fuel_used(plugin)?))
+    with_context(ctx.addr(), Some(plugin), 0, again, |context| Ok(context.fuel_used(plugin)?))
 }

@@ -1,10 +1,8 @@
 //! Inlining host functions changes nothing: the same module has the same results, outputs and traps with the functions
 //! inlined and with the functions called.
 
-mod generated;
-mod visible;
-
 use arbitrary::Unstructured;
+use extism_testkit::generated;
 
 use crate::noise::noise;
 

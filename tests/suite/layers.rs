@@ -8,7 +8,7 @@ use crate::host::root;
 use uses::Crate;
 
 /// The crates of the library. Each may use those after it.
-const CRATES: [&str; 2] = ["src", "core/src"];
+const CRATES: [&str; 3] = ["src", "capi/src", "core/src"];
 
 /// The rooms of the core from the top; each may use itself and those after it. Rooms in one line do not know each other.
 const ROOMS: &[&[&str]] = &[
@@ -56,6 +56,9 @@ const PRIVATE_NAMES: &[(&str, &[&str])] = &[
 /// The only files that may contain `unsafe`.
 const UNSAFE_PLACES: &[&str] = &[
     "src/ffi/",
+    "capi/src/arg.rs",
+    "capi/src/fork.rs",
+    "capi/src/thread_end.rs",
     "core/src/compiler/artifact.rs",
     "core/src/host/direct.rs",
     "core/src/outlet.rs",

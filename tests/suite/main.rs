@@ -1,5 +1,5 @@
-//! The integration tests, one binary. They use the library as C does, through the functions of `extism.h`: `host.rs`
-//! wraps these for the tests. Each other file has one subject.
+//! The integration tests, one binary. They use the library as C does, through the functions of `extism.h`, which
+//! `testkit/src/host.rs` wraps. Each file has one subject.
 
 #![expect(clippy::type_complexity, reason = "the types of test tables are read where the tables are")]
 
@@ -20,7 +20,6 @@ mod guest_abi;
 #[cfg(not(feature = "compiler"))]
 mod headless;
 mod holdings;
-mod host;
 #[cfg(feature = "http")]
 mod http;
 #[cfg(not(feature = "http"))]
@@ -34,11 +33,8 @@ mod log;
 mod memory_use;
 mod noise;
 mod official_plugins;
-mod pdk;
 #[cfg(feature = "cranelift")]
 mod rewrite_cost;
-#[cfg(feature = "http")]
-mod server;
 mod shared_code;
 mod soak;
 mod startup;
@@ -51,3 +47,8 @@ mod threads;
 mod traps;
 #[cfg(feature = "wasi")]
 mod wasi;
+
+use extism_testkit::host;
+use extism_testkit::pdk;
+#[cfg(feature = "http")]
+use extism_testkit::server;

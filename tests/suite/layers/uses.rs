@@ -106,7 +106,7 @@ impl Crate {
 
     /// The file that defines what is at this path.
     fn definer(&self, path: &[String], depth: usize) -> Option<usize> {
-        let length = (0..=path.len()).rev().find(|length| self.by_module.contains_key(&path[..*length].to_vec()))?;
+        let length = (0..=path.len()).rev().find(|length| self.by_module.contains_key(&path[..*length]))?;
         let file = self.by_module[&path[..length].to_vec()];
         match path.get(length).and_then(|name| self.handed_on[file].get(name)) {
             Some(from) if depth < 8 => self.definer(&[from, &path[length + 1..]].concat(), depth + 1),

@@ -4,10 +4,10 @@ use std::fmt::{self, Debug, Formatter};
 
 use arbitrary::{Arbitrary, Unstructured};
 
-use crate::generated;
+use extism_testkit::generated;
 
 /// A generated module; `Debug` prints it as text.
-pub(crate) struct Module(pub(crate) Vec<u8>);
+pub struct Module(pub Vec<u8>);
 
 impl<'a> Arbitrary<'a> for Module {
     fn arbitrary(noise: &mut Unstructured<'a>) -> arbitrary::Result<Self> {

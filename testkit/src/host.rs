@@ -8,7 +8,7 @@ use std::slice;
 use extism::ffi;
 
 /// A context that is freed at the end of the test.
-pub(crate) struct Context(pub(crate) *mut ffi::ExtismContext);
+pub struct Context(pub *mut ffi::ExtismContext);
 
 // SAFETY: the library promises that contexts may be used from any thread.
 unsafe impl Send for Context {}
@@ -17,31 +17,32 @@ unsafe impl Sync for Context {}
 
 /// The result of a call, as a C caller sees it.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Answer {
-    pub(crate) code: i32,
-    pub(crate) error: Option<String>,
-    pub(crate) output: Vec<u8>,
+pub struct Answer {
+    pub code: i32,
+    pub error: Option<String>,
+    pub output: Vec<u8>,
 }
 
 impl Answer {
     /// The output as text.
-    pub(crate) fn text(&self) -> String {
+    pub fn text(&self) -> String {
         String::from_utf8_lossy(&self.output).into_owned()
     }
 
     /// The error's text; empty if there is none.
-    pub(crate) fn error(&self) -> &str {
+    pub fn error(&self) -> &str {
         self.error.as_deref().unwrap_or_default()
     }
 }
 
 impl Context {
-    pub(crate) fn new() -> Self {
+    #[expect(clippy::new_without_default, reason = "each use makes a context in the library")]
+    pub fn new() -> Self {
         Self(ffi::extism_context_new())
     }
 
     /// Makes a plugin, or returns the context's error.
-    pub(crate) fn create(&self, input: impl AsRef<[u8]>, with_wasi: bool) -> Result<Plugin<'_>, String> {
+    pub fn create(&self, input: impl AsRef<[u8]>, with_wasi: bool) -> Result<Plugin<'_>, String> {
         let input = input.as_ref();
         // SAFETY: pointer and length are those of a slice.
         let id = unsafe { ffi::extism_plugin_new(self.0, input.as_ptr(), input.len() as u64, with_wasi) };
@@ -49,19 +50,19 @@ impl Context {
     }
 
     /// Makes a plugin that must work.
-    pub(crate) fn plugin(&self, input: impl AsRef<[u8]>) -> Plugin<'_> {
+    pub fn plugin(&self, input: impl AsRef<[u8]>) -> Plugin<'_> {
         self.create(input, false).expect("the plugin can be made")
     }
 
     /// The error of a plugin that cannot be made.
-    pub(crate) fn refusal(&self, input: impl AsRef<[u8]>) -> String {
+    pub fn refusal(&self, input: impl AsRef<[u8]>) -> String {
         match self.create(input, false) {
             Ok(plugin) => panic!("plugin {} was made", plugin.id),
             Err(error) => error,
         }
     }
 
-    pub(crate) fn error(&self, id: i32) -> Option<String> {
+    pub fn error(&self, id: i32) -> Option<String> {
         let text = ffi::extism_error(self.0, id);
         if text.is_null() {
             return None;
@@ -80,32 +81,32 @@ impl Drop for Context {
 
 /// A plugin of a context. It is freed with its context, unless a test frees it.
 #[derive(Clone, Copy)]
-pub(crate) struct Plugin<'a> {
-    pub(crate) context: &'a Context,
-    pub(crate) id: i32,
+pub struct Plugin<'a> {
+    pub context: &'a Context,
+    pub id: i32,
 }
 
 impl Plugin<'_> {
     /// Calls `function` and collects the results in the only order that loses nothing: error, then output.
-    pub(crate) fn call(&self, function: &str, input: impl AsRef<[u8]>) -> Answer {
+    pub fn call(&self, function: &str, input: impl AsRef<[u8]>) -> Answer {
         let code = self.call_only(function, input.as_ref());
         let error = self.context.error(self.id);
         Answer { code, error, output: self.output() }
     }
 
     /// Calls `function` and asks for nothing else.
-    pub(crate) fn call_only(&self, function: &str, input: &[u8]) -> i32 {
+    pub fn call_only(&self, function: &str, input: &[u8]) -> i32 {
         self.call_named(&CString::new(function).expect("no NUL in the name"), input)
     }
 
     /// The same with a name that is a C string.
-    pub(crate) fn call_named(&self, name: &CStr, input: &[u8]) -> i32 {
+    pub fn call_named(&self, name: &CStr, input: &[u8]) -> i32 {
         let (data, length) = (input.as_ptr(), input.len() as u64);
         // SAFETY: the name is a C string, pointer and length are those of a slice.
         unsafe { ffi::extism_plugin_call(self.context.0, self.id, name.as_ptr(), data, length) }
     }
 
-    pub(crate) fn output(&self) -> Vec<u8> {
+    pub fn output(&self) -> Vec<u8> {
         let length = ffi::extism_plugin_output_length(self.context.0, self.id);
         let data = ffi::extism_plugin_output_data(self.context.0, self.id);
         if data.is_null() {
@@ -116,7 +117,7 @@ impl Plugin<'_> {
     }
 
     /// The output and the byte after it, which is readable too.
-    pub(crate) fn output_and_next_byte(&self) -> Vec<u8> {
+    pub fn output_and_next_byte(&self) -> Vec<u8> {
         let length = ffi::extism_plugin_output_length(self.context.0, self.id);
         let data = ffi::extism_plugin_output_data(self.context.0, self.id);
         let length = usize::try_from(length).expect("fits");
@@ -125,7 +126,7 @@ impl Plugin<'_> {
     }
 
     /// Calls `function` with the output of `other` in place, as a caller may that does not copy it.
-    pub(crate) fn call_with_output_of(&self, function: &str, other: &Plugin<'_>) -> i32 {
+    pub fn call_with_output_of(&self, function: &str, other: &Plugin<'_>) -> i32 {
         let length = ffi::extism_plugin_output_length(other.context.0, other.id);
         let data = ffi::extism_plugin_output_data(other.context.0, other.id);
         let name = CString::new(function).expect("no NUL in the name");
@@ -134,51 +135,51 @@ impl Plugin<'_> {
     }
 
     /// Calls the function whose NUL-terminated name is the output of the last call.
-    pub(crate) fn call_named_by_output(&self, input: &[u8]) -> i32 {
+    pub fn call_named_by_output(&self, input: &[u8]) -> i32 {
         let name = ffi::extism_plugin_output_data(self.context.0, self.id).cast();
         // SAFETY: the name is a C string in the output, which is valid until this call; the input is a slice.
         unsafe { ffi::extism_plugin_call(self.context.0, self.id, name, input.as_ptr(), input.len() as u64) }
     }
 
     /// Calls a function without a name.
-    pub(crate) fn call_nameless(&self) -> i32 {
+    pub fn call_nameless(&self) -> i32 {
         // SAFETY: NULL is allowed for name and input.
         unsafe { ffi::extism_plugin_call(self.context.0, self.id, std::ptr::null(), std::ptr::null(), 0) }
     }
 
     /// The output of a call that must succeed.
-    pub(crate) fn answer(&self, function: &str, input: impl AsRef<[u8]>) -> String {
+    pub fn answer(&self, function: &str, input: impl AsRef<[u8]>) -> String {
         let answer = self.call(function, input);
         assert_eq!((answer.code, answer.error.as_deref()), (0, None), "{function}");
         answer.text()
     }
 
-    pub(crate) fn configure(&self, json: &str) -> bool {
+    pub fn configure(&self, json: &str) -> bool {
         // SAFETY: pointer and length are those of a slice.
         unsafe { ffi::extism_plugin_config(self.context.0, self.id, json.as_ptr(), json.len() as u64) }
     }
 
-    pub(crate) fn update(&self, input: impl AsRef<[u8]>, with_wasi: bool) -> bool {
+    pub fn update(&self, input: impl AsRef<[u8]>, with_wasi: bool) -> bool {
         let input = input.as_ref();
         // SAFETY: pointer and length are those of a slice.
         unsafe { ffi::extism_plugin_update(self.context.0, self.id, input.as_ptr(), input.len() as u64, with_wasi) }
     }
 
-    pub(crate) fn free(self) {
+    pub fn free(self) {
         ffi::extism_plugin_free(self.context.0, self.id);
     }
 
-    pub(crate) fn fuel_used(&self) -> u64 {
+    pub fn fuel_used(&self) -> u64 {
         ffi::extism_plugin_fuel_used(self.context.0, self.id)
     }
 
-    pub(crate) fn cancel_handle(&self) -> CancelHandle {
+    pub fn cancel_handle(&self) -> CancelHandle {
         CancelHandle(ffi::extism_plugin_cancel_handle(self.context.0, self.id))
     }
 }
 
 /// A handle that cancels a plugin's calls.
-pub(crate) struct CancelHandle(pub(crate) *const ffi::ExtismCancelHandle);
+pub struct CancelHandle(pub *const ffi::ExtismCancelHandle);
 
 // SAFETY: the handle is a token, which any thread may use.
 unsafe impl Send for CancelHandle {}
@@ -186,7 +187,7 @@ unsafe impl Send for CancelHandle {}
 unsafe impl Sync for CancelHandle {}
 
 impl CancelHandle {
-    pub(crate) fn cancel(&self) -> bool {
+    pub fn cancel(&self) -> bool {
         ffi::extism_plugin_cancel(self.0)
     }
 }
@@ -197,21 +198,21 @@ impl Drop for CancelHandle {
     }
 }
 
-/// The project's directory. Benchmarks use this file too and are a package of their own below it.
-pub(crate) fn root() -> std::path::PathBuf {
+/// The project's directory, which this package is below.
+pub fn root() -> std::path::PathBuf {
     let package = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
     let root = package.ancestors().find(|directory| directory.join("extism.h").is_file());
     root.expect("the header is beside the first package").to_owned()
 }
 
 /// A committed fixture, such as `echo.v0`.
-pub(crate) fn fixture(name: &str) -> Vec<u8> {
+pub fn fixture(name: &str) -> Vec<u8> {
     let path = root().join(format!("fixtures/wasm/{name}.wasm"));
     std::fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
 /// A manifest of one module given as bytes, with the other keys `rest`, such as `"config": {}`.
-pub(crate) fn manifest(module: impl AsRef<[u8]>, rest: &str) -> String {
+pub fn manifest(module: impl AsRef<[u8]>, rest: &str) -> String {
     let mut text = String::from("{\"wasm\": [{\"data\": \"");
     base64(module.as_ref(), &mut text);
     text.push_str("\"}]");
@@ -223,13 +224,13 @@ pub(crate) fn manifest(module: impl AsRef<[u8]>, rest: &str) -> String {
 }
 
 /// SHA-256 in hex.
-pub(crate) fn sha256(bytes: impl AsRef<[u8]>) -> String {
+pub fn sha256(bytes: impl AsRef<[u8]>) -> String {
     use sha2::Digest as _;
     sha2::Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// Appends standard base64 with padding.
-pub(crate) fn base64(bytes: &[u8], text: &mut String) {
+pub fn base64(bytes: &[u8], text: &mut String) {
     const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     for chunk in bytes.chunks(3) {
         let word = chunk.iter().fold(0_usize, |word, byte| word << 8 | usize::from(*byte)) << (8 * (3 - chunk.len()));
@@ -242,16 +243,16 @@ pub(crate) fn base64(bytes: &[u8], text: &mut String) {
 
 /// All compilers, built in or not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Compiler {
+pub enum Compiler {
     Cranelift,
     Llvm,
     Singlepass,
 }
 
 impl Compiler {
-    pub(crate) const ALL: [Self; 3] = [Self::Cranelift, Self::Llvm, Self::Singlepass];
+    pub const ALL: [Self; 3] = [Self::Cranelift, Self::Llvm, Self::Singlepass];
 
-    pub(crate) fn name(self) -> &'static str {
+    pub fn name(self) -> &'static str {
         self.c_name().to_str().expect("UTF-8")
     }
 
@@ -263,13 +264,13 @@ impl Compiler {
         }
     }
 
-    pub(crate) fn is_built_in(&self) -> bool {
+    pub fn is_built_in(&self) -> bool {
         // SAFETY: the name is a C string.
         unsafe { ffi::extism_compiler_available(self.c_name().as_ptr()) }
     }
 
     /// The name of the compiler that the next plugin gets.
-    pub(crate) fn in_use() -> &'static str {
+    pub fn in_use() -> &'static str {
         let name = ffi::extism_compiler();
         assert!(!name.is_null(), "EXTISM_COMPILER is wrong");
         // SAFETY: the name is a C string that lives as long as the library.
@@ -278,7 +279,7 @@ impl Compiler {
 }
 
 /// Chooses a compiler by name, or with `None` takes the choice back.
-pub(crate) fn choose_compiler(name: Option<&str>) -> bool {
+pub fn choose_compiler(name: Option<&str>) -> bool {
     let name = name.map(|name| CString::new(name).expect("no NUL in the name"));
     // SAFETY: the pointer is NULL or a C string.
     unsafe { ffi::extism_compiler_set(name.as_ref().map_or(std::ptr::null(), |name| name.as_ptr())) }

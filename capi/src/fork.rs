@@ -1,18 +1,19 @@
 //! The steps before a fork, and after it in both processes, in their order. `extism_core::fork` explains the design.
+#![expect(unsafe_code, reason = "the C library calls the steps")]
 
 use std::cell::RefCell;
-use std::sync::Once;
+use std::sync::{Once, OnceLock};
 use std::time::{Duration, Instant};
 
-use super::context;
-use super::guard::guard;
 use extism_core::code;
-
 use extism_core::fork as gate;
 use extism_core::fork::Closed;
 use extism_core::reserve;
 use extism_core::sandbox;
 use extism_core::stop;
+use extism_core::sync;
+
+use crate::guard::guard;
 
 /// The time limit of all steps before a fork. They take that long only if a thread stays inside the gate, for example
 /// while it writes to a log that nobody reads. The new process then loses the locks of that thread.
@@ -30,13 +31,21 @@ thread_local! {
 }
 
 /// Makes forks safe from here on. Must come before anything that takes a lock.
-pub(super) fn prepare() {
+pub fn prepare() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
         // SAFETY: the three functions stay loaded, because the library is linked with `-z nodelete`, which Wasmer's
         // handlers need too. If there is no memory to register them, a fork behaves as without the library.
         unsafe { libc::pthread_atfork(Some(before), Some(after_in_parent), Some(after_in_child)) };
     });
+}
+
+/// What the library does in a new process about the plugins that other threads were using.
+static PLUGINS: OnceLock<fn()> = OnceLock::new();
+
+/// Has `forked` called in each forked process before it has a second thread. One function counts, the first.
+pub fn call_in_child(forked: fn()) {
+    sync::get_or_make(&PLUGINS, || forked);
 }
 
 extern "C" fn before() {
@@ -67,7 +76,7 @@ extern "C" fn after_in_child() {
         }
         gate.open_forked();
         guard((), code::forked);
-        guard((), context::forked);
+        guard((), || PLUGINS.get().into_iter().for_each(|forked| forked()));
         guard((), reserve::forked);
     }
 }

@@ -6,6 +6,7 @@
 //! Destructors run in reverse order of first use. Of a thread's two [`Sentinel`]s, one is first used right after its
 //! first use of the library, the other after its first plugin call, when the engine has used all its values. One of the
 //! two is destroyed before any of those values.
+#![expect(unsafe_code, reason = "a thread borrows from the one that waits for it")]
 
 use extism_core::stop;
 use std::cell::Cell;
@@ -13,9 +14,10 @@ use std::{io, panic, thread};
 
 /// The life stages of a thread.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Stage {
+pub enum Stage {
     /// It has not called a plugin.
     New,
+    /// It has called a plugin.
     HasCalled,
     /// Its thread-local values are being destroyed, or are gone.
     Ending,
@@ -38,26 +40,28 @@ impl Drop for Sentinel {
 
 /// The stage of this thread.
 #[inline(always)]
-pub(super) fn stage() -> Stage {
+pub fn stage() -> Stage {
     STAGE.get()
 }
 
 /// True if this thread is in the middle of a plugin's run and holds its lock, for example after `exit` in a logger.
 #[cold]
-pub(super) fn is_busy() -> bool {
+pub fn is_busy() -> bool {
     stop::is_running_here()
 }
 
 /// The kind of a use of the library.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Use {
+pub enum Use {
+    /// A call of a plugin.
     Call,
+    /// Anything else.
     Other,
 }
 
 /// Notes the first use, or the first call, by a new thread.
 #[cold]
-pub(super) fn note(what: Use) {
+pub fn note(what: Use) {
     let _ = AFTER_USE.try_with(|_| ());
     if what == Use::Call {
         let _ = AFTER_CALL.try_with(|_| ());
@@ -66,9 +70,12 @@ pub(super) fn note(what: Use) {
 }
 
 /// Runs `work` on a thread made for it, and waits.
+///
+/// # Errors
+/// There can be no more threads.
 #[cold]
 #[inline(never)]
-pub(super) fn elsewhere<T>(work: impl FnOnce() -> T) -> io::Result<T> {
+pub fn elsewhere<T>(work: impl FnOnce() -> T) -> io::Result<T> {
     /// As large as most main threads' stacks.
     const STACK: usize = 8 << 20;
     /// A value that one thread lends to another, which uses it alone.

@@ -42,7 +42,7 @@ impl Own {
 /// Aligned, so that it shares no cache line with data that is written more often.
 #[derive(Debug, Default)]
 #[repr(align(64))]
-pub(super) struct ThreadErrors {
+pub struct ThreadErrors {
     /// True if any thread may have an error. Changed only under the lock.
     is_set: AtomicBool,
     errors: Mutex<Errors>,
@@ -64,7 +64,7 @@ struct Error {
 
 impl ThreadErrors {
     /// Keeps `text` as this thread's, instead of the one before.
-    pub(super) fn set(&self, text: String) {
+    pub fn set(&self, text: String) {
         OWN.with(|own| {
             let mut errors = self.errors.lock();
             self.is_set.store(true, Ordering::Release);
@@ -75,7 +75,8 @@ impl ThreadErrors {
     }
 
     /// Forgets the text of this thread.
-    pub(super) fn clear(&self) {
+    #[inline]
+    pub fn clear(&self) {
         if self.is_set.load(Ordering::Acquire) {
             OWN.with(|own| {
                 if own.count.get() > 0 {
@@ -96,7 +97,7 @@ impl ThreadErrors {
     }
 
     /// The text of this thread, else the newest of any.
-    pub(super) fn get(&self) -> Option<String> {
+    pub fn get(&self) -> Option<String> {
         let number = OWN.with(|own| own.number.get());
         let errors = self.errors.lock();
         let newest = || errors.by_thread.values().max_by_key(|error| error.age);

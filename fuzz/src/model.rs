@@ -4,11 +4,22 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-use crate::host::Answer;
-use crate::{Abi, CONFIG};
+use extism_testkit::host::Answer;
+
+/// One of the two guest ABIs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Abi {
+    /// That of PDKs 0.x.
+    V0,
+    /// That of PDKs 1.x.
+    V1,
+}
+
+/// The plugin's configuration.
+pub const CONFIG: [(&str, &str); 4] = [("a", "value"), ("b", ""), ("", "of no name"), ("\0", "zero")];
 
 /// A plugin in one call.
-pub(crate) struct Model<'a> {
+pub struct Model<'a> {
     /// The bytes up to the last one written. All others are zero.
     memory: Vec<u8>,
     size: u64,
@@ -24,10 +35,11 @@ pub(crate) struct Model<'a> {
 
 /// The plugin's observations after a step that returned.
 #[derive(Clone, Copy)]
-pub(crate) struct Seen {
-    pub(crate) result: u64,
+pub struct Seen {
+    /// What the step returned.
+    pub result: u64,
     /// Size of the memory after the step, in bytes.
-    pub(crate) size: u64,
+    pub size: u64,
 }
 
 /// The error text of a step that ends the call.
@@ -35,7 +47,7 @@ type Trap = String;
 
 impl<'a> Model<'a> {
     /// The state at the beginning of a call.
-    pub(crate) fn new(input: &[u8], offset: u64, size: u64, vars: &'a mut BTreeMap<String, Vec<u8>>) -> Self {
+    pub fn new(input: &[u8], offset: u64, size: u64, vars: &'a mut BTreeMap<String, Vec<u8>>) -> Self {
         let (blocks, input_place) = (BTreeMap::new(), 0..0);
         let mut model = Self { memory: Vec::new(), size, blocks, input: input_place, output: 0..0, error: None, vars };
         if input.is_empty() {
@@ -48,12 +60,13 @@ impl<'a> Model<'a> {
         model
     }
 
-    pub(crate) fn size(&self) -> u64 {
+    /// The size of the memory, in bytes.
+    pub fn size(&self) -> u64 {
         self.size
     }
 
     /// Makes a step; panics if it cannot have been `seen`, or ended the call if that is `None`. Returns its trap.
-    pub(crate) fn go(&mut self, abi: Abi, name: &str, operands: &[u64], seen: Option<Seen>) -> Option<Trap> {
+    pub fn go(&mut self, abi: Abi, name: &str, operands: &[u64], seen: Option<Seen>) -> Option<Trap> {
         let expected = self.step(abi, name, operands, seen);
         match (expected, seen) {
             (Ok(expected), Some(seen)) => {
@@ -71,7 +84,7 @@ impl<'a> Model<'a> {
     }
 
     /// Compares with the answer of the call, whose last step ended it if there is a `trap`.
-    pub(crate) fn finish(&self, trap: Option<Trap>, answer: &Answer) {
+    pub fn finish(&self, trap: Option<Trap>, answer: &Answer) {
         let said = self.error.as_ref().map(|(_, text)| text.replace('\0', "\\0"));
         match trap {
             None => assert_eq!((answer.code, &answer.error), (0, &said)),

@@ -1,4 +1,4 @@
-//! Finds Extism's own Rust PDK, which comes with compiled plugins. The benchmarks use this file too.
+//! Finds Extism's own Rust PDK, which comes with compiled plugins.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::host::root;
 
 /// Versions and directories of the PDK that the workspace `fixtures/NAME` locks, if cargo has fetched them.
-pub(crate) fn locate(name: &str) -> Option<Vec<(String, PathBuf)>> {
+pub fn locate(name: &str) -> Option<Vec<(String, PathBuf)>> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let workspace = root().join("fixtures").join(name).join("Cargo.toml");
     let arguments = ["metadata", "--locked", "--offline", "--format-version", "1", "--manifest-path"];

@@ -6,7 +6,7 @@ use std::ffi::{OsString, c_char};
 use extism_core::first_use;
 
 /// Switches off the network and the cache, and sets the variables `more`. Must come before the first input.
-pub(crate) fn isolate(more: &[(&str, OsString)]) {
+pub fn isolate(more: &[(&str, OsString)]) {
     let mut variables = vec![("EXTISM_OFFLINE", "1".into()), ("EXTISM_CACHE_DIR", OsString::new())];
     variables.extend_from_slice(more);
     assert!(first_use::set_environment(variables), "the library has been used before");

@@ -6,7 +6,7 @@ use extism_core::sync::{AtomicBool, Mutex, Ordering};
 /// Aligned, so that it shares no cache line with data that is written more often.
 #[derive(Debug, Default)]
 #[repr(align(64))]
-pub(super) struct ErrorText {
+pub struct ErrorText {
     /// True if `text` may be set. Changed only under the lock.
     is_set: AtomicBool,
     text: Mutex<Option<String>>,
@@ -14,7 +14,7 @@ pub(super) struct ErrorText {
 
 impl ErrorText {
     /// Keeps `text` instead of the one before.
-    pub(super) fn set(&self, text: String) {
+    pub fn set(&self, text: String) {
         let mut place = self.text.lock();
         self.is_set.store(true, Ordering::Release);
         *place = Some(text);
@@ -22,7 +22,7 @@ impl ErrorText {
 
     /// Forgets the text.
     #[inline]
-    pub(super) fn clear(&self) {
+    pub fn clear(&self) {
         if self.is_set.load(Ordering::Acquire) {
             self.forget();
         }
@@ -35,7 +35,8 @@ impl ErrorText {
         *place = None;
     }
 
-    pub(super) fn get(&self) -> Option<String> {
+    /// The text, if there is one.
+    pub fn get(&self) -> Option<String> {
         self.text.lock().clone()
     }
 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 /// An action of the server on a connection, after it has read a request.
 #[derive(Clone)]
-pub(crate) enum Step {
+pub enum Step {
     Send(Vec<u8>),
     /// Sends this again and again, with pauses, until the client has gone.
     Repeat(Vec<u8>, Duration),
@@ -19,25 +19,25 @@ pub(crate) enum Step {
 
 /// A request as it arrived.
 #[derive(Debug, Clone)]
-pub(crate) struct Seen {
+pub struct Seen {
     /// Up to the empty line.
-    pub(crate) head: String,
-    pub(crate) body: Vec<u8>,
+    pub head: String,
+    pub body: Vec<u8>,
 }
 
 impl Seen {
-    pub(crate) fn path(&self) -> &str {
+    pub fn path(&self) -> &str {
         self.head.split(' ').nth(1).unwrap_or_default()
     }
 
     /// The value of a header, in any case of its name.
-    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+    pub fn header(&self, name: &str) -> Option<&str> {
         let mut lines = self.head.lines().skip(1).filter_map(|line| line.split_once(": "));
         lines.find(|(other, _)| other.eq_ignore_ascii_case(name)).map(|(_, value)| value)
     }
 }
 
-pub(crate) struct Server {
+pub struct Server {
     address: SocketAddr,
     seen: Arc<Mutex<Vec<Seen>>>,
     left: Arc<AtomicUsize>,
@@ -47,7 +47,7 @@ pub(crate) struct Server {
 
 impl Server {
     /// A server that answers each request with the steps of `answer`.
-    pub(crate) fn start(answer: impl Fn(&Seen) -> Vec<Step> + Send + Sync + 'static) -> Self {
+    pub fn start(answer: impl Fn(&Seen) -> Vec<Step> + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port is free");
         let address = listener.local_addr().expect("it is bound");
         let (seen, ended) = (Arc::new(Mutex::new(Vec::new())), Arc::new(AtomicBool::new(false)));
@@ -72,25 +72,25 @@ impl Server {
     }
 
     /// A server with one answer for all requests.
-    pub(crate) fn always(steps: Vec<Step>) -> Self {
+    pub fn always(steps: Vec<Step>) -> Self {
         Self::start(move |_| steps.clone())
     }
 
-    pub(crate) fn port(&self) -> u16 {
+    pub fn port(&self) -> u16 {
         self.address.port()
     }
 
-    pub(crate) fn url(&self, path: &str) -> String {
+    pub fn url(&self, path: &str) -> String {
         format!("http://{}{path}", self.address)
     }
 
     /// The number of connections that have ended.
-    pub(crate) fn left(&self) -> usize {
+    pub fn left(&self) -> usize {
         self.left.load(Ordering::SeqCst)
     }
 
     /// All requests so far.
-    pub(crate) fn seen(&self) -> Vec<Seen> {
+    pub fn seen(&self) -> Vec<Seen> {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
@@ -142,7 +142,7 @@ fn read_request(stream: &mut TcpStream) -> Option<Seen> {
 }
 
 /// A whole answer with this status, headers and body.
-pub(crate) fn answer(status: &str, headers: &[(&str, &str)], body: impl AsRef<[u8]>) -> Vec<Step> {
+pub fn answer(status: &str, headers: &[(&str, &str)], body: impl AsRef<[u8]>) -> Vec<Step> {
     let body = body.as_ref();
     let mut text = format!("HTTP/1.1 {status}\r\ncontent-length: {}\r\n", body.len());
     for (name, value) in headers {

@@ -1,5 +1,4 @@
-//! Random modules that may call every host function that is inlined, and copies in which nothing is inlined. The fuzz
-//! targets `rewrite` and `modules` use this file too.
+//! Random modules that may call every host function that is inlined, and copies in which nothing is inlined.
 
 use arbitrary::Unstructured;
 use serde_json::{Value, json};
@@ -8,8 +7,8 @@ use wasm_encoder::{MemorySection, MemoryType, RawSection, SectionId};
 use wasm_smith::{Config, Module};
 use wasmparser::{Parser, Payload};
 
-use super::visible;
 use crate::host::{Answer, Compiler, Context, base64};
+use crate::visible;
 
 /// All functions that are inlined, of both ABIs, and others that work on the same memory.
 const IMPORTS: &str = r#"(module
@@ -81,12 +80,12 @@ fn config() -> Config {
 }
 
 /// A module that ends, if `noise` makes one, whose results depend on the host functions (`visible.rs`).
-pub(crate) fn module(noise: &mut Unstructured<'_>) -> arbitrary::Result<Vec<u8>> {
+pub fn module(noise: &mut Unstructured<'_>) -> arbitrary::Result<Vec<u8>> {
     Ok(visible::made(&plain(noise)?).expect("it is a module"))
 }
 
 /// A module that ends, if `noise` makes one.
-pub(crate) fn plain(noise: &mut Unstructured<'_>) -> arbitrary::Result<Vec<u8>> {
+pub fn plain(noise: &mut Unstructured<'_>) -> arbitrary::Result<Vec<u8>> {
     let mut module = Module::new(config(), noise)?;
     // Fails for function bodies of random bytes, which the configuration does not ask for.
     module.ensure_termination(2000).map_err(|_| arbitrary::Error::IncorrectFormat)?;
@@ -94,11 +93,11 @@ pub(crate) fn plain(noise: &mut Unstructured<'_>) -> arbitrary::Result<Vec<u8>> 
 }
 
 /// A plugin's answers to a few calls, or the error if it cannot be made.
-pub(crate) type Answers = Result<Vec<Answer>, String>;
+pub type Answers = Result<Vec<Answer>, String>;
 
 /// Runs a module with its calls inlined, alone, and linked with another one and its instructions counted; and with
 /// nothing inlined. Panics if the answers differ, else returns them.
-pub(crate) fn compare(wasm: &[u8]) -> Answers {
+pub fn compare(wasm: &[u8]) -> Answers {
     let on_llvm = Compiler::in_use() == Compiler::Llvm.name();
     let called = run(&manifest(&not_inlined(wasm), false, None));
     let linked = run(&manifest(wasm, true, Some(FUEL)));
@@ -135,7 +134,7 @@ fn not_inlined(wasm: &[u8]) -> Vec<u8> {
 
 /// Runs a module on each compiler that is built in, with instructions counted and without. Panics if the answers
 /// differ, else returns them.
-pub(crate) fn compare_compilers(wasm: &[u8]) -> Answers {
+pub fn compare_compilers(wasm: &[u8]) -> Answers {
     let mut first: Option<(Answers, Counts)> = None;
     for compiler in Compiler::ALL.into_iter().filter(Compiler::is_built_in) {
         let name = compiler.name();

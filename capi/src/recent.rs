@@ -6,7 +6,7 @@ use std::cell::Cell;
 use extism_core::sync::{Arc, LocalKey};
 
 /// A direct-mapped cache of `PLACES` values, one instance per thread.
-pub(crate) struct Recent<K, V, const PLACES: usize>([Place<K, V>; PLACES]);
+pub struct Recent<K, V, const PLACES: usize>([Place<K, V>; PLACES]);
 
 /// `key` belongs to the value that is in the place, or that was there last.
 struct Place<K, V> {
@@ -15,13 +15,15 @@ struct Place<K, V> {
 }
 
 /// A value that expires: its owner has freed it, although caches still hold it.
-pub(crate) trait Passing {
+pub trait Passing {
     /// True once the value must not be used any more.
     fn is_over(&self) -> bool;
 }
 
 impl<K: Copy + PartialEq, V: Passing, const PLACES: usize> Recent<K, V, PLACES> {
-    pub(crate) const fn new() -> Self {
+    /// Without a value.
+    #[allow(clippy::new_without_default, reason = "only statics have one")]
+    pub const fn new() -> Self {
         Self([const { Place { key: Cell::new(None), value: Cell::new(None) } }; PLACES])
     }
 }
@@ -32,7 +34,7 @@ impl<K: Copy + PartialEq, V: Passing, const PLACES: usize> Recent<K, V, PLACES> 
 /// The value is taken out of its place during `work`, because `work` may use the cache itself, even for the same key.
 // Inlined: it is on the path of every plugin call, and is used once per kind of value.
 #[inline(always)]
-pub(crate) fn with_recent<K: Copy + PartialEq, V: Passing, T, const PLACES: usize>(
+pub fn with_recent<K: Copy + PartialEq, V: Passing, T, const PLACES: usize>(
     places: &'static LocalKey<Recent<K, V, PLACES>>,
     number: usize,
     key: K,
