@@ -13,6 +13,7 @@ pub(super) const BACKEND: Backend = Backend {
     linked_memories_move: true,
     // Its code calls libcalls by name, except those that grow memories.
     builtins_are_seen: false,
+    optimises_at_length: true,
     // Its table of passes has one, for example.
     has_locks: true,
     has_own_memory: true,
