@@ -31,7 +31,7 @@ const NESTED_LOOP: u64 = 100_000;
 
 /// Each pair of instructions that compute.
 const PAIR_OF_COMPUTATIONS: u64 = 22;
-/// Each pair of loads and stores. LLVM combines their addresses.
+/// Each pair of loads and stores: LLVM combines their addresses, or inlines what checks them.
 const PAIR_OF_ACCESSES: u64 = 560;
 /// Each pair of dear instructions.
 const PAIR_OF_DEAR: u64 = 560;
@@ -43,9 +43,6 @@ const PAIR_OF_PASSED: u64 = 2;
 const SWIZZLE_IS_DEAR: u64 = 8;
 /// The same for the addition of neighbours in a vector.
 const PAIRWISE_ADDITION_IS_DEAR: u64 = 3;
-
-/// Wasmer optimises a function of more bytes less, and the addresses of loads and stores are not combined in it.
-const LARGE_FUNCTION: u64 = 100_000;
 
 /// The price of a type's or a function's results.
 pub(super) fn results(results: u64) -> u64 {
@@ -61,46 +58,33 @@ pub(super) struct Function {
     dear: u64,
     branches: u64,
     passed: u64,
-    /// The fewest bytes that the instructions can take. The rewrite may encode them in fewer bytes than they came in.
-    size: u64,
 }
 
 impl Function {
     /// Adds an instruction that lies in so many loops and, if it is a call, passes on so many values.
     pub(super) fn add(&mut self, operator: &Operator<'_>, loop_depth: u32, passed: u64) {
         self.passed += passed;
-        let size = match kind(operator) {
-            Kind::Free => 1,
-            Kind::Indexed => 2,
-            Kind::Computation => {
-                self.computations += 1;
-                1
-            }
-            Kind::Access => {
-                self.accesses += 1;
-                3
-            }
+        match kind(operator) {
+            Kind::Free => {}
+            Kind::Computation => self.computations += 1,
+            Kind::Access => self.accesses += 1,
             Kind::Branch => {
                 self.branches += 1;
                 if matches!(operator, Operator::Loop { .. }) {
                     self.spent += u64::from(loop_depth) * NESTED_LOOP;
                 }
-                1
             }
             Kind::Dear { as_many, price } => {
                 self.dear += as_many;
                 self.spent += price;
-                1
             }
-        };
-        self.size += size;
+        }
     }
 
     pub(super) fn finish(self) -> u64 {
-        let accesses = if self.size > LARGE_FUNCTION { 0 } else { self.accesses };
         let squares = [
             (self.computations, PAIR_OF_COMPUTATIONS),
-            (accesses, PAIR_OF_ACCESSES),
+            (self.accesses, PAIR_OF_ACCESSES),
             (self.dear, PAIR_OF_DEAR),
             (self.branches, PAIR_OF_BRANCHES),
             (self.passed, PAIR_OF_PASSED),
@@ -114,8 +98,6 @@ impl Function {
 enum Kind {
     /// Takes nothing beyond its price for Cranelift.
     Free,
-    /// The same, with an index or a number in its encoding.
-    Indexed,
     Computation,
     Access,
     Branch,
@@ -135,8 +117,8 @@ fn kind(operator: &Operator<'_>) -> Kind {
         | Operator::Unreachable
         | Operator::F32Const { .. }
         | Operator::F64Const { .. }
-        | Operator::V128Const { .. } => Kind::Free,
-        Operator::LocalGet { .. }
+        | Operator::V128Const { .. }
+        | Operator::LocalGet { .. }
         | Operator::LocalSet { .. }
         | Operator::LocalTee { .. }
         | Operator::GlobalGet { .. }
@@ -145,7 +127,7 @@ fn kind(operator: &Operator<'_>) -> Kind {
         | Operator::I64Const { .. }
         | Operator::Block { .. }
         | Operator::Br { .. }
-        | Operator::Call { .. } => Kind::Indexed,
+        | Operator::Call { .. } => Kind::Free,
         Operator::Loop { .. }
         | Operator::If { .. }
         | Operator::Else
