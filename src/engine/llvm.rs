@@ -17,7 +17,7 @@ pub(super) const BACKEND: Backend = Backend {
     // Its table of passes has one, for example.
     has_locks: true,
     has_own_memory: true,
-    time_for_megabyte: Duration::from_secs(60),
+    time_for_megabyte: Duration::from_secs(80),
     #[cfg(feature = "llvm")]
     config: Some(config),
     #[cfg(not(feature = "llvm"))]

@@ -129,7 +129,7 @@ impl Effort {
     }
 
     fn max(&self) -> u64 {
-        (self.size as u64).saturating_mul(PER_BYTE).saturating_add(FOR_ALL).saturating_mul(self.estimate.times())
+        (self.size as u64).saturating_mul(PER_BYTE).saturating_add(FOR_ALL).saturating_mul(self.estimate.times_limit())
     }
 
     /// The error for a module that costs `spent` so far, of which the function `most.1` takes `most.0`.

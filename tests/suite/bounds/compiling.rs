@@ -161,7 +161,7 @@ fn what_would_take_too_long_to_compile_is_refused() {
             assert!(error.starts_with("module `main`: ") && error.contains(reason), "{what}, {compiler}: {error}");
         }
     }
-    let error = context.refusal(module(&[NOTHING], 2000, &body(50_000, &[])));
+    let error = context.refusal(manifest(module(&[NOTHING], 2000, &body(50_000, &[])), r#""compiler": "cranelift""#));
     assert!(
         error.contains(" ms, and the most is 3") && error.contains(" bytes; of what was looked at, function "),
         "{error}"

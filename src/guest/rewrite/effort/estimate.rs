@@ -16,9 +16,14 @@ impl Estimate {
         if optimises_at_length { Self::Llvm } else { Self::Cranelift }
     }
 
-    /// The estimate and the limit are so many times those for Cranelift.
+    /// The estimate is so many times that for Cranelift.
     pub(super) fn times(self) -> u64 {
         if self == Self::Llvm { llvm::TIMES } else { 1 }
+    }
+
+    /// The limit is so many times that for Cranelift.
+    pub(super) fn times_limit(self) -> u64 {
+        if self == Self::Llvm { llvm::TIMES_LIMIT } else { 1 }
     }
 
     pub(super) fn max_loops(self) -> u32 {
