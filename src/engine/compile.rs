@@ -151,7 +151,8 @@ pub(crate) fn begin() {
 pub(super) fn traits(backend: &Backend, machine: &Machine) -> Option<Traits> {
     let config = backend.config?(address_space::compiling_threads());
     let features = features(backend, &*config, machine);
-    Some(Traits { features, builtins_are_seen: backend.builtins_are_seen, compiler: backend.name() })
+    let (builtins_are_seen, optimises_at_length) = (backend.builtins_are_seen, backend.optimises_at_length);
+    Some(Traits { features, builtins_are_seen, optimises_at_length, compiler: backend.name() })
 }
 
 /// The proposals that the compiler supports and that are safe to offer to plugins.

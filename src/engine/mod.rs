@@ -246,6 +246,8 @@ pub(crate) struct Traits {
     pub(crate) features: Features,
     /// Whether its code calls libcalls through a table in the instance, where `builtins.rs` replaces them.
     pub(crate) builtins_are_seen: bool,
+    /// Whether it takes as long as LLVM, so that the rewrite has to estimate that compiler's time.
+    pub(crate) optimises_at_length: bool,
     /// The compiler's name.
     pub(crate) compiler: &'static str,
 }

@@ -46,7 +46,7 @@ pub(crate) use reserved::{
     DATA_SECTION, IO_MEMORY_EXPORT, MEMORY_EXPORT, REWRITE_VERSION, STACK_POINTER_EXPORT, START_EXPORT, is_reserved,
 };
 #[cfg(feature = "compiler")]
-pub(crate) use rewrite::{Builtins, Error as RewriteError, Wanted, rewrite};
+pub(crate) use rewrite::{Builtins, Error as RewriteError, Estimate, Wanted, rewrite};
 pub(crate) use slices::copy;
 
 /// The calls of host functions that the rewrite replaces by inline code.

@@ -172,7 +172,8 @@ fn source(entry: ModuleEntry<'_>, deadline: Option<Instant>) -> Result<Source, E
 fn prepare(source: &Source, name: &str, inlining: Inlining, traits: &Traits, fuel: bool) -> Result<Prepared, Error> {
     let Source::Loaded(module) = source;
     let builtins = if traits.builtins_are_seen { guest::Builtins::Seen } else { guest::Builtins::Unseen };
-    let wanted = guest::Wanted { features: &traits.features, inlining, builtins, fuel };
+    let estimate = guest::Estimate::of(traits.optimises_at_length);
+    let wanted = guest::Wanted { features: &traits.features, inlining, builtins, estimate, fuel };
     let rewritten = guest::rewrite(name, &module.to_binary()?, wanted);
     let rewritten = rewritten.map_err(|cause| match (module.origin(), cause) {
         (module, guest::RewriteError::Unsupported(cause)) => {

@@ -2,7 +2,7 @@
 
 use super::{Error, failed};
 use crate::engine::{self, Prepared};
-use crate::guest::{self, Builtins, Inlining, Wanted};
+use crate::guest::{self, Builtins, Estimate, Inlining, Wanted};
 use crate::manifest::{self, MAIN};
 
 /// A module as the compiler gets it.
@@ -23,8 +23,9 @@ pub fn parse(input: &[u8]) -> Result<usize, Error> {
 pub fn rewrite(wasm: &[u8]) -> Result<Rewritten, Error> {
     let backend = engine::select(None).map_err(failed)?.ok_or_else(|| failed(engine::Error::NoCompiler))?;
     let traits = engine::traits_here(backend).map_err(failed)?;
-    let wanted =
-        Wanted { features: &traits.features, inlining: Inlining::Alone, builtins: Builtins::Seen, fuel: false };
+    let (inlining, builtins) = (Inlining::Alone, Builtins::Seen);
+    let estimate = Estimate::of(traits.optimises_at_length);
+    let wanted = Wanted { features: &traits.features, inlining, builtins, estimate, fuel: false };
     let rewritten = guest::rewrite(MAIN, wasm, wanted).map_err(failed)?;
     let moving = rewritten.has_io_memory.then_some(guest::IO_MEMORY_MAX_PAGES);
     Ok(Rewritten(Prepared { wasm: rewritten.wasm, moving }))

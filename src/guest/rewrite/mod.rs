@@ -45,6 +45,7 @@ use super::reserved::{
 use crate::demangle;
 use crate::error::{Excerpt, Message};
 use code::Code;
+pub(crate) use effort::Estimate;
 use indices::Indices;
 use inline::Inliner;
 use meter::Meter;
@@ -65,15 +66,15 @@ pub(crate) enum Error {
     Invalid(Message),
     #[error("it uses a proposal that is not offered: {0}")]
     Unsupported(Message),
-    #[error("function {index} has {what} nested more than {max} deep")]
-    TooDeep { index: u32, what: &'static str, max: u32 },
+    #[error("function {index} has {what} nested more than {max} deep{advice}")]
+    TooDeep { index: u32, what: &'static str, max: u32, advice: &'static str },
     #[error("function {index} has a jump table of {count} targets, and the most is {max}")]
     JumpTable { index: u32, count: u32, max: u32 },
     #[error(
         "it would take too long to compile: an estimate of {estimate} ms, and the most is {max} ms for a module of {size} bytes; \
-         of what was looked at, function {function} takes {share} %"
+         of what was looked at, function {function} takes {share} %{advice}"
     )]
-    TooMuchWork { estimate: u64, max: u64, size: usize, function: u32, share: u64 },
+    TooMuchWork { estimate: u64, max: u64, size: usize, function: u32, share: u64, advice: &'static str },
     #[error(
         "data segment {index} begins at {offset}, and those that are copied at the start must begin below {max}: use memory.init"
     )]
@@ -120,6 +121,8 @@ pub(crate) struct Wanted<'a> {
     pub(crate) features: &'a Features,
     pub(crate) inlining: Inlining,
     pub(crate) builtins: Builtins,
+    /// The compiler that the module shall not take too long.
+    pub(crate) estimate: Estimate,
     /// The module shall count its instructions, in the global [`FUEL_IMPORT`](super::FUEL_IMPORT).
     pub(crate) fuel: bool,
 }
@@ -140,7 +143,7 @@ pub(crate) struct Rewritten {
 /// # Errors
 /// The module is invalid, uses a proposal that is not among the features, or exceeds a limit.
 pub(crate) fn rewrite(name: &str, wasm: &[u8], wanted: Wanted<'_>) -> Result<Rewritten, Error> {
-    validate::validate(wasm, wanted.features, wanted.fuel)?;
+    validate::validate(wasm, wanted.features, wanted.fuel, wanted.estimate)?;
     let survey = Survey::of(wasm)?;
     let wrappers = Wrappers::of(&survey);
     let meter = wanted.fuel.then_some(Meter { global: survey.imported_globals });

@@ -1,4 +1,4 @@
-use super::{Builtins, FUNCTION_EXPORT, IO_MEMORY_EXPORT, MEMORY_EXPORT, START_EXPORT, Wanted, rewrite};
+use super::{Builtins, Estimate, FUNCTION_EXPORT, IO_MEMORY_EXPORT, MEMORY_EXPORT, START_EXPORT, Wanted, rewrite};
 use crate::guest::{Inlining, REWRITE_VERSION};
 use wasmer::sys::Features;
 use wasmparser::{Operator, Parser, Payload, Validator};
@@ -18,8 +18,13 @@ static FEATURES: Features = Features {
     extended_const: true,
     wide_arithmetic: true,
 };
-pub(super) const USUAL: Wanted<'_> =
-    Wanted { features: &FEATURES, inlining: Inlining::Alone, builtins: Builtins::Seen, fuel: false };
+pub(super) const USUAL: Wanted<'_> = Wanted {
+    features: &FEATURES,
+    inlining: Inlining::Alone,
+    builtins: Builtins::Seen,
+    estimate: Estimate::Cranelift,
+    fuel: false,
+};
 pub(super) const COUNTED: Wanted<'_> = Wanted { fuel: true, ..USUAL };
 const UNSEEN: Wanted<'_> = Wanted { builtins: Builtins::Unseen, ..USUAL };
 

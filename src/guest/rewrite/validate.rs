@@ -12,25 +12,25 @@ use wasmparser::{
 };
 
 use super::Error;
-use super::effort::Effort;
+use super::effort::{Effort, Estimate};
 use crate::error::Message;
 
 /// Checks that `wasm` is a valid module that uses only `features` and stays within the limits of `effort.rs`. If
 /// `fuel`, the estimate includes the code that counts instructions.
-pub(super) fn validate(wasm: &[u8], features: &Features, fuel: bool) -> Result<(), Error> {
+pub(super) fn validate(wasm: &[u8], features: &Features, fuel: bool, estimate: Estimate) -> Result<(), Error> {
     let all = || Validator::new_with_features(WasmFeatures::all()).validate_all(wasm).is_ok();
-    validate_with(wasm, proposals(features), fuel).map_err(|error| match error {
+    validate_with(wasm, proposals(features), fuel, estimate).map_err(|error| match error {
         Error::Invalid(reason) if all() => Error::Unsupported(reason),
         Error::Malformed(reason) if all() => Error::Unsupported(Message::of(reason)),
         error => error,
     })
 }
 
-fn validate_with(wasm: &[u8], proposals: WasmFeatures, fuel: bool) -> Result<(), Error> {
+fn validate_with(wasm: &[u8], proposals: WasmFeatures, fuel: bool, estimate: Estimate) -> Result<(), Error> {
     let mut validator = Validator::new_with_features(proposals);
     let mut parser = Parser::new(0);
     parser.set_features(proposals);
-    let mut effort = Effort::new(wasm.len(), fuel);
+    let mut effort = Effort::new(wasm.len(), fuel, estimate);
     let mut allocations = FuncValidatorAllocations::default();
     for payload in parser.parse_all(wasm) {
         let payload = payload?;
