@@ -4,7 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use crate::cache::code::{CodeCache, CachedArtifact};
+use crate::cache::code::{CachedArtifact, CodeCache};
 use crate::cache::directory;
 #[cfg(feature = "http")]
 use crate::cache::downloads::Downloads;

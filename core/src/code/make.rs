@@ -10,7 +10,7 @@ use crate::compiler::need::{self, Step};
 use crate::compiler::{self, Artifact, CompileOptions, Prepared, Traits};
 use crate::error::Excerpt;
 use crate::module::reserved::IO_MEMORY_MAX_PAGES;
-use crate::rewrite::{self, Inlining, Libcalls, RewriteOptions};
+use crate::rewrite::{self, EstimatedCompiler, Inlining, Libcalls, RewriteOptions};
 
 /// Compiles the module of this index. The code's name for it is its BLAKE3, as each manifest may name it differently.
 pub(super) fn make(request: &Request<'_>, index: usize, deadline: Option<Instant>) -> Result<Artifact, Failure> {
@@ -41,7 +41,8 @@ pub(crate) fn rewrite(
     fuel: bool,
 ) -> Result<Prepared, rewrite::Error> {
     let libcalls = if traits.libcalls_are_replaced { Libcalls::Seen } else { Libcalls::Unseen };
-    let options = RewriteOptions { features: &traits.features, inlining, libcalls, fuel };
+    let estimated = EstimatedCompiler::of(traits.optimises_at_length);
+    let options = RewriteOptions { features: &traits.features, inlining, libcalls, estimated, fuel };
     let rewritten = rewrite::rewrite(name, wasm, options)?;
     Ok(Prepared { wasm: rewritten.wasm, moving: rewritten.has_io_memory.then_some(IO_MEMORY_MAX_PAGES) })
 }

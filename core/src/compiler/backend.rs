@@ -23,6 +23,9 @@ pub(crate) struct Backend {
     /// Whether its code calls Wasmer's libcalls through a table in the instance, where `sandbox/libcalls.rs` replaces them.
     #[cfg_attr(not(feature = "compiler"), expect(dead_code, reason = "asked when compiling"))]
     pub(crate) libcalls_are_replaced: bool,
+    /// Whether it takes as long as LLVM, so that the rewrite has to estimate that compiler's time.
+    #[cfg_attr(not(feature = "compiler"), expect(dead_code, reason = "asked when compiling"))]
+    pub(crate) optimises_at_length: bool,
     /// Whether it takes process-wide locks at every compilation, not only at the first.
     #[cfg_attr(not(feature = "compiler"), expect(dead_code, reason = "asked when compiling"))]
     pub(crate) has_locks: bool,

@@ -36,6 +36,8 @@ pub(crate) struct Traits {
     pub(crate) features: Features,
     /// Whether its code calls libcalls through a table in the instance, where `sandbox/libcalls.rs` replaces them.
     pub(crate) libcalls_are_replaced: bool,
+    /// Whether it takes as long as LLVM, so that the rewrite has to estimate that compiler's time.
+    pub(crate) optimises_at_length: bool,
     /// The compiler's name.
     pub(crate) compiler: &'static str,
 }
@@ -125,7 +127,12 @@ fn build(engine: &Engine, wasm: &[u8], progress: &CompilationProgressCallback) -
 pub(crate) fn traits(backend: &Backend, machine: &Machine) -> Option<Traits> {
     let config = backend.config?(sandbox::compiling_threads());
     let features = features(backend, &*config, machine);
-    Some(Traits { features, libcalls_are_replaced: backend.libcalls_are_replaced, compiler: backend.name() })
+    Some(Traits {
+        features,
+        libcalls_are_replaced: backend.libcalls_are_replaced,
+        optimises_at_length: backend.optimises_at_length,
+        compiler: backend.name(),
+    })
 }
 
 /// The proposals that the compiler supports and that are safe to offer to plugins.

@@ -11,6 +11,7 @@ pub(crate) const BACKEND: Backend = Backend {
     refuses: None,
     linked_memories_move: false,
     libcalls_are_replaced: true,
+    optimises_at_length: false,
     has_locks: false,
     has_own_memory: false,
     time_for_megabyte: Duration::from_secs(5),

@@ -13,10 +13,11 @@ pub(crate) const BACKEND: Backend = Backend {
     linked_memories_move: true,
     // Its code calls libcalls by name, except those that grow memories.
     libcalls_are_replaced: false,
+    optimises_at_length: true,
     // Its table of passes has one, for example.
     has_locks: true,
     has_own_memory: true,
-    time_for_megabyte: Duration::from_secs(60),
+    time_for_megabyte: Duration::from_secs(80),
     #[cfg(feature = "llvm")]
     config: Some(config),
     #[cfg(not(feature = "llvm"))]

@@ -60,12 +60,7 @@ impl Live {
 /// # Errors
 /// An import does not have the type of its provider, a memory exceeds a limit, a start function traps, or the run is
 /// stopped.
-pub(super) fn create(
-    recipe: &Recipe,
-    run: &Run,
-    watch: Watch,
-    state: &SharedState,
-) -> Result<Live, Error> {
+pub(super) fn create(recipe: &Recipe, run: &Run, watch: Watch, state: &SharedState) -> Result<Live, Error> {
     let plan = &recipe.plan;
     // In the fork gate: plugins of the same code share Wasmer's table of types; the first store sets up global state.
     let inside = fork::enter();

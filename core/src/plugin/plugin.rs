@@ -19,7 +19,7 @@ use super::stack;
 use super::timeout::{Timeout, deadline};
 use crate::environment;
 use crate::error::Excerpt;
-use crate::host::{Network, SharedState, PluginState, Vars};
+use crate::host::{Network, PluginState, SharedState, Vars};
 #[cfg(feature = "compiler")]
 use crate::input::Input;
 use crate::log as sink;

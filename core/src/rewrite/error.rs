@@ -21,15 +21,15 @@ pub(crate) enum Error {
     Invalid(Message),
     #[error("it uses a proposal that is not offered: {0}")]
     Unsupported(Message),
-    #[error("function {index} has {what} nested more than {max} deep")]
-    TooDeep { index: u32, what: &'static str, max: u32 },
+    #[error("function {index} has {what} nested more than {max} deep{advice}")]
+    TooDeep { index: u32, what: &'static str, max: u32, advice: &'static str },
     #[error("function {index} has a jump table of {count} targets, and the most is {max}")]
     JumpTable { index: u32, count: u32, max: u32 },
     #[error(
         "it would take too long to compile: an estimate of {estimate} ms, and the most is {max} ms for a module of {size} bytes; \
-         of what was looked at, function {function} takes {share} %"
+         of what was looked at, function {function} takes {share} %{advice}"
     )]
-    TooMuchWork { estimate: u64, max: u64, size: usize, function: u32, share: u64 },
+    TooMuchWork { estimate: u64, max: u64, size: usize, function: u32, share: u64, advice: &'static str },
     #[error(
         "data segment {index} begins at {offset}, and those that are copied at the start must begin below {max}: use memory.init"
     )]

@@ -36,4 +36,4 @@ mod yield_points;
 
 pub(crate) use error::Error;
 pub(crate) use module::rewrite;
-pub(crate) use options::{Inlining, Libcalls, RewriteOptions};
+pub(crate) use options::{EstimatedCompiler, Inlining, Libcalls, RewriteOptions};

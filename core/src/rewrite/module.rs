@@ -44,7 +44,7 @@ pub(crate) struct Rewritten {
 /// # Errors
 /// The module is invalid, uses a proposal that is not among the features, or exceeds a limit.
 pub(crate) fn rewrite(name: &str, wasm: &[u8], options: RewriteOptions<'_>) -> Result<Rewritten, Error> {
-    validate(wasm, options.features, options.fuel)?;
+    validate(wasm, options.features, options.fuel, options.estimated)?;
     let survey = Survey::of(wasm)?;
     let wrappers = Wrappers::of(&survey);
     let sections = Sections::new(&survey, &wrappers, options);

@@ -21,6 +21,21 @@ pub(crate) enum Libcalls {
     Unseen,
 }
 
+/// The compiler whose time is estimated for a module.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum EstimatedCompiler {
+    /// Also for compilers that take less time.
+    Cranelift,
+    Llvm,
+}
+
+impl EstimatedCompiler {
+    /// The one for a compiler that takes as long as LLVM, or at most as long as Cranelift.
+    pub(crate) fn of(optimises_at_length: bool) -> Self {
+        if optimises_at_length { Self::Llvm } else { Self::Cranelift }
+    }
+}
+
 /// Options of the rewrite.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct RewriteOptions<'a> {
@@ -28,6 +43,8 @@ pub(crate) struct RewriteOptions<'a> {
     pub(crate) features: &'a Features,
     pub(crate) inlining: Inlining,
     pub(crate) libcalls: Libcalls,
+    /// The compiler that the module must not take too long.
+    pub(crate) estimated: EstimatedCompiler,
     /// The module shall count its instructions, in the global [`FUEL_IMPORT`](crate::module::reserved::FUEL_IMPORT).
     pub(crate) fuel: bool,
 }

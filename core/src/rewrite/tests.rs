@@ -1,4 +1,4 @@
-use super::{Inlining, Libcalls, RewriteOptions, rewrite};
+use super::{EstimatedCompiler, Inlining, Libcalls, RewriteOptions, rewrite};
 use crate::module::reserved::{FUNCTION_EXPORT, IO_MEMORY_EXPORT, MEMORY_EXPORT, REWRITE_VERSION, START_EXPORT};
 use wasmer::sys::Features;
 use wasmparser::{Operator, Parser, Payload, Validator};
@@ -18,8 +18,13 @@ static FEATURES: Features = Features {
     extended_const: true,
     wide_arithmetic: true,
 };
-pub(crate) const USUAL: RewriteOptions<'_> =
-    RewriteOptions { features: &FEATURES, inlining: Inlining::Alone, libcalls: Libcalls::Seen, fuel: false };
+pub(crate) const USUAL: RewriteOptions<'_> = RewriteOptions {
+    features: &FEATURES,
+    inlining: Inlining::Alone,
+    libcalls: Libcalls::Seen,
+    estimated: EstimatedCompiler::Cranelift,
+    fuel: false,
+};
 pub(crate) const COUNTED: RewriteOptions<'_> = RewriteOptions { fuel: true, ..USUAL };
 const UNSEEN: RewriteOptions<'_> = RewriteOptions { libcalls: Libcalls::Unseen, ..USUAL };
 

@@ -13,24 +13,30 @@ use wasmparser::{
 
 use super::effort::Effort;
 use super::error::Error;
+use super::options::EstimatedCompiler;
 use crate::error::Message;
 
 /// Checks that `wasm` is a valid module that uses only `features` and stays within the limits of `effort/`. If
 /// `fuel`, the estimate includes the code that counts instructions.
-pub(crate) fn validate(wasm: &[u8], features: &Features, fuel: bool) -> Result<(), Error> {
+pub(crate) fn validate(
+    wasm: &[u8],
+    features: &Features,
+    fuel: bool,
+    estimated: EstimatedCompiler,
+) -> Result<(), Error> {
     let all = || Validator::new_with_features(WasmFeatures::all()).validate_all(wasm).is_ok();
-    validate_with(wasm, proposals(features), fuel).map_err(|error| match error {
+    validate_with(wasm, proposals(features), fuel, estimated).map_err(|error| match error {
         Error::Invalid(reason) if all() => Error::Unsupported(reason),
         Error::Malformed(reason) if all() => Error::Unsupported(Message::of(reason)),
         error => error,
     })
 }
 
-fn validate_with(wasm: &[u8], proposals: WasmFeatures, fuel: bool) -> Result<(), Error> {
+fn validate_with(wasm: &[u8], proposals: WasmFeatures, fuel: bool, estimated: EstimatedCompiler) -> Result<(), Error> {
     let mut validator = Validator::new_with_features(proposals);
     let mut parser = Parser::new(0);
     parser.set_features(proposals);
-    let mut effort = Effort::new(wasm.len(), fuel);
+    let mut effort = Effort::new(wasm.len(), fuel, estimated);
     let mut allocations = FuncValidatorAllocations::default();
     for payload in parser.parse_all(wasm) {
         let payload = payload?;

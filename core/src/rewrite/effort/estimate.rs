@@ -5,6 +5,8 @@
 //! for it on one core. A module is refused if its estimate exceeds [`PER_BYTE`] for each of its bytes, plus
 //! [`FOR_ALL`]. The estimate must not be below the time of the worst code; for usual code it is two to five times the
 //! actual time. It depends on the module alone, so the same module is accepted everywhere.
+//! For LLVM, both the estimate and the limit are several times as high, and code that takes it longer than that has
+//! prices of its own: `llvm.rs`.
 //!
 //! The prices were measured on x86-64, as the CPU time of modules that consist mostly of the item priced.
 
@@ -12,17 +14,16 @@ use std::mem;
 
 use wasmparser::{BlockType, BrTable, FrameKind, FuncValidator, Operator, Payload, TypeRef, ValidatorResources};
 
+use super::llvm;
 use super::operators::{ends_basic_block, is_dear, over_call};
 use super::price;
 use crate::rewrite::code::MAX_INLINED;
 use crate::rewrite::error::Error;
+use crate::rewrite::options::EstimatedCompiler;
 
 /// The most blocks nested in each other in a function. Go's compiler nests one for each place where a function can be
 /// resumed: esbuild reaches 3,290.
 const MAX_BLOCKS: u32 = 20_000;
-
-/// The most loops nested in each other. A loop costs more the deeper it is; usual programs nest up to 10.
-const MAX_LOOPS: u32 = 500;
 
 /// The most targets of a jump table. esbuild has one with 5,491.
 const MAX_TARGETS: u32 = 200_000;
@@ -44,6 +45,7 @@ pub(crate) struct Effort {
     /// The module's size in bytes.
     size: usize,
     fuel: bool,
+    estimated: EstimatedCompiler,
     types: Vec<Arity>,
     /// The index of each function's type, imported functions first.
     functions: Vec<u32>,
@@ -54,9 +56,9 @@ pub(crate) struct Effort {
 }
 
 impl Effort {
-    pub(crate) fn new(size: usize, fuel: bool) -> Self {
+    pub(crate) fn new(size: usize, fuel: bool, estimated: EstimatedCompiler) -> Self {
         let (types, functions) = (Vec::new(), Vec::new());
-        Self { size, fuel, types, functions, imported_functions: 0, spent: 0, most: (0, 0) }
+        Self { size, fuel, estimated, types, functions, imported_functions: 0, spent: 0, most: (0, 0) }
     }
 
     /// Adds the cost of a section, which has to be valid.
@@ -67,7 +69,7 @@ impl Effort {
                     let ty = ty?;
                     let arity = (ty.params().len() as u64, ty.results().len() as u64);
                     self.types.push(arity);
-                    self.spent = self.spent.saturating_add(price::TYPE + passing(arity));
+                    self.spend(price::TYPE + passing(arity), llvm::TYPE + llvm::results(arity.1));
                 }
             }
             Payload::ImportSection(imports) => {
@@ -95,7 +97,7 @@ impl Effort {
         FunctionEffort {
             module: self,
             index,
-            left: self.max().saturating_sub(self.spent),
+            left: self.max().saturating_sub(self.spent) / self.estimated.times(),
             spent: u64::from(locals).saturating_mul(price::LOCAL),
             locals: vec![Local { written_in: 0, is_kept: false, over_calls: 0 }; locals as usize],
             kept_locals: 0,
@@ -104,6 +106,7 @@ impl Effort {
             loops: 0,
             loop_depth: 0,
             calls_of_imports: 0,
+            llvm: (self.estimated == EstimatedCompiler::Llvm).then(llvm::Function::default),
         }
     }
 
@@ -120,7 +123,7 @@ impl Effort {
     }
 
     fn max(&self) -> u64 {
-        (self.size as u64).saturating_mul(PER_BYTE).saturating_add(FOR_ALL)
+        (self.size as u64).saturating_mul(PER_BYTE).saturating_add(FOR_ALL).saturating_mul(self.estimated.times_limit())
     }
 
     /// The error for a module that costs `spent` so far, of which the function `most.1` takes `most.0`.
@@ -132,17 +135,38 @@ impl Effort {
             size: self.size,
             function,
             share: share.saturating_mul(100) / spent.max(1),
+            advice: self.estimated.advice(),
         }
     }
 
     /// Adds a function of this type. `signature` is the price of its parameters and results.
     fn declare(&mut self, ty: u32, signature: fn(Arity) -> u64) {
         self.functions.push(ty);
-        self.spent = self.spent.saturating_add(price::FUNCTION + signature(self.arity(ty)));
+        let arity = self.arity(ty);
+        self.spend(price::FUNCTION + signature(arity), llvm::FUNCTION + llvm::results(arity.1));
+    }
+
+    /// Adds a price for Cranelift and, if the estimate is for LLVM, what that takes in addition.
+    fn spend(&mut self, price: u64, more: u64) {
+        let more = if self.estimated == EstimatedCompiler::Llvm { more } else { 0 };
+        self.spent = self.spent.saturating_add(price.saturating_mul(self.estimated.times())).saturating_add(more);
     }
 
     fn arity(&self, ty: u32) -> Arity {
         self.types.get(ty as usize).copied().unwrap_or_default()
+    }
+
+    /// The number of parameters and results of a call. Other instructions have none.
+    fn called(&self, operator: &Operator<'_>) -> Arity {
+        match operator {
+            Operator::Call { function_index } | Operator::ReturnCall { function_index } => {
+                self.functions.get(*function_index as usize).map_or_else(Arity::default, |ty| self.arity(*ty))
+            }
+            Operator::CallIndirect { type_index, .. } | Operator::ReturnCallIndirect { type_index, .. } => {
+                self.arity(*type_index)
+            }
+            _ => Arity::default(),
+        }
     }
 
     /// The number of parameters and results that a block of this type has.
@@ -159,7 +183,7 @@ impl Effort {
 pub(crate) struct FunctionEffort<'a> {
     module: &'a Effort,
     index: u32,
-    /// The most that the function may cost, in nanoseconds.
+    /// The most that the function may cost, in nanoseconds of Cranelift, as is `spent`.
     left: u64,
     spent: u64,
     locals: Vec<Local>,
@@ -173,6 +197,8 @@ pub(crate) struct FunctionEffort<'a> {
     loop_depth: u32,
     /// The number of calls of imported functions so far.
     calls_of_imports: u32,
+    /// What LLVM takes in addition, if the estimate is for it.
+    llvm: Option<llvm::Function>,
 }
 
 #[derive(Clone, Copy)]
@@ -204,6 +230,10 @@ impl FunctionEffort<'_> {
             _ => {}
         }
         self.spend(self.price(operator, validator));
+        if let Some(function) = &mut self.llvm {
+            let (parameters, results) = self.module.called(operator);
+            function.add(operator, self.loop_depth, parameters + results);
+        }
         self.check()
     }
 
@@ -222,11 +252,17 @@ impl FunctionEffort<'_> {
             self.loops += 1;
             self.loop_depth += 1;
         }
-        let blocks = validator.control_stack_height().saturating_sub(1);
-        for (what, depth, max) in [("blocks", blocks, MAX_BLOCKS), ("loops", self.loop_depth, MAX_LOOPS)] {
-            if depth > max {
-                return Err(Error::TooDeep { index: self.index, what, max });
-            }
+        let (index, estimated) = (self.index, self.module.estimated);
+        if validator.control_stack_height().saturating_sub(1) > MAX_BLOCKS {
+            return Err(Error::TooDeep { index, what: "blocks", max: MAX_BLOCKS, advice: "" });
+        }
+        if self.loop_depth > estimated.max_loops() {
+            return Err(Error::TooDeep {
+                index,
+                what: "loops",
+                max: estimated.max_loops(),
+                advice: estimated.advice(),
+            });
         }
         if ends_basic_block(operator) {
             self.basic_block += 1;
@@ -245,7 +281,9 @@ impl FunctionEffort<'_> {
         let over_calls = kept.saturating_mul(self.over_calls);
         let sum = self.spent.saturating_add(in_blocks).saturating_add(in_loops).saturating_add(over_calls);
         // In a large function, each part costs more.
-        sum.saturating_add(sum.saturating_mul(size as u64) / LARGE_BODY)
+        let sum = sum.saturating_add(sum.saturating_mul(size as u64) / LARGE_BODY);
+        let more = self.llvm.map_or(0, llvm::Function::finish);
+        sum.saturating_mul(self.module.estimated.times()).saturating_add(more)
     }
 
     /// Fails as soon as the function costs too much: validating the rest could take long, too.
@@ -253,19 +291,19 @@ impl FunctionEffort<'_> {
         if self.spent <= self.left {
             return Ok(());
         }
-        Err(self.module.too_much(self.module.spent.saturating_add(self.spent), (self.spent, self.index)))
+        let spent = self.spent.saturating_mul(self.module.estimated.times());
+        Err(self.module.too_much(self.module.spent.saturating_add(spent), (spent, self.index)))
     }
 
     fn price(&self, operator: &Operator<'_>, validator: &FuncValidator<ValidatorResources>) -> u64 {
         let module = self.module;
         match operator {
             Operator::Call { function_index } | Operator::ReturnCall { function_index } => {
-                let ty = module.functions.get(*function_index as usize).copied().unwrap_or(u32::MAX);
                 let is_import = *function_index < module.imported_functions && self.calls_of_imports <= MAX_INLINED;
-                passing(module.arity(ty)) + if is_import { price::CALL_OF_IMPORT } else { price::CALL }
+                passing(module.called(operator)) + if is_import { price::CALL_OF_IMPORT } else { price::CALL }
             }
-            Operator::CallIndirect { type_index, .. } | Operator::ReturnCallIndirect { type_index, .. } => {
-                passing(module.arity(*type_index)) + price::INDIRECT_CALL
+            Operator::CallIndirect { .. } | Operator::ReturnCallIndirect { .. } => {
+                passing(module.called(operator)) + price::INDIRECT_CALL
             }
             Operator::Block { blockty } | Operator::Loop { blockty } | Operator::If { blockty } => {
                 let (parameters, results) = module.block_arity(*blockty);
