@@ -3,7 +3,6 @@
 //! Rust calls the process's single panic hook on the panicking thread, before anything can catch the panic. The library
 //! replaces it once, by a hook that forwards only the host's own panics: those on threads outside the library.
 
-use crate::stop;
 use std::any::Any;
 use std::cell::Cell;
 use std::panic::{self, Location};
@@ -11,6 +10,8 @@ use std::sync::Once;
 #[cfg(feature = "compiler")]
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
+
+use crate::stop;
 
 thread_local! {
     /// The number of calls of [`quietly`] that are active on this thread.

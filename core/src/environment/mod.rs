@@ -15,10 +15,13 @@ mod variables;
 pub(crate) use snapshot::read_with;
 pub(crate) use snapshot::{cache_home, read, text};
 pub(crate) use variable::Error;
-pub(crate) use variables::{
-    CACHE_DIR, CACHE_MAX_BYTES, CACHE_MEMORY_BYTES, COMPILER, CachePlace, INHERIT_OUTPUT, MAX_MODULE_BYTES, OFFLINE,
-    TIMEOUT, check,
-};
+#[cfg(any(feature = "compiler", feature = "http"))]
+pub(crate) use variables::CACHE_MAX_BYTES;
+#[cfg(feature = "wasi")]
+pub(crate) use variables::INHERIT_OUTPUT;
+#[cfg(feature = "http")]
+pub(crate) use variables::OFFLINE;
+pub(crate) use variables::{CACHE_DIR, CACHE_MEMORY_BYTES, COMPILER, CachePlace, MAX_MODULE_BYTES, TIMEOUT, check};
 
 #[cfg(test)]
 mod tests;

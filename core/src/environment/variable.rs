@@ -1,4 +1,4 @@
-//! What a variable of this library has: a name, a type, a default, and an error for a wrong value.
+//! A variable of this library: its name, type and default, and the error for a wrong value.
 
 use std::ffi::OsStr;
 

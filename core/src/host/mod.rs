@@ -26,6 +26,7 @@ pub(crate) use abi::{HOST_MODULE, import, is_known};
 pub(crate) use capacity::Capacity;
 pub(crate) use fault::Fault;
 pub(crate) use guest::{Bounds, Guest};
+#[cfg(feature = "wasi")]
 pub(crate) use logs::Logs;
 pub(crate) use network::Network;
 pub(crate) use slices::copy;

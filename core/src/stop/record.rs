@@ -50,7 +50,7 @@ impl Phase {
     }
 }
 
-/// How the thread of a run that must end is told. `timer::deliver` does it.
+/// The way to tell the thread of a run that the run must end. `timer::deliver` does it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Notice {
     /// The kernel's id of the thread that shall be signalled, if it has no pending signal yet.

@@ -21,7 +21,7 @@ pub(crate) fn can_send() -> Result<(), Errno> {
 pub(crate) struct Blocked;
 
 impl Blocked {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self
     }
 }

@@ -13,6 +13,6 @@ pub use std::thread_local;
 
 pub use lock::{Guard, InnerMutex, Mutex, RwLock};
 #[cfg(any(feature = "compiler", feature = "http"))]
-pub use once::PerProcess;
+pub(crate) use once::PerProcess;
 pub use once::{Lazy, get_or_make};
 pub use reentrant::{Lost, ReentrantMutex};

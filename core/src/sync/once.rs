@@ -42,7 +42,7 @@ impl<T> Deref for Lazy<T> {
 /// A value that a forked process cannot use, such as one with threads or connections: each process makes its own.
 #[cfg(any(feature = "compiler", feature = "http"))]
 #[derive(Debug)]
-pub struct PerProcess<T: 'static>(Mutex<Option<MadeValue<T>>>);
+pub(crate) struct PerProcess<T: 'static>(Mutex<Option<MadeValue<T>>>);
 
 #[cfg(any(feature = "compiler", feature = "http"))]
 #[derive(Debug)]
@@ -55,7 +55,7 @@ struct MadeValue<T: 'static> {
 #[cfg(any(feature = "compiler", feature = "http"))]
 impl<T: Sync> PerProcess<T> {
     /// No value yet.
-    pub const fn new() -> Self {
+    pub(crate) const fn new() -> Self {
         Self(Mutex::new(None))
     }
 
@@ -63,7 +63,7 @@ impl<T: Sync> PerProcess<T> {
     ///
     /// # Errors
     /// `make` fails.
-    pub fn get_or_make<E>(&self, make: impl FnOnce() -> Result<T, E>) -> Result<&'static T, E> {
+    pub(crate) fn get_or_make<E>(&self, make: impl FnOnce() -> Result<T, E>) -> Result<&'static T, E> {
         let generation = fork::generation();
         let mut place = self.0.lock();
         match &*place {

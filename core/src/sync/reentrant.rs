@@ -59,7 +59,7 @@ impl<T> ReentrantMutex<T> {
 
     /// Like [`lock`](Self::lock), but returns `None` at `deadline`, if there is one.
     pub fn lock_until(&self, deadline: Option<Instant>) -> Option<Result<ReentrantGuard<'_, T>, Lost>> {
-        /// How long to wait before the lock is tried again.
+        /// The time to wait before the lock is tried again.
         const PAUSE: Duration = Duration::from_millis(1);
         let Some(deadline) = deadline else { return Some(self.lock()) };
         loop {

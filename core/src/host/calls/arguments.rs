@@ -1,4 +1,4 @@
-//! What the imports of all subjects share: their environment and result, and reading the arguments of a plugin.
+//! Shared by the imports of all subjects: their environment and result, and reading the arguments of a plugin.
 
 use std::collections::BTreeMap;
 

@@ -11,7 +11,7 @@ use crate::stop::Watch;
 pub(crate) struct Network;
 
 impl Network {
-    pub fn new(_: &[String], _: Option<u64>) -> Self {
+    pub(crate) fn new(_: &[String], _: Option<u64>) -> Self {
         Self
     }
 

@@ -1,4 +1,4 @@
-//! How a thread that has sent a request tells the outcome to the plugin's thread, which waits for it.
+//! The two ends of a request: the thread that sends it tells the outcome to the plugin's thread, which waits.
 
 use std::sync::mpsc::{self, Receiver, SyncSender, TryRecvError};
 use std::thread::{self, Thread};
