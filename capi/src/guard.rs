@@ -16,15 +16,25 @@ pub fn guard<T>(fallback: T, work: impl FnOnce() -> T) -> T {
     catch_unwind(AssertUnwindSafe(work)).unwrap_or(fallback)
 }
 
-/// Runs `work`; a panic in it becomes the text of an error.
-#[inline(always)]
-pub fn caught<T>(work: impl FnOnce() -> T) -> Result<T, String> {
-    catch_unwind(AssertUnwindSafe(work)).map_err(internal_error)
+/// A panic that was caught.
+#[derive(Debug)]
+pub struct Panic(Box<dyn Any + Send>);
+
+impl Panic {
+    /// The text of an error that it was.
+    #[cold]
+    pub fn text(&self) -> String {
+        format!("internal error: {}", Message::of(message(&*self.0)))
+    }
 }
 
-#[cold]
-fn internal_error(panic: Box<dyn Any + Send>) -> String {
-    format!("internal error: {}", Message::of(message(&*panic)))
+/// Runs `work`, and catches a panic in it.
+///
+/// # Errors
+/// The panic.
+#[inline(always)]
+pub fn caught<T>(work: impl FnOnce() -> T) -> Result<T, Panic> {
+    catch_unwind(AssertUnwindSafe(work)).map_err(Panic)
 }
 
 /// Runs `work`, the body of a C function that uses plugins, inside [`guard`]. On a thread that is ending, runs `again`
@@ -73,8 +83,9 @@ mod tests {
 
     #[test]
     fn a_panic_becomes_a_text() {
-        assert_eq!(caught(|| panic!("below")), Err::<(), _>("internal error: below".to_owned()));
-        assert_eq!(caught(|| 7), Ok(7));
+        let panic = caught(|| -> () { panic!("below") }).expect_err("it panics");
+        assert_eq!(panic.text(), "internal error: below");
+        assert!(matches!(caught(|| 7), Ok(7)));
     }
 
     #[test]

@@ -83,7 +83,7 @@ fn in_context<T: Copy>(
                         Failure::Argument(_) => context.report_text(id, text),
                     }
                 }
-                Err(panic) => context.report_text(id, panic),
+                Err(panic) => context.report_text(id, panic.text()),
             }
             fallback
         });

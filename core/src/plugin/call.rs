@@ -22,6 +22,8 @@ impl Plugin {
     /// Calls `name` with `input`. The output of the previous call is cleared in any case.
     ///
     /// `name` and `input` may point into that output: both are read before it is cleared.
+    // The C library calls it in one place.
+    #[inline]
     pub fn call(&mut self, name: &CStr, input: &[u8]) -> CallOutcome {
         let since = report::clock();
         // Copied first, as the name may lie in the output that the call clears.

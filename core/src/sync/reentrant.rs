@@ -35,6 +35,7 @@ thread_local! {
     static HERE: u8 = const { 0 };
 }
 
+#[inline]
 fn this_thread() -> usize {
     HERE.with(|here| ptr::from_ref(here).addr())
 }
@@ -49,7 +50,9 @@ impl<T> ReentrantMutex<T> {
     ///
     /// # Errors
     /// The lock is lost.
-    #[inline]
+    /// It is lost.
+    // On the path of every call.
+    #[inline(always)]
     pub fn lock(&self) -> Result<ReentrantGuard<'_, T>, Lost> {
         match self.try_lock() {
             Some(guard) => Ok(guard),
