@@ -249,7 +249,7 @@ target/compare/driver: $(wildcard compare/*.c) compare/driver.h
 # symbols are the functions of extism.h. The shared library is linked from that, with a version script. (Cargo's own
 # cdylib would export symbols of dependencies.)
 #
-# Our own crate is compiled as one unit, so that the functions on a call's path are inlined. Link-time optimisation
+# Each of our own crates is compiled as one unit, so that the functions on a call's path are inlined. Link-time optimisation
 # (LTO=thin) takes six minutes more, and saves none of a call's instructions.
 
 $(DIST)/libextism.a: $(SOURCES) $(DIST)/features packaging/static-library.sh packaging/symbols.txt

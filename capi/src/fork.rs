@@ -40,7 +40,7 @@ pub fn prepare() {
     });
 }
 
-/// What the library does in a new process about the plugins that other threads were using.
+/// The step in a new process for the plugins that other threads were using.
 static PLUGINS: OnceLock<fn()> = OnceLock::new();
 
 /// Has `forked` called in each forked process before it has a second thread. One function counts, the first.

@@ -1,4 +1,4 @@
-//! What the C libraries share: everything about C that does not depend on whose functions they are.
+//! The parts that the C libraries share: everything about C that does not depend on whose functions they are.
 //!
 //! A C library has functions, and a table of what its tokens stand for. Each function reads its arguments with [`arg`]
 //! and runs inside [`guard`]; plugins are in [`handle`]s. This crate has no C functions itself: two libraries have

@@ -28,7 +28,7 @@ enum Command {
     Clear,
 }
 
-/// The store that is `named`, else the default one.
+/// The cache directory that is `named`, else the default one.
 pub(crate) fn store(named: Option<&Path>) -> Result<PathBuf, Failure> {
     let store = named.map(Path::to_owned).or_else(cache_files::default_directory);
     store.ok_or_else(|| {

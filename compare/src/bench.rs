@@ -41,7 +41,7 @@ impl<'a> Bench<'a> {
         library.guests.is_none_or(|only| only == guests).then_some(guests)
     }
 
-    /// Compiles all plugins into the stores; the store of the library without compilers gets LLVM's code.
+    /// Compiles all plugins into the libraries' caches; that of the library without compilers gets LLVM's code.
     pub(crate) fn fill(&self, workloads: &[&Workload]) -> Result<(), String> {
         for library in self.libraries {
             let maker = match library.kind {
@@ -100,7 +100,7 @@ impl<'a> Bench<'a> {
         Ok(figures.swap_remove(PROCESSES / 2))
     }
 
-    /// The size of a plugin's code, measured in a store without other code.
+    /// The size of a plugin's code, measured in a cache without other code.
     fn size(&self, workload: &Workload, library: &Library, plugin: &str) -> Result<Figure, String> {
         let store = self.store(library).join(file_name(workload.name));
         let (_, answer) = self.drive(library, Some(&store), "start", plugin, workload, Some(monotonic()))?;
@@ -114,7 +114,7 @@ impl<'a> Bench<'a> {
         Ok((size as f64, answer))
     }
 
-    /// Runs the driver; without a store, all caches are off.
+    /// Runs the driver; without `store`, all caches are off.
     fn drive(
         &self,
         library: &Library,

@@ -16,9 +16,9 @@ pub(crate) struct Library {
 /// The origin of the machine code that a library runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
-    /// Our library with a compiler and a store.
+    /// Our library with a compiler and a cache.
     Compiler,
-    /// Our library without compilers, which runs LLVM's code from a store.
+    /// Our library without compilers, which runs LLVM's code from a cache.
     Headless,
     /// Another library, with one of Extism's C interfaces.
     Peer,

@@ -1,6 +1,6 @@
 //! Turns errors into the text that a C caller reads, and bounds how much of a text from outside they quote.
 //!
-//! Each floor has its own small error enum; this leaf knows none of them and only follows `source()`. The text never
+//! Each room has its own small error enum; this one knows none of them and only follows `source()`. The text never
 //! contains a Rust backtrace or debug quoting. Error enums hold foreign names, paths, addresses and values as
 //! [`Excerpt`]s, and the messages of other libraries as [`Message`]s: every error is short, and none can drive a
 //! terminal. The error text that a plugin sets itself does not pass through here and stays as it is.

@@ -1,5 +1,5 @@
 //! Initialisation at the first use of the library. It does everything that would read the environment later, because at
-//! first use the program is likely to have a single thread (`environment.rs` says why that matters).
+//! first use the program is likely to have a single thread (`environment/` says why that matters).
 //!
 //! The C library still reads the environment itself in two cases: looking up a host by name reads `RES_OPTIONS` and
 //! `LOCALDOMAIN`, and the text of a system error depends on `LANGUAGE` if the program has set a locale.

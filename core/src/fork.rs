@@ -8,7 +8,7 @@
 //!
 //! The locks of `sync/` enter by themselves. Entering writes to memory that all threads share, so a plain call does
 //! not enter. A lock that may be held for long, such as a plugin's, can be lost instead (`sync/reentrant.rs`).
-//! `ffi/fork.rs` of the C library lists the steps before and after a fork.
+//! `capi/src/fork.rs` lists the steps before and after a fork.
 
 use std::cell::Cell;
 use std::marker::PhantomData;

@@ -29,20 +29,20 @@ fuzz_target!(init: fill(), |damages: Damages| {
     fs::remove_dir_all(store).expect("it can be removed");
 });
 
-/// The store's path, and its undamaged entries.
+/// The cache's path, and its undamaged entries.
 static STORE: OnceLock<(PathBuf, Vec<(PathBuf, Entry)>)> = OnceLock::new();
 
-/// An entry of the store.
+/// An entry of the cache.
 #[derive(Debug, Clone)]
 enum Entry {
     File(Vec<u8>),
     Link(PathBuf),
 }
 
-/// Makes the store, with undamaged code.
+/// Makes the cache, with undamaged code.
 fn fill() {
     let store = std::env::temp_dir().join(format!("extism-fuzz-artifacts-{}", std::process::id()));
-    // Nothing is kept in memory, so that the store is read each time.
+    // Nothing is kept in memory, so that the cache is read each time.
     environment::isolate(&[("EXTISM_CACHE_DIR", store.clone().into()), ("EXTISM_CACHE_MEMORY_BYTES", "0".into())]);
     check();
     let mut whole = Vec::new();
@@ -107,7 +107,7 @@ fn check() {
     }
 }
 
-/// The damage done to the store, in this order.
+/// The damage done to the cache, in this order.
 #[derive(Debug)]
 struct Damages(Vec<Damage>);
 
@@ -246,7 +246,7 @@ impl Damage {
             Self::Mode { entry, above, mode } => {
                 let path = path(entry);
                 let place = path.ancestors().nth(*above).filter(|place| place.starts_with(store)).unwrap_or(store);
-                // The owner's rights stay, so that the store can be removed.
+                // The owner's rights stay, so that the cache can be removed.
                 fs::set_permissions(place, Permissions::from_mode(mode & 0o777 | 0o700))
             }
         }

@@ -1,4 +1,4 @@
-//! What the fuzz targets share: their processes' environment, the model of the guest ABIs, and generated modules.
+//! Parts that the fuzz targets share: their processes' environment, the model of the guest ABIs, and generated modules.
 
 pub mod environment;
 pub mod model;

@@ -9,9 +9,9 @@ use extism_testkit::host::Answer;
 /// One of the two guest ABIs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Abi {
-    /// That of PDKs 0.x.
+    /// The ABI of PDKs 0.x.
     V0,
-    /// That of PDKs 1.x.
+    /// The ABI of PDKs 1.x.
     V1,
 }
 
@@ -36,7 +36,7 @@ pub struct Model<'a> {
 /// The plugin's observations after a step that returned.
 #[derive(Clone, Copy)]
 pub struct Seen {
-    /// What the step returned.
+    /// The value that the step returned.
     pub result: u64,
     /// Size of the memory after the step, in bytes.
     pub size: u64,

@@ -1,4 +1,4 @@
-//! What tests, fuzz targets and benchmarks share. Start with [`host`], which is the C interface in a safe and short form.
+//! Parts that tests, fuzz targets and benchmarks share. Start with [`host`], the C interface in a safe and short form.
 //!
 //! The library is called by its Rust paths, so that a program with this crate in it has one copy of the library.
 #![expect(missing_docs, reason = "short functions are named after the C functions that they call")]

@@ -19,7 +19,7 @@ struct Ran {
     stderr: String,
 }
 
-/// Runs the tool in `folder`, with a store there.
+/// Runs the tool in `folder`, with its cache there.
 fn run(folder: &Path, arguments: &[&str], input: &str) -> Ran {
     let mut tool = Command::new(env!("CARGO_BIN_EXE_extism-wasmer"))
         .args(arguments)

@@ -76,7 +76,7 @@ fn the_log() {
     assert!(help.contains("--log <LEVEL>") && help.contains("EXTISM_ENABLE_WASI_OUTPUT"), "{help}");
 }
 
-/// A store that is named has to be there; the default one is made when something is kept.
+/// A cache that is named has to be there; the default one is made when something is kept.
 #[test]
 fn stores_that_are_not_there() {
     let folder = folder();
@@ -93,7 +93,7 @@ fn stores_that_are_not_there() {
     assert!(ran.status == 3 && ran.stderr.contains("store `file`: "), "{}", ran.stderr);
 }
 
-/// A variable that is wrong, or leaves no store, ends the tool as whatever cannot be done does; an option that is wrong
+/// A variable that is wrong, or leaves no cache, ends the tool as whatever cannot be done does; an option that is wrong
 /// is wrong usage.
 #[test]
 fn variables_that_are_wrong() {

@@ -28,7 +28,7 @@ fn modes(directory: &Path) -> (Vec<u32>, Vec<u32>) {
     (directories, files)
 }
 
-/// A store given by `--store` is readable as far as the umask allows; only its owner may write. The cache is private.
+/// A cache given by `--store` is readable as far as the umask allows; only its owner may write. The cache is private.
 #[test]
 fn a_store_is_for_whom_the_umask_says() {
     for (umask, option, directories, files) in [

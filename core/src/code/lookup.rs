@@ -151,7 +151,7 @@ fn functions(module: &Module) -> Vec<Range<usize>> {
     extents.iter().map(|(_, extent)| extent.ptr.0.addr()..extent.ptr.0.addr() + extent.length).collect()
 }
 
-/// How long the compiler may take, however short the plugin's timeout is.
+/// The time that the compiler may take, however short the plugin's timeout is.
 #[cfg(feature = "compiler")]
 fn time_to_compile(backend: Option<&Backend>, size: u64) -> Duration {
     backend.map_or(Duration::ZERO, |backend| backend.time_for(size))

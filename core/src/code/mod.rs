@@ -2,7 +2,7 @@
 //! rewritten and compiled, and kept.
 //!
 //! Start with `lookup.rs`, which does all that for the [`Modules`] of a plugin. `shared.rs` is the code that this process
-//! has, `make.rs` rewrites and compiles, `precompile.rs` fills a cache ahead of time. This layer does not know what a
+//! has, `make.rs` rewrites and compiles, `precompile.rs` fills a cache ahead of time. This room does not know what a
 //! plugin is.
 
 mod compiled;

@@ -1,6 +1,6 @@
 //! The compilers: the choice among them, their settings, and the compilation of one module into an [`Artifact`].
 //!
-//! Each compiler is one file with one constant, a [`Backend`], built in by the feature of its name. This layer does not
+//! Each compiler is one file with one constant, a [`Backend`], built in by the feature of its name. This room does not
 //! know what modules import, where they came from, or where their code is kept.
 //!
 //! Start with `backend.rs`, then `compile.rs`. `list.rs` has all compilers.

@@ -1,7 +1,7 @@
 //! A plugin from manifest to running instance: parse, load, rewrite, compile, link, instantiate, call.
 //!
 //! Start with `plugin.rs`. `recipe.rs` is all that an instance is made of: `link.rs` finds the provider of each import,
-//! `instance.rs` and `imports.rs` make a live instance of the result. `call.rs` is one call. This layer does not know
+//! `instance.rs` and `imports.rs` make a live instance of the result. `call.rs` is one call. This room does not know
 //! ids, contexts or C.
 
 mod call;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::manifest::Manifest;
 
-/// What a plugin gets beside, or instead of, what its manifest says.
+/// Additions to what the manifest of a plugin says.
 #[derive(Debug, Default)]
 pub struct Options {
     /// Whether the plugin gets WASI.

@@ -162,7 +162,7 @@ impl Plugin {
         }
     }
 
-    /// How many instructions the last call executed; 0 if they are not counted.
+    /// The number of instructions that the last call executed; 0 if they are not counted.
     pub fn fuel_used(&mut self) -> u64 {
         let Some(live) = &mut self.live else { return 0 };
         live.with_guest(|guest, store| guest.fuel.as_ref().map_or(0, |fuel| fuel.used(store)))

@@ -1,7 +1,7 @@
 //! The sandbox of a running plugin: its memories and tables and their limits, and Wasmer's libcalls and locks that its
 //! code uses.
 //!
-//! Start with [`StoreTemplate`]. This layer does not know what a plugin is, or how code is made.
+//! Start with [`StoreTemplate`]. This room does not know what a plugin is, or how code is made.
 
 mod address_space;
 mod allowance;

@@ -197,7 +197,7 @@ pub(crate) struct FunctionEffort<'a> {
     loop_depth: u32,
     /// The number of calls of imported functions so far.
     calls_of_imports: u32,
-    /// What LLVM takes in addition, if the estimate is for it.
+    /// The time that LLVM takes in addition, if the estimate is for it.
     llvm: Option<llvm::Function>,
 }
 

@@ -1,4 +1,4 @@
-//! What LLVM takes beyond Cranelift's time.
+//! The time that LLVM takes beyond Cranelift's.
 //!
 //! LLVM gets [`TIMES`] the estimate for Cranelift, which covers most code, and [`TIMES_LIMIT`] the limit. Some code takes
 //! LLVM longer than that: those prices are here, in nanoseconds of one core. Several of LLVM's passes compare each
@@ -52,7 +52,7 @@ pub(super) fn results(results: u64) -> u64 {
     results.saturating_mul(results).saturating_mul(PAIR_OF_RESULTS)
 }
 
-/// What LLVM takes for one function, beyond [`TIMES`] Cranelift's time.
+/// The time that LLVM takes for one function, beyond [`TIMES`] Cranelift's time.
 #[derive(Debug, Default)]
 pub(super) struct Function {
     spent: u64,

@@ -1,5 +1,5 @@
-//! Measures how much work a function does between two yield points, and after the plugin shall stop. The suite's
-//! `wasi/deadlines.rs` measures the time, for every function.
+//! Measures how much work a function does between two yield points, and after the plugin shall stop. For every
+//! function, `tests/suite/wasi/table/deadlines.rs` measures the time.
 
 use std::collections::BTreeMap;
 use std::fs;
