@@ -1,7 +1,8 @@
 /*
  * libextism on Wasmer: the C interface of Extism 0.1.0. Generated from src/ffi by `make header`; do not edit.
  *
- * From C++, include it inside extern "C" { }: the declarations are kept plain so that FFI parsers can read them.
+ * From C++, use extism.hpp, or include this inside extern "C" { }: the declarations are kept plain so that FFI parsers
+ * can read them.
  */
 
 #pragma once

@@ -28,6 +28,8 @@ pub(super) fn make(request: &Request<'_>, index: usize, deadline: Option<Instant
         (module, cause) => Error::Rewrite { module, cause },
     })?;
     step.check()?;
+    // Compiling keeps memory free for itself.
+    drop(step);
     let options = CompileOptions { backend: request.backend, memories: request.memories, deadline };
     Ok(compiler::compile(options, &module.name, &prepared, &request.machine)?)
 }
