@@ -20,6 +20,8 @@ TARGET ?= rewrite
 SECONDS ?= 30
 SMOKE_SECONDS ?= 30
 COUNT ?= 10000
+# The tests of `make test`, by their names in `tests/run.sh`.
+TESTS ?= rust tool models c python hosts install
 ORDERS ?= 20000
 THREAD_SECONDS ?= 60
 CALLS ?= 1000000
@@ -35,7 +37,7 @@ TESTED := -p extism-wasmer -p extism-wasmer-capi -p extism-wasmer-core -p extism
 CARGO_TEST := $(CARGO) test --release --locked $(TESTED)
 .NOTPARALLEL:
 
-SOURCES := Cargo.toml Cargo.lock build.rs cbindgen.toml capi/Cargo.toml core/Cargo.toml .cargo/config.toml $(shell find src capi core -name '*.rs')
+SOURCES := Cargo.toml Cargo.lock build.rs cbindgen.toml capi/Cargo.toml core/Cargo.toml .cargo/config.toml $(shell find src capi core stubs -name '*.rs')
 EXAMPLES := $(patsubst examples/c/%.c,$(DIST)/%,$(wildcard examples/c/*.c))
 PLUGIN := fixtures/wasm/count_vowels.v0.wasm
 
@@ -52,6 +54,7 @@ help: ## show this list
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 24
 	@echo
 	@echo "Variables: PREFIX, LIBDIR, INCLUDEDIR, DESTDIR (install); NO_SKIP=1 (test: what is missing is an error)"
+	@echo "           TESTS='c python' (test: those of tests/run.sh)"
 	@echo "           FEATURES=llvm,singlepass, NO_DEFAULT=1, DIST=DIRECTORY (build, tool), LTO=thin (build), SUDO=sudo (deps-llvm)"
 	@echo "           PEER=/path/to/libextism.so, COMPARE_FLAGS='--rounds 9 --workload call' (compare)"
 	@echo "           CASES=call/echo (bench: those whose names contain it)"
@@ -80,7 +83,7 @@ example: build $(EXAMPLES) ## build the library and the C examples, and run two 
 	@echo "  sudo make install    # for programs of your own, such as examples/c/count_vowels.c: README.md, \"Link it\""
 
 test: ## run every test; what an optional one needs and does not find is named
-	tests/run.sh rust tool models c python hosts install
+	tests/run.sh $(TESTS)
 
 test-rust: ## the Rust tests alone
 	tests/run.sh rust tool

@@ -41,6 +41,7 @@ build() { # CFLAGS LIBS
     ${CC:-cc} -std=c11 $warnings "$examples/config.c" -o "$work/config" $1 $2
     ${CC:-cc} -std=c11 $warnings "$examples/manifest.c" -o "$work/manifest" $1 $2
     ${CC:-cc} -std=c11 $warnings "$examples/compilers.c" -o "$work/compilers" $1 $2
+    ${CC:-cc} -std=c11 $warnings "$examples/update.c" -o "$work/update" $1 $2
     ${CXX:-c++} -std=c++17 $warnings "$examples/example.cpp" -o "$work/example" $1 $2
 }
 
@@ -51,6 +52,11 @@ run() { # LIBRARY_PATH
         said=$(LD_LIBRARY_PATH=$1 "$work/$name" ${program#* } "this is a test" | tr -d ' ')
         [ "$said" = '{"count":4}' ] || fail "$name said $said"
     done
+    said=$(LD_LIBRARY_PATH=$1 "$work/update" 2>&1) || fail "update said $said"
+    case $said in
+        *'new code: answer returns 0, and there is more') ;;
+        *) fail "update said $said" ;;
+    esac
     said=$(EXTISM_COMPILER='' LD_LIBRARY_PATH=$1 "$work/compilers" 2>&1) || fail "compilers said $said"
     if said=$(EXTISM_COMPILER=gcc LD_LIBRARY_PATH=$1 "$work/compilers" 2>&1); then
         fail "compilers takes gcc, and said $said"

@@ -5,11 +5,8 @@ use std::ffi::{CStr, c_char};
 use extism_capi::guard::guard;
 use extism_capi::{arg, log};
 
-/// The version as C text.
-const VERSION: &CStr = match CStr::from_bytes_with_nul(concat!(env!("CARGO_PKG_VERSION"), "\0").as_bytes()) {
-    Ok(version) => version,
-    Err(_) => panic!("the package version has a NUL byte"),
-};
+/// The version of the C interface.
+const VERSION: &CStr = c"0.1.0";
 
 /// Sets the destination of log lines, for the whole process. Can be called again at any time, from any thread. Until
 /// the first call, lines go to the host's logger, if the host is written in Rust and has one.
@@ -33,7 +30,7 @@ pub unsafe extern "C" fn extism_log_file(filename: *const c_char, log_level: *co
     })
 }
 
-/// The version of the library, such as `0.1.0`.
+/// The version of Extism whose C interface this is: `0.1.0`. `extism_wasmer_version` is the library's own.
 ///
 /// @return A NUL-terminated text that lives as long as the library.
 #[unsafe(no_mangle)]

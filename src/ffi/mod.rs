@@ -8,6 +8,7 @@ mod context;
 mod in_context;
 mod log;
 mod plugin;
+mod version;
 
 pub use cancel::{ExtismCancelHandle, extism_cancel_handle_free, extism_plugin_cancel, extism_plugin_cancel_handle};
 pub use compiler::{extism_compiler, extism_compiler_available, extism_compiler_set};
@@ -18,3 +19,4 @@ pub use plugin::{
     extism_plugin_fuel_used, extism_plugin_function_exists, extism_plugin_new, extism_plugin_output_data,
     extism_plugin_output_length, extism_plugin_update,
 };
+pub use version::extism_wasmer_version;

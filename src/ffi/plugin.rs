@@ -22,7 +22,8 @@ const NO_CONTEXT: &str = "the context is NULL, has been freed, or never was one"
 /// Makes a plugin.
 ///
 /// @param ctx The context that the plugin will belong to.
-/// @param wasm A WebAssembly module, binary or text, or a manifest in JSON or TOML. Borrowed until the return.
+/// @param wasm A WebAssembly module, binary or text, or a manifest in JSON or TOML, whose keys `docs/manifest.md` lists.
+///             Borrowed until the return.
 /// @param wasm_size How many bytes `wasm` has.
 /// @param with_wasi Whether the modules may import WASI.
 /// @return The plugin's id, or -1; `extism_error(ctx, -1)` then says why.

@@ -26,7 +26,10 @@ fn the_header_is_plain() {
             for odd in ["extern", "__attribute__", "__declspec", "\\", "EXTISM_API"] {
                 assert!(!line.contains(odd), "{line}");
             }
-            assert!(!line.starts_with('#') || line.starts_with("#include <std") || line == "#pragma once", "{line}");
+            let define = line.strip_prefix("#define EXTISM_WASMER_VERSION_").and_then(|rest| rest.split_once(' '));
+            let is_number = define.is_some_and(|(_, value)| value.parse::<u32>().is_ok());
+            let is_plain = line.starts_with("#include <std") || line == "#pragma once" || is_number;
+            assert!(!line.starts_with('#') || is_plain, "{line}");
         }
         comment &= !line.trim_end().ends_with("*/");
     }
@@ -48,7 +51,7 @@ fn the_symbols_file_lists_the_functions_of_the_header() {
     declared.sort_unstable();
     listed.sort_unstable();
     assert_eq!(declared, listed);
-    assert_eq!(declared.len(), 21);
+    assert_eq!(declared.len(), 22);
 }
 
 #[test]
