@@ -40,9 +40,10 @@ impl Modules {
         memories: &'static [Memories],
         deadline: Option<Instant>,
     ) -> Result<Arc<CompiledPlugin>, Error> {
+        // Before the modules are hashed, which reads them.
+        let deadline = self.compile_until(backend, deadline);
         let modules = self.sources.iter().map(ModuleSource::key).collect::<Result<_, _>>()?;
         let key = CodeKey { backend: backend.map(Backend::name), memories, fuel: self.fuel, modules };
-        let deadline = self.compile_until(backend, deadline);
         get_or_make(&key, &self.sources, deadline, || self.code_of_its_own(backend, memories, deadline))
     }
 
@@ -101,13 +102,15 @@ impl Request<'_> {
             size += its_size;
         }
         let functions = modules.iter().flat_map(functions).collect();
-        let template = StoreTemplate::new(engine, self.memories, &modules, IO_MEMORY_EXPORT, DATA_SECTION);
+        let code = Arc::new(CodeRanges::new(functions).for_threads(sandbox::prepare_thread));
+        // The local engine outlives the modules if a panic ends this function.
+        let template = StoreTemplate::new(engine.clone(), self.memories, &modules, IO_MEMORY_EXPORT, DATA_SECTION);
         Ok(CompiledPlugin {
             _going: EnterWhenDropped,
             modules,
             size: size + template.size(),
             template,
-            code: Arc::new(CodeRanges::new(functions).for_threads(sandbox::prepare_thread)),
+            code,
             compiler: self.backend.name(),
             origin,
             is_known: AtomicBool::new(false),

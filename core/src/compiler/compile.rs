@@ -101,6 +101,10 @@ pub(crate) fn compile(
         Ok(compiled) => compiled.map_err(|error| failed(explain(backend, error)))?,
         Err(panic) => {
             let (backend, message) = (backend.name(), panics::message(&*panic));
+            // Compilers make threads of their own, and panic if the system refuses one.
+            if message.contains("ThreadPoolBuildError") {
+                return Err(no_threads(message.to_owned()));
+            }
             return Err(failed(format!("{backend}: the compiler failed, which is an error in it: {message}")));
         }
     };

@@ -70,11 +70,13 @@ impl Plugin {
         manifest: impl FnOnce() -> Result<Manifest<'a>, manifest::Error>,
         with_wasi: bool,
     ) -> Result<Self, Error> {
-        let make = || {
-            environment::check()?;
-            Self::make(manifest()?, with_wasi, report::clock())
-        };
-        panics::quietly(|| with_room(make))
+        panics::quietly(|| {
+            let since = report::clock();
+            with_room(|| {
+                environment::check()?;
+                Self::make(manifest()?, with_wasi, since)
+            })
+        })
     }
 
     fn make(mut manifest: Manifest<'_>, with_wasi: bool, since: Option<Instant>) -> Result<Self, Error> {
