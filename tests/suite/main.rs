@@ -5,6 +5,8 @@
 
 mod big_plugins;
 mod bounds;
+#[cfg(feature = "compiler")]
+mod cache;
 mod child;
 mod compilers;
 mod crowd;
@@ -39,10 +41,6 @@ mod shared_code;
 mod soak;
 mod startup;
 mod stop;
-#[cfg(feature = "compiler")]
-mod store;
-#[cfg(feature = "compiler")]
-mod store_access;
 mod threads;
 mod traps;
 #[cfg(feature = "wasi")]

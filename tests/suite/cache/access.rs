@@ -1,4 +1,4 @@
-//! The readers of a cache, and caches that other users may read or lock. `store.rs` tests the contents.
+//! The readers of a cache, and caches that other users may read or lock. The files beside this one test the contents.
 #![cfg(target_os = "linux")]
 #![expect(unsafe_code, reason = "a process becomes another user")]
 
@@ -7,15 +7,10 @@ use std::fs::{self, File, Permissions};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
+use super::{DIR, number};
 use crate::child;
 use crate::host::{Context, sha256};
 use crate::log::warnings;
-
-const DIR: &str = "EXTISM_CACHE_DIR";
-
-fn number(number: u32) -> String {
-    format!("(module (func (export \"run\") (result i32) (i32.const {number})))")
-}
 
 fn run(of: u32) {
     assert_eq!(Context::new().plugin(number(of)).call_only("run", b""), of as i32);
@@ -26,8 +21,8 @@ fn set_mode(path: &Path, mode: u32) {
 }
 
 /// A cache directory, and everything in it.
-fn all(store: &Path) -> Vec<PathBuf> {
-    let mut found = vec![store.to_owned()];
+fn all(cache: &Path) -> Vec<PathBuf> {
+    let mut found = vec![cache.to_owned()];
     let mut at = 0;
     while at < found.len() {
         if found[at].is_dir() && !found[at].is_symlink() {
@@ -40,14 +35,14 @@ fn all(store: &Path) -> Vec<PathBuf> {
 }
 
 /// The size of its code, in bytes.
-fn size(store: &Path) -> u64 {
-    let sizes = all(&store.join("modules")).into_iter().map(|path| fs::metadata(path).expect("there"));
+fn size(cache: &Path) -> u64 {
+    let sizes = all(&cache.join("modules")).into_iter().map(|path| fs::metadata(path).expect("there"));
     sizes.filter(fs::Metadata::is_file).map(|metadata| metadata.len()).sum()
 }
 
 /// A lock file in the directory, made with this mode and locked.
-fn lock(store: &Path, mode: u32) -> File {
-    let path = store.join(".lock");
+fn lock(cache: &Path, mode: u32) -> File {
+    let path = cache.join(".lock");
     let file = File::create(&path).expect("ours");
     set_mode(&path, mode);
     file.lock().expect("nobody has it");
@@ -57,7 +52,7 @@ fn lock(store: &Path, mode: u32) -> File {
 /// Others who may read a cache, and lock the files that they can open, do not keep it from being trimmed.
 #[test]
 fn nobody_else_holds_up_who_makes_room() {
-    const TEST: &str = "store_access::nobody_else_holds_up_who_makes_room";
+    const TEST: &str = "cache::access::nobody_else_holds_up_who_makes_room";
     const BYTES: &str = "EXTISM_CACHE_MAX_BYTES";
     match child::case().as_deref() {
         None => {}
@@ -68,31 +63,31 @@ fn nobody_else_holds_up_who_makes_room() {
         ("nobody", |_| None, true),
         (
             "who may read the directory",
-            |store| {
-                let directory = File::open(store).expect("ours");
+            |cache| {
+                let directory = File::open(cache).expect("ours");
                 directory.lock().expect("nobody has it");
                 Some(directory)
             },
             true,
         ),
-        ("who may read the lock", |store| Some(lock(store, 0o644)), true),
-        ("another process of this user, which makes room", |store| Some(lock(store, 0o600)), false),
+        ("who may read the lock", |cache| Some(lock(cache, 0o644)), true),
+        ("another process of this user, which makes room", |cache| Some(lock(cache, 0o600)), false),
     ];
     for (holder, hold, expected) in cases {
         let folder = tempfile::tempdir().expect("a folder");
-        let store = folder.path().join("store");
+        let cache = folder.path().join("cache");
         let child = |case: &str, bytes: u64| {
             let bytes = bytes.to_string();
-            child::run(TEST, case, &[(DIR, store.as_os_str()), (BYTES, bytes.as_ref())]);
+            child::run(TEST, case, &[(DIR, cache.as_os_str()), (BYTES, bytes.as_ref())]);
         };
         child("fill", 1 << 30);
-        set_mode(&store, 0o755);
-        let most = size(&store);
-        let held = hold(&store);
+        set_mode(&cache, 0o755);
+        let most = size(&cache);
+        let held = hold(&cache);
         child("one more", most);
-        assert_eq!(size(&store) <= most, expected, "{holder}");
+        assert_eq!(size(&cache) <= most, expected, "{holder}");
         drop(held);
-        assert_eq!(store.join(".lock").exists(), !expected, "{holder}");
+        assert_eq!(cache.join(".lock").exists(), !expected, "{holder}");
     }
 }
 
@@ -112,7 +107,7 @@ fn is_root() -> bool {
 /// A cache that cannot be read is not used, and a warning has its owner and mode; one of root's is used if readable.
 #[test]
 fn another_users_store() {
-    const TEST: &str = "store_access::another_users_store";
+    const TEST: &str = "cache::access::another_users_store";
     match child::case().as_deref() {
         None => {}
         Some("fill") => return run(1),
@@ -129,22 +124,22 @@ fn another_users_store() {
         Some(case) => panic!("{case}"),
     }
     // Places below the directory of the cache that are closed to other users; in the end, none.
-    let name = |store: &Path| {
-        let file = all(&store.join("modules")).into_iter().find(|path| path.is_file());
+    let name = |cache: &Path| {
+        let file = all(&cache.join("modules")).into_iter().find(|path| path.is_file());
         file.expect("one").file_name().and_then(OsStr::to_str).expect("UTF-8").to_owned()
     };
     let cases: [(&str, fn(&str) -> String); 5] = [
         ("the folder", |_| String::new()),
-        ("the store", |_| "store".to_owned()),
-        ("all modules", |_| "store/modules".to_owned()),
-        ("the code", |name| format!("store/modules/{}/{name}", sha256(number(1)))),
+        ("the cache", |_| "cache".to_owned()),
+        ("all modules", |_| "cache/modules".to_owned()),
+        ("the code", |name| format!("cache/modules/{}/{name}", sha256(number(1)))),
         ("nothing", |_| "nothing".to_owned()),
     ];
     for (what, place) in cases {
         let folder = tempfile::tempdir().expect("a folder");
-        let store = folder.path().join("store");
-        child::run(TEST, "fill", &[(DIR, store.as_os_str())]);
-        let name = name(&store);
+        let cache = folder.path().join("cache");
+        child::run(TEST, "fill", &[(DIR, cache.as_os_str())]);
+        let name = name(&cache);
         for path in all(folder.path()).iter().filter(|path| !path.is_symlink()) {
             set_mode(path, if path.is_dir() { 0o755 } else { 0o644 });
         }
@@ -159,7 +154,7 @@ fn another_users_store() {
             let owner = fs::metadata(&closed).expect("there").uid();
             set_mode(&closed, mode);
             // Places inside the cache are named relative to it.
-            let shown = match closed.strip_prefix(store.join("modules")) {
+            let shown = match closed.strip_prefix(cache.join("modules")) {
                 Ok(inside) if inside == Path::new("") => Path::new("modules"),
                 Ok(_) => Path::new(&name),
                 Err(_) => closed.as_path(),
@@ -170,7 +165,7 @@ fn another_users_store() {
                 format!("Permission denied (os error 13): `{shown}` belongs to user {owner} and has mode {mode:o}");
         }
         println!("{what}: {expected}");
-        child::run(TEST, "use", &[(DIR, store.as_os_str()), ("EXPECTED", expected.as_ref())]);
+        child::run(TEST, "use", &[(DIR, cache.as_os_str()), ("EXPECTED", expected.as_ref())]);
         if closed.exists() {
             set_mode(&closed, 0o755);
         }
