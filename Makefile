@@ -257,7 +257,7 @@ target/compare/driver: $(wildcard compare/*.c) compare/driver.h
 
 $(DIST)/libextism.a: $(SOURCES) $(DIST)/features packaging/static-library.sh packaging/symbols.txt
 	@$(if $(findstring llvm,$(FEATURES)),$(llvm))
-	@test -d target/release/deps || echo "The first build compiles Wasmer: about 6 minutes on two cores, and 2 GB of disk. Later ones take a minute."
+	@test -d target/release/deps || echo "The first build compiles Wasmer: about 5 minutes on two cores, and 1.3 GB of disk. Later ones take a minute."
 	packaging/progress.sh $(CARGO) rustc --release --locked --lib --crate-type staticlib $(CARGO_FEATURES) -- \
 	    -C codegen-units=1 $(if $(LTO),-C lto=$(LTO) -C embed-bitcode=yes) --print native-static-libs=$(NATIVE_LIBS)
 	@cp $(NATIVE_LIBS) $(DIST)/native-libs.txt

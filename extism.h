@@ -10,6 +10,12 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+/* The version of libextism on Wasmer that this header belongs to. */
+#define EXTISM_WASMER_VERSION_MAJOR 0
+#define EXTISM_WASMER_VERSION_MINOR 1
+#define EXTISM_WASMER_VERSION_PATCH 0
+
+
 /**
  * Stops the calls of one plugin. Made by `extism_plugin_cancel_handle`, freed by `extism_cancel_handle_free`; its
  * contents are private. Any thread may use it at any time, also after its plugin and context have been freed.
@@ -66,7 +72,8 @@ void extism_context_reset(struct ExtismContext *ctx);
  * Makes a plugin.
  *
  * @param ctx The context that the plugin will belong to.
- * @param wasm A WebAssembly module, binary or text, or a manifest in JSON or TOML. Borrowed until the return.
+ * @param wasm A WebAssembly module, binary or text, or a manifest in JSON or TOML, whose keys `docs/manifest.md` lists.
+ *             Borrowed until the return.
  * @param wasm_size How many bytes `wasm` has.
  * @param with_wasi Whether the modules may import WASI.
  * @return The plugin's id, or -1; `extism_error(ctx, -1)` then says why.
@@ -234,7 +241,7 @@ uint64_t extism_plugin_fuel_used(struct ExtismContext *ctx, ExtismPlugin plugin)
 bool extism_log_file(const char *filename, const char *log_level);
 
 /**
- * The version of the library, such as `0.1.0`.
+ * The version of Extism whose C interface this is: `0.1.0`. `extism_wasmer_version` is the library's own.
  *
  * @return A NUL-terminated text that lives as long as the library.
  */
@@ -301,3 +308,12 @@ bool extism_plugin_cancel(const struct ExtismCancelHandle *handle);
  * @param handle The handle, or NULL.
  */
 void extism_cancel_handle_free(const struct ExtismCancelHandle *handle);
+
+/**
+ * The version of libextism on Wasmer, such as `0.1.0`; the header's `EXTISM_WASMER_VERSION_MAJOR` and so on are the one
+ * that a program was compiled with. Extism's own library does not have this function: where `dlsym` finds none, the
+ * library is another.
+ *
+ * @return A NUL-terminated text that lives as long as the library.
+ */
+const char *extism_wasmer_version(void);
