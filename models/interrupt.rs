@@ -43,14 +43,12 @@ fn join<T>(thread: thread::JoinHandle<T>) -> T {
 
 /// Cancels as the library does. Returns whether the thread is told; `None` if nothing runs.
 fn cancel(record: &Record, owner: u64) -> Option<bool> {
-    record.cancel(owner).map(|notice| signal::deliver(record, notice))
+    record.cancel(owner).map(|notice| record.deliver(notice, signal::send))
 }
 
 /// The timer's look at one record. Returns when to look again.
 fn look(record: &Record, now: u64) -> u64 {
-    let look = record.look(now);
-    look.notice.map(|notice| signal::deliver(record, notice));
-    look.again_at
+    record.look(now, signal::send)
 }
 
 /// A late canceller does not stop another plugin that reuses the record.

@@ -2,6 +2,7 @@
 #![expect(unsafe_code, reason = "the C library calls the steps")]
 
 use std::cell::RefCell;
+use std::ptr;
 use std::sync::{Once, OnceLock};
 use std::time::{Duration, Instant};
 
@@ -45,7 +46,8 @@ static PLUGINS: OnceLock<fn()> = OnceLock::new();
 
 /// Has `forked` called in each forked process before it has a second thread. One function counts, the first.
 pub fn call_in_child(forked: fn()) {
-    sync::get_or_make(&PLUGINS, || forked);
+    let first = sync::get_or_make(&PLUGINS, || forked);
+    debug_assert!(ptr::fn_addr_eq(*first, forked), "another function would not be called");
 }
 
 extern "C" fn before() {

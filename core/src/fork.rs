@@ -142,6 +142,8 @@ pub struct Closed {
 }
 
 /// Closes the gate and waits, at most until `deadline`, for other threads to leave.
+///
+/// Only for the steps around a fork (`capi/src/fork.rs`): until it is opened, other threads wait.
 pub fn close(deadline: Instant) -> Closed {
     let closing = until(deadline, || match CLOSING.try_lock() {
         Ok(closing) => Some(closing),
@@ -158,6 +160,8 @@ pub fn close(deadline: Instant) -> Closed {
 
 impl Closed {
     /// Opens the gate in the new process.
+    ///
+    /// Only for the steps around a fork: in a process with other threads it takes state from under them.
     pub fn open_forked(self) {
         GENERATION.fetch_add(1, Ordering::Relaxed);
         HAS_LOST.store(!self.is_empty || has_lost(), Ordering::Relaxed);

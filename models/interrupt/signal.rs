@@ -2,7 +2,7 @@
 
 use loom::sync::Mutex;
 
-use crate::record::{Notice, Record};
+use crate::record::Record;
 
 loom::lazy_static! {
     /// The threads that have pending signals.
@@ -12,27 +12,18 @@ loom::lazy_static! {
 /// The ids of all threads.
 pub(crate) const THREADS: [i32; 2] = [1, 2];
 
-/// As in the library's `timer.rs`.
-pub(crate) fn deliver(record: &Record, notice: Notice) -> bool {
-    let Some(thread) = notice.signal else { return notice.is_told };
-    let is_sent = THREADS.contains(&thread);
-    if is_sent {
+/// Sends a signal to `thread`; `false` if there is no such thread.
+pub(crate) fn send(thread: i32) -> bool {
+    let exists = THREADS.contains(&thread);
+    if exists {
         SENT.lock().expect("a panic ends the model").push(thread);
-    } else {
-        record.has_no_signal();
     }
-    is_sent || notice.is_told
+    exists
 }
 
 /// Delivers the pending signals to `thread`, which runs `record`; returns true if one of them makes it trap.
 pub(crate) fn arrive(record: &Record, thread: i32) -> bool {
-    (0..swallow(thread)).any(|_| {
-        let traps = record.arrive().is_some_and(|code| !code.is_null());
-        if traps {
-            record.set_stopped();
-        }
-        traps
-    })
+    (0..swallow(thread)).any(|_| record.arrive(|code| !code.is_null()))
 }
 
 /// Drops the pending signals of `thread`, as if somebody else had handled them; returns how many there were.

@@ -118,6 +118,9 @@ pub(crate) fn get_or_make(
 
 /// In a new process, before it has a second thread: removes the entries whose lock another thread held when this
 /// process was forked. The next request makes their code anew.
+///
+/// Only for the steps around a fork (`capi/src/fork.rs`): in a process with other threads it takes state from under
+/// them.
 pub fn forked() {
     let mut registry = REGISTRY.lock();
     let lost: Vec<_> =

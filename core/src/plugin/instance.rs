@@ -34,8 +34,9 @@ pub(super) struct Live {
 }
 
 // SAFETY: a store has no ties to the thread that made it; Wasmer took `Send` away only for a callback that can be put
-// into a running store (wasmer#7001) and that this library never sets. All other fields are Send, and one thread at a
-// time uses a `Live`: it is only reached through the lock of its plugin.
+// into a running store (wasmer#7001) and that this library never sets. All other fields are Send, except for `guest`,
+// which points to what the store owns. As that is a `NonNull`, `Live` and `Plugin` are not `Sync`: one thread at a time
+// uses them.
 unsafe impl Send for Live {}
 
 impl Live {

@@ -141,6 +141,9 @@ fn close(index: usize, slot_use: &mut SlotUse) {
 }
 
 /// In a new process, before it has a second thread: closes the reserves of the threads that are gone.
+///
+/// Only for the steps around a fork (`capi/src/fork.rs`): in a process with other threads it takes state from under
+/// them.
 pub fn forked() {
     let mut uses = USES.lock();
     for (index, slot_use) in uses.iter_mut().enumerate().filter(|(_, slot_use)| slot_use.users > 0) {

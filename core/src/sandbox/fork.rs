@@ -20,6 +20,8 @@ pub struct Held {
 
 /// Takes the locks, which other threads hold for moments. Gives up on `_frames` at `deadline`: the forking thread may
 /// hold it itself, if it forks in a signal handler.
+///
+/// Only for the steps around a fork (`capi/src/fork.rs`): until the locks are released, traps of other threads wait.
 pub fn hold(deadline: Instant) -> Held {
     let frames = fork::until(deadline, || FRAME_INFO.try_write().ok());
     Held {

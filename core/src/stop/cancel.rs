@@ -1,7 +1,7 @@
 //! Cancelling from other threads.
 
 use super::record::{Record, SOON};
-use super::timer;
+use super::{signal, timer};
 use crate::fork;
 
 /// Cancels a plugin's runs. It may outlive the plugin, and then cancels nothing.
@@ -17,7 +17,7 @@ impl Handle {
     pub fn cancel(&self) -> bool {
         let _inside = fork::enter();
         self.record.cancel(self.owner).is_some_and(|notice| {
-            let was_told = timer::deliver(self.record, notice);
+            let was_told = self.record.deliver(notice, signal::send);
             // Without a timer, the first notification is the only one.
             timer::look_by(timer::now() + SOON).is_ok() || was_told
         })

@@ -66,8 +66,7 @@ fn stop(context: *mut libc::c_void) {
     // SAFETY: the kernel passes the thread's context, which the handler may change.
     let context = unsafe { &mut *context.cast::<libc::ucontext_t>() };
     let address = &mut context.uc_mcontext.gregs[libc::REG_RIP as usize];
-    if record.arrive().is_some_and(|code| is_in(code, *address as usize)) {
-        record.set_stopped();
+    if record.arrive(|code| is_in(code, *address as usize)) {
         // The plugin's registers and stack are not read any more: Wasmer discards its stack as a whole.
         *address = trap as extern "C" fn() -> ! as usize as i64;
     }

@@ -50,22 +50,22 @@ impl Phase {
     }
 }
 
-/// The way to tell the thread of a run that the run must end. `timer::deliver` does it.
+/// The way to tell the thread of a run that the run must end. [`Record::deliver`] does it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Notice {
     /// The kernel's id of the thread that shall be signalled, if it has no pending signal yet.
-    pub(crate) signal: Option<i32>,
+    signal: Option<i32>,
     /// The thread learns it without a further signal: one is pending, or the thread was woken in a host function.
-    pub(crate) is_told: bool,
+    is_told: bool,
 }
 
 /// The result of a look at a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Look {
+struct Look {
     /// When to look next, in nanoseconds of `timer::nanoseconds`; `u64::MAX` is never.
-    pub(crate) again_at: u64,
+    again_at: u64,
     /// `None` if the run need not end.
-    pub(crate) notice: Option<Notice>,
+    notice: Option<Notice>,
 }
 
 /// A record belongs to one plugin at a time and is never freed, because a signal or a canceller may come late. A late
@@ -205,9 +205,29 @@ impl Record {
         }
     }
 
-    /// Marks the run as to be ended if its deadline has passed. If it was to be ended before, its thread gets another
-    /// notice.
-    pub(crate) fn look(&self, now: u64) -> Look {
+    /// The timer's look at the run: marks it as to be ended if its deadline has passed, and tells its thread, again if
+    /// it was to be ended before. `send` is as for [`deliver`](Self::deliver). Returns when to look next.
+    pub(crate) fn look(&self, now: u64, send: impl FnOnce(i32) -> bool) -> u64 {
+        let look = self.check(now);
+        if let Some(notice) = look.notice {
+            self.deliver(notice, send);
+        }
+        look.again_at
+    }
+
+    /// Has `send` send a signal to a thread, if `notice` asks for one; `send` returns false if it cannot. Returns false
+    /// if the thread does not learn of the notice at the moment.
+    pub(crate) fn deliver(&self, notice: Notice, send: impl FnOnce(i32) -> bool) -> bool {
+        let Some(thread) = notice.signal else { return notice.is_told };
+        let is_sent = send(thread);
+        if !is_sent {
+            self.has_no_signal();
+        }
+        is_sent || notice.is_told
+    }
+
+    /// [`look`](Self::look) without telling the thread.
+    fn check(&self, now: u64) -> Look {
         let state = self.state.load(Ordering::Acquire);
         match Phase::of(state) {
             Phase::Idle => Look { again_at: u64::MAX, notice: None },
@@ -246,14 +266,18 @@ impl Record {
     }
 
     /// The signal of a [`Notice`] could not be sent, or has arrived, or may be lost: none counts as pending.
-    pub(crate) fn has_no_signal(&self) {
+    fn has_no_signal(&self) {
         self.signalled.store(0, Ordering::Relaxed);
     }
 
-    /// Called in the signal's handler, on the thread of this run. Returns the code in which the thread must trap, if it
-    /// must; the run then counts as stopped by [`set_stopped`](Self::set_stopped).
-    pub(crate) fn arrive(&self) -> Option<*const CodeRanges> {
+    /// Called in the signal's handler, on the thread of this run. Returns true if the thread must trap: the run must end,
+    /// and `is_in` says that the thread is in this code. The run then counts as stopped.
+    pub(crate) fn arrive(&self, is_in: impl FnOnce(*const CodeRanges) -> bool) -> bool {
         self.has_no_signal();
-        self.phase().reason().map(|_| self.code.load(Ordering::Relaxed).cast_const())
+        let traps = self.phase().reason().is_some() && is_in(self.code.load(Ordering::Relaxed).cast_const());
+        if traps {
+            self.set_stopped();
+        }
+        traps
     }
 }

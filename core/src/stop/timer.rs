@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use thiserror::Error;
 
 use super::next::Next;
-use super::record::{Notice, Record};
+use super::record::Record;
 use super::signal;
 use crate::sync::{AtomicU64, Lazy};
 
@@ -165,32 +165,13 @@ fn watch() {
         schedule.can_signal = Some(can_signal);
         FOUND_OUT.notify_all();
         let now = now();
-        let next = NEXT.look(schedule.records.iter().map(|record| look(record, now)));
+        let next = NEXT.look(schedule.records.iter().map(|record| record.look(now, signal::send)));
         if can_signal.is_err() {
             // The next run with a deadline takes the schedule's lock and gets the error.
             NEXT.set(Next::NEVER);
         }
         schedule = wait(schedule, next);
     }
-}
-
-/// Looks at one record, and tells its thread if its run must end. Returns when to look again.
-fn look(record: &Record, now: u64) -> u64 {
-    let look = record.look(now);
-    if let Some(notice) = look.notice {
-        deliver(record, notice);
-    }
-    look.again_at
-}
-
-/// Sends the signal of `notice`, if it asks for one; `false` if the thread does not learn of it at the moment.
-pub(crate) fn deliver(record: &Record, notice: Notice) -> bool {
-    let Some(thread) = notice.signal else { return notice.is_told };
-    let is_sent = signal::send(thread);
-    if !is_sent {
-        record.has_no_signal();
-    }
-    is_sent || notice.is_told
 }
 
 fn wait(schedule: MutexGuard<'static, Schedule>, until: u64) -> MutexGuard<'static, Schedule> {

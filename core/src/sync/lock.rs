@@ -39,7 +39,7 @@ impl<T> Mutex<T> {
     }
 
     /// Waits for the lock, at most for `patience`; `None` if that is not enough.
-    pub fn try_lock_for(&self, patience: Duration) -> Option<Guard<sync::MutexGuard<'_, T>>> {
+    pub(crate) fn try_lock_for(&self, patience: Duration) -> Option<Guard<sync::MutexGuard<'_, T>>> {
         let _inside = fork::enter();
         let guard = fork::until(Instant::now() + patience, || taken(self.0.try_lock()))?;
         Some(Guard { guard, _inside })
@@ -106,16 +106,16 @@ impl<G: DerefMut> DerefMut for Guard<G> {
 /// A lock outside the gate, held for moments only. Another lock, which a fork waits for, must protect the value too: a
 /// fork then finds this one held only together with the other.
 #[derive(Debug, Default)]
-pub struct InnerMutex<T>(sync::Mutex<T>);
+pub(crate) struct InnerMutex<T>(sync::Mutex<T>);
 
 impl<T> InnerMutex<T> {
     /// A lock around `value`, held by nobody.
-    pub const fn new(value: T) -> Self {
+    pub(crate) const fn new(value: T) -> Self {
         Self(sync::Mutex::new(value))
     }
 
     /// Waits for the lock.
-    pub fn lock(&self) -> sync::MutexGuard<'_, T> {
+    pub(crate) fn lock(&self) -> sync::MutexGuard<'_, T> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -11,7 +11,8 @@ pub use std::sync::atomic::{AtomicBool, AtomicI32, AtomicPtr, AtomicU32, AtomicU
 pub use std::thread::{LocalKey, Thread, current};
 pub use std::thread_local;
 
-pub use lock::{Guard, InnerMutex, Mutex, RwLock};
+pub(crate) use lock::InnerMutex;
+pub use lock::{Guard, Mutex, RwLock};
 #[cfg(any(feature = "compiler", feature = "http"))]
 pub(crate) use once::PerProcess;
 pub use once::{Lazy, get_or_make};

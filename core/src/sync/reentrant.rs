@@ -1,6 +1,7 @@
 //! A reentrant lock that can be lost: it may be held for as long as a plugin runs, and a fork does not wait that long.
 #![expect(unsafe_code, reason = "the standard library's lock of this kind is not stable yet (rust-lang/rust#121440)")]
 
+use std::fmt;
 use std::ops::Deref;
 use std::ptr;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -9,7 +10,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 /// A reentrant lock. A panic does not poison it.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct ReentrantMutex<T> {
     lock: Mutex<()>,
     /// The thread that has the lock, [`NOBODY`], or [`GONE`].
@@ -18,8 +19,16 @@ pub struct ReentrantMutex<T> {
 }
 
 // SAFETY: only the thread that holds the lock reaches `value`, by reference, and its guard is not `Send`: as if the
-// value were moved from thread to thread.
+// value were moved from thread to thread. The lock is held as long as any guard: guards are not `Send` and live on the
+// stack of one call, and are so dropped in reverse order, the outermost last.
 unsafe impl<T: Send> Sync for ReentrantMutex<T> {}
+
+// Without `value`, which only the thread that holds the lock may read.
+impl<T> fmt::Debug for ReentrantMutex<T> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("ReentrantMutex").field("owner", &self.owner).finish_non_exhaustive()
+    }
+}
 
 const NOBODY: usize = 0;
 
@@ -61,7 +70,7 @@ impl<T> ReentrantMutex<T> {
     }
 
     /// Like [`lock`](Self::lock), but returns `None` at `deadline`, if there is one.
-    pub fn lock_until(&self, deadline: Option<Instant>) -> Option<Result<ReentrantGuard<'_, T>, Lost>> {
+    pub(crate) fn lock_until(&self, deadline: Option<Instant>) -> Option<Result<ReentrantGuard<'_, T>, Lost>> {
         /// The time to wait before the lock is tried again.
         const PAUSE: Duration = Duration::from_millis(1);
         let Some(deadline) = deadline else { return Some(self.lock()) };

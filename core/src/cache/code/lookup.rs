@@ -107,15 +107,14 @@ impl CodeCache {
         candidates: impl FnOnce(&[DirEntry]) -> Vec<&str>,
     ) -> Option<Artifact> {
         let sha256 = key.sha256?.to_string();
-        let module = match self.module(&sha256) {
-            Ok(module) => module,
+        let (entries, module) = match self.module(&sha256).and_then(|module| Ok((module.entries()?, module))) {
+            Ok(found) => found,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return None,
             Err(error) => {
                 self.warn(format_args!("{sha256}"), &error);
                 return None;
             }
         };
-        let entries = module.entries().unwrap_or_default();
         for name in candidates(&entries) {
             match read(&module, name, deadline, |header| wanted.is(header, &sha256, key, machine)) {
                 Ok(artifact) => {
@@ -143,8 +142,16 @@ impl CodeCache {
 
     /// The SHA-256 that the link for this BLAKE3 holds.
     pub(crate) fn sha256_of(&self, blake3: &blake3::Hash) -> Option<Digest> {
-        let link = self.root.directory(BY_BLAKE3).and_then(|links| links.read_link(&blake3.to_hex())).ok()?;
-        Digest::parse(link.to_str().ok()?)
+        let name = blake3.to_hex();
+        match self.root.directory(BY_BLAKE3).and_then(|links| links.read_link(&name)) {
+            Ok(link) => Digest::parse(link.to_str().ok()?),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+            Err(error) => {
+                // No obstacle: the module is hashed instead.
+                warn(format_args!("`{}/{BY_BLAKE3}/{name}`: {error}", self.path.display()));
+                None
+            }
+        }
     }
 }
 
