@@ -1,6 +1,6 @@
 //! Stops a plugin's run at its deadline, or when another thread asks for it.
 //!
-//! A plugin's own code is stopped by a signal, and checks nothing. (LLVM's code has yield points: `rewrite/` adds them.)
+//! A plugin's own code is stopped by a signal, and checks nothing. (LLVM's has yield points: `rewrite/` adds them.)
 //! The timer thread sleeps until the earliest deadline (`timer.rs`). At the deadline this thread, or at any time a
 //! canceller, marks the run in the plugin's `Record` as to be ended, and signals the thread that runs it (`signal.rs`).
 //! The signal's handler (`handler.rs`) makes the plugin's thread trap if it is in the plugin's own code. Anywhere else
