@@ -74,7 +74,7 @@ void extism_context_reset(struct ExtismContext *ctx);
  * @param ctx The context that the plugin will belong to.
  * @param wasm A WebAssembly module, binary or text, or a manifest in JSON or TOML, whose keys `docs/manifest.md` lists.
  *             Borrowed until the return.
- * @param wasm_size How many bytes `wasm` has.
+ * @param wasm_size The number of bytes at `wasm`.
  * @param with_wasi Whether the modules may import WASI.
  * @return The plugin's id, or -1; `extism_error(ctx, -1)` then says why.
  *
@@ -90,7 +90,7 @@ ExtismPlugin extism_plugin_new(struct ExtismContext *ctx, const uint8_t *wasm, E
  * @param ctx The context that the plugin belongs to.
  * @param index The plugin's id.
  * @param wasm A module or manifest as for `extism_plugin_new`. Borrowed until the return.
- * @param wasm_size How many bytes `wasm` has.
+ * @param wasm_size The number of bytes at `wasm`.
  * @param with_wasi Whether the modules may import WASI.
  * @return false if the plugin cannot be made or there is none with this id; `extism_error(ctx, -1)` says which.
  *
@@ -120,7 +120,7 @@ void extism_plugin_free(struct ExtismContext *ctx, ExtismPlugin plugin);
  * @param json An object of strings and nulls, in JSON: a string sets its key, null removes it, other keys stay. As in
  *             a manifest, it may be a list of pairs, an empty list too, and begin with a byte order mark. Borrowed
  *             until the return.
- * @param json_size How many bytes `json` has.
+ * @param json_size The number of bytes at `json`.
  * @return false if there is no such plugin or `json` is anything else; nothing is changed then, and `extism_error`
  *         says why.
  *
@@ -165,7 +165,7 @@ bool extism_plugin_function_exists(struct ExtismContext *ctx, ExtismPlugin plugi
  * @param plugin_id The plugin's id.
  * @param func_name The function's name, in UTF-8. Borrowed until the return.
  * @param data The input. Borrowed until the return. NULL: the input is empty, whatever `data_len` says.
- * @param data_len How many bytes `data` has.
+ * @param data_len The number of bytes at `data`.
  * @return The function's result, by convention 0 for success; 0 if it returns nothing; the status 0 to 125 if it
  *         called WASI's `proc_exit`; -1 if it could not be called or trapped. `extism_error` has the text, which a
  *         plugin may also set together with a result of 0.
@@ -254,7 +254,8 @@ const char *extism_version(void);
  * In a library without compilers, it chooses the compiler whose precompiled code is looked up.
  *
  * @param name `cranelift`, `llvm` or `singlepass`; NULL goes back to `EXTISM_COMPILER` and the default. Borrowed.
- * @return false if there is no such compiler in this library; the choice then stays as it was.
+ * @return false if the compiler is not built in, or there is none of that name; the choice then stays as it was. A
+ *         library without compilers accepts all three names.
  *
  * # Safety
  * `name` must be NULL or point to a NUL-terminated string.

@@ -1,6 +1,6 @@
 //! Models of stopping a run: the library's own `Record` and `Next`, on Loom's threads. Loom tries every order of steps,
-//! and every value that a load may see by the rules of the memory model. The files are taken by `#[path]`, because the model
-//! compiles the same text with other atomics and threads than the library does.
+//! and every value that a load may see by the rules of the memory model. The files are taken by `#[path]`, because the
+//! model compiles the same text with other atomics and threads than the library does.
 
 #[path = "../core/src/stop/next.rs"]
 mod next;

@@ -7,8 +7,8 @@
 //! library does.
 #![expect(unreachable_pub, reason = "the files are of crates, where other crates use them")]
 
-// The registry names the crates below it by these names. Here both are this program, with stand-ins for the parts of the
-// core that it uses.
+// The registry names the crates below it by these names. Here both are this program, with stand-ins for the parts of
+// the core that it uses.
 extern crate self as extism_capi;
 extern crate self as extism_core;
 

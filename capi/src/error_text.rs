@@ -1,5 +1,5 @@
-//! The stored error of a plugin. Each call clears the error of the one before. There mostly is none, which a call sees
-//! by reading one flag.
+//! The error of a plugin, kept until it is asked for. Each call clears the error of the call before. Mostly there is
+//! none: a flag tells this without a lock.
 
 use extism_core::sync::{AtomicBool, Mutex, Ordering};
 
@@ -7,7 +7,7 @@ use extism_core::sync::{AtomicBool, Mutex, Ordering};
 #[derive(Debug, Default)]
 #[repr(align(64))]
 pub struct ErrorText {
-    /// True if `text` may be set. Changed only under the lock.
+    /// False if there is no text. Changed only while `text` is locked.
     is_set: AtomicBool,
     text: Mutex<Option<String>>,
 }

@@ -14,7 +14,8 @@ use crate::{arg, fork};
 /// Sets the destination of log lines, for the whole process: `-` or `stdout`, `stderr`, or the path of a file; `None`
 /// means `stderr`. `level` is the name of one; `None` means `error`.
 ///
-/// False if that cannot be done: the log then stays as it was, and gets a line that names the C function `function`.
+/// Returns false if that cannot be done. The log then stays as it was, and gets a line about it that names `function`,
+/// the C function that was called.
 pub fn set(
     function: &str,
     filename: Result<Option<&str>, arg::Error>,
@@ -26,7 +27,7 @@ pub fn set(
         (Ok(filename), Ok(level)) => try_set(filename.unwrap_or("stderr"), level.unwrap_or("error")),
         (Err(error), _) | (_, Err(error)) => Err(error.to_string()),
     };
-    // Into the log as it is.
+    // The line goes to the log as it was before the call.
     set.inspect_err(|why| sink::record(Level::Error, sink::TARGET, format_args!("{function}: {why}"))).is_ok()
 }
 
@@ -43,8 +44,8 @@ fn try_set(filename: &str, level: &str) -> Result<(), String> {
     sink::set(destination, filter).map_err(|error| format!("`{}`: {error}", Excerpt::of(filename)))
 }
 
-/// A line of the log about what failed, with `text` for its reason. Failures of a plugin's call are logged at the end
-/// of the call instead.
+/// Logs that a C function failed, for `plugin` if there is one, with `text` as the reason. Calls of plugins do not use
+/// it: their failures are logged at the end of the call.
 pub fn note_failure(plugin: Option<impl Display>, text: &str) {
     /// The most bytes of an error's text that are logged.
     const MOST: usize = 512;

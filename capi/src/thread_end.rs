@@ -3,9 +3,10 @@
 //! The engine panics without its thread-local values, which are destroyed before the host's own destructors run, in the
 //! main thread too. Each later call runs on a thread made for it, while the calling thread waits.
 //!
-//! Destructors run in reverse order of first use. Of a thread's two [`Sentinel`]s, one is first used right after its
-//! first use of the library, the other after its first plugin call, when the engine has used all its values. One of the
-//! two is destroyed before any of those values.
+//! Each thread has two [`Sentinel`]s. The destructor of either notes that the thread is ending. Thread-local values are
+//! destroyed in reverse order of their first use. `AFTER_USE` is first used right after the thread's first use of the
+//! library, `AFTER_CALL` after its first plugin call, when the engine has used all its values. One of the two is
+//! therefore destroyed before any of those values.
 #![expect(unsafe_code, reason = "a thread borrows from the one that waits for it")]
 
 use extism_core::stop;
@@ -44,7 +45,8 @@ pub fn stage() -> Stage {
     STAGE.get()
 }
 
-/// True if this thread is in the middle of a plugin's run and holds its lock, for example after `exit` in a logger.
+/// True if this thread is in the middle of a plugin's run, and so holds that plugin's lock. A logger that calls `exit`
+/// leads to this.
 #[cold]
 pub fn is_busy() -> bool {
     stop::is_running_here()

@@ -139,7 +139,7 @@ fn all_figures(run: &Run) -> Result<String, String> {
     if !run.peers.is_empty() {
         let _ = writeln!(
             section,
-            "\nHow many times better {} is than each peer: more than 1 is better.\n",
+            "\nEach figure tells how many times better {} is than a peer: more than 1 is better.\n",
             run.libraries[0]
         );
         section += &ratios.markdown();

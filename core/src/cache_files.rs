@@ -75,7 +75,8 @@ impl Cache {
     /// Opens the cache at `path`; `None` if there is nothing.
     ///
     /// # Errors
-    /// The path is no directory, may not be read, or others can write to it.
+    /// The path is no directory, may not be read, belongs to another user than this one or root, or others can write to
+    /// it.
     pub fn open(path: &Path) -> Result<Option<Self>, Described> {
         let code = match CodeCache::open(path, false, Readers::Owner) {
             Ok(code) => code,

@@ -6,9 +6,9 @@
 //! both processes. No thread inside may wait for anything that takes long: it runs no plugin, compiles and fetches
 //! nothing, and does not call the host's logger. Closing the gate therefore mostly takes microseconds.
 //!
-//! The locks of `sync/` enter by themselves. Entering writes to memory that all threads share, so a plain call does
-//! not enter. A lock that may be held for long, such as a plugin's, can be lost instead (`sync/reentrant.rs`).
-//! `capi/src/fork.rs` lists the steps before and after a fork.
+//! `Mutex` and `RwLock` of `sync/` enter by themselves. Entering writes to memory that all threads share, so a plain
+//! call does not enter. A lock that may be held for long, such as a plugin's, can be lost instead
+//! (`sync/reentrant.rs`). `capi/src/fork.rs` lists the steps before and after a fork.
 
 use std::cell::Cell;
 use std::marker::PhantomData;

@@ -1,5 +1,5 @@
-//! A module or a manifest in a file, as a user names it. The library's own reader and parser read the file, so that it is
-//! accepted or refused as in a program.
+//! A module or a manifest in a file, as a user names it. The library's own reader and parser read the file, so that it
+//! is accepted or refused as in a program.
 
 use std::borrow::Cow;
 use std::fmt::Display;

@@ -2,8 +2,8 @@
 //! command-line tool stand on it.
 //!
 //! Start with [`plugin::Plugin`]. Builds with a compiler also have `code::precompile`, which compiles modules ahead of
-//! time, and `cache_files`, which lists and removes what the cache on disk has. ARCHITECTURE.md has the rooms, and the rule
-//! that each uses only those below it.
+//! time, and `cache_files`, which lists and removes what the cache on disk has. ARCHITECTURE.md has the rooms, and the
+//! rule that each uses only those below it.
 
 mod cache;
 #[cfg(feature = "compiler")]

@@ -30,7 +30,8 @@ impl Passing for Context {
     }
 }
 
-/// The number of plugins that a thread finds in its own cache, without the registry.
+/// The number of places in a thread's own cache, where it finds plugins without the registry. An id modulo this number
+/// chooses the place.
 const RECENT: usize = 64;
 
 /// A plugin's id and the address of its context. Neither an id nor an address is reused before the plugin is gone.

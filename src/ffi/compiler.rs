@@ -12,7 +12,8 @@ use extism_capi::{arg, compiler};
 /// In a library without compilers, it chooses the compiler whose precompiled code is looked up.
 ///
 /// @param name `cranelift`, `llvm` or `singlepass`; NULL goes back to `EXTISM_COMPILER` and the default. Borrowed.
-/// @return false if there is no such compiler in this library; the choice then stays as it was.
+/// @return false if the compiler is not built in, or there is none of that name; the choice then stays as it was. A
+///         library without compilers accepts all three names.
 ///
 /// # Safety
 /// `name` must be NULL or point to a NUL-terminated string.

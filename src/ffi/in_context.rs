@@ -16,7 +16,8 @@ use extism_core::error;
 /// All contexts. One is in the table from `extism_context_new` to `extism_context_free`.
 pub(super) static CONTEXTS: TokenTable<Arc<Context>> = TokenTable::new();
 
-/// The number of contexts that a thread finds in its own cache, without the shared table.
+/// The number of places in a thread's own cache, where it finds contexts without the shared table. A token modulo this
+/// number chooses the place.
 const RECENT: usize = 4;
 
 thread_local! {

@@ -1,5 +1,6 @@
-//! The C interface: borrows what C passes, calls `context/` or `capi/`, hands the result back. One file a noun; `extism.h`
-//! is generated from the documentation and signatures here. Start with `in_context.rs`, through which most functions go.
+//! The C interface: borrows what C passes, calls `context/` or `capi/`, hands the result back. One file a noun;
+//! `extism.h` is generated from the documentation and signatures here. Start with `in_context.rs`, through which most
+//! functions go.
 #![expect(unsafe_code, reason = "C passes pointers, and C finds functions by name")]
 
 mod cancel;

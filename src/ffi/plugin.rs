@@ -24,7 +24,7 @@ const NO_CONTEXT: &str = "the context is NULL, has been freed, or never was one"
 /// @param ctx The context that the plugin will belong to.
 /// @param wasm A WebAssembly module, binary or text, or a manifest in JSON or TOML, whose keys `docs/manifest.md` lists.
 ///             Borrowed until the return.
-/// @param wasm_size How many bytes `wasm` has.
+/// @param wasm_size The number of bytes at `wasm`.
 /// @param with_wasi Whether the modules may import WASI.
 /// @return The plugin's id, or -1; `extism_error(ctx, -1)` then says why.
 ///
@@ -52,7 +52,7 @@ pub unsafe extern "C" fn extism_plugin_new(
 /// @param ctx The context that the plugin belongs to.
 /// @param index The plugin's id.
 /// @param wasm A module or manifest as for `extism_plugin_new`. Borrowed until the return.
-/// @param wasm_size How many bytes `wasm` has.
+/// @param wasm_size The number of bytes at `wasm`.
 /// @param with_wasi Whether the modules may import WASI.
 /// @return false if the plugin cannot be made or there is none with this id; `extism_error(ctx, -1)` says which.
 ///
@@ -94,7 +94,7 @@ pub extern "C" fn extism_plugin_free(ctx: *mut ExtismContext, plugin: ExtismPlug
 /// @param json An object of strings and nulls, in JSON: a string sets its key, null removes it, other keys stay. As in
 ///             a manifest, it may be a list of pairs, an empty list too, and begin with a byte order mark. Borrowed
 ///             until the return.
-/// @param json_size How many bytes `json` has.
+/// @param json_size The number of bytes at `json`.
 /// @return false if there is no such plugin or `json` is anything else; nothing is changed then, and `extism_error`
 ///         says why.
 ///
@@ -163,7 +163,7 @@ pub unsafe extern "C" fn extism_plugin_function_exists(
 /// @param plugin_id The plugin's id.
 /// @param func_name The function's name, in UTF-8. Borrowed until the return.
 /// @param data The input. Borrowed until the return. NULL: the input is empty, whatever `data_len` says.
-/// @param data_len How many bytes `data` has.
+/// @param data_len The number of bytes at `data`.
 /// @return The function's result, by convention 0 for success; 0 if it returns nothing; the status 0 to 125 if it
 ///         called WASI's `proc_exit`; -1 if it could not be called or trapped. `extism_error` has the text, which a
 ///         plugin may also set together with a result of 0.

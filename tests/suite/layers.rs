@@ -10,7 +10,8 @@ use uses::Crate;
 /// The crates of the library. Each may use those after it.
 const CRATES: [&str; 3] = ["src", "capi/src", "core/src"];
 
-/// The rooms of the core from the top; each may use itself and those after it. Rooms in one line do not know each other.
+/// The rooms of the core from the top; each may use itself and those after it. Rooms in one line do not know each
+/// other.
 const ROOMS: &[&[&str]] = &[
     &["phases", "plugin"],
     &["code", "wasi"],

@@ -1,7 +1,8 @@
-//! The cache: what one process keeps on disk for the next, compiled code and downloaded modules, in a directory that only
-//! its owner and root can write to.
+//! The cache: compiled code and downloaded modules, which one process keeps on disk for the next. They are in a
+//! directory that only its owner and root can write to.
 //!
-//! Start with `directory.rs`. A fault of the cache is a miss and a line in the log, never an error of a plugin.
+//! Start with `directory.rs`. A fault of the cache is a miss and a line in the log. A plugin fails only if what is
+//! missing cannot be compiled, or fetched, either.
 
 pub(crate) mod code;
 pub(crate) mod directory;

@@ -11,7 +11,8 @@ use crate::sandbox::StoreTemplate;
 use crate::stop::CodeRanges;
 
 /// The modules of one manifest as machine code, with the engine that owns it. Modules must be dropped before the
-/// engine: Wasmer finds traps by code addresses, which the system may give to other code as soon as the engine is gone.
+/// engine, and are declared first for that. Wasmer finds traps by the addresses of code: as soon as the engine is gone,
+/// the system may give these addresses to other code.
 #[derive(Debug)]
 pub(crate) struct CompiledPlugin {
     /// Enters the fork gate: code is unloaded inside it, as it was loaded.
@@ -29,6 +30,7 @@ pub(crate) struct CompiledPlugin {
     pub(super) origin: Origin,
     /// Set when [`origin`](Self::origin) is first called.
     pub(super) is_known: AtomicBool,
+    /// Leaves the fork gate: declared last, so dropped last.
     pub(super) _gone: LeaveWhenDropped,
 }
 
@@ -54,7 +56,8 @@ impl Display for Origin {
 }
 
 impl CompiledPlugin {
-    /// The source of the code for a new plugin. Only the first plugin gets the true source, any later one `Process`.
+    /// The source of the code, as a new plugin reports it. The first plugin gets the source itself. Each later one gets
+    /// [`Origin::Process`], as the process had the code already.
     pub(crate) fn origin(&self) -> Origin {
         if self.is_known.swap(true, Ordering::Relaxed) { Origin::Process } else { self.origin }
     }

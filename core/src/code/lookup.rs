@@ -26,9 +26,9 @@ use crate::sandbox::{self, Memories, StoreTemplate};
 use crate::stop::CodeRanges;
 
 impl Modules {
-    /// Gets the modules' code: that which another plugin of this process uses or used, else from the cache on disk, else
-    /// from the compiler `backend`. It is for the first of `memories` for which there is code or a compiler. Compiling
-    /// ends at `deadline`, or later if [`Backend::time_for`] grants more time.
+    /// Gets the modules' code: from another plugin of this process that uses or used it, else from the cache on disk,
+    /// else from the compiler `backend`. It is for the first of `memories` for which there is code or a compiler.
+    /// Compiling ends at `deadline`, or later if [`Backend::time_for`] grants more time.
     ///
     /// In the code, modules have the names of their hashes, since each manifest may name them differently.
     ///
@@ -58,7 +58,8 @@ impl Modules {
         let usable = cache.as_ref().ok();
         let keys = self.sources.iter().map(|source| source.cache_key(usable)).collect::<Result<Vec<_>, _>>()?;
         let mut missing = None;
-        // Without a compiler, the first compiler is taken of which all modules have code; a compiler that is built in always makes it.
+        // Without a compiler, code of any compiler will do, the fastest first: the first one counts of which the cache
+        // has code for all modules. A compiler that is built in makes what the cache lacks.
         let backends = backend.map_or_else(compiler::by_speed, |backend| vec![backend]);
         let choices = memories.iter().flat_map(|memories| backends.iter().map(move |backend| (*memories, *backend)));
         for (memories, backend) in choices {

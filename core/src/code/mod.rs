@@ -1,9 +1,9 @@
 //! From the modules of a manifest to machine code: loaded, looked up in the process and in the cache on disk, else
 //! rewritten and compiled, and kept.
 //!
-//! Start with `lookup.rs`, which does all that for the [`Modules`] of a plugin. `shared.rs` is the code that this process
-//! has, `make.rs` rewrites and compiles, `precompile.rs` fills a cache ahead of time. This room does not know what a
-//! plugin is.
+//! Start with `lookup.rs`, which does all that for the [`Modules`] of a plugin. `shared.rs` has the code that this
+//! process keeps, also for plugins to come. `make.rs` rewrites and compiles. `precompile.rs` fills a cache ahead of
+//! time. This room knows manifests' modules and their code. It knows neither instances nor calls.
 
 mod compiled;
 mod error;

@@ -1,5 +1,5 @@
-//! Compiles modules ahead of time, for this machine or another, into a directory from which processes without a compiler
-//! run them. Start with [`Order`].
+//! Compiles modules ahead of time, for this machine or another, into a directory from which processes without a
+//! compiler run them. Start with [`Order`].
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -87,8 +87,8 @@ impl Order {
         format!("{} ({})", self.machine.name(), features.join(" "))
     }
 
-    /// Compiles the modules of `input`, and keeps the code in the cache at `directory`, if one is given. Others may read
-    /// it as far as the umask lets them, unless it is the one that the environment names.
+    /// Compiles the modules of `input`, and keeps the code in the cache at `directory`, if one is given. Others may
+    /// read it as far as the umask lets them, unless it is the one that the environment names.
     ///
     /// # Errors
     /// `input` is wrong, a module cannot be compiled, or its code cannot be kept.

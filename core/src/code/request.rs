@@ -10,7 +10,7 @@ use crate::module::key::ModuleKey;
 use crate::module::reserved::REWRITE_VERSION;
 use crate::sandbox::Memories;
 
-/// A request for the code of all modules of a manifest, made by one compiler for one machine.
+/// A request for code: that of all modules of a manifest, from one compiler, for one machine and one kind of memories.
 pub(super) struct Request<'a> {
     pub(super) backend: &'static Backend,
     pub(super) memories: Memories,

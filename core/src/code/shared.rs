@@ -35,8 +35,9 @@ pub(crate) struct CodeKey {
     pub(crate) modules: Vec<ModuleKey>,
 }
 
-/// A slot for code, locked by the thread that makes it. The lock is reentrant, as the host's logger may make a plugin
-/// meanwhile: the cell is borrowed then, so the inner request finds that the code does not exist yet.
+/// A place for the code of one key, locked by the thread that makes it. Making code writes to the log, and the host's
+/// logger may ask for the same code on the same thread. Therefore the lock is reentrant. The inner request finds the
+/// cell borrowed, and makes code for its plugin alone.
 #[derive(Debug, Default)]
 struct CodeSlot(ReentrantMutex<RefCell<Option<SharedCode>>>);
 
@@ -44,7 +45,7 @@ struct CodeSlot(ReentrantMutex<RefCell<Option<SharedCode>>>);
 #[derive(Debug, Clone)]
 struct SharedCode {
     code: Arc<CompiledPlugin>,
-    /// Whether the entry keeps the bytes of all modules whose contents are known.
+    /// True if the entry keeps the bytes of its modules, except of those known by their hash alone.
     with_bytes: bool,
 }
 
@@ -53,7 +54,8 @@ struct CodeEntry {
     slot: Arc<CodeSlot>,
     /// The number of the last request for it, as counted by `Registry::requests`.
     requested: u64,
-    /// Empty until the code is made. While a plugin uses the code, its strong count is above 1, which is the slot's.
+    /// The code; empty until it is made. The slot counts as one strong reference. A strong count above 1 means that a
+    /// plugin uses the code.
     code: Weak<CompiledPlugin>,
     /// The modules' bytes; empty until they are kept.
     _modules: Vec<Arc<ModuleBytes>>,
@@ -71,11 +73,14 @@ struct Registry {
 
 static REGISTRY: Lazy<Mutex<Registry>> = Lazy::new(Mutex::default);
 
-/// The code for `key`, whose modules are `sources`; calls `make` if there is none. If another thread is making it, waits
-/// for that thread, until `deadline` if there is one.
+/// The code for `key`, whose modules are `sources`; calls `make` if there is none. If another thread is making it,
+/// waits for that thread, until `deadline` if there is one.
+///
+/// Code is made for this request alone, and not kept, if this thread is making it already, or its slot was lost in a
+/// fork.
 ///
 /// # Errors
-/// `make` fails, in which case nothing is kept; or the deadline passes.
+/// `make` fails, in which case nothing is kept; or the deadline passes while another thread makes the code.
 pub(crate) fn get_or_make(
     key: &CodeKey,
     sources: &[ModuleSource],
@@ -83,7 +88,7 @@ pub(crate) fn get_or_make(
     make: impl FnOnce() -> Result<CompiledPlugin, Error>,
 ) -> Result<Arc<CompiledPlugin>, Error> {
     let slot = REGISTRY.lock().slot(key);
-    // Frees the slot when dropped, unless the attempt succeeds.
+    // Removes the entry when dropped, unless the attempt is over by then: code was made, or the slot is another's.
     let mut attempt = Attempt { key, slot: &slot, is_over: false };
     let Some(lock) = slot.0.lock_until(deadline) else {
         // The slot belongs to the thread that is making the code.
@@ -117,7 +122,8 @@ pub(crate) fn get_or_make(
 }
 
 /// In a new process, before it has a second thread: removes the entries whose lock another thread held when this
-/// process was forked. The next request makes their code anew.
+/// process was forked, and notes the compilers that such a thread was in. The next request makes the code of such an
+/// entry anew.
 ///
 /// Only for the steps around a fork (`capi/src/fork.rs`): in a process with other threads it takes state from under
 /// them.
@@ -132,7 +138,8 @@ pub fn forked() {
     compiler::forked();
 }
 
-/// A request's use of a slot. If it fails or panics, the entry is removed, and the next request gets a new slot.
+/// A request's use of a slot. If making the code fails or panics, the entry is removed, and the next request gets a new
+/// slot.
 struct Attempt<'a> {
     key: &'a CodeKey,
     slot: &'a Arc<CodeSlot>,

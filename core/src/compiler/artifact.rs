@@ -1,7 +1,8 @@
 //! Artifacts: serialised machine code, on its way from a compiler or the cache on disk to the engine that runs it.
 //!
 //! In the cache an artifact is sealed: magic number, header, code, and the BLAKE3 of all three. The seal detects
-//! damage, not malice: whoever can write to the cache can run code, so only this user and root may (`cache/private_dir/`).
+//! damage, not malice: whoever can write to the cache can run code, so only this user and root may
+//! (`cache/private_dir/`).
 #![expect(unsafe_code, reason = "machine code can only be loaded on trust; here the trust is that we made it")]
 
 use std::collections::TryReserveError;

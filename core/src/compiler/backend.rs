@@ -20,7 +20,8 @@ pub(crate) struct Backend {
     pub(crate) refuses: Option<Refuse>,
     /// Whether modules that are linked with others must be compiled for memories that can move.
     pub(crate) linked_memories_move: bool,
-    /// Whether its code calls Wasmer's libcalls through a table in the instance, where `sandbox/libcalls.rs` replaces them.
+    /// Whether its code calls Wasmer's libcalls through a table in the instance, where `sandbox/libcalls.rs` replaces
+    /// them.
     #[cfg_attr(not(feature = "compiler"), expect(dead_code, reason = "asked when compiling"))]
     pub(crate) libcalls_are_replaced: bool,
     /// Whether it takes as long as LLVM, so that the rewrite has to estimate that compiler's time.

@@ -13,8 +13,9 @@ use crate::sync::RwLock;
 /// The program's choice, if it has made one.
 static CHOSEN: RwLock<Option<&'static Backend>> = RwLock::new(None);
 
-/// Makes the compiler called `name` the choice for plugins whose manifest names none. `None` takes the choice back. False
-/// if there is no such compiler; the choice then stays as it was.
+/// Makes the compiler called `name` the choice for plugins whose manifest names none. `None` takes the choice back.
+/// Returns false if the compiler is not built in, or there is none of that name; the choice then stays as it was. A
+/// library without compilers accepts all names of the list, as code of each may come from the cache.
 #[must_use]
 pub fn choose(name: Option<&str>) -> bool {
     let backend = name.and_then(find);
@@ -25,8 +26,8 @@ pub fn choose(name: Option<&str>) -> bool {
     is_known
 }
 
-/// The name of the compiler for the next plugin whose manifest names none; `headless` if no compiler is built in and none
-/// was chosen; `None` if the environment names one that is not there.
+/// The name of the compiler for the next plugin whose manifest names none; `headless` if no compiler is built in and
+/// none was chosen; `None` if the environment names one that is not there.
 pub fn chosen() -> Option<&'static CStr> {
     select(None).ok().map(|backend| backend.map_or(c"headless", |backend| backend.name))
 }

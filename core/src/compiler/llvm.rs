@@ -9,12 +9,13 @@ pub(crate) const BACKEND: Backend = Backend {
     options: concat!("aggressive, llvm-sys ", env!("LLVM_SYS_VERSION")),
     simd: true,
     refuses: None,
-    // Unless memories can move, functions get the address of their caller's memory, even across modules.
+    // In code for memories that do not move, a function gets the address of its caller's memory, even if the caller is
+    // in another module, which may have another memory.
     linked_memories_move: true,
     // Its code calls libcalls by name, except those that grow memories.
     libcalls_are_replaced: false,
     optimises_at_length: true,
-    // Its table of passes has one, for example.
+    // Its table of passes has a lock, for example.
     has_locks: true,
     has_own_memory: true,
     time_for_megabyte: Duration::from_secs(80),

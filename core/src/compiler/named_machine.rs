@@ -30,14 +30,14 @@ const AARCH64: [Level; 1] = [("armv8", &["neon"])];
 
 impl Machine {
     /// The machine with the triple `target`, by default this machine's, and the CPU `cpu`: `native`, a level, or a list
-    /// of features beyond the lowest level. The default is the lowest level: every server since 2009 has it, and
-    /// compilers fail with less.
+    /// of features beyond the lowest level. The default is the lowest level of the architecture. On x86-64, every
+    /// server since 2009 has it, and compilers fail with less.
     pub(crate) fn new(target: Option<&str>, cpu: Option<&str>) -> Result<Self, Error> {
         let triple = match target {
             Some(target) => target.parse().map_err(|_| Error::Target(target.to_owned()))?,
             None => Triple::host(),
         };
-        // The architectures that Wasmer's compilers support; they panic on others.
+        // Only architectures with levels above are supported: a compiler of Wasmer's may panic on others.
         let levels: &[Level] = match triple.architecture.to_string().as_str() {
             "x86_64" => &X86_64,
             "aarch64" => &AARCH64,

@@ -307,8 +307,8 @@ mod tests {
         assert_eq!(blocks.alloc(1, u64::MAX), Some(START));
     }
 
-    /// Random sequences of calls, compared with a list of live blocks: no two of them overlap, each keeps its length, and
-    /// the table has neither holes nor, once merged, two free neighbours.
+    /// Random sequences of calls, compared with a list of live blocks: no two of them overlap, each keeps its length,
+    /// and the table has neither holes nor, once merged, two free neighbours.
     #[test]
     fn random_histories_keep_the_table_sound() {
         let mut random = 0x9e37_79b9_7f4a_7c15_u64;

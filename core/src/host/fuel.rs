@@ -1,5 +1,6 @@
-//! Fuel: how many instructions a call may execute. Code that is compiled for it counts them itself (`rewrite/meter.rs`)
-//! in one global that all modules of a plugin import. This file sets and reads the global.
+//! Fuel: the number of instructions that a call may execute, and as many that making the plugin may. Each begins with
+//! the full number. Code that is compiled for it counts them itself (`rewrite/meter.rs`), in one global that all
+//! modules of a plugin import. This file sets and reads the global.
 
 use wasmer::{AsStoreMut, Global, Value};
 
@@ -25,7 +26,7 @@ impl Fuel {
         &self.left
     }
 
-    /// Refills to the limit, for the next call.
+    /// Refills to the limit, for the next call, or the first after the plugin is made.
     pub(crate) fn fill(&self, store: &mut impl AsStoreMut) {
         // Cannot fail: the global is mutable, of this type, and of this store.
         let _ = self.left.set(store, Value::I64(self.most()));

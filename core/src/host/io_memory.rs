@@ -75,7 +75,8 @@ impl IoMemory {
     /// Takes the registers of `instance`, if it has them, and its memory, if there is none yet.
     pub(crate) fn attach(&mut self, store: &mut impl AsStoreMut, instance: &Instance) {
         if let Ok(memory) = instance.exports.get_memory(IO_MEMORY_EXPORT) {
-            // Growing by 0 pages registers the instance with a memory that several instances have (`sandbox/common_memory.rs`).
+            // Growing by 0 pages registers the instance with a memory that several instances have
+            // (`sandbox/common_memory.rs`).
             let _ = memory.grow(store, Pages(0));
             if self.memory.is_none() {
                 self.memory = DirectMemory::of(store, memory.clone());

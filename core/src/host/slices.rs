@@ -182,8 +182,8 @@ mod tests {
 
     type Work<'a> = &'a mut dyn FnMut(Range<u64>) -> Result<(), Fault>;
 
-    /// The number of yield points that `way` passes, and the only slice of `range` that it works on for a plugin that shall
-    /// stop.
+    /// The number of yield points that `way` passes, and the only slice of `range` that it works on for a plugin that
+    /// shall stop.
     fn ranges(range: &Range<u64>, way: fn(Range<u64>, Watch, Work<'_>) -> Result<(), Fault>) -> (usize, Range<u64>) {
         let mut ranges = Vec::new();
         let yield_points = yield_points(|watch| {

@@ -28,11 +28,13 @@ pub(crate) struct Manifest<'a> {
     pub(crate) allowed_paths: BTreeMap<String, String>,
     /// The name of the compiler to use.
     pub(crate) compiler: Option<String>,
-    /// The number of instructions that a call may execute, in all modules together.
+    /// The number of instructions that a call may execute, in all modules together. Making the plugin, which runs start
+    /// functions, may execute as many. Each begins with the full number. `None`: instructions are not counted. A number
+    /// above `i64::MAX` counts as `i64::MAX`.
     pub(crate) fuel: Option<u64>,
     /// The treatment of an instance after a trap or an exit.
     pub(crate) after_trap: AfterTrap,
-    /// The timeout of making the plugin, and of each call.
+    /// The timeout of making the plugin, and of each call. Compiling may take longer (`docs/manifest.md`).
     pub(crate) timeout: Option<Duration>,
     /// Patterns of the hosts that the plugin may send requests to.
     pub(crate) allowed_hosts: Vec<String>,

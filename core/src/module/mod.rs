@@ -1,4 +1,5 @@
-//! A WebAssembly module before it is compiled: its bytes, their hashes, and the names that the rewrite adds.
+//! A WebAssembly module before it is compiled: its kind, its bytes, their hashes and keys. Also names: those that the
+//! rewrite adds, and those of functions, demangled.
 
 pub(crate) mod bytes;
 pub(crate) mod contents;

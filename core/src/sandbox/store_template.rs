@@ -31,8 +31,8 @@ pub(crate) struct StoreTemplate {
 }
 
 impl StoreTemplate {
-    /// For `modules`, whose code is in `engine`. `data_section` is the custom section in which the rewrite says how much
-    /// data memory 0 begins with; `common` the name under which linked modules export the memory that they share.
+    /// For `modules`, whose code is in `engine`. `data_section` is the custom section in which the rewrite says how
+    /// much data memory 0 begins with; `common` the name under which linked modules export the memory that they share.
     pub(crate) fn new(
         engine: Engine,
         memories: Memories,
@@ -54,8 +54,8 @@ impl StoreTemplate {
         self.data.iter().map(InitialData::size).sum()
     }
 
-    /// A store for one instance, whose memories and tables stay within `limits`; `tables` are those that the modules may
-    /// make. The [`Allowance`] limits what else the instances take.
+    /// A store for one instance, whose memories and tables stay within `limits`; `tables` are those that the modules
+    /// may make. The [`Allowance`] limits what else the instances take.
     ///
     /// The I/O memory, if the host makes it, is of the moving kind, which needs no 8 GiB of address space. If a module
     /// imports it, it is of the kind that the module was compiled for.
@@ -82,8 +82,8 @@ impl StoreTemplate {
         (Store::new(engine), allowance)
     }
 
-    /// Takes note of what memory 0 of `instance`, an instance of `module` in which nothing has run yet, has in it: later
-    /// instances map it instead of copying it. `export` is the memory's name.
+    /// Takes note of what memory 0 of `instance`, an instance of `module` in which nothing has run yet, has in it:
+    /// later instances map it instead of copying it. `export` is the memory's name.
     pub(crate) fn note_data(&self, store: &impl AsStoreRef, module: &Module, instance: &Instance, export: &str) {
         if let Some(data) = self.data.iter().find(|data| data.is_of(module.info())) {
             data.keep(store, instance, export);

@@ -1,4 +1,5 @@
-//! Repairs the stopping of runs in a forked process, which has one thread, no timer thread, and no runs of other threads.
+//! Repairs the stopping of runs in a forked process, which has one thread, no timer thread, and no runs of other
+//! threads.
 
 use std::sync::MutexGuard;
 use std::time::Instant;

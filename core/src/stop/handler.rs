@@ -1,7 +1,7 @@
 //! The handler of the signals that stop plugins: makes a thread trap in a plugin's code.
 //!
-//! It finds the run to stop by the thread that it runs on, and trusts nothing that comes with the signal, because others
-//! can send the same.
+//! It finds the run to stop by the thread that it runs on, and trusts nothing that comes with the signal, because
+//! others can send the same.
 #![expect(unsafe_code, reason = "a signal's handler knows addresses only")]
 
 use std::ptr;

@@ -1,4 +1,5 @@
-//! Replaces `signal.rs` on platforms without a tested one: there, plugins stop only in host functions that wait.
+//! Replaces `signal.rs` on platforms without a tested one. No signal is sent there. Plugins stop only in host
+//! functions, which check before, during and after their work. Fuel ends loops without such calls.
 
 use super::this_thread::ThisThread;
 

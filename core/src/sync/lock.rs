@@ -1,4 +1,4 @@
-//! The locks that threads share. Their holder is inside the gate of `fork.rs`.
+//! The locks that threads share for moments. The holder of a [`Mutex`] or [`RwLock`] is inside the gate of `fork.rs`.
 //!
 //! All build on the standard library's: plain numbers, which stay valid in a forked process. Others, such as
 //! parking_lot's, keep lists of waiting threads, and those threads do not exist in the new process.

@@ -59,7 +59,6 @@ impl<T> ReentrantMutex<T> {
     ///
     /// # Errors
     /// The lock is lost.
-    /// It is lost.
     // On the path of every call.
     #[inline(always)]
     pub fn lock(&self) -> Result<ReentrantGuard<'_, T>, Lost> {

@@ -1,8 +1,8 @@
 //! Stands in for the linker `libwild`, as far as `wasmer-compiler` names it.
 //!
-//! Wasmer links a module's code into a shared object if a compiler's `experimental_artifact` is set, and only then. This
-//! library never sets it: its artifacts are of the older kind. The real linker would be a fifth of the library, and
-//! forty crates. Here, linking is an error.
+//! Wasmer links a module's code into a shared object if a compiler's `experimental_artifact` is set, and only then.
+//! This library never sets it: its artifacts are of the older kind. The real linker would be a fifth of the library,
+//! and forty crates. Here, linking is an error.
 
 use std::fmt::Debug;
 use std::fs::File;

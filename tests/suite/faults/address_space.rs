@@ -5,8 +5,8 @@ use crate::child;
 use crate::host::{Compiler, Context, manifest};
 use crate::linking::modules;
 
-/// Lets plugins in these children share code, as they do for users. glibc's allocator has one arena: a further one, which
-/// a thread that compiles may or may not get, takes 64 MiB of addresses, as much as these tests leave.
+/// Lets plugins in these children share code, as they do for users. glibc's allocator has one arena: a further one,
+/// which a thread that compiles may or may not get, takes 64 MiB of addresses, as much as these tests leave.
 const SETTINGS: [(&str, &str); 2] = [("EXTISM_CACHE_MEMORY_BYTES", "67108864"), ("MALLOC_ARENA_MAX", "1")];
 
 fn alone(test: &str, body: impl FnOnce()) {

@@ -40,7 +40,8 @@ fn needed(error: &str) -> Option<u64> {
     before.rsplit(' ').next()?.parse().ok()
 }
 
-/// Makes the plugin with so many bytes beyond what the process has. Prints whether memory was refused in the middle of a step.
+/// Makes the plugin with so many bytes beyond what the process has. Prints whether memory was refused in the middle of
+/// a step.
 fn attempt(
     context: &Context,
     module: &[u8],
@@ -62,14 +63,15 @@ fn attempt(
     outcome
 }
 
-/// In a child: makes the plugin with so little room, then with barely the room that each error asks for, so that the rest has
-/// to come from the reserve, and then with enough.
+/// In a child: makes the plugin with so little room, then with barely the room that each error asks for, so that the
+/// rest has to come from the reserve, and then with enough.
 fn with_room(kind: &str, room: u64) {
     let context = Context::new();
     context.plugin("(module)").free();
     let module = module(kind);
     let mut outcome = attempt(&context, &module, libc::RLIMIT_AS, "VmSize:", room << 20);
-    // Each step asks for its own. The heaps of other threads count for `RLIMIT_AS` before they are used, for this limit not.
+    // Each step asks for its own. The heaps of other threads count for `RLIMIT_AS` before they are used, for this limit
+    // not.
     for _ in 0..8 {
         let Some(megabytes) = outcome.as_ref().err().and_then(|error| needed(error)) else { break };
         outcome = attempt(&context, &module, libc::RLIMIT_DATA, "VmData:", (megabytes * 1_000_000) + (1 << 18));
@@ -99,7 +101,8 @@ fn of_every_kind() {
             child::run_like_c(TEST, "code 4096", &[("EXTISM_CACHE_DIR", cache)]);
         }
         for room in ROOM {
-            // In a Rust program, the standard library gives each thread another stack for its signals, or ends the process.
+            // In a Rust program, the standard library gives each thread another stack for its signals, or ends the
+            // process.
             let ended = child::run_like_c(TEST, &format!("{kind} {room}"), &[("EXTISM_CACHE_DIR", cache)]);
             refused_meanwhile += u32::from(ended.stdout.contains(MEANWHILE));
         }

@@ -52,8 +52,8 @@ impl Crate {
         used.filter(|other| *other != file).collect()
     }
 
-    /// Files that use each other in a circle, if there are any: those left over when files that use no other one are taken
-    /// away again and again, and files that no other one uses.
+    /// Files that use each other in a circle, if there are any: those left over when files that use no other one are
+    /// taken away again and again, and files that no other one uses.
     pub(super) fn circle(&self) -> Vec<(usize, usize)> {
         let mut edges: BTreeSet<(usize, usize)> = BTreeSet::new();
         for file in 0..self.files.len() {

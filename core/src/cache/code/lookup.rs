@@ -23,7 +23,7 @@ use crate::sync::Mutex;
 /// The directory with the artifacts.
 pub(super) const MODULES: &str = "modules";
 
-/// The directory with the links.
+/// The directory with the links, which lead from a BLAKE3 to the SHA-256 of the same module.
 pub(super) const BY_BLAKE3: &str = "by-blake3";
 
 /// In bytes. Larger artifacts are not read.
@@ -37,7 +37,7 @@ pub(super) const FRONT: u64 = 16 << 10;
 pub(crate) struct CodeCache {
     pub(crate) root: PrivateDir,
     pub(crate) path: PathBuf,
-    /// The first fault found in it, for the error if the code cannot be made either.
+    /// The text of the first fault found in the cache. The error has it if the code cannot be made either.
     obstacle: Mutex<Option<String>>,
 }
 
@@ -53,7 +53,7 @@ impl CodeCache {
     /// Opens the cache at `path`; creates it if `create`. Files written to it are for `readers`.
     ///
     /// # Errors
-    /// It is not there, cannot be made, or others can write to it.
+    /// It is not there, cannot be made, belongs to another user than this one or root, or others can write to it.
     #[cfg(feature = "compiler")]
     pub(crate) fn open(path: &Path, create: bool, readers: Readers) -> io::Result<Self> {
         let root = if create { PrivateDir::create(path, readers) } else { PrivateDir::open(path, readers) }?;
@@ -134,7 +134,7 @@ impl CodeCache {
         None
     }
 
-    /// The name of any code for the module, for errors about code that does not fit.
+    /// The file name of some code of the module. Errors name it if no code fits.
     pub(crate) fn misfit(&self, sha256: Digest) -> Option<String> {
         let module = self.module(&sha256.to_string()).ok()?;
         module.entries().ok()?.into_iter().find(|entry| !entry.is_temporary()).map(|entry| entry.name)

@@ -19,7 +19,7 @@ use crate::write_signals;
 /// The prefix of temporary files' names. No other name may have it.
 const TEMPORARY: &str = ".new-";
 
-/// An open directory.
+/// An open directory of this user's or root's, which nobody else can write to.
 #[derive(Debug)]
 pub(crate) struct PrivateDir {
     pub(super) open: OwnedFd,
@@ -60,7 +60,8 @@ impl PrivateDir {
     /// Opens the directory at `path`. `readers` may read what is made in it.
     ///
     /// # Errors
-    /// It does not exist, is a link, may not be read, or others can write to it.
+    /// It does not exist, is a link, may not be read, belongs to another user than this one or root, or others can
+    /// write to it.
     pub(crate) fn open(path: &Path, readers: Readers) -> io::Result<Self> {
         let opened = rustix::fs::openat(CWD, path, DIRECTORY, Mode::empty());
         Self::checked(opened.map_err(|error| failed_at(path, error))?, readers)
@@ -113,7 +114,8 @@ impl PrivateDir {
     /// The contents of a file of at most `max` bytes.
     ///
     /// # Errors
-    /// It does not exist, is not a regular file, is a link, is longer, or others can write to it.
+    /// It does not exist, is not a regular file, is a link, is longer, belongs to another user than this one or root,
+    /// or others can write to it.
     pub(crate) fn read(&self, name: &str, max: u64) -> io::Result<Vec<u8>> {
         let (file, size) = self.file(name)?;
         read::whole(&file, size, max)?.ok_or_else(|| too_large(max))
@@ -172,7 +174,8 @@ impl PrivateDir {
         placed
     }
 
-    /// Sets a file's time of last use to now, unless it is recent: old files are removed first. Failures are ignored.
+    /// Notes that a file is used now, in its time of modification, unless that is less than a minute old. Eviction
+    /// removes the files with the oldest times first. Failures are ignored.
     pub(crate) fn touch(&self, name: &str) {
         const LATELY: Duration = Duration::from_secs(60);
         let used = rustix::fs::statat(&self.open, name, AtFlags::SYMLINK_NOFOLLOW).map(|stat| modified(&stat));

@@ -50,8 +50,8 @@ pub(crate) fn check_owner(what: &str, stat: &Stat) -> io::Result<()> {
     Ok(())
 }
 
-/// The error of opening `path`. If access was denied, it names the owner of the path, or of the directory above it that
-/// nobody else may look into.
+/// The error for a `path` that could not be opened. If access was denied, the text has owner and mode of the path, or
+/// of the nearest directory above it that can be examined.
 pub(crate) fn failed_at(path: &Path, error: Errno) -> io::Error {
     if error != Errno::ACCESS {
         return not_followed(error, || rustix::fs::lstat(path).ok());
@@ -60,7 +60,7 @@ pub(crate) fn failed_at(path: &Path, error: Errno) -> io::Error {
     found.map_or_else(|| error.into(), |(place, stat)| denied(&place.display().to_string(), &stat))
 }
 
-/// The error of opening `name` in an open directory, like [`failed_at`].
+/// The error for a `name` in an open directory that could not be opened, like [`failed_at`].
 pub(crate) fn failed_in(directory: &OwnedFd, name: &str, error: Errno) -> io::Error {
     if error != Errno::ACCESS {
         return not_followed(error, || rustix::fs::statat(directory, name, AtFlags::SYMLINK_NOFOLLOW).ok());
@@ -71,8 +71,9 @@ pub(crate) fn failed_in(directory: &OwnedFd, name: &str, error: Errno) -> io::Er
     }
 }
 
-/// `error`, or that a symbolic link is not followed, if that is what could not be opened. The system says of one that
-/// it is no directory, or that there are too many.
+/// The error for something that may be a symbolic link, as `found` shows. Links are not followed: the system then
+/// reports that it is no directory, or that there are too many links. For a link, the text says what is meant. Any
+/// other `error` stays as it is.
 fn not_followed(error: Errno, found: impl FnOnce() -> Option<Stat>) -> io::Error {
     let may_be_link = matches!(error, Errno::NOTDIR | Errno::LOOP);
     let error = io::Error::from(error);

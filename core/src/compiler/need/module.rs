@@ -1,7 +1,8 @@
 //! Upper bounds of the memory that steps need, from a quick look at the module.
 //!
-//! The factors are one and a half times what was measured with modules that consist of one kind of item, and more where
-//! a list that doubles its size may just have done so. `tests/suite/faults/scarce_memory.rs` tries such modules.
+//! Each factor is one and a half times the memory that was measured with a module of one kind of item. Some are larger:
+//! those for lists, which double their space when they grow, and may just have done so. All are in bytes.
+//! `tests/suite/faults/scarce_memory.rs` tries such modules.
 
 use std::num::NonZero;
 
@@ -72,6 +73,7 @@ impl Needs {
 
 /// The bytes that the parser of texts needs: it keeps each word, and much more for what is in parentheses.
 fn of_text(text: &[u8]) -> usize {
+    // In bytes of memory, for each byte of the text, each word and each parenthesis.
     const BYTE: usize = 6;
     const WORD: usize = 384;
     const PARENTHESIS: usize = 800;
@@ -95,7 +97,7 @@ struct Size {
     other: usize,
     /// Types, imports, functions, exports and the like: all that sections count.
     items: usize,
-    /// The most results of a function.
+    /// The most results that one of its function types has.
     results: usize,
 }
 
@@ -138,6 +140,7 @@ impl Size {
 
     /// The bytes that compiling a function needs, by its instructions.
     fn body(&self, body: &FunctionBody<'_>) -> usize {
+        // In bytes of memory, for each function.
         const LEAST: usize = 1 << 10;
         let operators = |body: &FunctionBody<'_>| -> Result<usize, BinaryReaderError> {
             let mut need = LEAST;
@@ -150,8 +153,11 @@ impl Size {
         operators(body).unwrap_or(LEAST)
     }
 
+    /// The bytes that compiling an instruction needs.
     fn instruction(&self, operator: &Operator<'_>) -> usize {
         use Operator as O;
+        // In bytes of memory: for most instructions, and each result of a call; for those that may branch, trap or
+        // call; for indirect calls.
         const MOST: usize = 768;
         const BRANCHING: usize = 6 << 10;
         const INDIRECT: usize = 18 << 10;
@@ -168,8 +174,9 @@ impl Size {
         }
     }
 
-    /// All steps on the whole module, but not the compilation of its functions.
+    /// The bytes that steps on the whole module need, without the compilation of its functions.
     fn whole(&self) -> usize {
+        // In bytes of memory, for each byte of code, each other byte, and each item.
         const CODE: usize = 6;
         const OTHER: usize = 16;
         const ITEM: usize = 512;

@@ -9,8 +9,9 @@ use crate::reserve::{NoRoom, Reserve};
 pub(crate) struct Step<'a> {
     /// The module's name in the manifest.
     module: &'a str,
-    /// A verb for the step, as errors have it.
+    /// The step in the words of its error, such as `compile it`.
     what: &'static str,
+    /// The memory that is kept free.
     pub(crate) reserve: Reserve,
 }
 

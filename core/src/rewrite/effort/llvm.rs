@@ -1,8 +1,8 @@
 //! The time that LLVM takes beyond Cranelift's.
 //!
-//! LLVM gets [`TIMES`] the estimate for Cranelift, which covers most code, and [`TIMES_LIMIT`] the limit. Some code takes
-//! LLVM longer than that: those prices are here, in nanoseconds of one core. Several of LLVM's passes compare each
-//! instruction of a kind with all others of its basic block or function, so a function also pays for the square of
+//! LLVM gets [`TIMES`] the estimate for Cranelift, which covers most code, and [`TIMES_LIMIT`] the limit. Some code
+//! takes LLVM longer than that: those prices are here, in nanoseconds of one core. Several of LLVM's passes compare
+//! each instruction of a kind with all others of its basic block or function, so a function also pays for the square of
 //! their number. It is the square for the whole function even where LLVM works on basic blocks, as it joins blocks
 //! whose branches it can decide.
 
