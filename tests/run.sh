@@ -15,6 +15,8 @@ trap 'rm -f "$log"' EXIT
 
 # No test uses the user's cache, or leaves code in it.
 export EXTISM_CACHE_DIR=
+# `make` exports where it would install. Tests of the installation choose their own places.
+unset DESTDIR PREFIX LIBDIR INCLUDEDIR MAKEFLAGS MFLAGS
 
 passed=0
 failed=0
