@@ -252,14 +252,14 @@ target/compare/driver: $(wildcard compare/*.c) compare/driver.h
 # symbols are the functions of extism.h. The shared library is linked from that, with a version script. (Cargo's own
 # cdylib would export symbols of dependencies.)
 #
-# Each of our own crates is compiled as one unit, so that the functions on a call's path are inlined. Link-time optimisation
-# (LTO=thin) takes six minutes more, and saves none of a call's instructions.
+# Each of our own crates is compiled as one unit (Cargo.toml), so that the functions on a call's path are inlined.
+# Link-time optimisation (LTO=thin) takes six minutes more, and saves none of a call's instructions.
 
 $(DIST)/libextism.a: $(SOURCES) $(DIST)/features packaging/static-library.sh packaging/symbols.txt
 	@$(if $(findstring llvm,$(FEATURES)),$(llvm))
 	@test -d target/release/deps || echo "The first build compiles Wasmer: about 5 minutes on two cores, and 1.3 GB of disk. Later ones take a minute."
 	packaging/progress.sh $(CARGO) rustc --release --locked --lib --crate-type staticlib $(CARGO_FEATURES) -- \
-	    -C codegen-units=1 $(if $(LTO),-C lto=$(LTO) -C embed-bitcode=yes) --print native-static-libs=$(NATIVE_LIBS)
+	    $(if $(LTO),-C lto=$(LTO) -C embed-bitcode=yes) --print native-static-libs=$(NATIVE_LIBS)
 	@cp $(NATIVE_LIBS) $(DIST)/native-libs.txt
 	packaging/static-library.sh target/release/libextism.a $@
 

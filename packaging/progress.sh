@@ -7,7 +7,8 @@ set -eu
 [ ! -t 2 ] || exec "$@"
 
 seconds=0
-while sleep 5; do
+# Without our outputs: a reader of them would wait for the last `sleep`.
+while sleep 5 >/dev/null 2>&1; do
     seconds=$((seconds + 5))
     echo "    ... $seconds s" >&2
 done &

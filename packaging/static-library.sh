@@ -11,7 +11,7 @@ esac
 [ $# -eq 2 ] || { echo "$usage" >&2; exit 2; }
 
 here=$(cd "$(dirname "$0")" && pwd)
-work=$(mktemp -d "${2%/*}/static-library.XXXXXX")
+work=$(mktemp -d "$(dirname "$2")/static-library.XXXXXX")
 trap 'rm -rf "$work"' EXIT
 trap 'exit 2' HUP INT TERM
 

@@ -117,7 +117,6 @@ check_install() { # WHERE
         build "$(pkg-config --cflags $package)" "$(pkg-config --libs $package)"
         needs_shared count_vowels || fail "count_vowels is not linked with the shared library"
         run "$DESTDIR$libdir"
-
     done
     build "$(pkg-config --cflags extism-static)" "$(pkg-config --libs extism-static)"
     ! needs_shared count_vowels || fail "count_vowels is not linked with the static library"

@@ -22,7 +22,7 @@ pub trait Passing {
 
 impl<K: Copy + PartialEq, V: Passing, const PLACES: usize> Recent<K, V, PLACES> {
     /// Without a value.
-    #[allow(clippy::new_without_default, reason = "only statics have one")]
+    #[allow(clippy::new_without_default, reason = "only thread-local statics have one, and `default` is not const")]
     pub const fn new() -> Self {
         Self([const { Place { key: Cell::new(None), value: Cell::new(None) } }; PLACES])
     }

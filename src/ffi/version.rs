@@ -7,9 +7,10 @@ const VERSION: &CStr = match CStr::from_bytes_with_nul(concat!(env!("CARGO_PKG_V
     Err(_) => panic!("the package version has a NUL byte"),
 };
 
-/// The version of libextism on Wasmer, such as `0.1.0`; the header's `EXTISM_WASMER_VERSION_MAJOR` and so on are the one
-/// that a program was compiled with. Extism's own library does not have this function: where `dlsym` finds none, the
-/// library is another.
+/// The version of libextism on Wasmer, such as `0.1.0`. The header's macros `EXTISM_WASMER_VERSION_MAJOR`, `_MINOR` and
+/// `_PATCH` are the version that a program was compiled with.
+///
+/// Extism's own library lacks this function. A program that loads a library at run time can tell the two by `dlsym`.
 ///
 /// @return A NUL-terminated text that lives as long as the library.
 #[unsafe(no_mangle)]

@@ -178,3 +178,28 @@ fn files_that_are_not_taken() {
     let warned = warnings(|| assert_eq!(run(number(1)), 1));
     assert!(!warned.is_empty() && warned[0].contains("/modules/"), "{warned:?}");
 }
+
+/// A file in place of a module's directory, or a directory in place of its link, is a miss and a line in the log.
+#[test]
+fn other_things_in_place_of_directories_and_links() {
+    let Some(case) = child::case() else {
+        for case in ["modules", "by-blake3"] {
+            let folder = tempfile::tempdir().expect("a folder");
+            in_child("refused::other_things_in_place_of_directories_and_links", case, folder.path());
+        }
+        return;
+    };
+    assert_eq!(run(number(1)), 1);
+    let mut entries = fs::read_dir(directory().join(&case)).expect("it was kept");
+    let place = entries.next().expect("one module").expect("readable").path();
+    if case == "modules" {
+        fs::remove_dir_all(&place).expect("ours");
+        fs::write(&place, "no directory").expect("writable");
+    } else {
+        fs::remove_file(&place).expect("ours");
+        fs::create_dir(&place).expect("writable");
+    }
+    let warned = warnings(|| assert_eq!(run(number(1)), 1));
+    // The first line is about looking the code up. Lines about keeping it may follow.
+    assert!(warned.first().is_some_and(|line| line.contains(&place.display().to_string())), "{warned:?}");
+}
