@@ -12,7 +12,7 @@ use extism_capi::cancel::Canceller;
 use extism_capi::handle::{PluginHandle, Unusable};
 use extism_capi::recent::{Passing, Recent, with_recent};
 use extism_capi::thread_errors::ThreadErrors;
-use extism_core::plugin::{Complaint, Plugin};
+use extism_core::plugin::{Options, Plugin};
 use extism_core::sync::{self, Arc, AtomicBool, Mutex, Ordering};
 
 /// The plugins of one caller.
@@ -53,7 +53,7 @@ impl Context {
     /// # Errors
     /// The plugin cannot be made, or there is no id left.
     pub(crate) fn create(&self, input: &[u8], with_wasi: bool) -> Result<PluginId, Error> {
-        let plugin = Plugin::new(input, with_wasi)?;
+        let plugin = Plugin::new(input, options(with_wasi))?;
         let mut registry = self.registry.lock();
         if self.is_over() {
             return Err(Error::Closed);
@@ -68,7 +68,7 @@ impl Context {
     /// # Errors
     /// The new plugin cannot be made, or there is no plugin `id`.
     pub(crate) fn update(&self, id: PluginId, input: &[u8], with_wasi: bool) -> Result<(), Error> {
-        let plugin = Plugin::new(input, with_wasi)?;
+        let plugin = Plugin::new(input, options(with_wasi))?;
         let replaced = self.with_handle(id, |handle| {
             let old = handle.replace(plugin)?;
             handle.clear_error();
@@ -163,10 +163,9 @@ impl Context {
                     handle.clear_error();
                     code
                 }
-                Err(complaint) => {
-                    let Complaint { code, text } = *complaint;
-                    handle.set_error(text);
-                    code
+                Err(failure) => {
+                    handle.set_error(failure.text());
+                    failure.code
                 }
             }
         })
@@ -252,4 +251,9 @@ impl Context {
         });
         used.unwrap_or(Err(Unusable::Freed)).map_err(|why| Error::of(id, why))
     }
+}
+
+/// The options of a plugin of Extism 0.1.0.
+fn options(with_wasi: bool) -> Options {
+    Options { wasi: with_wasi, ..Options::default() }
 }

@@ -55,7 +55,7 @@ impl DirectMemory {
     }
 
     /// The address of the memory's first byte. Growing may move it.
-    pub(crate) fn base(&self) -> *const u8 {
+    pub(crate) fn base(&self) -> *mut u8 {
         self.definition().base
     }
 

@@ -21,13 +21,13 @@ use crate::stop::Watch;
 #[derive(Debug)]
 pub(crate) struct IoMemory {
     /// `None` until the module that owns the memory is instantiated.
-    memory: Option<DirectMemory>,
+    pub(super) memory: Option<DirectMemory>,
     /// The globals that inlined code reads, of each instance with such code.
     registers: Vec<Registers>,
     /// True if one instance owns the memory. Its registers then hold the output's range.
     is_owned: bool,
     capacity: Capacity,
-    blocks: Blocks,
+    pub(super) blocks: Blocks,
     /// The input as the plugin sees it. The plugin may set another.
     input: Range<u64>,
     /// The range where the host put the input; empty once that block is freed. Its end raises the limit of the blocks.
@@ -39,7 +39,7 @@ pub(crate) struct IoMemory {
     /// Inlined code may access what begins below this offset, so it may write up to a word beyond.
     bound: u64,
     /// Bytes from this offset on are zero, except those that inlined code has written.
-    dirty_end: u64,
+    pub(super) dirty_end: u64,
     usage: Usage,
 }
 
@@ -156,11 +156,16 @@ impl IoMemory {
         self.given = 0..0;
         self.forget_output();
         self.blocks.clear();
-        let inlined = if self.bound == 0 || self.registers.is_empty() { 0 } else { self.bound + WORD };
-        let written = if self.capacity.imported { self.size() } else { self.dirty_end.max(inlined) };
+        let written = self.written_end();
         self.dirty_end = 0;
         self.set_bound(0);
         written
+    }
+
+    /// The offset from which on all bytes are zero.
+    pub(super) fn written_end(&self) -> u64 {
+        let inlined = if self.bound == 0 || self.registers.is_empty() { 0 } else { self.bound + WORD };
+        if self.capacity.imported { self.size() } else { self.dirty_end.max(inlined) }
     }
 
     /// Clears the bytes below `written`, except the range `kept`.

@@ -16,19 +16,20 @@ mod io_memory;
 mod logs;
 mod network;
 mod registers;
+mod shared_blocks;
 mod slices;
 mod state;
 mod usage;
 mod vars;
 mod watched;
 
-pub(crate) use abi::{HOST_MODULE, import, is_known};
+pub(crate) use abi::{HOST_MODULE, can_be_replaced, import, is_known};
 pub(crate) use capacity::Capacity;
 pub(crate) use fault::Fault;
 pub(crate) use guest::{Bounds, Guest};
 #[cfg(feature = "wasi")]
 pub(crate) use logs::Logs;
 pub(crate) use network::Network;
-pub(crate) use slices::copy;
+pub(crate) use slices::{copy, yield_point};
 pub(crate) use state::{PluginState, SharedState};
 pub(crate) use vars::Vars;

@@ -21,11 +21,13 @@ pub(crate) struct PluginState {
     pub(super) http_status: u16,
     /// The headers of the last HTTP answer, with names in lower case.
     pub(super) http_headers: BTreeMap<String, String>,
+    /// Whether the headers of answers are kept. A program that uses Extism 1.x has to allow it first.
+    pub(crate) keeps_http_headers: bool,
 }
 
 impl PluginState {
-    pub(crate) fn new(config: BTreeMap<String, String>, vars: Vars, network: Network) -> SharedState {
+    pub(crate) fn new(config: BTreeMap<String, String>, vars: Vars, network: Network, keeps_http_headers: bool) -> SharedState {
         let (network, http_headers) = (Arc::new(network), BTreeMap::new());
-        Arc::new(Mutex::new(Self { config, vars, network, http_status: 0, http_headers }))
+        Arc::new(Mutex::new(Self { config, vars, network, http_status: 0, http_headers, keeps_http_headers }))
     }
 }

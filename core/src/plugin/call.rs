@@ -5,7 +5,7 @@ use std::ffi::{CStr, CString};
 use wasmer::RuntimeError;
 
 use super::call_error::{CallError, CallResult, outcome};
-use super::complaint::CallOutcome;
+use super::call_failure::CallOutcome;
 use super::function::{Function, FunctionIndex, Role, initialise};
 use super::instance::create;
 use super::plugin::{Plugin, over};

@@ -48,6 +48,8 @@ pub(crate) enum Error {
         "incompatible import type for `{module}::{name}`\n\nCaused by:\n    expected {wanted}, found {found}{importer}"
     )]
     IncompatibleImport { module: Excerpt, name: Excerpt, wanted: Message, found: Message, importer: Importer },
+    #[error("host function `{module}::{name}` cannot be served by the program: the library inlines its calls")]
+    Irreplaceable { module: Excerpt, name: Excerpt },
     #[error("modules import each other: {0}")]
     Cycle(Excerpt),
     #[error("module `{0}` exports both `_start` and `_initialize`: a library is a command or a reactor, not both")]
@@ -78,6 +80,8 @@ pub(crate) enum Error {
     FunctionName(usize),
     #[error("config: {0}")]
     Config(manifest::Error),
+    #[error("the plugin's configuration is in use by a thread that does not give it back; make another plugin")]
+    StateKept,
     #[error("the output: {0}")]
     Output(host::Fault),
 }

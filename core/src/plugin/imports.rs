@@ -72,6 +72,9 @@ impl Instantiation<'_> {
             let (module, name) = (import.module.as_str(), import.field.as_str());
             let found = match *provider {
                 Provider::Host => host::import(self.store, self.guest, module, name),
+                Provider::HostFunction(index) => {
+                    self.recipe.functions.get(index).map(|function| function.make(self.store, self.guest).into())
+                }
                 Provider::Module(index) => self.libraries.get(index).and_then(|library| library.export(name)),
                 Provider::Wasi => self.wasi(&mut wasi, linked)?.import(self.store, module, name),
             };

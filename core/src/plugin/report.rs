@@ -7,9 +7,9 @@ use std::time::Instant;
 
 use log::Level;
 
-use super::complaint::{CallOutcome, Complaint};
+use super::call_failure::{CallFailure, CallOutcome};
 use super::link::Plan;
-use crate::code::{self, CompiledPlugin};
+use crate::code::{self, PluginCode};
 use crate::error::{self, Excerpt};
 use crate::log as sink;
 
@@ -25,7 +25,7 @@ pub(super) fn clock() -> Option<Instant> {
 }
 
 /// A plugin was made.
-pub(super) fn created(plan: &Plan, modules: &code::Modules, compiled: &CompiledPlugin, since: Option<Instant>) {
+pub(super) fn created(plan: &Plan, modules: &code::Modules, compiled: &PluginCode, since: Option<Instant>) {
     let Some(since) = since else { return };
     let (took, compiler) = (since.elapsed(), compiled.compiler);
     // Read once for each plugin: reading it makes it `Process` for the next plugin of the same code.
@@ -47,9 +47,9 @@ pub(super) fn called(plan: &Plan, function: Called<'_>, since: Option<Instant>, 
             sink::note(Level::Debug, format_args!("call{function} of plugin `{plugin}`: {code} in {took:?}"));
         }
         (Ok(_), None) => {}
-        (Err(complaint), took) => {
+        (Err(failure), took) => {
             let took = took.map_or_else(String::new, |took| format!(" after {took:?}"));
-            let reason = reason(complaint);
+            let reason = reason(failure);
             let reason = Start(&reason);
             sink::note(Level::Error, format_args!("call{function} of plugin `{plugin}` failed{took}: {reason}"));
         }
@@ -57,8 +57,8 @@ pub(super) fn called(plan: &Plan, function: Called<'_>, since: Option<Instant>, 
 }
 
 /// Why a call failed, on one line, without the heading that most of the host's own errors begin with.
-fn reason(complaint: &Complaint) -> String {
-    let summary = error::summary(&complaint.text);
+fn reason(failure: &CallFailure) -> String {
+    let summary = error::summary(&failure.text());
     summary.strip_prefix("Call failed: ").map(str::to_owned).unwrap_or(summary)
 }
 

@@ -7,12 +7,13 @@ use parking_lot::Mutex;
 #[cfg(target_os = "linux")]
 use wasmer::sys::vm::init_traps;
 use wasmer::sys::{BaseTunables, NativeEngineExt};
-use wasmer::{AsStoreRef, Engine, Instance, Module, Store};
+use wasmer::{AsStoreRef, Engine, Instance, Module, Pages, Store};
 
-use super::address_space::Memories;
+use super::address_space::{self, Memories};
 use super::allowance::Allowance;
 use super::image::InitialData;
 use super::limits::{Budget, Limits, Reservations, TableElements, Tables};
+use super::moving_memory::Room;
 use super::tunables::PluginTunables;
 #[cfg(target_os = "linux")]
 use crate::stop;
@@ -24,24 +25,26 @@ pub(crate) struct StoreTemplate {
     engine: Engine,
     /// The kind of memory that the code was compiled for.
     memories: Memories,
-    /// If modules are linked with each other: the export name of the memory that they share.
-    common: Option<&'static str>,
+    /// The name under which modules export the I/O memory that they define.
+    io_export: &'static str,
+    /// Modules are linked with each other, and share the I/O memory.
+    is_linked: bool,
     /// The initial data of each module's memory 0.
     data: Arc<[InitialData]>,
 }
 
 impl StoreTemplate {
     /// For `modules`, whose code is in `engine`. `data_section` is the custom section in which the rewrite says how
-    /// much data memory 0 begins with; `common` the name under which linked modules export the memory that they share.
+    /// much data memory 0 begins with; `io_export` the name under which modules export the I/O memory.
     pub(crate) fn new(
         engine: Engine,
         memories: Memories,
         modules: &[Module],
-        common: &'static str,
+        io_export: &'static str,
         data_section: &str,
     ) -> Self {
         let data = modules.iter().map(|module| InitialData::of(module, data_section)).collect();
-        Self { engine, memories, common: (modules.len() > 1).then_some(common), data }
+        Self { engine, memories, io_export, is_linked: modules.len() > 1, data }
     }
 
     /// The kind of memory that the code was compiled for.
@@ -68,7 +71,9 @@ impl StoreTemplate {
             budget,
             memories: if imports_io_memory { self.memories } else { Memories::Moving },
             moving: None,
-            common: self.common.map(|common| (common, Mutex::new(None))),
+            io_export: self.io_export,
+            io_room: if limits.io_memory_stays { io_room(limits.max_pages) } else { Room::Moves },
+            common: self.is_linked.then(|| Mutex::new(None)),
             data: Arc::clone(&self.data),
             reservations: Reservations::new(),
             is_refused,
@@ -89,4 +94,13 @@ impl StoreTemplate {
             data.keep(store, instance, export);
         }
     }
+}
+
+/// The room of an I/O memory that stays where it is: what `max_pages` allows. Under a limit on the process's address
+/// space it is at most a sixteenth of that, so that there is room for others.
+fn io_room(max_pages: Option<u32>) -> Room {
+    const SHARE: u64 = 16;
+    const PAGE: u64 = 1 << 16;
+    let most = address_space::limit().map_or(u32::MAX, |limit| u32::try_from(limit / SHARE / PAGE).unwrap_or(u32::MAX));
+    Room::Stays { pages: Pages(max_pages.unwrap_or(u32::MAX).min(most)) }
 }

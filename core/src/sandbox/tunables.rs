@@ -22,7 +22,7 @@ use super::image::{Image, InitialData};
 #[cfg(feature = "compiler")]
 use super::limits::Tables;
 use super::limits::{Budget, Reservations, Spare, TableElements};
-use super::moving_memory::{DYNAMIC_GUARD, MovingMemory};
+use super::moving_memory::{DYNAMIC_GUARD, MovingMemory, Room};
 use super::plugin_memory::{MAX_PAGES, PluginMemory};
 
 /// The tunables for compilers: the kind of `memories`, and the maximum of memories that move in any case (`moving`).
@@ -33,6 +33,8 @@ pub(crate) fn compile_time(memories: Memories, moving: Option<u32>) -> impl Tuna
         budget: None,
         memories,
         moving: moving.map(Pages),
+        io_export: "",
+        io_room: Room::Moves,
         common: None,
         data: Arc::new([]),
         reservations: Reservations::new(),
@@ -47,8 +49,12 @@ pub(super) struct PluginTunables {
     pub(super) memories: Memories,
     /// The maximum, in pages, that marks memories of the moving kind whatever `memories` says; only for compilers.
     pub(super) moving: Option<Pages>,
-    /// Of linked modules: the export name of the memory that they share, and that memory once the host has made it.
-    pub(super) common: Option<(&'static str, Mutex<Option<CommonMemory>>)>,
+    /// The name under which a module exports the I/O memory that it defines; empty for compilers.
+    pub(super) io_export: &'static str,
+    /// The room of the I/O memory.
+    pub(super) io_room: Room,
+    /// Of linked modules: the I/O memory, which they share, once the host has made it.
+    pub(super) common: Option<Mutex<Option<CommonMemory>>>,
     /// The initial data of each module's memory 0.
     pub(super) data: Arc<[InitialData]>,
     pub(super) reservations: Reservations,
@@ -106,11 +112,12 @@ impl PluginTunables {
         ty: &MemoryType,
         style: &MemoryStyle,
         definition: NonNull<VMMemoryDefinition>,
+        room: Room,
     ) -> Result<VMMemory, MemoryError> {
         match style {
             MemoryStyle::Dynamic { .. } => {
                 // SAFETY: the caller promises it; the store keeps both the memory and the instance until it is dropped.
-                let memory = unsafe { MovingMemory::for_instance(ty, definition) }?;
+                let memory = unsafe { MovingMemory::for_instance(ty, definition, room) }?;
                 Ok(VMMemory(Box::new(memory)))
             }
             // SAFETY: the contract of that method is the same, and the caller promises to keep it.
@@ -133,11 +140,10 @@ impl PluginTunables {
         Ok((memory, spare))
     }
 
-    /// A handle to the shared memory for the module with this description, and the memory's index in the module.
-    fn common_for(&self, module: &ModuleInfo) -> Option<(CommonMemory, MemoryIndex)> {
-        let (name, memory) = self.common.as_ref()?;
-        match module.exports.get(*name) {
-            Some(ExportIndex::Memory(index)) => Some((memory.lock().as_ref()?.again(), *index)),
+    /// The index of the I/O memory in a module that defines it.
+    fn io_memory(&self, module: &ModuleInfo) -> Option<MemoryIndex> {
+        match module.exports.get(self.io_export) {
+            Some(ExportIndex::Memory(index)) => Some(*index),
             _ => None,
         }
     }
@@ -176,11 +182,13 @@ impl Tunables for PluginTunables {
         definitions: &[NonNull<VMMemoryDefinition>],
     ) -> Result<PrimaryMap<LocalMemoryIndex, InternalStoreHandle<VMMemory>>, LinkError> {
         let mut image = self.image_for(module);
-        let common = self.common_for(module);
+        let io_memory = self.io_memory(module);
+        let common = io_memory.and_then(|index| Some((self.common.as_ref()?.lock().as_ref()?.again(), index)));
         let mut memories = PrimaryMap::with_capacity(definitions.len());
         let own = module.memories.iter().skip(module.num_imported_memories);
         for ((index, ty), definition) in own.zip(definitions) {
             let image = image.take();
+            let room = if io_memory == Some(index) { self.io_room } else { Room::Moves };
             let memory = match &common {
                 Some((common, place)) if *place == index => {
                     // SAFETY: the caller promises that it is the instance's place for this memory. Once the instance is
@@ -189,7 +197,7 @@ impl Tunables for PluginTunables {
                 }
                 _ => self.make(ty, &styles[index], image, || {
                     // SAFETY: the caller promises that each definition is the instance's place for the memory.
-                    unsafe { self.own_memory(ty, &styles[index], *definition) }
+                    unsafe { self.own_memory(ty, &styles[index], *definition, room) }
                 }),
             };
             let memory = memory.map_err(|error| LinkError::Resource(format!("Failed to create memory: {error}")))?;
@@ -204,10 +212,11 @@ impl Tunables for PluginTunables {
 
     fn create_host_memory(&self, ty: &MemoryType, style: &MemoryStyle) -> Result<VMMemory, MemoryError> {
         let memory = self.make(ty, style, None, || match style {
-            MemoryStyle::Dynamic { .. } => Ok(VMMemory(Box::new(MovingMemory::for_host(ty)?))),
+            // The host makes no other memory than that for input and output.
+            MemoryStyle::Dynamic { .. } => Ok(VMMemory(Box::new(MovingMemory::for_host(ty, self.io_room)?))),
             MemoryStyle::Static => self.base.create_host_memory(ty, style),
         })?;
-        let Some((_, common)) = &self.common else { return Ok(memory) };
+        let Some(common) = &self.common else { return Ok(memory) };
         let memory = CommonMemory::of(memory);
         *common.lock() = Some(memory.again());
         Ok(VMMemory(Box::new(memory)))
@@ -221,7 +230,7 @@ impl Tunables for PluginTunables {
     ) -> Result<VMMemory, MemoryError> {
         self.make(ty, style, None, || {
             // SAFETY: the contract of this method is the same, and the caller promises to keep it.
-            unsafe { self.own_memory(ty, style, definition) }
+            unsafe { self.own_memory(ty, style, definition, Room::Moves) }
         })
     }
 

@@ -1,5 +1,6 @@
 //! The imports for HTTP requests. `network/` sends the requests.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::arguments::{Env, HostResult};
@@ -23,7 +24,7 @@ fn take(env: &mut Env<'_>, answer: Answer) -> Result<u64, Fault> {
     let (guest, mut store) = env.data_and_store_mut();
     let mut state = guest.state.lock();
     state.http_status = answer.status;
-    state.http_headers = answer.headers;
+    state.http_headers = if state.keeps_http_headers { answer.headers } else { BTreeMap::new() };
     drop(state);
     guest.io.alloc_with(&mut store, &answer.body, guest.watch)
 }

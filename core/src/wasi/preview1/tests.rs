@@ -47,7 +47,7 @@ impl Plugin {
         let descriptors = Descriptors::new(&paths, &logs).expect("the folder is there");
         let mut config: BTreeMap<_, _> = (0..ITEMS).map(|number| (format!("{number:05}"), "x".to_owned())).collect();
         config.insert("large".to_owned(), "x".repeat(BYTES));
-        let state = PluginState::new(config, Vars::new(None), Network::new(&[], None));
+        let state = PluginState::new(config, Vars::new(None), Network::new(&[], None), true);
         let stopper = Stopper::new(Arc::new(CodeRanges::new(Vec::new())));
         Self { store, memory, descriptors, state, program: "x".repeat(BYTES), stopper }
     }
