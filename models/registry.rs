@@ -34,6 +34,8 @@ mod stop;
 mod sync;
 #[path = "../capi/src/thread_errors.rs"]
 mod thread_errors;
+#[path = "../capi/src/thread_number.rs"]
+mod thread_number;
 
 use std::collections::BTreeSet;
 use std::ffi::CStr;

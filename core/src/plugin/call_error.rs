@@ -76,7 +76,9 @@ impl CallError {
 
     fn heading(&self) -> Heading {
         match self {
-            Self::BadName(_) | Self::NotFound(_) | Self::TooManyResults { .. } | Self::BadResult { .. } => Heading::None,
+            Self::BadName(_) | Self::NotFound(_) | Self::TooManyResults { .. } | Self::BadResult { .. } => {
+                Heading::None
+            }
             Self::Parameters { .. } | Self::Trap(_) | Self::Stopped(..) | Self::OutOfFuel(_) => Heading::CausedBy,
             Self::Timer(_) | Self::Input { .. } | Self::Name(_) | Self::Renew(_) => Heading::CallFailed,
         }
@@ -114,5 +116,5 @@ fn exit(status: i32, backtrace: String) -> HostFailure {
         1..126 => (format!("Exited with i32 exit status {status}"), Heading::None),
         _ => (format!("exit with invalid exit status outside of [0..126): {status}"), Heading::CausedBy),
     };
-    HostFailure { kind: FailureKind::Exit, reason, backtrace, heading }
+    HostFailure { kind: FailureKind::Exit(status), reason, backtrace, heading }
 }
