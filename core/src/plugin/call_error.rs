@@ -76,9 +76,7 @@ impl CallError {
 
     fn heading(&self) -> Heading {
         match self {
-            Self::BadName(_) | Self::NotFound(_) | Self::TooManyResults { .. } | Self::BadResult { .. } => {
-                Heading::None
-            }
+            Self::BadName(_) | Self::NotFound(_) | Self::TooManyResults { .. } | Self::BadResult { .. } => Heading::None,
             Self::Parameters { .. } | Self::Trap(_) | Self::Stopped(..) | Self::OutOfFuel(_) => Heading::CausedBy,
             Self::Timer(_) | Self::Input { .. } | Self::Name(_) | Self::Renew(_) => Heading::CallFailed,
         }

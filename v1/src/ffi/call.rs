@@ -4,10 +4,11 @@ use std::ffi::{c_char, c_void};
 use std::ptr;
 
 use super::guarded::with_plugin;
-use super::plugin::{ExtismPlugin, ExtismSize};
+use super::plugin::ExtismPlugin;
 use crate::error_message::to_c_string;
 use crate::registry;
 use extism_capi::arg;
+use extism_capi::ffi::ExtismSize;
 use extism_capi::guard::guard;
 use extism_capi::handed_out::hand_out;
 use extism_capi::thread_end::Use;

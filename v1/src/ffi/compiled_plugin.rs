@@ -4,11 +4,11 @@ use std::ffi::c_char;
 use std::ptr;
 
 use super::create::{Arguments, create};
-use super::plugin::{ExtismPlugin, ExtismSize};
+use super::plugin::ExtismPlugin;
 use crate::making;
 use crate::registry::COMPILED;
 use extism_capi::boolean::BoolArg;
-use extism_capi::ffi::ExtismFunction;
+use extism_capi::ffi::{ExtismFunction, ExtismSize};
 use extism_capi::guard::guard;
 use extism_capi::thread_end::{self, Stage};
 

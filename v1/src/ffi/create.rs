@@ -2,13 +2,12 @@
 
 use std::ffi::c_char;
 
-use super::plugin::ExtismSize;
 use crate::error_message;
 use crate::making::{Error, Parts};
 use crate::registry;
 use extism_capi::arg;
 use extism_capi::boolean::BoolArg;
-use extism_capi::ffi::{ExtismFunction, collect};
+use extism_capi::ffi::{ExtismFunction, ExtismSize, collect};
 use extism_capi::guard::{caught, guard_use};
 use extism_capi::log;
 use extism_capi::thread_end::Use;

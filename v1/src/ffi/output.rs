@@ -2,8 +2,9 @@
 
 use std::ptr;
 
-use super::plugin::{ExtismPlugin, ExtismSize};
+use super::plugin::ExtismPlugin;
 use crate::registry;
+use extism_capi::ffi::ExtismSize;
 use extism_capi::guard::guard;
 
 /// The length in bytes of the output of the last call that this thread made of a plugin; of the newest call if it has made

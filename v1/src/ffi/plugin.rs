@@ -8,8 +8,7 @@ use super::guarded::with_plugin;
 use crate::registry::{self, CANCELLERS};
 use crate::{error_message, making};
 use extism_capi::boolean::{Bool, BoolArg};
-use extism_capi::ffi::ExtismFunction;
-pub(super) use extism_capi::ffi::ExtismSize;
+use extism_capi::ffi::{ExtismFunction, ExtismSize};
 use extism_capi::guard::guard;
 use extism_capi::thread_end::{self, Stage, Use};
 

@@ -3,9 +3,10 @@
 use std::ffi::c_char;
 
 use super::guarded::with_plugin;
-use super::plugin::{ExtismPlugin, ExtismSize};
+use super::plugin::ExtismPlugin;
 use extism_capi::arg;
 use extism_capi::boolean::Bool;
+use extism_capi::ffi::ExtismSize;
 use extism_capi::thread_end::Use;
 
 /// Changes the configuration that a plugin reads, from its next look on. Does not wait for a running call. Clears the
