@@ -14,6 +14,8 @@ mod error;
 mod facts;
 mod function;
 mod host_function;
+#[cfg(all(test, feature = "compiler"))]
+mod host_function_tests;
 mod imports;
 mod instance;
 mod link;
