@@ -81,7 +81,7 @@ impl Guest {
         if let Some(fuel) = &self.fuel {
             fuel.fill(store);
         }
-        self.io.begin(store, input, self.watch)
+        self.io.begin(input, self.watch)
     }
 
     /// Takes the text of the error that the plugin has set.

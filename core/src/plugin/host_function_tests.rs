@@ -4,6 +4,8 @@ use std::ffi::CStr;
 use std::fmt::Write;
 use std::sync::{Arc, Mutex};
 
+use crate::compiler;
+
 use super::{CallFailure, CurrentPlugin, FailureKind, HostFunction, Options, Plugin, PluginError, Val, ValType};
 
 const TYPES: [ValType; 4] = [ValType::I32, ValType::I64, ValType::F32, ValType::F64];
@@ -86,7 +88,11 @@ fn lists(most: usize) -> Vec<Vec<ValType>> {
 #[test]
 fn numbers_of_all_types_arrive_bit_for_bit() {
     let parameters = [lists(3), vec![vec![ValType::I64; 4], TYPES.repeat(5)]].concat();
-    let results = [lists(1), vec![vec![ValType::I64, ValType::F64], TYPES.to_vec()]].concat();
+    let mut results = lists(1);
+    // Singlepass takes no imported functions with several results.
+    if compiler::chosen() != Some(c"singlepass") {
+        results.extend([vec![ValType::I64, ValType::F64], TYPES.to_vec()]);
+    }
     let (mut imports, mut calls, mut functions) = (String::new(), String::new(), Vec::new());
     let samples = |types: &[ValType]| types.iter().zip(0..).map(|(ty, number)| sample(*ty, number)).collect::<Vec<_>>();
     for parameters in &parameters {
