@@ -33,5 +33,5 @@ pub(crate) use guest::{Bounds, Guest};
 pub(crate) use logs::Logs;
 pub(crate) use network::Network;
 pub(crate) use slices::{copy, yield_point};
-pub(crate) use state::{PluginState, SharedState};
+pub(crate) use state::{PluginState, SharedState, hold};
 pub(crate) use vars::Vars;

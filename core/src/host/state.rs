@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
-use parking_lot::Mutex;
+use parking_lot::{Mutex, MutexGuard};
 
 use super::network::Network;
 use super::vars::Vars;
@@ -30,4 +31,11 @@ impl PluginState {
         let (network, http_headers) = (Arc::new(network), BTreeMap::new());
         Arc::new(Mutex::new(Self { config, vars, network, http_status: 0, http_headers, keeps_http_headers }))
     }
+}
+
+/// The state, for a thread that may not be the plugin's. `None` if another thread keeps it for a second: in a forked
+/// process, a thread that is not in it may have held it.
+pub(crate) fn hold(state: &SharedState) -> Option<MutexGuard<'_, PluginState>> {
+    const TIMEOUT: Duration = Duration::from_secs(1);
+    state.try_lock_for(TIMEOUT)
 }
