@@ -168,7 +168,7 @@ python() {
 
 hosts() {
     build
-    for host in python node go java ruby; do
+    for host in python node go java ruby php; do
         subject="inside $host"
         case $host in
             python) have "$subject" python3 python3 ;;
@@ -178,6 +178,8 @@ hosts() {
                 { missing "$subject" JNA libjna-java; false; }; } ;;
             ruby) have "$subject" ruby ruby && { ruby -e 'require "ffi"' 2>/dev/null ||
                 { missing "$subject" ffi ruby-ffi; false; }; } ;;
+            php) have "$subject" php php-cli "${CC:-cc}" gcc && { php -r 'exit((int) !class_exists("FFI"));' ||
+                { missing "$subject" FFI php-cli; false; }; } ;;
         esac || continue
         run "$subject" one_test tests/hosts/run.sh $host . $dist $plugin target/hosts/$host
     done
