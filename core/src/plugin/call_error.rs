@@ -38,8 +38,8 @@ pub(super) enum CallError {
     Stopped(Stopped, Option<Timeout>),
     #[error("Call failed: {0}")]
     Timer(NoTimer),
-    #[error("Call failed\n\nCaused by:\n    {}", out_of_fuel(*.0))]
-    OutOfFuel(u64),
+    #[error("Call failed\n\nCaused by:\n    {}", out_of_fuel(Some(.function), *.limit))]
+    OutOfFuel { function: Excerpt, limit: u64 },
     #[error("Call failed: the input of {length} bytes does not fit into the plugin's memory: {cause}")]
     Input { length: usize, cause: Fault },
     #[error("Call failed: the function's name: {0}")]
@@ -51,7 +51,7 @@ pub(super) enum CallError {
 impl CallError {
     /// False for errors that can come from a running function.
     pub(super) fn is_early(&self) -> bool {
-        !matches!(self, Self::Trap(_) | Self::Stopped(..) | Self::OutOfFuel(_))
+        !matches!(self, Self::Trap(_) | Self::Stopped(..) | Self::OutOfFuel { .. })
     }
 
     /// The function that it is about, if it names one.
@@ -60,7 +60,8 @@ impl CallError {
             Self::NotFound(name)
             | Self::TooManyResults { name, .. }
             | Self::BadResult { name, .. }
-            | Self::Parameters { name, .. } => Some(name),
+            | Self::Parameters { name, .. }
+            | Self::OutOfFuel { function: name, .. } => Some(name),
             _ => None,
         }
     }

@@ -150,8 +150,8 @@ fn run_as_another_user() {
 
 /// A cache that cannot be read is not used, and a warning has its owner and mode; one of root's is used if readable.
 #[test]
-fn another_users_store() {
-    const TEST: &str = "cache::access::another_users_store";
+fn another_users_cache() {
+    const TEST: &str = "cache::access::another_users_cache";
     match child::case().as_deref() {
         None => {}
         Some("fill") => return run(1),

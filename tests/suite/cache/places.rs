@@ -103,8 +103,8 @@ fn link(path: PathBuf, folder: &Path) -> PathBuf {
 
 /// A cache that can only be read is read.
 #[test]
-fn a_read_only_store() {
-    const TEST: &str = "places::a_read_only_store";
+fn a_read_only_cache() {
+    const TEST: &str = "places::a_read_only_cache";
     match child::case().as_deref() {
         None => {
             let folder = tempfile::tempdir().expect("a folder");
