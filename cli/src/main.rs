@@ -84,13 +84,13 @@ fn levels() -> impl TypedValueParser<Value = LevelFilter> {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Compile modules ahead of time, into a store from which libraries without compilers run them
+    /// Compile modules ahead of time, into a cache from which libraries without compilers run them
     Compile(compile::Arguments),
     /// Call a function of a plugin, and print its output
     Call(call::Arguments),
     /// Show what modules import and export, and which compilers can compile them
     Inspect(inspect::Arguments),
-    /// Look at a store of compiled code, check it, or empty it
+    /// Look at the cache of compiled code and downloads, check it, or empty it
     Cache(cache::Arguments),
 }
 

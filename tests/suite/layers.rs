@@ -146,7 +146,7 @@ fn each_name_stands_in_its_place() {
 }
 
 #[test]
-fn unsafe_stands_only_where_the_house_says() {
+fn unsafe_code_is_only_in_the_listed_files() {
     for file in crates().flat_map(|all| all.files) {
         let path = shown(&file.path);
         let found = file.code.lines().any(|line| line.contains("unsafe ") || line.contains("unsafe{"));

@@ -11,6 +11,7 @@ use super::instance::create;
 use super::plugin::{Plugin, over};
 use super::report::{self, Called, FunctionName};
 use super::timeout::deadline;
+use crate::error::Excerpt;
 use crate::host::{self, Fault};
 use crate::manifest::AfterTrap;
 use crate::stop::{Run, Watch};
@@ -140,7 +141,11 @@ impl Plugin {
         }
         match (stopped, exhausted) {
             (Some(reason), _) => CallError::Stopped(reason, self.recipe.timeout).into(),
-            (None, Some(fuel)) => CallError::OutOfFuel(fuel).into(),
+            (None, Some(limit)) => {
+                // Only a function whose name is UTF-8 was found.
+                let name = live.functions.last().and_then(|name| name.to_str().ok());
+                CallError::OutOfFuel { function: Excerpt::of(name.unwrap_or_default()), limit }.into()
+            }
             (None, None) => CallError::Trap(trap).into(),
         }
     }
