@@ -117,7 +117,7 @@ impl DirectFunction {
         let (arguments, results) = all.split_at_mut(self.parameters.len());
         for (index, (argument, ty)) in arguments.iter_mut().zip(&*self.parameters).enumerate() {
             // SAFETY: the caller promises so many values, of these types.
-            *argument = unsafe { read(values.add(index), *ty) };
+            *argument = unsafe { read(values.wrapping_add(index), *ty) };
         }
         results.iter_mut().zip(&*self.results).for_each(|(result, ty)| *result = ty.zero());
         // SAFETY: the store keeps the guest in a box of its own, and lives. Nothing else uses the guest, as the plugin's
@@ -126,7 +126,7 @@ impl DirectFunction {
         (self.work)(guest, arguments, results)?;
         for (index, (result, ty)) in results.iter().zip(&*self.results).enumerate() {
             // SAFETY: the caller promises room for so many values.
-            unsafe { values.add(index).write(raw(*result, *ty)) };
+            unsafe { values.wrapping_add(index).write(raw(*result, *ty)) };
         }
         Ok(())
     }
@@ -139,13 +139,13 @@ impl DirectFunction {
 unsafe fn read(place: *const RawValue, ty: ValType) -> Val {
     match ty {
         // SAFETY: the caller promises a value of this type, so that these bits are written.
-        ValType::I32 => Val::I32(unsafe { (&raw const (*place).i32).read() }),
+        ValType::I32 => Val::I32(unsafe { place.cast::<i32>().read() }),
         // SAFETY: as above.
-        ValType::I64 => Val::I64(unsafe { (&raw const (*place).i64).read() }),
+        ValType::I64 => Val::I64(unsafe { place.cast::<i64>().read() }),
         // SAFETY: as above.
-        ValType::F32 => Val::F32(unsafe { (&raw const (*place).u32).read() }),
+        ValType::F32 => Val::F32(unsafe { place.cast::<u32>().read() }),
         // SAFETY: as above.
-        ValType::F64 => Val::F64(unsafe { (&raw const (*place).u64).read() }),
+        ValType::F64 => Val::F64(unsafe { place.cast::<u64>().read() }),
     }
 }
 

@@ -115,12 +115,7 @@ impl IoMemory {
     }
 
     /// Makes `input` the first block. `inside` is its range if it lies in this memory.
-    fn place(
-        &mut self,
-        input: &[u8],
-        inside: Option<Range<u64>>,
-        watch: Watch,
-    ) -> Result<Range<u64>, Fault> {
+    fn place(&mut self, input: &[u8], inside: Option<Range<u64>>, watch: Watch) -> Result<Range<u64>, Fault> {
         if input.is_empty() {
             return Ok(0..0);
         }

@@ -27,7 +27,12 @@ pub(crate) struct PluginState {
 }
 
 impl PluginState {
-    pub(crate) fn new(config: BTreeMap<String, String>, vars: Vars, network: Network, keeps_http_headers: bool) -> SharedState {
+    pub(crate) fn new(
+        config: BTreeMap<String, String>,
+        vars: Vars,
+        network: Network,
+        keeps_http_headers: bool,
+    ) -> SharedState {
         let (network, http_headers) = (Arc::new(network), BTreeMap::new());
         Arc::new(Mutex::new(Self { config, vars, network, http_status: 0, http_headers, keeps_http_headers }))
     }

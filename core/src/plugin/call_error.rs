@@ -77,7 +77,9 @@ impl CallError {
 
     fn heading(&self) -> Heading {
         match self {
-            Self::BadName(_) | Self::NotFound(_) | Self::TooManyResults { .. } | Self::BadResult { .. } => Heading::None,
+            Self::BadName(_) | Self::NotFound(_) | Self::TooManyResults { .. } | Self::BadResult { .. } => {
+                Heading::None
+            }
             Self::Parameters { .. } | Self::Trap(_) | Self::Stopped(..) | Self::OutOfFuel { .. } => Heading::CausedBy,
             Self::Timer(_) | Self::Input { .. } | Self::Name(_) | Self::Renew(_) => Heading::CallFailed,
         }

@@ -103,7 +103,12 @@ impl CompiledPlugin {
             with_wasi,
             tells_http_headers: abi == Abi::V0,
         };
-        Ok(Self { code: loaded.compile(Memories::preferred(), deadline)?, loaded: Arc::new(loaded), settings, functions })
+        Ok(Self {
+            code: loaded.compile(Memories::preferred(), deadline)?,
+            loaded: Arc::new(loaded),
+            settings,
+            functions,
+        })
     }
 
     /// Makes a plugin, until `deadline`. `since` is when that began, for the log.

@@ -107,7 +107,9 @@ fn numbers_of_all_types_arrive_bit_for_bit() {
             returned.iter().rev().for_each(|value| calls.extend([check(*value), " ".to_owned()]));
             let types = (parameters.as_slice(), results.as_slice());
             functions.push(function("host", &format!("f{number}"), types, move |_, given, out| {
-                if given != arguments || out.iter().any(|value| ![Val::I32(0), Val::I64(0), Val::F32(0), Val::F64(0)].contains(value)) {
+                if given != arguments
+                    || out.iter().any(|value| ![Val::I32(0), Val::I64(0), Val::F32(0), Val::F64(0)].contains(value))
+                {
                     return Err(format!("{given:?} for {arguments:?}"));
                 }
                 out.copy_from_slice(&returned);

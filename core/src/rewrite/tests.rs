@@ -1,6 +1,6 @@
 use super::{EstimatedCompiler, Inlining, Libcalls, RewriteOptions, rewrite};
-use crate::module::reserved::{FUNCTION_EXPORT, IO_MEMORY_EXPORT, MEMORY_EXPORT, REWRITE_VERSION, START_EXPORT};
 use crate::host::{HOST_MODULE, can_be_replaced};
+use crate::module::reserved::{FUNCTION_EXPORT, IO_MEMORY_EXPORT, MEMORY_EXPORT, REWRITE_VERSION, START_EXPORT};
 use wasmer::sys::Features;
 use wasmparser::{Operator, Parser, Payload, Validator};
 
