@@ -26,7 +26,7 @@ const ROOMS: &[&[&str]] = &[
     &["error", "outlet"],
     &["reserve"],
     &["read", "sync", "write_signals"],
-    &["fork"],
+    &["abi", "fork"],
 ];
 
 /// Crates and functions of the environment, and the only places that may name them.
@@ -62,6 +62,7 @@ const UNSAFE_PLACES: &[&str] = &[
     "capi/src/thread_end.rs",
     "core/src/compiler/artifact.rs",
     "core/src/host/direct.rs",
+    "core/src/load/own_memory.rs",
     "core/src/outlet.rs",
     "core/src/plugin/instance.rs",
     "core/src/reserve/",

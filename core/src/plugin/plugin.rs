@@ -17,6 +17,7 @@ use super::recipe::{LoadedModules, Recipe};
 use super::report;
 use super::stack;
 use super::timeout::{Timeout, deadline};
+use crate::abi::Abi;
 use crate::environment;
 use crate::error::Excerpt;
 use crate::host::{Network, PluginState, SharedState, Vars};
@@ -51,7 +52,7 @@ impl Plugin {
     /// # Errors
     /// The manifest, a module, an import or a start function is invalid or fails.
     pub fn new(input: &[u8], with_wasi: bool) -> Result<Self, PluginError> {
-        Ok(Self::of_manifest(|| manifest::parse(input), with_wasi)?)
+        Ok(Self::of_manifest(|| manifest::parse(input, Abi::V0), with_wasi)?)
     }
 
     /// Makes a plugin of a file, with additions to its manifest.
