@@ -9,9 +9,10 @@ use log::Level;
 
 use super::call_failure::{CallFailure, CallOutcome};
 use super::link::Plan;
-use crate::code::{self, PluginCode};
+use crate::code::PluginCode;
 use crate::error::{self, Excerpt};
 use crate::log as sink;
+use crate::module::digest::Digest;
 
 /// In bytes. Longer texts from outside are cut in a log line.
 const MOST: usize = 256;
@@ -25,14 +26,19 @@ pub(super) fn clock() -> Option<Instant> {
 }
 
 /// A plugin was made.
-pub(super) fn created(plan: &Plan, modules: &code::Modules, compiled: &PluginCode, since: Option<Instant>) {
+pub(super) fn created(
+    plan: &Plan,
+    sha256: impl Fn(&str) -> Option<Digest>,
+    compiled: &PluginCode,
+    since: Option<Instant>,
+) {
     let Some(since) = since else { return };
     let (took, compiler) = (since.elapsed(), compiled.compiler);
     // Read once for each plugin: reading it makes it `Process` for the next plugin of the same code.
     let origin = compiled.origin();
     sink::note(
         Level::Debug,
-        format_args!("plugin made in {took:?} of {}: code of {compiler}, {origin}", Modules(plan, modules)),
+        format_args!("plugin made in {took:?} of {}: code of {compiler}, {origin}", Modules(plan, sha256)),
     );
 }
 
@@ -95,15 +101,15 @@ impl Display for Called<'_> {
 
 /// The modules of a plugin, the main one first, each with the SHA-256 of its bytes, which manifests and the cache on
 /// disk name it by.
-struct Modules<'a>(&'a Plan, &'a code::Modules);
+struct Modules<'a, F>(&'a Plan, F);
 
-impl Display for Modules<'_> {
+impl<F: Fn(&str) -> Option<Digest>> Display for Modules<'_, F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let modules = &self.0.modules;
         for (index, linked) in modules.iter().rev().take(MODULES).enumerate() {
             let separator = if index > 0 { ", " } else { "" };
             write!(f, "{separator}`{}`", Start(&linked.name))?;
-            if let Some(sha256) = self.1.sha256(&linked.name) {
+            if let Some(sha256) = self.1(&linked.name) {
                 write!(f, " (SHA-256 {sha256})")?;
             }
         }
