@@ -1,10 +1,12 @@
 //! The log of a plugin, which has a limit for each call.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use log::Level;
 
 use crate::log as sink;
+use crate::log::Origin;
 
 /// The bytes that a plugin may log in one call, counted as the log shows them. Its guest and its WASI streams share one
 /// value.
@@ -13,14 +15,17 @@ pub(crate) struct Logs {
     max: u64,
     /// The number of bytes that the current call may still log.
     left: AtomicU64,
+    /// The plugin's id, which its lines end with. `None` in the 0.1 face, whose lines have none.
+    label: Option<Arc<str>>,
 }
 
 impl Logs {
-    pub(crate) fn new(max: Option<u64>) -> Self {
+    /// A log of at most `max` bytes a call, with 16 MiB as the default.
+    pub(crate) fn new(max: Option<u64>, label: Option<Arc<str>>) -> Self {
         /// The limit in bytes if the manifest has none.
         const MAX: u64 = 16 << 20;
         let max = max.unwrap_or(MAX);
-        Self { max, left: AtomicU64::new(max) }
+        Self { max, left: AtomicU64::new(max), label }
     }
 
     /// Begins a call: resets what may be logged.
@@ -41,15 +46,19 @@ impl Logs {
         match left.checked_sub(line.len() as u64 + AROUND) {
             Some(left) => {
                 self.left.store(left, Ordering::Relaxed);
-                sink::record_line(level, sink::PLUGIN_TARGET, &line);
+                sink::record_line(level, self.origin(sink::PLUGIN_TARGET), &line);
             }
             None => {
                 self.left.store(0, Ordering::Relaxed);
                 let max = self.max;
                 let line =
                     format_args!("the plugin has logged {max} bytes (memory.max_log_bytes): this call logs no more");
-                sink::record(Level::Warn, sink::TARGET, line);
+                sink::record_of(Level::Warn, self.origin(sink::TARGET), line);
             }
         }
+    }
+
+    fn origin<'a>(&'a self, target: &'a str) -> Origin<'a> {
+        Origin { target, plugin: self.label.as_deref() }
     }
 }

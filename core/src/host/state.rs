@@ -15,6 +15,8 @@ pub(crate) type SharedState = Arc<Mutex<PluginState>>;
 #[derive(Debug)]
 pub(crate) struct PluginState {
     pub(crate) config: BTreeMap<String, String>,
+    /// The plugin's id as text, for its lines in the log. `None` in the 0.1 face.
+    pub(super) label: Option<Arc<str>>,
     pub(super) vars: Vars,
     pub(super) network: Arc<Network>,
     /// The status of the last HTTP answer, or 0.
@@ -24,8 +26,13 @@ pub(crate) struct PluginState {
 }
 
 impl PluginState {
-    pub(crate) fn new(config: BTreeMap<String, String>, vars: Vars, network: Network) -> SharedState {
+    pub(crate) fn new(
+        config: BTreeMap<String, String>,
+        vars: Vars,
+        network: Network,
+        label: Option<Arc<str>>,
+    ) -> SharedState {
         let (network, http_headers) = (Arc::new(network), BTreeMap::new());
-        Arc::new(Mutex::new(Self { config, vars, network, http_status: 0, http_headers }))
+        Arc::new(Mutex::new(Self { config, label, vars, network, http_status: 0, http_headers }))
     }
 }

@@ -45,7 +45,7 @@ impl Plugin {
         match (result, guest_error) {
             (Ok(code), None) => {
                 if since.is_some() {
-                    report::called(plan, copy.map_or(Called::Unknown, Called::Name), since, &Ok(code));
+                    report::called(plan, None, copy.map_or(Called::Unknown, Called::Name), since, &Ok(code));
                 }
                 Ok(code)
             }
@@ -59,7 +59,7 @@ impl Plugin {
                     (None, None) => Called::Unknown,
                 };
                 let outcome = outcome(result, guest_error, &plan.modules);
-                report::called(plan, function, since, &outcome);
+                report::called(plan, None, function, since, &outcome);
                 outcome
             }
         }

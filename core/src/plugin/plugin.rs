@@ -93,7 +93,7 @@ impl Plugin {
             warn_of_untold_stacks(&recipe.plan);
         }
         let network = Network::new(&manifest.allowed_hosts, manifest.memory.max_http_response_bytes);
-        let state = PluginState::new(manifest.config, Vars::new(manifest.memory.max_var_bytes), network);
+        let state = PluginState::new(manifest.config, Vars::new(manifest.memory.max_var_bytes), network, None);
         let (stopper, live) = match start(&recipe, deadline, &state) {
             Err(refused @ Error::NoReservation(_)) if recipe.compiled.template.memories() == Memories::Reserved => {
                 recipe.move_memories(&loaded, refused)?;
@@ -104,7 +104,7 @@ impl Plugin {
         if !recipe.allowed_paths.is_empty() && !recipe.plan.imports_wasi {
             warn_of_unused_paths(&recipe.allowed_paths, with_wasi);
         }
-        report::created(&recipe.plan, &loaded.modules, &recipe.compiled, since);
+        report::created(&recipe.plan, &loaded.modules, &recipe.compiled, None, since);
         Ok(Self { recipe, live: Some(Box::new(live)), stopper, state, spent: false, initialised: false })
     }
 
