@@ -62,3 +62,39 @@ impl Logs {
         Origin { target, plugin: self.label.as_deref() }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use log::Level;
+    use log::LevelFilter;
+
+    use super::{Logs, sink};
+    use crate::log::{Destination, Format, drain, set};
+
+    #[test]
+    fn lines_end_with_the_id_of_their_plugin() {
+        // The one test of this crate that sets the log, which the process has one of.
+        set(Destination::Buffer, Format::V1, LevelFilter::Warn).expect("a buffer is no file");
+        let logs = Logs::new(Some(100), Some("the-id".into()));
+        logs.record(Level::Error, "one\ntwo\0\x1b");
+        logs.record(Level::Info, "above the level");
+        logs.record(Level::Warn, &"x".repeat(100));
+        logs.record(Level::Warn, "beyond the limit");
+        Logs::new(None, None).record(Level::Warn, "of the-id's neighbour");
+        sink::record(Level::Warn, sink::TARGET, format_args!("about the-id"));
+        let mut lines = Vec::new();
+        // Other tests may log meanwhile.
+        drain(|line| {
+            lines.extend(line.split_once("Z ").filter(|_| line.contains("the-id")).map(|(_, text)| text.to_owned()))
+        });
+        assert_eq!(
+            lines,
+            [
+                "ERROR extism::pdk: one\\ntwo\\x00\\x1b plugin=\"the-id\"\n",
+                " WARN extism: the plugin has logged 100 bytes (memory.max_log_bytes): this call logs no more plugin=\"the-id\"\n",
+                " WARN extism::pdk: of the-id's neighbour\n",
+                " WARN extism: about the-id\n",
+            ]
+        );
+    }
+}

@@ -9,7 +9,7 @@ mod filter;
 mod format;
 mod sink;
 
-pub use ::log::LevelFilter;
+pub use log::LevelFilter;
 
 pub use buffer::drain;
 pub use filter::{UnknownLevel, level_of};
