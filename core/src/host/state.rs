@@ -16,6 +16,8 @@ pub(crate) type SharedState = Arc<Mutex<PluginState>>;
 #[derive(Debug)]
 pub(crate) struct PluginState {
     pub(crate) config: BTreeMap<String, String>,
+    /// The plugin's id as text, for its lines in the log. `None` in the 0.1 face.
+    pub(super) label: Option<Arc<str>>,
     pub(super) vars: Vars,
     pub(super) network: Arc<Network>,
     /// The status of the last HTTP answer, or 0.
@@ -32,9 +34,11 @@ impl PluginState {
         vars: Vars,
         network: Network,
         keeps_http_headers: bool,
+        label: Option<Arc<str>>,
     ) -> SharedState {
         let (network, http_headers) = (Arc::new(network), BTreeMap::new());
-        Arc::new(Mutex::new(Self { config, vars, network, http_status: 0, http_headers, keeps_http_headers }))
+        let state = Self { config, label, vars, network, http_status: 0, http_headers, keeps_http_headers };
+        Arc::new(Mutex::new(state))
     }
 }
 

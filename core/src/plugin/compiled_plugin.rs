@@ -74,12 +74,13 @@ impl CompiledPlugin {
         Ok(making(|| manifest::parse(input, abi), make)?)
     }
 
-    /// Makes a plugin: links the modules, makes instances of them, and runs their start functions.
+    /// Makes a plugin: links the modules, makes instances of them, and runs their start functions. `label` is its name in
+    /// log lines.
     ///
     /// # Errors
     /// An import cannot be served, a limit is exceeded, or a start function fails.
-    pub fn instantiate(&self) -> Result<Plugin, PluginError> {
-        let make = |(), since| self.clone().plugin(deadline(self.settings.timeout), since);
+    pub fn instantiate(&self, label: Option<Arc<str>>) -> Result<Plugin, PluginError> {
+        let make = |(), since| self.clone().plugin(label, deadline(self.settings.timeout), since);
         Ok(making(|| Ok::<_, Error>(()), make)?)
     }
 
@@ -122,7 +123,12 @@ impl CompiledPlugin {
     }
 
     /// Makes a plugin, until `deadline`. `since` is when that began, for the log.
-    fn plugin(self, deadline: Option<Instant>, since: Option<Instant>) -> Result<Plugin, Error> {
+    fn plugin(
+        self,
+        label: Option<Arc<str>>,
+        deadline: Option<Instant>,
+        since: Option<Instant>,
+    ) -> Result<Plugin, Error> {
         let Self { loaded, code, settings, functions } = self;
         let memory = settings.memory;
         let plan = loaded.link(&code, &settings.programs, &functions)?;
@@ -140,6 +146,7 @@ impl CompiledPlugin {
             programs: settings.programs,
             after_trap: settings.after_trap,
             allowed_paths: settings.allowed_paths,
+            label: label.clone(),
             config_is_environment: settings.abi == Abi::V0,
             functions,
         };
@@ -148,7 +155,7 @@ impl CompiledPlugin {
         }
         let network = Network::new(&settings.allowed_hosts, memory.max_http_response_bytes);
         let vars = Vars::new(memory.max_var_bytes);
-        let state = PluginState::new(settings.config, vars, network, settings.abi == Abi::V0);
+        let state = PluginState::new(settings.config, vars, network, settings.abi == Abi::V0, label);
         let (stopper, live) = match start(&recipe, deadline, &state) {
             Err(refused @ Error::NoReservation(_)) if recipe.compiled.template.memories() == Memories::Reserved => {
                 recipe.move_memories(&loaded, deadline, refused)?;
@@ -159,7 +166,7 @@ impl CompiledPlugin {
         if !recipe.allowed_paths.is_empty() && !recipe.plan.imports_wasi {
             warnings::unused_paths(&recipe.allowed_paths, settings.with_wasi);
         }
-        report::created(&recipe.plan, |name| loaded.sha256(name), &recipe.compiled, since);
+        report::created(&recipe.plan, |name| loaded.sha256(name), &recipe.compiled, recipe.label.as_deref(), since);
         Ok(Plugin { live: Some(Box::new(live)), recipe, stopper, state, spent: false, initialised: false })
     }
 }
@@ -185,8 +192,8 @@ impl Plugin {
 
     fn of_manifest(manifest: Manifest<'_>, options: Options, since: Option<Instant>) -> Result<Self, Error> {
         let timeout = options.timeout_of(&manifest)?;
-        let deadline = deadline(timeout);
-        CompiledPlugin::of_manifest(manifest, options, timeout, deadline)?.plugin(deadline, since)
+        let (label, deadline) = (options.label.clone(), deadline(timeout));
+        CompiledPlugin::of_manifest(manifest, options, timeout, deadline)?.plugin(label, deadline, since)
     }
 }
 

@@ -1,5 +1,6 @@
 //! Logs plugins and calls: a line of level debug for each plugin made and each call, and one of level error for each
-//! failed call. If these levels are off, nothing reads a clock, copies or formats.
+//! failed call. Calls in the 1.x face, whose plugins have a label, are of level trace, as Extism 1.x has them. If these
+//! levels are off, nothing reads a clock, copies or formats.
 
 use std::ffi::CStr;
 use std::fmt::{self, Display};
@@ -30,34 +31,44 @@ pub(super) fn created(
     plan: &Plan,
     sha256: impl Fn(&str) -> Option<Digest>,
     compiled: &PluginCode,
+    label: Option<&str>,
     since: Option<Instant>,
 ) {
     let Some(since) = since else { return };
     let (took, compiler) = (since.elapsed(), compiled.compiler);
     // Read once for each plugin: reading it makes it `Process` for the next plugin of the same code.
     let origin = compiled.origin();
-    sink::note(
+    sink::note_of(
         Level::Debug,
+        label,
         format_args!("plugin made in {took:?} of {}: code of {compiler}, {origin}", Modules(plan, sha256)),
     );
 }
 
 /// A call has ended.
-pub(super) fn called(plan: &Plan, function: Called<'_>, since: Option<Instant>, outcome: &CallOutcome) {
+pub(super) fn called(
+    plan: &Plan,
+    label: Option<&str>,
+    function: Called<'_>,
+    since: Option<Instant>,
+    outcome: &CallOutcome,
+) {
     if since.is_none() && !sink::is_enabled(Level::Error) {
         return;
     }
     let plugin = Start(plan.modules.last().map_or("", |main| &main.name));
     match (outcome, since.map(|since| since.elapsed())) {
         (Ok(code), Some(took)) => {
-            sink::note(Level::Debug, format_args!("call{function} of plugin `{plugin}`: {code} in {took:?}"));
+            let level = if label.is_some() { Level::Trace } else { Level::Debug };
+            sink::note_of(level, label, format_args!("call{function} of plugin `{plugin}`: {code} in {took:?}"));
         }
         (Ok(_), None) => {}
         (Err(failure), took) => {
             let took = took.map_or_else(String::new, |took| format!(" after {took:?}"));
             let reason = reason(failure);
             let reason = Start(&reason);
-            sink::note(Level::Error, format_args!("call{function} of plugin `{plugin}` failed{took}: {reason}"));
+            let line = format_args!("call{function} of plugin `{plugin}` failed{took}: {reason}");
+            sink::note_of(Level::Error, label, line);
         }
     }
 }

@@ -43,12 +43,12 @@ impl Plugin {
     fn new(folder: &str) -> Self {
         let mut store = Store::new(EngineBuilder::headless().engine());
         let memory = Memory::new(&mut store, MemoryType::new(Pages(PAGES), None, false)).expect("address space");
-        let logs = Arc::new(Logs::new(None));
+        let logs = Arc::new(Logs::new(None, None));
         let paths = BTreeMap::from([(folder.to_owned(), "x".repeat(BYTES - 1))]);
         let descriptors = Descriptors::new(&paths, &logs).expect("the folder is there");
         let mut config: BTreeMap<_, _> = (0..ITEMS).map(|number| (format!("{number:05}"), "x".to_owned())).collect();
         config.insert("large".to_owned(), "x".repeat(BYTES));
-        let state = PluginState::new(config, Vars::new(None), Network::new(&[], None), true);
+        let state = PluginState::new(config, Vars::new(None), Network::new(&[], None), true, None);
         let stopper = Stopper::new(Arc::new(CodeRanges::new(Vec::new())));
         Self { store, memory, descriptors, state, program: "x".repeat(BYTES), config_is_environment: true, stopper }
     }
