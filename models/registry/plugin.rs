@@ -30,11 +30,6 @@ pub(crate) enum PluginError {
     Configuration(i32),
 }
 
-#[derive(Default)]
-pub(crate) struct Options {
-    pub(crate) wasi: bool,
-}
-
 pub(crate) struct CallFailure {
     pub(crate) code: i32,
     text: String,
@@ -44,6 +39,16 @@ impl CallFailure {
     pub(crate) fn text(&self) -> String {
         self.text.clone()
     }
+}
+
+/// A function of the host program: here, there are none.
+#[derive(Clone)]
+pub(crate) enum HostFunction {}
+
+#[derive(Default)]
+pub(crate) struct Options {
+    pub(crate) wasi: bool,
+    pub(crate) functions: Vec<HostFunction>,
 }
 
 /// A function that plugins call while they run.
@@ -66,7 +71,8 @@ pub(crate) fn set_logger(logger: Option<Logger>) {
 }
 
 impl Plugin {
-    pub(crate) fn new(input: &[u8], _: Options) -> Result<Self, PluginError> {
+    pub(crate) fn new(input: &[u8], options: Options) -> Result<Self, PluginError> {
+        assert!(!options.wasi && options.functions.is_empty());
         let number = std::str::from_utf8(input).ok().and_then(|text| text.parse().ok());
         let number = number.ok_or_else(|| PluginError::NoNumber(input.to_vec()))?;
         let alive = ALIVE.with(|place| {
@@ -89,6 +95,10 @@ impl Plugin {
 
     pub(crate) fn configure(&mut self, json: &[u8]) -> Result<(), PluginError> {
         self.used(|plugin| if json.is_empty() { Err(PluginError::Configuration(plugin.number)) } else { Ok(()) })
+    }
+
+    pub(crate) fn functions(&self) -> &[HostFunction] {
+        &[]
     }
 
     pub(crate) fn has_function(&self, _name: &CStr) -> Result<bool, PluginError> {
