@@ -200,7 +200,7 @@ impl Step {
                 let (file, level, is_right) = of(&LOGS, log);
                 let pointer = |text: &Option<&CStr>| text.map_or(ptr::null(), CStr::as_ptr);
                 // SAFETY: both are NULL or C strings.
-                assert_eq!(unsafe { ffi::extism_log_file(pointer(file), pointer(level)) }, *is_right);
+                assert_eq!(unsafe { ffi::extism_log_file(pointer(file), pointer(level)) }, (*is_right).into());
             }
             Self::Compiler(compiler) => set_compiler(*of(&COMPILERS, compiler)),
         }
@@ -210,9 +210,9 @@ impl Step {
 fn set_compiler(name: Option<&CStr>) {
     let pointer = name.map_or(ptr::null(), CStr::as_ptr);
     // SAFETY: NULL or a C string.
-    let is_there = unsafe { ffi::extism_compiler_available(pointer) };
+    let is_there: bool = unsafe { ffi::extism_compiler_available(pointer) }.into();
     // SAFETY: as above.
-    let is_set = unsafe { ffi::extism_compiler_set(pointer) };
+    let is_set: bool = unsafe { ffi::extism_compiler_set(pointer) }.into();
     assert_eq!(is_set, is_there || name.is_none());
     for text in [ffi::extism_compiler(), ffi::extism_version()] {
         // SAFETY: these are C strings that live as long as the library.

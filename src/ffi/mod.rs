@@ -4,15 +4,14 @@
 #![expect(unsafe_code, reason = "C passes pointers, and C finds functions by name")]
 
 mod cancel;
-mod compiler;
 mod context;
 mod in_context;
 mod log;
 mod plugin;
-mod version;
+
+pub use extism_capi::ffi::{extism_compiler, extism_compiler_available, extism_compiler_set, extism_wasmer_version};
 
 pub use cancel::{ExtismCancelHandle, extism_cancel_handle_free, extism_plugin_cancel, extism_plugin_cancel_handle};
-pub use compiler::{extism_compiler, extism_compiler_available, extism_compiler_set};
 pub use context::{ExtismContext, extism_context_free, extism_context_new, extism_context_reset};
 pub use log::{extism_log_file, extism_version};
 pub use plugin::{
@@ -20,4 +19,3 @@ pub use plugin::{
     extism_plugin_fuel_used, extism_plugin_function_exists, extism_plugin_new, extism_plugin_output_data,
     extism_plugin_output_length, extism_plugin_update,
 };
-pub use version::extism_wasmer_version;

@@ -57,6 +57,7 @@ const PRIVATE_NAMES: &[(&str, &[&str])] = &[
 /// The only files that may contain `unsafe`.
 const UNSAFE_PLACES: &[&str] = &[
     "src/ffi/",
+    "capi/src/ffi/",
     "capi/src/arg.rs",
     "capi/src/fork.rs",
     "capi/src/thread_end.rs",
