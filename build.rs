@@ -14,12 +14,15 @@ fn main() {
     let mut builder = cbindgen::Builder::new().with_config(config).with_after_include(version_macros());
     // In the order of the header: upstream's functions as upstream has them, then this library's own.
     for source in [
+        "capi/src/ffi/types.rs",
         "src/ffi/context.rs",
         "src/ffi/plugin.rs",
         "src/ffi/log.rs",
         "capi/src/ffi/compiler.rs",
         "src/ffi/cancel.rs",
         "capi/src/ffi/version.rs",
+        "capi/src/ffi/function.rs",
+        "capi/src/ffi/current_plugin.rs",
     ] {
         builder = builder.with_src(root.join(source));
     }

@@ -6,6 +6,7 @@
 
 pub mod arg;
 pub mod boolean;
+pub mod callback;
 pub mod cancel;
 pub mod compiler;
 pub mod error_text;
@@ -18,4 +19,5 @@ pub mod log;
 pub mod recent;
 pub mod thread_end;
 pub mod thread_errors;
+pub mod thread_number;
 pub mod token;

@@ -7,8 +7,8 @@ use std::fs;
 use crate::host::root;
 use uses::Crate;
 
-/// The crates of the library. Each may use those after it.
-const CRATES: [&str; 3] = ["src", "capi/src", "core/src"];
+/// The crates of the libraries. Each may use those after it, but for the first two, which are the two C libraries.
+const CRATES: [&str; 4] = ["src", "v1/src", "capi/src", "core/src"];
 
 /// The rooms of the core from the top; each may use itself and those after it. Rooms in one line do not know each
 /// other.
@@ -42,7 +42,7 @@ const PRIVATE_NAMES: &[(&str, &[&str])] = &[
     ("wasm_encoder::", &["rewrite"]),
     ("cap_std::", &["wasi/preview1"]),
     ("cap_fs_ext::", &["wasi/preview1"]),
-    ("getrandom::", &["wasi/preview1"]),
+    ("getrandom::", &["wasi/preview1", "v1/src/id.rs"]),
     ("fern::", &["log.rs"]),
     ("ureq::", &["http"]),
     ("rustc_demangle::", &["module/demangle.rs"]),
@@ -57,8 +57,10 @@ const PRIVATE_NAMES: &[(&str, &[&str])] = &[
 /// The only files that may contain `unsafe`.
 const UNSAFE_PLACES: &[&str] = &[
     "src/ffi/",
-    "capi/src/ffi/",
+    "v1/src/ffi/",
     "capi/src/arg.rs",
+    "capi/src/callback.rs",
+    "capi/src/ffi/",
     "capi/src/fork.rs",
     "capi/src/thread_end.rs",
     "core/src/compiler/artifact.rs",

@@ -253,10 +253,15 @@ impl IoMemory {
         }
     }
 
+    /// The output's bytes.
+    pub(crate) fn output_in_place(&self) -> &[u8] {
+        self.get(self.output()).unwrap_or_default()
+    }
+
     /// A copy of the output's bytes.
     #[cfg(feature = "compiler")]
     pub(crate) fn output_bytes(&self) -> Vec<u8> {
-        self.get(self.output()).unwrap_or_default().to_vec()
+        self.output_in_place().to_vec()
     }
 
     /// A copy of the output with one byte after it, outside the memory. It serves output that ends at the memory's end;

@@ -2,12 +2,11 @@
 //! its hash, or will ask for it again. If the machine code is on disk, this saves much of a big module's time.
 
 use std::borrow::Cow;
-use std::cell::OnceCell;
 use std::collections::TryReserveError;
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use thiserror::Error;
 
@@ -15,6 +14,7 @@ use super::bytes::ModuleBytes;
 use super::digest::Digest;
 use crate::error::Excerpt;
 use crate::read;
+use crate::sync;
 
 /// Why a file cannot be read.
 #[derive(Debug, Error)]
@@ -32,8 +32,8 @@ pub(crate) struct Contents {
     /// The file and the size it had when it was opened, if its bytes may still have to be read.
     file: Option<(File, u64)>,
     max: u64,
-    blake3: OnceCell<blake3::Hash>,
-    bytes: OnceCell<Arc<ModuleBytes>>,
+    blake3: OnceLock<blake3::Hash>,
+    bytes: OnceLock<Arc<ModuleBytes>>,
 }
 
 impl Contents {
@@ -46,7 +46,7 @@ impl Contents {
     }
 
     pub(crate) fn of_module(bytes: Arc<ModuleBytes>, path: Option<PathBuf>) -> Self {
-        Self { path, file: None, max: 0, blake3: OnceCell::new(), bytes: bytes.into() }
+        Self { path, file: None, max: 0, blake3: OnceLock::new(), bytes: bytes.into() }
     }
 
     /// The contents of a regular file that is `size` bytes long, and must not grow longer than `max` bytes.
@@ -57,7 +57,7 @@ impl Contents {
         match ModuleBytes::known_of_file(&file, size) {
             Ok(Some(bytes)) => Ok(Self::of_module(bytes, Some(path))),
             Ok(None) => {
-                let (blake3, bytes) = (OnceCell::new(), OnceCell::new());
+                let (blake3, bytes) = (OnceLock::new(), OnceLock::new());
                 Ok(Self { path: Some(path), file: Some((file, size)), max, blake3, bytes })
             }
             Err(cause) => Err(Error { path, cause }),
@@ -92,7 +92,7 @@ impl Contents {
             return Ok(bytes);
         }
         let bytes = self.read().map_err(|cause| self.error(cause))?;
-        Ok(self.bytes.get_or_init(|| bytes))
+        Ok(sync::get_or_make(&self.bytes, || bytes))
     }
 
     fn read(&self) -> io::Result<Arc<ModuleBytes>> {
@@ -116,7 +116,7 @@ impl Contents {
             (None, None, file) => {
                 let file = file.as_ref().map(|(file, _)| file);
                 let hash = file.map_or_else(|| Err(io::Error::other("there is no file")), |file| self.hash(file));
-                hash.map(|hash| *self.blake3.get_or_init(|| hash)).map_err(|cause| self.error(cause))
+                hash.map(|hash| *sync::get_or_make(&self.blake3, || hash)).map_err(|cause| self.error(cause))
             }
         }
     }

@@ -114,5 +114,5 @@ fn exit(status: i32, backtrace: String) -> HostFailure {
         1..126 => (format!("Exited with i32 exit status {status}"), Heading::None),
         _ => (format!("exit with invalid exit status outside of [0..126): {status}"), Heading::CausedBy),
     };
-    HostFailure { kind: FailureKind::Exit, reason, backtrace, heading }
+    HostFailure { kind: FailureKind::Exit(status), reason, backtrace, heading }
 }

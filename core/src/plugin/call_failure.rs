@@ -44,8 +44,8 @@ pub enum FailureKind {
     Cancelled,
     /// The call has executed as many instructions as it may.
     OutOfFuel,
-    /// The plugin exited with a status other than 0.
-    Exit,
+    /// The plugin exited with this status, which is not 0.
+    Exit(i32),
 }
 
 /// The words before a reason, in the texts of Extism 0.1.0.
@@ -72,14 +72,19 @@ impl CallFailure {
 }
 
 impl HostFailure {
+    /// An error that a text of Extism 0.1.0 has without a heading.
+    pub fn new(kind: FailureKind, reason: String, backtrace: String) -> Self {
+        Self { kind, reason, backtrace, heading: Heading::None }
+    }
+
     /// True if the plugin exited with a status that the caller gets.
     fn is_status(&self) -> bool {
-        self.kind == FailureKind::Exit && self.heading == Heading::None
+        matches!(self.kind, FailureKind::Exit(_)) && self.heading == Heading::None
     }
 
     fn text(&self) -> String {
         let mut text = self.reason.clone();
-        if !self.backtrace.is_empty() && self.kind != FailureKind::Exit {
+        if !self.backtrace.is_empty() && !matches!(self.kind, FailureKind::Exit(_)) {
             text.push_str("\nwasm backtrace:");
             self.backtrace.lines().for_each(|frame| text.extend(["\n    ", frame]));
         }

@@ -22,6 +22,13 @@ use crate::wasi;
 #[error(transparent)]
 pub struct PluginError(Box<Error>);
 
+impl PluginError {
+    /// True if the plugin's code has run, at its start, and failed or was stopped.
+    pub fn is_of_start(&self) -> bool {
+        matches!(*self.0, Error::Start { .. } | Error::Stopped(..))
+    }
+}
+
 impl From<Error> for PluginError {
     fn from(error: Error) -> Self {
         Self(Box::new(error))

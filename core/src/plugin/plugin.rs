@@ -6,6 +6,7 @@ use wasmer::Extern;
 
 use super::error::{Error, PluginError};
 use super::facts::{Facts, configure};
+use super::host_function::HostFunction;
 use super::instance::Live;
 use super::link;
 use super::recipe::Recipe;
@@ -67,6 +68,16 @@ impl Plugin {
             Some(live) => Ok(live.guest_mut().io.output_address().map_err(Error::Output)?),
             None => Ok((&raw const NOTHING, 0)),
         }
+    }
+
+    /// The bytes of the last call's output.
+    pub fn output_in_place(&mut self) -> &[u8] {
+        self.live.as_mut().map_or(&[], |live| live.guest_mut().io.output_in_place())
+    }
+
+    /// The functions of the host program that it was made with.
+    pub fn functions(&self) -> &[HostFunction] {
+        &self.recipe.functions
     }
 
     /// A copy of the last call's output.

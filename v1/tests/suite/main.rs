@@ -1,0 +1,1 @@
+//! The integration tests of the C interface of Extism 1.x, one binary. They call the functions of the header.
