@@ -8,6 +8,7 @@ The same inputs give the same bytes.
 
 import argparse
 import base64
+import contextlib
 import hashlib
 import pathlib
 import re
@@ -84,7 +85,8 @@ def ffi_module(header):
     ffi.cdef(declarations(header))
     with tempfile.TemporaryDirectory() as folder:
         path = pathlib.Path(folder, "ffi.py")
-        ffi.emit_python_code(str(path))
+        with contextlib.redirect_stdout(None):
+            ffi.emit_python_code(str(path))
         return path.read_text()
 
 
