@@ -6,7 +6,7 @@ use std::ptr;
 use super::context::ExtismContext;
 use super::in_context::{call_in_context, with, with_context};
 use extism_capi::arg;
-use extism_capi::boolean::BoolArg;
+use extism_capi::boolean::{Bool, BoolArg};
 use extism_capi::ffi::{self, ExtismFunction, ExtismSize};
 use extism_capi::guard::guard;
 use extism_capi::handed_out::hand_out;
@@ -34,19 +34,20 @@ pub unsafe extern "C" fn extism_plugin_new(
     ctx: *mut ExtismContext,
     wasm: *const u8,
     wasm_size: ExtismSize,
-    with_wasi: bool,
+    with_wasi: BoolArg,
 ) -> ExtismPlugin {
     // SAFETY: the arguments are those of this call, which waits for it.
     let again = || unsafe { extism_plugin_new(ctx, wasm, wasm_size, with_wasi) };
     with_context(ctx.addr(), None, -1, again, |context| {
         // SAFETY: C passes as many bytes as it says, see above.
         let wasm = unsafe { arg::bytes("wasm", wasm, wasm_size) }?;
-        Ok(context.create(wasm, Vec::new(), with_wasi)?)
+        Ok(context.create(wasm, Vec::new(), with_wasi.into())?)
     })
 }
 
 /// Replaces a plugin by a new one under the same id. Nothing of the old one stays but its host functions: memory,
-/// variables, configuration and error are new. Waits for a call that is running on it. If the new plugin cannot be made, the old one stays.
+/// variables, configuration and error are new. Waits for a call that is running on it. If the new plugin cannot be
+/// made, the old one stays.
 ///
 /// @param ctx The context that the plugin belongs to.
 /// @param index The plugin's id.
@@ -63,15 +64,15 @@ pub unsafe extern "C" fn extism_plugin_update(
     index: ExtismPlugin,
     wasm: *const u8,
     wasm_size: ExtismSize,
-    with_wasi: bool,
-) -> bool {
+    with_wasi: BoolArg,
+) -> Bool {
     // SAFETY: the arguments are those of this call, which waits for it.
     let again = || unsafe { extism_plugin_update(ctx, index, wasm, wasm_size, with_wasi) };
-    with_context(ctx.addr(), None, false, again, |context| {
+    with_context(ctx.addr(), None, Bool::FALSE, again, |context| {
         // SAFETY: C passes as many bytes as it says, see above.
         let wasm = unsafe { arg::bytes("wasm", wasm, wasm_size) }?;
-        context.update(index, wasm, with_wasi)?;
-        Ok(true)
+        context.update(index, wasm, with_wasi.into())?;
+        Ok(Bool::TRUE)
     })
 }
 
@@ -105,14 +106,14 @@ pub unsafe extern "C" fn extism_plugin_config(
     plugin: ExtismPlugin,
     json: *const u8,
     json_size: ExtismSize,
-) -> bool {
+) -> Bool {
     // SAFETY: the arguments are those of this call, which waits for it.
     let again = || unsafe { extism_plugin_config(ctx, plugin, json, json_size) };
-    with_context(ctx.addr(), Some(plugin), false, again, |context| {
+    with_context(ctx.addr(), Some(plugin), Bool::FALSE, again, |context| {
         // SAFETY: C passes as many bytes as it says, see above.
         let json = unsafe { arg::bytes("json", json, json_size) }?;
         context.configure(plugin, json)?;
-        Ok(true)
+        Ok(Bool::TRUE)
     })
 }
 
@@ -132,13 +133,13 @@ pub unsafe extern "C" fn extism_plugin_function_exists(
     ctx: *mut ExtismContext,
     plugin: ExtismPlugin,
     func_name: *const c_char,
-) -> bool {
+) -> Bool {
     // SAFETY: the arguments are those of this call, which waits for it.
     let again = || unsafe { extism_plugin_function_exists(ctx, plugin, func_name) };
-    with_context(ctx.addr(), Some(plugin), false, again, |context| {
+    with_context(ctx.addr(), Some(plugin), Bool::FALSE, again, |context| {
         // SAFETY: C passes a NUL-terminated string, see above.
         let name = unsafe { arg::c_str("func_name", func_name) }?;
-        Ok(context.has_function(plugin, name)?)
+        Ok(context.has_function(plugin, name)?.into())
     })
 }
 

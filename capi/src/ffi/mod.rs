@@ -4,12 +4,15 @@
 //! to cbindgen, and its version script lists their names.
 #![expect(unsafe_code, reason = "C passes pointers, and C finds functions by name")]
 
+mod compiler;
 mod current_plugin;
 mod function;
 mod host_function;
 mod types;
 mod value;
+mod version;
 
+pub use compiler::{extism_compiler, extism_compiler_available, extism_compiler_set};
 pub use current_plugin::{
     extism_current_plugin_error_set, extism_current_plugin_host_context, extism_current_plugin_memory,
     extism_current_plugin_memory_alloc, extism_current_plugin_memory_free, extism_current_plugin_memory_length,
@@ -20,3 +23,4 @@ pub use types::{
     ExtismCurrentPlugin, ExtismFunction, ExtismFunctionType, ExtismMemoryHandle, ExtismSize, ExtismVal, ExtismValType,
     ExtismValUnion,
 };
+pub use version::extism_wasmer_version;

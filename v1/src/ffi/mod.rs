@@ -23,9 +23,10 @@ pub use compiled_plugin::{
 };
 pub use extism_capi::ffi::{
     ExtismCurrentPlugin, ExtismFunction, ExtismFunctionType, ExtismMemoryHandle, ExtismSize, ExtismVal, ExtismValType,
-    ExtismValUnion, extism_current_plugin_error_set, extism_current_plugin_host_context, extism_current_plugin_memory,
-    extism_current_plugin_memory_alloc, extism_current_plugin_memory_free, extism_current_plugin_memory_length,
-    extism_function_free, extism_function_new, extism_function_set_namespace,
+    ExtismValUnion, extism_compiler, extism_compiler_available, extism_compiler_set, extism_current_plugin_error_set,
+    extism_current_plugin_host_context, extism_current_plugin_memory, extism_current_plugin_memory_alloc,
+    extism_current_plugin_memory_free, extism_current_plugin_memory_length, extism_function_free, extism_function_new,
+    extism_function_set_namespace, extism_wasmer_version,
 };
 pub use output::{extism_plugin_output_data, extism_plugin_output_length};
 pub use plugin::{
