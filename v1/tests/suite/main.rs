@@ -10,6 +10,7 @@ mod creation;
 mod forks;
 mod functions;
 mod host;
+mod logs;
 mod outputs;
 mod reentry;
 mod user_data;
