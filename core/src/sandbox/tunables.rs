@@ -74,22 +74,13 @@ impl PluginTunables {
         if let Some(budget) = &budget {
             budget.take(ty.minimum.0)?;
         }
-        let reserved = self.reserved(style, make);
-        let (spare, reserved) = match reserved {
-            Ok((memory, spare)) => (spare, Ok(memory)),
-            Err(error) => (None, Err(error)),
-        };
-        let made = reserved.and_then(|memory| match image {
-            Some((image, segments)) if fill(&memory, image)? => Ok((memory, segments)),
-            _ => Ok((memory, 0)),
+        let made = self.reserved(style, make).and_then(|(memory, spare)| match image {
+            Some((image, segments)) if fill(&memory, image)? => Ok((memory, spare, segments)),
+            _ => Ok((memory, spare, 0)),
         });
         match made {
-            Ok((memory, 0))
-                if budget.is_none() && spare.is_none() && ty.maximum.is_some_and(|max| max <= MAX_PAGES) =>
-            {
-                Ok(memory)
-            }
-            Ok((memory, filled)) => Ok(VMMemory(Box::new(PluginMemory::new(memory, budget, spare, filled)))),
+            Ok((memory, None, 0)) if budget.is_none() && ty.maximum.is_some_and(|max| max <= MAX_PAGES) => Ok(memory),
+            Ok((memory, spare, filled)) => Ok(VMMemory(Box::new(PluginMemory::new(memory, budget, spare, filled)))),
             Err(error) => {
                 budget.inspect(|budget| budget.give_back(ty.minimum.0));
                 Err(error)
