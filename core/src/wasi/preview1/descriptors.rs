@@ -5,8 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::descriptor::{self, Descriptor, Directory, OpenFile};
-use super::errno::Errno;
-use super::error::Error;
+use super::errno::{Errno, Error};
 use super::listing::Listing;
 use super::stdio::Output;
 use crate::error::Excerpt;
@@ -25,9 +24,8 @@ pub(crate) struct Descriptors {
 impl Descriptors {
     /// The streams and the directories of `allowed_paths`: host path (`ro:` in front: read-only) to guest path.
     pub(crate) fn new(allowed_paths: &BTreeMap<String, String>, logs: &Arc<Logs>) -> Result<Self, Error> {
-        let (stdout, stderr) = (Output::stdout(logs), Output::stderr(logs));
-        let streams = [Descriptor::Input, Descriptor::Output(stdout), Descriptor::Output(stderr)];
-        let mut descriptors: Vec<Option<Descriptor>> = streams.into_iter().map(Some).collect();
+        let streams = [Descriptor::Input].into_iter().chain(Output::both(logs).map(Descriptor::Output));
+        let mut descriptors: Vec<Option<Descriptor>> = streams.map(Some).collect();
         let mut taken = BTreeSet::new();
         for (host, guest) in allowed_paths {
             let (path, directory) = descriptor::open(host, guest)?;

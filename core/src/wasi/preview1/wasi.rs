@@ -7,7 +7,7 @@ use wasmer::{AsStoreMut, Extern, FunctionEnv, Instance};
 
 use super::descriptor;
 use super::descriptors::Descriptors;
-use super::error::Error;
+use super::errno::Error;
 use super::frame::{Version, WasiState};
 use super::functions;
 use crate::host::Guest;
