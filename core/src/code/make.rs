@@ -3,9 +3,8 @@
 use std::time::Instant;
 
 use super::error::Error;
-use super::modules::Modules;
+use super::modules::{ModuleSource, Modules};
 use super::request::{Failure, Request};
-use super::source::ModuleSource;
 use crate::compiler::need::{self, Step};
 use crate::compiler::{self, Artifact, CompileOptions, Prepared, Traits};
 use crate::error::Excerpt;

@@ -6,7 +6,7 @@ use crate::cache::code::{CodeCache, WantedArtifact};
 use crate::cache::directory::Unusable;
 use crate::compiler::{Backend, Machine};
 use crate::error::Excerpt;
-use crate::module::key::ModuleKey;
+use crate::module::digest::ModuleKey;
 use crate::module::reserved::REWRITE_VERSION;
 use crate::sandbox::Memories;
 

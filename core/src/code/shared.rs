@@ -12,11 +12,11 @@ use std::time::Instant;
 
 use super::compiled::CompiledPlugin;
 use super::error::Error;
-use super::source::ModuleSource;
+use super::modules::ModuleSource;
 use crate::compiler;
 use crate::environment;
 use crate::module::bytes::ModuleBytes;
-use crate::module::key::ModuleKey;
+use crate::module::digest::ModuleKey;
 use crate::sandbox::Memories;
 use crate::sync::{Lazy, Mutex, ReentrantMutex};
 

@@ -9,8 +9,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use log::Level;
 use sha2::{Digest as _, Sha256};
 
-use super::error::Error;
-use super::origin::ModuleOrigin;
+use super::error::{Error, ModuleOrigin};
 use crate::cache::downloads::{self, CachedDownload, Downloads};
 use crate::cache::private_dir::FileLock;
 use crate::environment;

@@ -10,9 +10,8 @@ use std::time::Instant;
 use super::download::WantedModule;
 #[cfg(not(feature = "http"))]
 use super::download_absent::WantedModule;
-use super::error::Error;
+use super::error::{Error, ModuleOrigin};
 use super::file;
-use super::origin::ModuleOrigin;
 #[cfg(feature = "compiler")]
 use super::text;
 use crate::environment;

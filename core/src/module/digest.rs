@@ -1,4 +1,4 @@
-//! SHA-256 of a module, the `hash` of manifests.
+//! The hashes of a module: its SHA-256, the `hash` of manifests, and its key.
 
 use std::fmt;
 
@@ -38,6 +38,15 @@ impl fmt::Display for Digest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
     }
+}
+
+/// A module's hashes, as far as they are known; at least one is. Two keys are equal only if they have the same hashes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+pub(crate) struct ModuleKey {
+    /// Given by the manifest, or calculated where the cache on disk needs it.
+    pub(crate) sha256: Option<Digest>,
+    /// Calculated from the bytes, in a fraction of the time.
+    pub(crate) blake3: Option<blake3::Hash>,
 }
 
 #[cfg(test)]

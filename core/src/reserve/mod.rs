@@ -13,11 +13,9 @@
 
 mod allocator;
 mod held;
-mod refusal;
 mod slot;
 
-pub(crate) use held::Reserve;
-pub use held::forked;
-pub(crate) use refusal::NoRoom;
 #[cfg(feature = "compiler")]
-pub(crate) use refusal::RefusalWatch;
+pub(crate) use held::RefusalWatch;
+pub use held::forked;
+pub(crate) use held::{NoRoom, Reserve};

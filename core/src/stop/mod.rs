@@ -15,7 +15,6 @@
 mod action;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 mod alternate_stack;
-mod cancel;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 mod chain;
 mod code;
@@ -37,13 +36,13 @@ mod this_thread;
 mod timer;
 mod watch;
 
-pub use cancel::Handle;
 pub(crate) use code::CodeRanges;
 #[cfg(target_os = "linux")]
 pub(crate) use faults::cover as cover_faults;
 pub(crate) use record::Stopped;
 #[cfg(not(all(target_os = "linux", target_arch = "x86_64")))]
 use signal_absent as signal;
+pub use stopper::Handle;
 pub(crate) use stopper::{Run, Stopper};
 pub use this_thread::is_running_here;
 pub(crate) use timer::{NoTimer, check as check_timer};

@@ -1,16 +1,16 @@
-//! The plugin's side: announces its runs, one at a time, so that others can stop them.
+//! The plugin's side: announces its runs, one at a time, so that others can stop them; cancels them.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
-use super::cancel::Handle;
 use super::code::CodeRanges;
-use super::record::{Record, Stopped};
+use super::record::{Record, SOON, Stopped};
 use super::signal;
 use super::this_thread::THREAD;
 use super::timer::{self, NoTimer};
 use super::watch::Watch;
+use crate::fork;
 
 /// Announces the runs of one plugin.
 #[derive(Debug)]
@@ -69,6 +69,26 @@ impl Drop for Stopper {
     fn drop(&mut self) {
         self.record.disown();
         timer::give_back(self.record);
+    }
+}
+
+/// Cancels a plugin's runs, from any thread. It may outlive the plugin, and then cancels nothing.
+#[derive(Debug, Clone, Copy)]
+pub struct Handle {
+    record: &'static Record,
+    /// The number of the plugin's [`Stopper`].
+    owner: u64,
+}
+
+impl Handle {
+    /// Stops the plugin's current run; `false` if there is none, or if no signal reaches it.
+    pub fn cancel(&self) -> bool {
+        let _inside = fork::enter();
+        self.record.cancel(self.owner).is_some_and(|notice| {
+            let was_told = self.record.deliver(notice, signal::send);
+            // Without a timer, the first notification is the only one.
+            timer::look_by(timer::now() + SOON).is_ok() || was_told
+        })
     }
 }
 

@@ -17,7 +17,7 @@ use crate::cache::private_dir::{DirEntry, PrivateDir};
 use crate::compiler::artifact::Header;
 use crate::compiler::{Artifact, Machine};
 use crate::log as sink;
-use crate::module::{digest::Digest, key::ModuleKey};
+use crate::module::digest::{Digest, ModuleKey};
 use crate::sync::Mutex;
 
 /// The directory with the artifacts.

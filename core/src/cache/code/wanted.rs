@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use crate::cache::private_dir::DirEntry;
 use crate::compiler::Machine;
 use crate::compiler::artifact::Header;
-use crate::module::key::ModuleKey;
+use crate::module::digest::ModuleKey;
 
 /// The compiler and settings that an artifact must be from.
 #[derive(Debug, Clone)]

@@ -1,4 +1,4 @@
-//! The time that LLVM takes beyond Cranelift's.
+//! The time that LLVM takes beyond Cranelift's, and all that the estimate for it does in another way.
 //!
 //! LLVM gets [`TIMES`] the estimate for Cranelift, which covers most code, and [`TIMES_LIMIT`] the limit. Some code
 //! takes LLVM longer than that: those prices are here, in nanoseconds of one core. Several of LLVM's passes compare
@@ -9,15 +9,19 @@
 use wasmparser::Operator;
 
 use super::operators::is_dear;
+use crate::rewrite::options::EstimatedCompiler;
 
 /// LLVM takes so many times as long as Cranelift.
-pub(super) const TIMES: u64 = 12;
+const TIMES: u64 = 12;
 
 /// It may take so many times as long: 4 s, and 80 s a megabyte. esbuild, whose functions are large, is at 0.84 of that.
-pub(super) const TIMES_LIMIT: u64 = 16;
+const TIMES_LIMIT: u64 = 16;
 
 /// The most loops nested in each other: with 400 of them and 50 locals, LLVM takes 5 s.
-pub(super) const MAX_LOOPS: u32 = 100;
+const MAX_LOOPS: u32 = 100;
+
+/// The same for other compilers. A loop costs more the deeper it is; usual programs nest up to 10.
+const OTHERS_MAX_LOOPS: u32 = 500;
 
 /// A type, beside [`price::TYPE`](super::price::TYPE). Each type and function is a module of its own for LLVM.
 pub(super) const TYPE: u64 = 700_000;
@@ -46,6 +50,27 @@ const PAIR_OF_PASSED: u64 = 2;
 const SWIZZLE_IS_DEAR: u64 = 8;
 /// The same for the addition of neighbours in a vector.
 const PAIRWISE_ADDITION_IS_DEAR: u64 = 3;
+
+impl EstimatedCompiler {
+    /// The estimate is so many times that for Cranelift.
+    pub(super) fn times(self) -> u64 {
+        if self == Self::Llvm { TIMES } else { 1 }
+    }
+
+    /// The limit is so many times that for Cranelift.
+    pub(super) fn times_limit(self) -> u64 {
+        if self == Self::Llvm { TIMES_LIMIT } else { 1 }
+    }
+
+    pub(super) fn max_loops(self) -> u32 {
+        if self == Self::Llvm { MAX_LOOPS } else { OTHERS_MAX_LOOPS }
+    }
+
+    /// The end of an error about the limit. Nothing for Cranelift: no compiler accepts more.
+    pub(super) fn advice(self) -> &'static str {
+        if self == Self::Llvm { "; this is the limit for llvm, another compiler may accept it" } else { "" }
+    }
+}
 
 /// The price of a type's or a function's results.
 pub(super) fn results(results: u64) -> u64 {
