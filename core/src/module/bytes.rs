@@ -9,7 +9,7 @@ use std::hash::{BuildHasher as _, RandomState};
 use std::io;
 use std::sync::{Arc, OnceLock, Weak};
 
-use rustix::io::Errno;
+use rustix::io::{pread, retry_on_intr};
 
 use super::digest::Digest;
 use crate::read;
@@ -177,11 +177,9 @@ fn has_bytes(file: &File, mut expected: &[u8]) -> io::Result<bool> {
 fn read_at<'a>(file: &File, buffer: &'a mut [u8], offset: u64) -> io::Result<&'a [u8]> {
     let mut length = 0;
     while length < buffer.len() {
-        match rustix::io::pread(file, &mut buffer[length..], offset + length as u64) {
-            Ok(0) => break,
-            Ok(count) => length += count,
-            Err(Errno::INTR) => {}
-            Err(error) => return Err(error.into()),
+        match retry_on_intr(|| pread(file, &mut buffer[length..], offset + length as u64))? {
+            0 => break,
+            count => length += count,
         }
     }
     Ok(&buffer[..length])

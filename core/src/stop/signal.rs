@@ -122,9 +122,7 @@ impl Blocked {
         // SAFETY: written, or all zeros, the empty set.
         Self(unsafe { before.assume_init() })
     }
-}
 
-impl Blocked {
     /// True if the thread blocked this signal before.
     fn was_blocked(&self, number: i32) -> bool {
         // SAFETY: the set is initialised.
