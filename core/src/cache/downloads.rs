@@ -168,9 +168,6 @@ impl Downloads {
     }
 
     /// The files of all modules, which are named by their SHA-256.
-    ///
-    /// # Errors
-    /// The directory cannot be read.
     #[cfg(feature = "compiler")]
     pub(crate) fn list(&self) -> io::Result<Vec<DirEntry>> {
         let entries = match self.downloads.directory(MODULES) {
@@ -181,9 +178,6 @@ impl Downloads {
     }
 
     /// Checks that the contents of the file match its name.
-    ///
-    /// # Errors
-    /// They do not match, or the file cannot be read.
     #[cfg(feature = "compiler")]
     pub(crate) fn verify(&self, name: &str) -> io::Result<()> {
         let bytes = self.downloads.directory(MODULES)?.read(name, environment::CACHE_MAX_BYTES.value())?;
@@ -191,9 +185,6 @@ impl Downloads {
     }
 
     /// Removes the file of this name. If its address is used again, the server is asked anew.
-    ///
-    /// # Errors
-    /// It cannot be removed.
     #[cfg(feature = "compiler")]
     pub(crate) fn remove(&self, name: &str) -> io::Result<()> {
         self.downloads.directory(MODULES)?.remove(name)

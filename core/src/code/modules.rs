@@ -48,9 +48,6 @@ pub(super) enum ModuleSource {
 
 impl ModuleSource {
     /// Loads a module. Nothing is fetched after `deadline`.
-    ///
-    /// # Errors
-    /// The module cannot be read, or is not what the manifest says.
     fn load(entry: ModuleEntry<'_>, deadline: Option<Instant>) -> Result<Self, Error> {
         #[cfg(not(feature = "compiler"))]
         if let Some(sha256) = load::expected_hash(&entry)? {
@@ -94,9 +91,6 @@ impl ModuleSource {
     }
 
     /// The key of the module in the cache. Hashes that take time are calculated only if they are needed.
-    ///
-    /// # Errors
-    /// The module cannot be read.
     pub(super) fn cache_key(&self, cache: Option<&CodeCache>) -> Result<ModuleKey, contents::Error> {
         let given = self.given_sha256();
         let (None, Some(contents), Some(cache)) = (given, self.contents(), cache) else {
@@ -111,9 +105,6 @@ impl ModuleSource {
     }
 
     /// The key that tells the module from others in this process: the hash that is cheapest to have.
-    ///
-    /// # Errors
-    /// The module cannot be read.
     pub(super) fn key(&self) -> Result<ModuleKey, contents::Error> {
         match self.contents() {
             Some(contents) => Ok(ModuleKey { sha256: None, blake3: Some(contents.blake3()?) }),

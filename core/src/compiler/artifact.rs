@@ -159,9 +159,6 @@ pub(crate) fn refuse_at_exit(name: &str) -> Result<(), Error> {
 }
 
 /// The bytes, copied if they are not aligned so that Wasmer can read them in place.
-///
-/// # Errors
-/// There is no memory for a copy.
 fn aligned(bytes: Bytes) -> Result<Bytes, TryReserveError> {
     if bytes.as_ptr().align_offset(16) == 0 {
         return Ok(bytes);
@@ -176,9 +173,6 @@ fn aligned(bytes: Bytes) -> Result<Bytes, TryReserveError> {
 
 /// Checks that the system lets memory become executable, which the code of module `name` needs: Wasmer panics if it
 /// does not.
-///
-/// # Errors
-/// The system refuses executable memory.
 pub(crate) fn check_executable(name: &str) -> Result<(), Error> {
     const LENGTH: usize = 1 << 16;
     let access = ProtFlags::READ | ProtFlags::WRITE;

@@ -51,9 +51,6 @@ pub(crate) fn select(wanted: Option<&str>) -> Result<Option<&'static Backend>, E
 }
 
 /// The compiler called `name`; `by` is the setting that names it, for the error.
-///
-/// # Errors
-/// It cannot be chosen.
 pub(crate) fn named(by: &'static str, name: &str) -> Result<&'static Backend, Error> {
     find(name).ok_or_else(|| Error::UnknownBackend { by, name: Excerpt::of(name) })
 }

@@ -92,9 +92,6 @@ fn number(value: &OsStr) -> Option<u64> {
 }
 
 /// Checks all variables of this library. Called before each plugin is made.
-///
-/// # Errors
-/// A variable has a wrong value; the error names it.
 pub(crate) fn check() -> Result<(), Error> {
     static CHECKED: OnceLock<Result<(), Error>> = OnceLock::new();
     CHECKED.get_or_init(|| ALL.iter().try_for_each(|variable| variable.check(snapshot()))).clone()

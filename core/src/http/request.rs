@@ -75,9 +75,6 @@ impl<'a> Request<'a> {
 
     /// Adds a header, or replaces one of the same name. Headers that only the client sets are ignored; returns false
     /// for these.
-    ///
-    /// # Errors
-    /// It is not a valid HTTP header.
     pub(crate) fn header(&mut self, name: &str, value: &str) -> Result<bool, Error> {
         self.head = self.head.saturating_add(name.len() + value.len() + ": \r\n".len());
         if self.head > MAX_HEAD {
@@ -93,9 +90,6 @@ impl<'a> Request<'a> {
 
     /// Asks for an answer only if it differs from an earlier answer of `url`, whose validators are in `headers`. They
     /// are sent to no other address.
-    ///
-    /// # Errors
-    /// They are not valid HTTP headers.
     pub(crate) fn unless(&mut self, url: &str, headers: &[(&'static str, &str)]) -> Result<(), Error> {
         let headers = headers.iter().map(|(name, value)| parse_header(name, value)).collect::<Result<_, _>>()?;
         self.condition = Some(Condition { url: url.to_owned(), headers });

@@ -57,9 +57,6 @@ pub(crate) fn send(mut request: Request<'_>, rules: &Rules<'_>) -> Result<Respon
 }
 
 /// Checks the first hop of a request with `permits`.
-///
-/// # Errors
-/// The request must not be sent.
 pub(crate) fn check(request: &Request<'_>, permits: impl Fn(&Url) -> Permission) -> Result<(), Error> {
     permission(&request.url, &permits, &Via::default()).map(drop)
 }

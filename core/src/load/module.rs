@@ -38,9 +38,6 @@ pub(crate) struct LoadedModule {
 }
 
 /// The SHA-256 that the manifest gives for the module of `entry`.
-///
-/// # Errors
-/// It is not a SHA-256.
 pub(crate) fn expected_hash(entry: &ModuleEntry<'_>) -> Result<Option<Digest>, Error> {
     let Some(given) = &entry.hash else { return Ok(None) };
     let bad = || Error::BadHash { name: Excerpt::of(&entry.name), given: Excerpt::of(given) };
@@ -78,9 +75,6 @@ pub(crate) fn load(entry: ModuleEntry<'_>, deadline: Option<Instant>) -> Result<
 }
 
 /// The bytes of the regular file at `path`, at most as many as a module may have.
-///
-/// # Errors
-/// The file cannot be read, is not a regular file, or is longer.
 #[cfg(feature = "compiler")]
 pub(crate) fn read(path: &Path) -> Result<Vec<u8>, Error> {
     let name = path.display().to_string();

@@ -16,7 +16,7 @@ pub(crate) const MAIN: &str = "main";
 pub(super) const MAX_MODULES: usize = 256;
 
 /// A checked manifest. A bare module is borrowed from the caller's buffer, which lives for `'a`.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Manifest<'a> {
     /// The modules in manifest order. Names are unique, and exactly one is [`MAIN`].
     pub(crate) modules: Vec<ModuleEntry<'a>>,

@@ -131,7 +131,7 @@ struct StringMapVisitor<V> {
     value: PhantomData<V>,
 }
 
-impl<'de, V: Deserialize<'de>> Visitor<'de> for StringMapVisitor<V> {
+impl<'de, V: Deserialize<'de> + Default> Visitor<'de> for StringMapVisitor<V> {
     type Value = StringMap<V>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -139,12 +139,11 @@ impl<'de, V: Deserialize<'de>> Visitor<'de> for StringMapVisitor<V> {
     }
 
     fn visit_unit<E: Error>(self) -> Result<Self::Value, E> {
-        let empty = StringMap { map: BTreeMap::new(), doubled: None };
-        if self.null_is_empty { Ok(empty) } else { Err(E::invalid_type(Unexpected::Unit, &self)) }
+        if self.null_is_empty { Ok(StringMap::default()) } else { Err(E::invalid_type(Unexpected::Unit, &self)) }
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        let mut strings = StringMap { map: BTreeMap::new(), doubled: None };
+        let mut strings = StringMap::default();
         while let Some((key, value)) = map.next_entry()? {
             strings.insert(key, value);
         }
@@ -152,7 +151,7 @@ impl<'de, V: Deserialize<'de>> Visitor<'de> for StringMapVisitor<V> {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut pairs: A) -> Result<Self::Value, A::Error> {
-        let mut strings = StringMap { map: BTreeMap::new(), doubled: None };
+        let mut strings = StringMap::default();
         while let Some(Pair(key, value)) = pairs.next_element()? {
             strings.insert(key, value);
         }

@@ -39,9 +39,6 @@ static FINGERPRINT_KEYS: Lazy<RandomState> = Lazy::new(RandomState::new);
 
 impl ModuleBytes {
     /// The module bytes equal to `bytes`.
-    ///
-    /// # Errors
-    /// There is no memory for a copy.
     pub(crate) fn of_bytes(bytes: Cow<'_, [u8]>) -> Result<Arc<Self>, TryReserveError> {
         let bytes = match bytes {
             Cow::Owned(bytes) => return Ok(Self::of_vec(bytes)),
@@ -72,9 +69,6 @@ impl ModuleBytes {
     }
 
     /// The registered module with the bytes of a regular file, if there is one. `size` is the file's expected length.
-    ///
-    /// # Errors
-    /// The file cannot be read.
     pub(crate) fn known_of_file(file: &File, size: u64) -> io::Result<Option<Arc<Self>>> {
         let (mut front, mut back) = ([0; COVERED], [0; COVERED]);
         let front = read_at(file, &mut front, 0)?;

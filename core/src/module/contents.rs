@@ -38,9 +38,6 @@ pub(crate) struct Contents {
 
 impl Contents {
     /// The contents `bytes`.
-    ///
-    /// # Errors
-    /// There is no memory for a copy.
     pub(crate) fn of_bytes(bytes: Cow<'_, [u8]>) -> Result<Self, TryReserveError> {
         Ok(Self::of_module(ModuleBytes::of_bytes(bytes)?, None))
     }
@@ -50,9 +47,6 @@ impl Contents {
     }
 
     /// The contents of a regular file that is `size` bytes long, and must not grow longer than `max` bytes.
-    ///
-    /// # Errors
-    /// The file cannot be read.
     pub(crate) fn of_file(file: File, path: PathBuf, size: u64, max: u64) -> Result<Self, Error> {
         match ModuleBytes::known_of_file(&file, size) {
             Ok(Some(bytes)) => Ok(Self::of_module(bytes, Some(path))),
@@ -106,9 +100,6 @@ impl Contents {
     }
 
     /// BLAKE3 of the bytes.
-    ///
-    /// # Errors
-    /// As for [`bytes`](Self::bytes).
     pub(crate) fn blake3(&self) -> Result<blake3::Hash, Error> {
         match (self.bytes.get(), self.blake3.get(), &self.file) {
             (Some(bytes), _, _) => Ok(*bytes.blake3()),
@@ -132,9 +123,6 @@ impl Contents {
     }
 
     /// SHA-256 of the bytes.
-    ///
-    /// # Errors
-    /// As for [`bytes`](Self::bytes).
     pub(crate) fn sha256(&self) -> Result<Digest, Error> {
         Ok(self.bytes()?.sha256())
     }

@@ -80,9 +80,6 @@ impl Reserve {
     }
 
     /// Keeps `bytes` bytes free, and some more for what every step needs.
-    ///
-    /// # Errors
-    /// The system refuses them.
     pub(crate) fn hold(bytes: usize) -> Result<Self, NoRoom> {
         let watch = RefusalWatch::begin();
         let bytes = bytes.saturating_add(LEAST);
@@ -97,9 +94,6 @@ impl Reserve {
     }
 
     /// Keeps memory free for work that does not depend on the size of a module.
-    ///
-    /// # Errors
-    /// The system refuses it.
     pub(crate) fn share() -> Result<Self, NoRoom> {
         let watch = RefusalWatch::begin();
         let mut uses = USES.lock();
@@ -141,9 +135,6 @@ impl Drop for Reserve {
 }
 
 /// Opens a closed slot with at least `bytes` free bytes. False if blocks in it are still in use.
-///
-/// # Errors
-/// The system refuses the memory.
 fn open(slot: &Slot, slot_use: &mut SlotUse, bytes: usize) -> Result<bool, NoRoom> {
     let bounds = slot.bounds();
     if slot.is_unused() && (slot_use.free != bounds.start || bounds.len() < bytes) {

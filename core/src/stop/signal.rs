@@ -72,9 +72,6 @@ pub(crate) fn send(thread: i32) -> bool {
 }
 
 /// Tells whether this thread can send signals to other threads of the process.
-///
-/// # Errors
-/// The system's reason for refusing them.
 pub(crate) fn can_send() -> Result<(), Errno> {
     if key().is_none() {
         return Err(libc::EAGAIN);

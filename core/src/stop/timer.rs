@@ -111,9 +111,6 @@ pub(crate) fn look_by(at: u64) -> Result<(), NoTimer> {
 }
 
 /// Checks anew whether deadlines can be enforced.
-///
-/// # Errors
-/// As for a run with a deadline.
 pub(crate) fn check() -> Result<(), NoTimer> {
     let mut schedule = watched()?;
     // A filter of system calls may have been installed since, for this thread or for all.

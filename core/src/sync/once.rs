@@ -55,9 +55,6 @@ impl<T: Sync> PerProcess<T> {
     }
 
     /// This process's value, which `make` makes at the first use. It is never dropped.
-    ///
-    /// # Errors
-    /// `make` fails.
     pub(crate) fn get_or_make<E>(&self, make: impl FnOnce() -> Result<T, E>) -> Result<&'static T, E> {
         let generation = fork::generation();
         let mut made = self.made.lock();

@@ -43,9 +43,6 @@ pub(crate) struct CodeCache {
 
 impl CodeCache {
     /// Opens the cache in the directory that the environment names; creates it if `create`.
-    ///
-    /// # Errors
-    /// There is no such directory, or it cannot be used.
     pub(crate) fn of_environment(create: bool) -> Result<Self, Unusable> {
         directory::open(create).map(|(root, path)| Self { root, path, obstacle: Mutex::default() })
     }

@@ -104,9 +104,6 @@ impl CodeCache {
     }
 
     /// All artifacts in the cache. Removes leftovers of interrupted writes.
-    ///
-    /// # Errors
-    /// The cache cannot be read.
     pub(crate) fn list(&self) -> io::Result<Vec<CachedArtifact>> {
         let mut all = Vec::new();
         for (sha256, module) in self.modules()? {
@@ -128,9 +125,6 @@ impl CodeCache {
     }
 
     /// Removes an artifact and, with a module's last one, its directory and links.
-    ///
-    /// # Errors
-    /// The artifact cannot be removed.
     pub(crate) fn remove(&self, sha256: &str, name: &str) -> io::Result<()> {
         let modules = self.root.directory(MODULES)?;
         let module = modules.directory(sha256)?;

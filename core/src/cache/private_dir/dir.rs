@@ -82,18 +82,12 @@ impl PrivateDir {
     }
 
     /// Opens a directory in this one.
-    ///
-    /// # Errors
-    /// As for [`open`](Self::open).
     pub(crate) fn directory(&self, name: &str) -> io::Result<Self> {
         let opened = rustix::fs::openat(&self.open, name, DIRECTORY, Mode::empty());
         Self::checked(opened.map_err(|error| failed_in(&self.open, name, error))?, self.readers)
     }
 
     /// Opens a directory in this one, and makes it first if it does not exist.
-    ///
-    /// # Errors
-    /// As for [`create`](Self::create).
     pub(crate) fn create_directory(&self, name: &str) -> io::Result<Self> {
         match self.directory(name) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
@@ -144,9 +138,6 @@ impl PrivateDir {
     }
 
     /// The first bytes of a file, at most `length`.
-    ///
-    /// # Errors
-    /// As for [`read`](Self::read).
     pub(crate) fn read_front(&self, name: &str, length: u64) -> io::Result<Vec<u8>> {
         let (file, size) = self.file(name)?;
         let mut front = Vec::with_capacity(usize::try_from(size.min(length)).unwrap_or(0));
@@ -188,9 +179,6 @@ impl PrivateDir {
     }
 
     /// The directory's entries, in no order. Names that are not UTF-8 cannot be the library's, and are left out.
-    ///
-    /// # Errors
-    /// It cannot be read.
     pub(crate) fn entries(&self) -> io::Result<Vec<DirEntry>> {
         let mut entries = Vec::new();
         for entry in Dir::read_from(&self.open)? {
@@ -211,25 +199,16 @@ impl PrivateDir {
     }
 
     /// Removes a file or link.
-    ///
-    /// # Errors
-    /// It cannot be removed.
     pub(crate) fn remove(&self, name: &str) -> io::Result<()> {
         Ok(rustix::fs::unlinkat(&self.open, name, AtFlags::empty())?)
     }
 
     /// Removes an empty directory.
-    ///
-    /// # Errors
-    /// It is not empty, or cannot be removed.
     pub(crate) fn remove_directory(&self, name: &str) -> io::Result<()> {
         Ok(rustix::fs::unlinkat(&self.open, name, AtFlags::REMOVEDIR)?)
     }
 
     /// Makes a symbolic link called `name` that holds `text`; replaces one that holds another text.
-    ///
-    /// # Errors
-    /// It cannot be made.
     pub(crate) fn write_link(&self, name: &str, text: &str) -> io::Result<()> {
         match rustix::fs::symlinkat(text, &self.open, name) {
             Err(rustix::io::Errno::EXIST)
@@ -246,9 +225,6 @@ impl PrivateDir {
     }
 
     /// The text of the symbolic link called `name`.
-    ///
-    /// # Errors
-    /// It does not exist, or is no link.
     pub(crate) fn read_link(&self, name: &str) -> io::Result<CString> {
         Ok(rustix::fs::readlinkat(&self.open, name, Vec::new())?)
     }
