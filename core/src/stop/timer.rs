@@ -2,7 +2,7 @@
 //! one, or for ever if there is none.
 
 use std::io;
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError, TryLockError};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -11,6 +11,7 @@ use thiserror::Error;
 use super::next::Next;
 use super::record::Record;
 use super::signal;
+use crate::fork;
 use crate::sync::{AtomicU64, Lazy};
 
 static NEXT: Next = Next(AtomicU64::new(Next::NEVER));
@@ -181,11 +182,7 @@ fn wait(schedule: MutexGuard<'static, Schedule>, until: u64) -> MutexGuard<'stat
 
 /// The schedule, if nobody holds it at the moment.
 pub(crate) fn try_hold() -> Option<MutexGuard<'static, Schedule>> {
-    match SCHEDULE.try_lock() {
-        Ok(schedule) => Some(schedule),
-        Err(TryLockError::Poisoned(error)) => Some(error.into_inner()),
-        Err(TryLockError::WouldBlock) => None,
-    }
+    fork::taken(SCHEDULE.try_lock())
 }
 
 /// In a forked process: its only thread had the id `before` and has `now`; the runs of other threads are over.
