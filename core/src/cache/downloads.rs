@@ -104,7 +104,7 @@ impl Downloads {
         }
         let read = || {
             let modules = self.downloads.directory(MODULES)?;
-            let bytes = modules.read(&name, max)?;
+            let bytes = modules.read(&name, max, None)?;
             io::Result::Ok((modules, bytes))
         };
         match read() {
@@ -137,7 +137,7 @@ impl Downloads {
 
     /// The entry of the address with this key.
     pub(crate) fn entry(&self, key: &str) -> Option<CachedDownload> {
-        serde_json::from_slice(&self.downloads.directory(ADDRESSES).ok()?.read(key, MAX_ENTRY).ok()?).ok()
+        serde_json::from_slice(&self.downloads.directory(ADDRESSES).ok()?.read(key, MAX_ENTRY, None).ok()?).ok()
     }
 
     /// Keeps the entry of the address with this key.
@@ -180,7 +180,7 @@ impl Downloads {
     /// Checks that the contents of the file match its name.
     #[cfg(feature = "compiler")]
     pub(crate) fn verify(&self, name: &str) -> io::Result<()> {
-        let bytes = self.downloads.directory(MODULES)?.read(name, environment::CACHE_MAX_BYTES.value())?;
+        let bytes = self.downloads.directory(MODULES)?.read(name, environment::CACHE_MAX_BYTES.value(), None)?;
         if Digest::of(&bytes).to_string() == name { Ok(()) } else { Err(io::Error::other("damaged")) }
     }
 

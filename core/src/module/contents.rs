@@ -91,7 +91,7 @@ impl Contents {
 
     fn read(&self) -> io::Result<Arc<ModuleBytes>> {
         let Some((file, size)) = &self.file else { return Err(io::Error::other("there is no file")) };
-        let bytes = read::whole(file, *size, self.max)?.ok_or_else(|| self.too_long())?;
+        let bytes = read::whole(file, *size, self.max, None)?.ok_or_else(|| self.too_long())?;
         let bytes = ModuleBytes::of_vec(bytes);
         if self.blake3.get().is_some_and(|hash| bytes.blake3() != hash) {
             return Err(io::Error::other("the file changed while it was read"));

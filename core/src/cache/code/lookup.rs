@@ -161,6 +161,6 @@ fn read(
 ) -> io::Result<Artifact> {
     let damaged = || io::Error::other("damaged, not used");
     Header::peek(&module.read_front(name, FRONT)?).ok_or_else(damaged)?;
-    let (header, artifact) = Artifact::unseal(module.read_until(name, MAX_ARTIFACT, deadline)?).ok_or_else(damaged)?;
+    let (header, artifact) = Artifact::unseal(module.read(name, MAX_ARTIFACT, deadline)?).ok_or_else(damaged)?;
     if is_wanted(&header) { Ok(artifact) } else { Err(io::Error::other("not what its name says, not used")) }
 }

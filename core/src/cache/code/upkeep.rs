@@ -117,7 +117,7 @@ impl CodeCache {
 
     /// Checks that an artifact is intact and of the module that it is filed under; returns its header.
     pub(crate) fn verify(&self, module: &str, name: &str) -> io::Result<Header> {
-        match Artifact::unseal(self.module(module)?.read(name, MAX_ARTIFACT)?) {
+        match Artifact::unseal(self.module(module)?.read(name, MAX_ARTIFACT, None)?) {
             Some((header, _)) if header.module == module => Ok(header),
             Some(_) => Err(io::Error::other("the code of another module")),
             None => Err(io::Error::other("damaged")),

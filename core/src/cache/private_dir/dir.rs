@@ -105,23 +105,15 @@ impl PrivateDir {
         Ok(Self { open, readers })
     }
 
-    /// The contents of a file of at most `max` bytes.
+    /// The contents of a file of at most `max` bytes, read by `deadline` at the latest, if there is one.
     ///
     /// # Errors
     /// It does not exist, is not a regular file, is a link, is longer, belongs to another user than this one or root,
-    /// or others can write to it.
-    pub(crate) fn read(&self, name: &str, max: u64) -> io::Result<Vec<u8>> {
+    /// others can write to it, or the deadline passes.
+    pub(crate) fn read(&self, name: &str, max: u64, deadline: Option<Instant>) -> io::Result<Vec<u8>> {
         let (file, size) = self.file(name)?;
-        read::whole(&file, size, max)?.ok_or_else(|| too_large(max))
-    }
-
-    /// Like [`read`](Self::read), by `deadline` at the latest, if there is one.
-    ///
-    /// # Errors
-    /// As for [`read`](Self::read), or the deadline passes.
-    pub(crate) fn read_until(&self, name: &str, max: u64, deadline: Option<Instant>) -> io::Result<Vec<u8>> {
-        let (file, size) = self.file(name)?;
-        read::whole_until(&file, size, max, deadline)?.ok_or_else(|| too_large(max))
+        let too_large = || io::Error::other(format!("larger than {max} bytes"));
+        read::whole(&file, size, max, deadline)?.ok_or_else(too_large)
     }
 
     /// Opens a file that only this user and root can write to; returns it and its size.
@@ -231,10 +223,6 @@ impl PrivateDir {
 }
 
 const DIRECTORY: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
-
-fn too_large(max: u64) -> io::Error {
-    io::Error::other(format!("larger than {max} bytes"))
-}
 
 fn modified(stat: &Stat) -> SystemTime {
     let seconds = u64::try_from(stat.st_mtime).unwrap_or(0);
