@@ -10,7 +10,6 @@ use super::request::{Failure, Request};
 use crate::compiler::need::{self, Step};
 use crate::compiler::{self, Artifact, Backend, CompileOptions, Prepared};
 use crate::error::Excerpt;
-use crate::module::reserved::IO_MEMORY_MAX_PAGES;
 use crate::rewrite::{self, EstimatedCompiler, Inlining, Libcalls, RewriteOptions};
 
 /// Compiles the module of this index. The code's name for it is its BLAKE3, as each manifest may name it differently.
@@ -48,8 +47,7 @@ pub(crate) fn rewrite(
     let libcalls = if backend.libcalls_are_replaced { Libcalls::Seen } else { Libcalls::Unseen };
     let estimated = EstimatedCompiler::of(backend.optimises_at_length);
     let options = RewriteOptions { features, inlining, libcalls, estimated, fuel };
-    let rewritten = rewrite::rewrite(name, wasm, options)?;
-    Ok(Prepared { wasm: rewritten.wasm, moving: rewritten.has_io_memory.then_some(IO_MEMORY_MAX_PAGES) })
+    rewrite::rewrite(name, wasm, options)
 }
 
 /// Puts code into the cache, if there is one. The hashes are those of the module itself, not those that the cache has.

@@ -31,6 +31,7 @@ pub(crate) struct CompileOptions {
 }
 
 /// A module that is ready to be compiled.
+#[derive(Debug)]
 pub(crate) struct Prepared {
     pub(crate) wasm: Vec<u8>,
     /// The maximum, in pages, of the I/O memory, if the module has one. It always moves, and the tunables recognise it

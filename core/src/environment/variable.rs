@@ -29,6 +29,15 @@ pub(crate) struct Error {
 }
 
 impl<T: Copy> Variable<T> {
+    pub(super) const fn new(
+        name: &'static str,
+        default: T,
+        read: fn(&'static OsStr) -> Option<T>,
+        wrong: &'static str,
+    ) -> Self {
+        Self { name, default, may_be_empty: false, read, wrong }
+    }
+
     /// The value; the default if it is unset, or wrong, which `check` reports.
     pub(crate) fn value(&'static self) -> T {
         self.of(snapshot()).unwrap_or(self.default)

@@ -18,21 +18,13 @@ pub(crate) enum CachePlace {
 }
 
 /// The default compiler, if neither the manifest nor the program chooses one.
-pub(crate) static COMPILER: Variable<Option<&str>> = Variable {
-    name: "EXTISM_COMPILER",
-    default: None,
-    may_be_empty: false,
-    read: |value| value.to_str().map(Some),
-    wrong: "is not the name of a compiler",
-};
+pub(crate) static COMPILER: Variable<Option<&str>> =
+    Variable::new("EXTISM_COMPILER", None, |value| value.to_str().map(Some), "is not the name of a compiler");
 
 /// The directory of the cache, for compiled code and downloads.
 pub(crate) static CACHE_DIR: Variable<CachePlace> = Variable {
-    name: "EXTISM_CACHE_DIR",
-    default: CachePlace::Usual,
     may_be_empty: true,
-    read: |value| Some(if value.is_empty() { CachePlace::Nowhere } else { CachePlace::At(Path::new(value)) }),
-    wrong: "is not a directory",
+    ..Variable::new("EXTISM_CACHE_DIR", CachePlace::Usual, cache_place, "is not a directory")
 };
 
 /// The maximum size on disk of compiled code, and also of downloads, in bytes each.
@@ -42,34 +34,19 @@ pub(crate) static CACHE_MAX_BYTES: Variable<u64> = bytes("EXTISM_CACHE_MAX_BYTES
 pub(crate) static CACHE_MEMORY_BYTES: Variable<u64> = bytes("EXTISM_CACHE_MEMORY_BYTES", 64 << 20);
 
 /// The maximum duration of a call, if the manifest does not set one.
-pub(crate) static TIMEOUT: Variable<Option<Duration>> = Variable {
-    name: "EXTISM_TIMEOUT_MS",
-    default: None,
-    may_be_empty: false,
-    read: |value| number(value).map(Duration::from_millis).map(Some),
-    wrong: "is no number of milliseconds",
-};
+pub(crate) static TIMEOUT: Variable<Option<Duration>> =
+    Variable::new("EXTISM_TIMEOUT_MS", None, |value| milliseconds(value).map(Some), "is no number of milliseconds");
 
 /// True if no module may be fetched from the network.
-pub(crate) static OFFLINE: Variable<bool> = Variable {
-    name: "EXTISM_OFFLINE",
-    default: false,
-    may_be_empty: false,
-    read: |value| Some(value != "0"),
-    wrong: "is neither 0 nor 1",
-};
+pub(crate) static OFFLINE: Variable<bool> =
+    Variable::new("EXTISM_OFFLINE", false, |value| Some(value != "0"), "is neither 0 nor 1");
 
 /// The maximum size of a module, in bytes.
 pub(crate) static MAX_MODULE_BYTES: Variable<u64> = bytes("EXTISM_MAX_MODULE_BYTES", 256 << 20);
 
 /// True if plugins' standard output and error go to the process's.
-pub(crate) static INHERIT_OUTPUT: Variable<bool> = Variable {
-    name: "EXTISM_ENABLE_WASI_OUTPUT",
-    default: false,
-    may_be_empty: false,
-    read: |_| Some(true),
-    wrong: "is not a value",
-};
+pub(crate) static INHERIT_OUTPUT: Variable<bool> =
+    Variable::new("EXTISM_ENABLE_WASI_OUTPUT", false, |_| Some(true), "is not a value");
 
 /// All variables of this library.
 pub(super) static ALL: [&dyn Checked; 8] = [
@@ -84,7 +61,15 @@ pub(super) static ALL: [&dyn Checked; 8] = [
 ];
 
 const fn bytes(name: &'static str, default: u64) -> Variable<u64> {
-    Variable { name, default, may_be_empty: false, read: number, wrong: "is not a number of bytes" }
+    Variable::new(name, default, number, "is not a number of bytes")
+}
+
+fn cache_place(value: &'static OsStr) -> Option<CachePlace> {
+    Some(if value.is_empty() { CachePlace::Nowhere } else { CachePlace::At(Path::new(value)) })
+}
+
+fn milliseconds(value: &OsStr) -> Option<Duration> {
+    number(value).map(Duration::from_millis)
 }
 
 fn number(value: &OsStr) -> Option<u64> {

@@ -8,7 +8,6 @@ mod download;
 #[cfg(not(feature = "http"))]
 mod download_absent;
 mod error;
-mod file;
 mod module;
 #[cfg(feature = "compiler")]
 mod text;

@@ -1,8 +1,10 @@
-//! Loads a module from its source, and checks its hash.
+//! Loads a module from its source, and checks its hash. Of files, only regular ones are read, and each is opened once, so
+//! that the verified bytes run.
 
 #[cfg(feature = "compiler")]
 use std::borrow::Cow;
-#[cfg(feature = "compiler")]
+use std::fs::{File, OpenOptions};
+use std::io;
 use std::path::Path;
 use std::time::Instant;
 
@@ -11,7 +13,6 @@ use super::download::WantedModule;
 #[cfg(not(feature = "http"))]
 use super::download_absent::WantedModule;
 use super::error::{Error, ModuleOrigin};
-use super::file;
 #[cfg(feature = "compiler")]
 use super::text;
 use crate::environment;
@@ -19,7 +20,7 @@ use crate::error::Excerpt;
 #[cfg(feature = "http")]
 use crate::http;
 use crate::manifest::{ModuleEntry, ModuleSource};
-use crate::module::contents::Contents;
+use crate::module::contents::{self, Contents};
 use crate::module::digest::Digest;
 #[cfg(feature = "compiler")]
 use crate::module::kind::{self, Extent};
@@ -56,7 +57,7 @@ pub(crate) fn load(entry: ModuleEntry<'_>, deadline: Option<Instant>) -> Result<
         _ => None,
     };
     let contents = match entry.source {
-        ModuleSource::Path(path) => verified(file::open(&entry.name, &path, max)?, &entry.name, sha256)?,
+        ModuleSource::Path(path) => verified(open(&entry.name, &path, max)?, &entry.name, sha256)?,
         ModuleSource::Data(bytes) if bytes.len() as u64 > max => {
             return Err(Error::TooLarge { name: Excerpt::of(entry.name), max });
         }
@@ -78,8 +79,35 @@ pub(crate) fn load(entry: ModuleEntry<'_>, deadline: Option<Instant>) -> Result<
 #[cfg(feature = "compiler")]
 pub(crate) fn read(path: &Path) -> Result<Vec<u8>, Error> {
     let name = path.display().to_string();
-    let contents = file::open(&name, path, environment::MAX_MODULE_BYTES.value())?;
+    let contents = open(&name, path, environment::MAX_MODULE_BYTES.value())?;
     Ok(contents.bytes()?.as_slice().to_vec())
+}
+
+/// The contents of the regular file at `path`, which is at most `max` bytes long.
+fn open(name: &str, path: &Path, max: u64) -> Result<Contents, Error> {
+    let in_file = |cause| contents::Error { path: path.to_owned(), cause };
+    let file = open_now(path).map_err(in_file)?;
+    // Checks the open file, not the path, behind which the file could be exchanged.
+    let metadata = file.metadata().map_err(in_file)?;
+    if !metadata.is_file() {
+        return Err(Error::NotAFile { path: path.to_owned() });
+    }
+    if metadata.len() > max {
+        return Err(Error::TooLarge { name: Excerpt::of(name), max });
+    }
+    Ok(Contents::of_file(file, path.to_owned(), metadata.len(), max)?)
+}
+
+/// Opens a file. Does not wait for the other end of a FIFO.
+fn open_now(path: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.read(true);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::OpenOptionsExt;
+        options.custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY);
+    }
+    options.open(path)
 }
 
 /// `contents` of the module called `name`, if they have this hash.

@@ -101,18 +101,15 @@ impl Contents {
 
     /// BLAKE3 of the bytes.
     pub(crate) fn blake3(&self) -> Result<blake3::Hash, Error> {
-        match (self.bytes.get(), self.blake3.get(), &self.file) {
-            (Some(bytes), _, _) => Ok(*bytes.blake3()),
-            (None, Some(hash), _) => Ok(*hash),
-            (None, None, file) => {
-                let file = file.as_ref().map(|(file, _)| file);
-                let hash = file.map_or_else(|| Err(io::Error::other("there is no file")), |file| self.hash(file));
-                hash.map(|hash| *self.blake3.get_or_init(|| hash)).map_err(|cause| self.error(cause))
-            }
+        if let Some(hash) = self.bytes.get().map(|bytes| bytes.blake3()).or_else(|| self.blake3.get()) {
+            return Ok(*hash);
         }
+        let hash = self.hash().map_err(|cause| self.error(cause))?;
+        Ok(*self.blake3.get_or_init(|| hash))
     }
 
-    fn hash(&self, file: &File) -> io::Result<blake3::Hash> {
+    fn hash(&self) -> io::Result<blake3::Hash> {
+        let Some((file, _)) = &self.file else { return Err(io::Error::other("there is no file")) };
         let (mut hasher, mut length) = (blake3::Hasher::new(), 0);
         read::pieces(file, |piece| {
             hasher.update(piece);

@@ -88,7 +88,7 @@ impl PluginTunables {
         }
     }
 
-    /// A memory that an instance defines.
+    /// A memory that an instance defines, with the data of `image`.
     ///
     /// # Safety
     /// As for [`Tunables::create_vm_memory`]: `definition` must be the instance's place for it.
@@ -96,9 +96,10 @@ impl PluginTunables {
         &self,
         ty: &MemoryType,
         style: &MemoryStyle,
+        image: Option<(&Image, u64)>,
         definition: NonNull<VMMemoryDefinition>,
     ) -> Result<VMMemory, MemoryError> {
-        match style {
+        self.make(ty, style, image, || match style {
             MemoryStyle::Dynamic { .. } => {
                 // SAFETY: the caller promises it; the store keeps both the memory and the instance until it is dropped.
                 let memory = unsafe { MovingMemory::for_instance(ty, definition) }?;
@@ -106,7 +107,7 @@ impl PluginTunables {
             }
             // SAFETY: the contract of that method is the same, and the caller promises to keep it.
             MemoryStyle::Static => unsafe { self.base.create_vm_memory(ty, style, definition) },
-        }
+        })
     }
 
     /// Counts a memory, then makes it. Returns it with the [`Spare`] that it uses, if any.
@@ -178,10 +179,8 @@ impl Tunables for PluginTunables {
                     // complete, Wasmer keeps it with the store; before, nobody can grow the memory through this handle.
                     Ok(VMMemory(Box::new(unsafe { common.for_instance(*definition) })))
                 }
-                _ => self.make(ty, &styles[index], image, || {
-                    // SAFETY: the caller promises that each definition is the instance's place for the memory.
-                    unsafe { self.own_memory(ty, &styles[index], *definition) }
-                }),
+                // SAFETY: the caller promises that each definition is the instance's place for the memory.
+                _ => unsafe { self.own_memory(ty, &styles[index], image, *definition) },
             };
             let memory = memory.map_err(|error| LinkError::Resource(format!("Failed to create memory: {error}")))?;
             memories.push(InternalStoreHandle::new(context, memory));
@@ -210,10 +209,8 @@ impl Tunables for PluginTunables {
         style: &MemoryStyle,
         definition: NonNull<VMMemoryDefinition>,
     ) -> Result<VMMemory, MemoryError> {
-        self.make(ty, style, None, || {
-            // SAFETY: the contract of this method is the same, and the caller promises to keep it.
-            unsafe { self.own_memory(ty, style, definition) }
-        })
+        // SAFETY: the contract of this method is the same, and the caller promises to keep it.
+        unsafe { self.own_memory(ty, style, None, definition) }
     }
 
     fn create_host_table(&self, ty: &TableType, style: &TableStyle) -> Result<VMTable, String> {
