@@ -128,7 +128,6 @@ pub fn record(level: Level, target: &str, message: Arguments<'_>) {
     }
 }
 
-/// Logs one line.
 pub(crate) fn record_line(level: Level, target: &str, Line(message): &Line) {
     if !is_enabled(level) {
         return;

@@ -135,12 +135,10 @@ impl Downloads {
         self.report(&format!("modules/{name}"), kept)
     }
 
-    /// The entry of the address with this key.
     pub(crate) fn entry(&self, key: &str) -> Option<CachedDownload> {
         serde_json::from_slice(&self.downloads.directory(ADDRESSES).ok()?.read(key, MAX_ENTRY, None).ok()?).ok()
     }
 
-    /// Keeps the entry of the address with this key.
     pub(crate) fn note(&self, key: &str, entry: &CachedDownload) {
         let text = serde_json::to_vec(entry).map_err(io::Error::other);
         let noted = text.and_then(|text| self.place(ADDRESSES, key, &text, MAX_ENTRIES));

@@ -46,7 +46,6 @@ impl Modules {
         get_or_make(&key, &self.sources, deadline, || self.code_of_its_own(backend, memories, deadline))
     }
 
-    /// Gets the code for one plugin alone.
     fn code_of_its_own(
         &self,
         backend: Option<&'static Backend>,

@@ -9,7 +9,6 @@ use crate::manifest::ModuleEntry;
 use crate::module::contents::{self, Contents};
 use crate::module::digest::{Digest, ModuleKey};
 
-/// The loaded modules of a manifest.
 #[derive(Debug)]
 pub(crate) struct Modules {
     pub(super) sources: Vec<ModuleSource>,
@@ -34,7 +33,6 @@ impl Modules {
     }
 }
 
-/// A module of a manifest.
 #[derive(Debug)]
 pub(super) enum ModuleSource {
     Loaded(LoadedModule),
@@ -47,7 +45,6 @@ pub(super) enum ModuleSource {
 }
 
 impl ModuleSource {
-    /// Loads a module. Nothing is fetched after `deadline`.
     fn load(entry: ModuleEntry<'_>, deadline: Option<Instant>) -> Result<Self, Error> {
         #[cfg(not(feature = "compiler"))]
         if let Some(sha256) = load::expected_hash(&entry)? {

@@ -20,7 +20,6 @@ use crate::module::digest::ModuleKey;
 use crate::sandbox::Memories;
 use crate::sync::{Lazy, Mutex, ReentrantMutex};
 
-/// The most entries in the registry.
 const MAX_ENTRIES: usize = 256;
 
 /// Everything that determines a plugin's code.

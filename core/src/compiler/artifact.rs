@@ -72,7 +72,6 @@ impl Artifact {
         code.serialize().map(|bytes| Self { code: bytes.into(), need: need as u64 })
     }
 
-    /// The bytes of memory that loading it needs.
     #[cfg(feature = "compiler")]
     pub(crate) fn need(&self) -> u64 {
         self.need

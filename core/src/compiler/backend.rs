@@ -13,7 +13,6 @@ pub(crate) struct Backend {
     pub(crate) name: &'static CStr,
     /// The compiler's own settings and version, which determine the code.
     pub(crate) options: &'static str,
-    /// Whether it compiles SIMD instructions.
     pub(crate) simd: bool,
     /// Checks a module for what makes this compiler panic instead of returning an error.
     pub(crate) refuses: Option<Refuse>,

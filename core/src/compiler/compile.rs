@@ -170,7 +170,6 @@ mod tests {
         Prepared { wasm, moving: None }
     }
 
-    /// Every compiler stops soon after its deadline.
     #[test]
     fn compiling_ends_at_the_deadline() {
         let prepared = large();
@@ -186,7 +185,6 @@ mod tests {
         }
     }
 
-    /// A deadline does not change the code.
     #[test]
     fn a_deadline_changes_nothing_else() {
         let wasm = wat::parse_str("(module (memory 1) (func (param i32) (i32.store (local.get 0) (i32.const 1))))");

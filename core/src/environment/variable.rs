@@ -7,7 +7,6 @@ use thiserror::Error;
 use super::snapshot::{Snapshot, snapshot};
 use crate::error::Excerpt;
 
-/// A variable of this library.
 pub(crate) struct Variable<T> {
     pub(super) name: &'static str,
     pub(super) default: T,

@@ -8,7 +8,6 @@ use std::time::Duration;
 use super::snapshot::snapshot;
 use super::variable::{Checked, Error, Variable};
 
-/// The place of the cache.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum CachePlace {
     /// Below the user's directory for caches.
@@ -48,7 +47,6 @@ pub(crate) static MAX_MODULE_BYTES: Variable<u64> = bytes("EXTISM_MAX_MODULE_BYT
 pub(crate) static INHERIT_OUTPUT: Variable<bool> =
     Variable::new("EXTISM_ENABLE_WASI_OUTPUT", false, |_| Some(true), "is not a value");
 
-/// All variables of this library.
 pub(super) static ALL: [&dyn Checked; 8] = [
     &COMPILER,
     &CACHE_DIR,

@@ -11,7 +11,6 @@ use super::error::{Error, shown};
 use super::limits::MAX_HEAD;
 use crate::error::Excerpt;
 
-/// A request.
 #[derive(Debug, Clone)]
 pub(crate) struct Request<'a> {
     pub(super) method: Method,
@@ -96,12 +95,10 @@ impl<'a> Request<'a> {
         Ok(())
     }
 
-    /// Sets the body.
     pub(crate) fn body(&mut self, body: Cow<'a, [u8]>) {
         self.body = Some(body);
     }
 
-    /// The address that it asks for.
     pub(crate) fn url(&self) -> &Url {
         &self.url
     }

@@ -24,7 +24,6 @@ pub(crate) enum Permission {
     Anywhere,
 }
 
-/// The rules of a request.
 pub(crate) struct Rules<'a> {
     /// Asked before each hop.
     pub(crate) permits: &'a dyn Fn(&Url) -> Permission,

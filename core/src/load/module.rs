@@ -123,7 +123,6 @@ fn verified(contents: Contents, name: &str, sha256: Option<Digest>) -> Result<Co
 
 #[cfg(feature = "compiler")]
 impl LoadedModule {
-    /// Where it comes from.
     pub(crate) fn origin(&self) -> ModuleOrigin {
         let address = self.address.clone().map(ModuleOrigin::Place);
         address.unwrap_or_else(|| ModuleOrigin::of(&self.contents, &self.name))

@@ -116,12 +116,10 @@ impl ModuleBytes {
         &self.bytes
     }
 
-    /// SHA-256 of the bytes.
     pub(crate) fn sha256(&self) -> Digest {
         *get_or_make(&self.sha256, || Digest::of(&self.bytes))
     }
 
-    /// BLAKE3 of the bytes.
     pub(crate) fn blake3(&self) -> &blake3::Hash {
         get_or_make(&self.blake3, || blake3::hash(&self.bytes))
     }
@@ -154,7 +152,6 @@ fn known(fingerprint: u64) -> Vec<Arc<ModuleBytes>> {
     modules.get(&fingerprint).map_or_else(Vec::new, |same| latest(same))
 }
 
-/// True if the file has exactly these bytes.
 fn has_bytes(file: &File, mut expected: &[u8]) -> io::Result<bool> {
     let mut is_same = true;
     let read = read::pieces(file, |piece| {

@@ -37,7 +37,6 @@ pub(crate) struct Contents {
 }
 
 impl Contents {
-    /// The contents `bytes`.
     pub(crate) fn of_bytes(bytes: Cow<'_, [u8]>) -> Result<Self, TryReserveError> {
         Ok(Self::of_module(ModuleBytes::of_bytes(bytes)?, None))
     }
@@ -58,7 +57,6 @@ impl Contents {
         }
     }
 
-    /// Where the file is, if they are in one.
     pub(crate) fn path(&self) -> Option<&Path> {
         self.path.as_deref()
     }
@@ -99,7 +97,6 @@ impl Contents {
         Ok(bytes)
     }
 
-    /// BLAKE3 of the bytes.
     pub(crate) fn blake3(&self) -> Result<blake3::Hash, Error> {
         if let Some(hash) = self.bytes.get().map(|bytes| bytes.blake3()).or_else(|| self.blake3.get()) {
             return Ok(*hash);
@@ -119,7 +116,6 @@ impl Contents {
         Ok(hasher.finalize())
     }
 
-    /// SHA-256 of the bytes.
     pub(crate) fn sha256(&self) -> Result<Digest, Error> {
         Ok(self.bytes()?.sha256())
     }

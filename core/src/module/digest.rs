@@ -4,17 +4,14 @@ use std::fmt;
 
 use sha2::{Digest as _, Sha256};
 
-/// A SHA-256.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct Digest([u8; 32]);
 
 impl Digest {
-    /// The SHA-256 of `bytes`.
     pub(crate) fn of(bytes: &[u8]) -> Self {
         Self(Sha256::digest(bytes).into())
     }
 
-    /// The SHA-256 of the bytes that `hasher` was fed.
     #[cfg(feature = "http")]
     pub(crate) fn from_hasher(hasher: Sha256) -> Self {
         Self(hasher.finalize().into())

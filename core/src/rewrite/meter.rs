@@ -13,7 +13,6 @@ use wasmparser::Operator;
 /// Writes the code that counts, down from the limit.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Meter {
-    /// The index of the global.
     pub(crate) global: u32,
 }
 

@@ -17,7 +17,6 @@ use super::info::Info;
 use super::this_thread::ThisThread;
 use super::{action, alternate_stack};
 
-/// A system error number.
 pub(crate) type Errno = i32;
 
 /// The library's real-time signal: one that nobody uses, else the last but one. Its handler is installed on first use.

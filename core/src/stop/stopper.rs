@@ -12,7 +12,6 @@ use super::timer::{self, NoTimer};
 use super::watch::Watch;
 use crate::fork;
 
-/// Announces the runs of one plugin.
 #[derive(Debug)]
 pub(crate) struct Stopper {
     record: &'static Record,
@@ -23,7 +22,6 @@ pub(crate) struct Stopper {
 }
 
 impl Stopper {
-    /// Makes the stopper of a plugin with this code.
     pub(crate) fn new(code: Arc<CodeRanges>) -> Self {
         static OWNERS: AtomicU64 = AtomicU64::new(1);
         let owner = OWNERS.fetch_add(1, Ordering::Relaxed);
@@ -54,7 +52,6 @@ impl Stopper {
         Ok(run)
     }
 
-    /// A watch for the plugin's host functions.
     pub(crate) fn watch(&self) -> Watch {
         Watch(self.record)
     }

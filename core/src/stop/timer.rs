@@ -24,7 +24,6 @@ static CHANGED: Condvar = Condvar::new();
 static FOUND_OUT: Condvar = Condvar::new();
 
 pub(crate) struct Schedule {
-    /// All records.
     records: Vec<&'static Record>,
     /// Records without an owner.
     free: Vec<&'static Record>,
@@ -180,7 +179,6 @@ fn wait(schedule: MutexGuard<'static, Schedule>, until: u64) -> MutexGuard<'stat
     CHANGED.wait_timeout(schedule, left).unwrap_or_else(PoisonError::into_inner).0
 }
 
-/// The schedule, if nobody holds it at the moment.
 pub(crate) fn try_hold() -> Option<MutexGuard<'static, Schedule>> {
     fork::taken(SCHEDULE.try_lock())
 }

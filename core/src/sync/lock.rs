@@ -100,12 +100,10 @@ impl<G: DerefMut> DerefMut for Guard<G> {
 pub(crate) struct InnerMutex<T>(sync::Mutex<T>);
 
 impl<T> InnerMutex<T> {
-    /// A lock around `value`, held by nobody.
     pub(crate) const fn new(value: T) -> Self {
         Self(sync::Mutex::new(value))
     }
 
-    /// Waits for the lock.
     pub(crate) fn lock(&self) -> sync::MutexGuard<'_, T> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }

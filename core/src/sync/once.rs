@@ -49,7 +49,6 @@ pub(crate) struct PerProcess<T: 'static> {
 
 #[cfg(any(feature = "compiler", feature = "http"))]
 impl<T: Sync> PerProcess<T> {
-    /// No value yet.
     pub(crate) const fn new() -> Self {
         Self { made: Mutex::new(None) }
     }

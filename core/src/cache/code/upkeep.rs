@@ -20,7 +20,6 @@ use crate::sync::Mutex;
 /// The file in the cache that a process locks while it evicts.
 const TRIM_LOCK: &str = ".lock";
 
-/// An artifact in the cache.
 #[derive(Debug)]
 pub(crate) struct CachedArtifact {
     /// SHA-256 of its module, in hex.

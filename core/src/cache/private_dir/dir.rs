@@ -27,7 +27,6 @@ pub(crate) struct PrivateDir {
     pub(super) readers: Readers,
 }
 
-/// An entry of a directory.
 #[derive(Debug)]
 pub(crate) struct DirEntry {
     pub(crate) name: String,
@@ -195,7 +194,6 @@ impl PrivateDir {
         Ok(rustix::fs::unlinkat(&self.open, name, AtFlags::empty())?)
     }
 
-    /// Removes an empty directory.
     pub(crate) fn remove_directory(&self, name: &str) -> io::Result<()> {
         Ok(rustix::fs::unlinkat(&self.open, name, AtFlags::REMOVEDIR)?)
     }

@@ -225,7 +225,6 @@ fn is_hard(operator: &Operator<'_>) -> bool {
     )
 }
 
-/// True for all instructions on vectors.
 fn is_vector(operator: &Operator<'_>) -> bool {
     macro_rules! any_of {
         ($(@$proposal:ident $operator:ident $({ $($field:ident: $type:ty),* })? => $visit:ident ($($arity:tt)*))*) => {

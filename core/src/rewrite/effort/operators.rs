@@ -5,7 +5,6 @@ use wasmparser::Operator;
 use super::price;
 use crate::rewrite::yield_points;
 
-/// True if a basic block ends with the instruction.
 pub(super) fn ends_basic_block(operator: &Operator<'_>) -> bool {
     matches!(
         operator,

@@ -10,7 +10,6 @@ use super::errno::{Errno, Error};
 use super::stdio::Output;
 use crate::error::{Excerpt, Message};
 
-/// An open descriptor.
 pub(crate) enum Descriptor {
     /// Standard input, always at its end.
     Input,

@@ -14,7 +14,6 @@ use crate::host::Logs;
 /// An instance that has so many descriptors can open no more. Each is one of the host's, which has 1,024 by default.
 const MAX_DESCRIPTORS: usize = 128;
 
-/// All descriptors of one instance.
 pub(crate) struct Descriptors {
     /// The index is the descriptor's number; `None` is a free number.
     open: Vec<Option<Descriptor>>,

@@ -8,7 +8,6 @@ use super::frame::{Frame, Version};
 use super::memory::room;
 use super::process::{MONOTONIC, REALTIME, now};
 
-/// The most subscriptions of one call.
 const MAX_SUBSCRIPTIONS: u32 = 1024;
 
 /// `eventtype` of preview 1.
