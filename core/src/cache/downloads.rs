@@ -83,9 +83,6 @@ impl Downloads {
     }
 
     /// Opens the directory below `root`, which is at `path`; `None` if it does not exist.
-    ///
-    /// # Errors
-    /// Others can write to it.
     #[cfg(feature = "compiler")]
     pub(crate) fn open_in(root: &PrivateDir, path: &Path) -> io::Result<Option<Self>> {
         match root.directory("downloads") {
@@ -152,10 +149,7 @@ impl Downloads {
         trim(&directory, max, name)
     }
 
-    /// Locks the right to fetch `name`; `None` if another thread or process has it.
-    ///
-    /// # Errors
-    /// Nothing can be locked here.
+    /// Locks the right to fetch `name`; `None` if another thread or process has it, an error if no file can be locked.
     pub(crate) fn lock(&self, name: &str) -> io::Result<Option<FileLock>> {
         let locks = self.downloads.create_directory(LOCKS)?;
         // Locks of processes that were killed, and that nobody has wanted since.

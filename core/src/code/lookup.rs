@@ -30,9 +30,6 @@ impl Modules {
     /// Compiling ends at `deadline`, or later if [`Backend::time_for`] grants more time.
     ///
     /// In the code, modules have the names of their hashes, since each manifest may name them differently.
-    ///
-    /// # Errors
-    /// A module is not valid WebAssembly, or cannot be compiled; or there is neither code for it nor a compiler.
     pub(crate) fn code(
         &self,
         backend: Option<&'static Backend>,
@@ -118,10 +115,7 @@ impl Request<'_> {
     }
 
     /// A module from the cache, and the size of its code; `None` if it is not there. Code that is intact but cannot be
-    /// loaded counts as missing.
-    ///
-    /// # Errors
-    /// No code can be loaded in this process.
+    /// loaded counts as missing, unless this process cannot load any.
     fn found(
         &self,
         engine: &Engine,

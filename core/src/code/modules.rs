@@ -18,9 +18,6 @@ pub(crate) struct Modules {
 
 impl Modules {
     /// Loads the modules. Nothing is fetched after `deadline`.
-    ///
-    /// # Errors
-    /// A module cannot be read, or is not what the manifest says.
     pub(crate) fn load(modules: Vec<ModuleEntry<'_>>, fuel: bool, deadline: Option<Instant>) -> Result<Self, Error> {
         let sources = modules.into_iter().map(|entry| ModuleSource::load(entry, deadline)).collect::<Result<_, _>>()?;
         Ok(Self { sources, fuel })

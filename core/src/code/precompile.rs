@@ -127,9 +127,6 @@ pub(crate) fn in_use(named: Option<&str>) -> Result<&'static Backend, compiler::
 }
 
 /// Puts the code of all modules of `request` into its cache, under the keys that [`Modules::code`] uses on its machine.
-///
-/// # Errors
-/// As there, or the code cannot be kept.
 fn fill(request: &Request<'_>, memories_move: bool) -> Result<Vec<Compiled>, Error> {
     let &Request { modules, cache, .. } = request;
     let mut all = Vec::with_capacity(modules.sources.len());

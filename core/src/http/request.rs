@@ -56,9 +56,6 @@ const PUBLIC: [HeaderName; 7] = [
 
 impl<'a> Request<'a> {
     /// A request for `url` by `method`, in any case. User and password of the URL become a header.
-    ///
-    /// # Errors
-    /// The URL or the method is invalid, or cannot be used here.
     pub(crate) fn new(method: &str, url: &str) -> Result<Self, Error> {
         if url.len() > MAX_HEAD {
             return Err(Error::TooMuch("the URL"));

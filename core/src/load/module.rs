@@ -45,10 +45,7 @@ pub(crate) fn expected_hash(entry: &ModuleEntry<'_>) -> Result<Option<Digest>, E
     Digest::parse(given).ok_or_else(bad).map(Some)
 }
 
-/// Loads the module of `entry`, by `deadline` at the latest, and checks its hash.
-///
-/// # Errors
-/// The source cannot be read, is over the size limit, or has another hash.
+/// Loads the module of `entry`, by `deadline` at the latest, and checks its size and its hash.
 pub(crate) fn load(entry: ModuleEntry<'_>, deadline: Option<Instant>) -> Result<LoadedModule, Error> {
     let (sha256, max) = (expected_hash(&entry)?, environment::MAX_MODULE_BYTES.value());
     let address = match &entry.source {
@@ -129,9 +126,6 @@ impl LoadedModule {
     }
 
     /// The module in binary: bytes without the magic number of the binary format are read as WAT.
-    ///
-    /// # Errors
-    /// The bytes are neither binary nor WAT, are malformed, or cannot be read.
     pub(crate) fn to_binary(&self) -> Result<Cow<'_, [u8]>, Error> {
         let bytes = self.contents.bytes()?.as_slice();
         if kind::is_binary(bytes) {

@@ -75,10 +75,7 @@ impl Contents {
         self.bytes.get()
     }
 
-    /// The bytes, which are read if they are not in memory.
-    ///
-    /// # Errors
-    /// The file cannot be read, is longer than allowed, or has changed since it was hashed.
+    /// The bytes, which are read if they are not in memory. Fails if the file has changed since it was hashed.
     pub(crate) fn bytes(&self) -> Result<&Arc<ModuleBytes>, Error> {
         if let Some(bytes) = self.bytes.get() {
             return Ok(bytes);

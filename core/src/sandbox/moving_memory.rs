@@ -99,10 +99,8 @@ impl Mapping {
         Err(Errno::NOSYS)
     }
 
-    /// Makes everything behind the first `used` bytes inaccessible.
-    ///
-    /// # Errors
-    /// It stays accessible: accesses out of bounds do not trap there, but reach nothing beyond this mapping.
+    /// Makes everything behind the first `used` bytes inaccessible. If that fails, accesses out of bounds do not trap
+    /// there, but reach nothing beyond this mapping.
     fn close(&mut self, used: usize) -> Result<(), Errno> {
         let length = self.capacity + DYNAMIC_GUARD as usize - used;
         // SAFETY: the range is part of this mapping, and nothing uses it yet.

@@ -1,13 +1,9 @@
 //! Stops a plugin's run at its deadline, or when another thread asks for it.
 //!
-//! A plugin's own code is stopped by a signal, and checks nothing. (LLVM's has yield points: `rewrite/` adds them.)
-//! The timer thread sleeps until the earliest deadline (`timer.rs`). At the deadline this thread, or at any time a
-//! canceller, marks the run in the plugin's `Record` as to be ended, and signals the thread that runs it (`signal.rs`).
-//! The signal's handler (`handler.rs`) makes the plugin's thread trap if it is in the plugin's own code. Anywhere else
-//! the signal does nothing, and is sent again a little later.
-//!
-//! Host functions check: each asks [`Watch`] when it begins and ends, and again during work that is long or waits. The
-//! replacements of Wasmer's libcalls check when they are done (`leave_if_stopped`).
+//! A plugin's own code is stopped by a signal, and checks nothing. The timer thread (`timer.rs`), or a canceller, marks
+//! the run in the plugin's `Record` as to be ended, and signals the thread that runs it (`signal.rs`). The signal's
+//! handler (`handler.rs`) makes that thread trap if it is in the plugin's own code. Elsewhere, host functions ask
+//! [`Watch`], and the replacements of Wasmer's libcalls call `leave_if_stopped`. ARCHITECTURE.md has more ("Stopping").
 //!
 //! Start with [`Stopper`].
 

@@ -30,10 +30,7 @@ impl Stopper {
         Self { record, owner, code }
     }
 
-    /// Begins a run on this thread; dropping the returned value ends it.
-    ///
-    /// # Errors
-    /// There is a deadline that nothing could enforce.
+    /// Begins a run on this thread; dropping the returned value ends it. Fails if nothing could enforce the deadline.
     pub(crate) fn begin(&self, deadline: Option<Instant>) -> Result<Run, NoTimer> {
         let deadline = deadline.map_or(u64::MAX, timer::nanoseconds);
         let (outer, thread) = THREAD.with(|thread| {

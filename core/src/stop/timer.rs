@@ -93,10 +93,8 @@ pub(crate) fn give_back(record: &'static Record) {
     schedule().free.push(record);
 }
 
-/// Makes the timer thread look at the records at time `at` or before.
-///
-/// # Errors
-/// There is no timer thread and none can be started, or it cannot signal others.
+/// Makes the timer thread look at the records at time `at` or before. Fails if none can be started, or it cannot signal
+/// other threads.
 pub(crate) fn look_by(at: u64) -> Result<(), NoTimer> {
     if NEXT.is_by(at) {
         return Ok(());

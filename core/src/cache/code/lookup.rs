@@ -48,9 +48,6 @@ impl CodeCache {
     }
 
     /// Opens the cache at `path`; creates it if `create`. Files written to it are for `readers`.
-    ///
-    /// # Errors
-    /// It is not there, cannot be made, belongs to another user than this one or root, or others can write to it.
     #[cfg(feature = "compiler")]
     pub(crate) fn open(path: &Path, create: bool, readers: Readers) -> io::Result<Self> {
         let root = if create { PrivateDir::create(path, readers) } else { PrivateDir::open(path, readers) }?;

@@ -35,10 +35,7 @@ pub(crate) struct CachedArtifact {
 static WRITTEN: Mutex<Option<(PathBuf, u64)>> = Mutex::new(None);
 
 impl CodeCache {
-    /// Writes the code of a module.
-    ///
-    /// # Errors
-    /// It cannot be written, or is larger than the cache may be; the cache is unchanged.
+    /// Writes the code of a module. A failure leaves the cache unchanged.
     pub(crate) fn keep(
         &self,
         sha256: Digest,

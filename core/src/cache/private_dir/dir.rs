@@ -67,9 +67,6 @@ impl PrivateDir {
     }
 
     /// Like [`open`](Self::open), but makes it first, and those above it, if it does not exist.
-    ///
-    /// # Errors
-    /// As for [`open`](Self::open), or it cannot be made.
     pub(crate) fn create(path: &Path, readers: Readers) -> io::Result<Self> {
         match Self::open(path, readers) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
@@ -136,10 +133,8 @@ impl PrivateDir {
         Ok(front)
     }
 
-    /// Writes a file of the given parts under `name`, atomically: readers see the old file or the new one.
-    ///
-    /// # Errors
-    /// It cannot be written; nothing is left behind then.
+    /// Writes a file of the given parts under `name`, atomically: readers see the old file or the new one. A failure
+    /// leaves nothing behind.
     pub(crate) fn write(&self, name: &str, parts: &[&[u8]]) -> io::Result<()> {
         static COUNTER: AtomicU64 = AtomicU64::new(0);
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos();
