@@ -11,7 +11,7 @@ use wasmer::{MemoryError, MemoryType, Pages};
 use super::limits::{Budget, Spare};
 
 /// The most pages of a memory, one less than WebAssembly allows: Wasmer's libcalls that fill and copy reject ranges
-/// that end at 4 GiB as out of bounds, and LLVM's code reads the length of some memories as 32 bits.
+/// that end at 4 GiB as out of bounds, and LLVM's code reads the length of moving memories as 32 bits.
 pub(crate) const MAX_PAGES: Pages = Pages(65_535);
 
 /// A memory that takes its growth from the plugin's budget, stays within [`MAX_PAGES`], and may begin with its data.
