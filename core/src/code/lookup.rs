@@ -20,7 +20,6 @@ use crate::compiler::{self, Backend, Machine};
 use crate::fork::{EnterWhenDropped, LeaveWhenDropped};
 use crate::module::contents::Contents;
 use crate::module::digest::ModuleKey;
-use crate::module::reserved::{DATA_SECTION, IO_MEMORY_EXPORT};
 use crate::sandbox::{self, Memories, StoreTemplate};
 use crate::stop::CodeRanges;
 
@@ -100,7 +99,7 @@ impl Request<'_> {
         let functions = modules.iter().flat_map(functions).collect();
         let code = Arc::new(CodeRanges::new(functions).for_threads(sandbox::prepare_thread));
         // The local engine outlives the modules if a panic ends this function.
-        let template = StoreTemplate::new(engine.clone(), self.memories, &modules, IO_MEMORY_EXPORT, DATA_SECTION);
+        let template = StoreTemplate::new(engine.clone(), self.memories, &modules);
         Ok(CompiledPlugin {
             _going: EnterWhenDropped,
             modules,
@@ -123,7 +122,7 @@ impl Request<'_> {
         key: &ModuleKey,
         deadline: Option<Instant>,
     ) -> Result<Option<(Module, usize)>, Error> {
-        let artifact = self.cache.and_then(|cache| cache.find(key, &self.wanted, &self.machine, deadline));
+        let artifact = self.cache.and_then(|cache| cache.find(key, &self.wanted, deadline));
         let Some(artifact) = artifact else { return Ok(None) };
         let size = artifact.size();
         match artifact.load(source.name(), engine) {

@@ -19,8 +19,8 @@ pub(super) fn make(request: &Request<'_>, index: usize, deadline: Option<Instant
     // Compiling needs the bytes anyway. Reading them before hashing reads a file once instead of twice.
     module.contents.bytes()?;
     let name = module.contents.blake3()?.to_hex();
-    let backend = request.backend;
-    let features = compiler::features(backend, &request.machine).ok_or(Failure::Missing(index))?;
+    let (backend, machine) = (request.backend, &request.wanted.machine);
+    let features = compiler::features(backend, machine).ok_or(Failure::Missing(index))?;
     let inlining = if sources.len() == 1 { Inlining::Alone } else { Inlining::Linked };
     let step = Step::begin(&module.name, "read it", need::to_prepare(module.contents.bytes()?.as_slice()))?;
     let rewritten = rewrite(&name, &module.to_binary()?, inlining, backend, &features, *fuel);
@@ -32,7 +32,7 @@ pub(super) fn make(request: &Request<'_>, index: usize, deadline: Option<Instant
     // Compiling keeps memory free for itself.
     drop(step);
     let options = CompileOptions { backend, memories: request.memories, deadline };
-    Ok(compiler::compile(options, &module.name, &prepared, &request.machine)?)
+    Ok(compiler::compile(options, &module.name, &prepared, machine)?)
 }
 
 /// Rewrites a module, whose name will be `name`, for a compiler and the proposals that it has.
@@ -55,6 +55,6 @@ pub(super) fn keep(request: &Request<'_>, source: &ModuleSource, artifact: &Arti
     let (Some(cache), Some(contents), Some(sha256)) = (request.cache, source.contents(), source.sha256()?) else {
         return Ok(());
     };
-    let kept = cache.keep(sha256, &contents.blake3()?, &request.wanted, &request.machine, artifact);
+    let kept = cache.keep(sha256, &contents.blake3()?, &request.wanted, artifact);
     kept.map_err(|cause| Error::NotKept { module: Excerpt::of(source.name()), store: cache.path.clone(), cause })
 }

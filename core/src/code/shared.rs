@@ -247,7 +247,7 @@ mod tests {
 
     fn code(size: usize) -> CompiledPlugin {
         let engine = EngineBuilder::headless().engine().into();
-        let template = StoreTemplate::new(engine, Memories::Reserved, &[], "", "");
+        let template = StoreTemplate::new(engine, Memories::Reserved, &[]);
         let code = Arc::new(CodeRanges::new(Vec::new()));
         let (_going, _gone) = Default::default();
         CompiledPlugin {

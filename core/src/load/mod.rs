@@ -12,6 +12,8 @@ mod module;
 #[cfg(feature = "compiler")]
 mod text;
 
+#[cfg(not(feature = "http"))]
+use download_absent as download;
 pub(crate) use error::Error;
 #[cfg(feature = "compiler")]
 pub(crate) use error::ModuleOrigin;

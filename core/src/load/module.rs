@@ -8,10 +8,7 @@ use std::io;
 use std::path::Path;
 use std::time::Instant;
 
-#[cfg(feature = "http")]
-use super::download::WantedModule;
-#[cfg(not(feature = "http"))]
-use super::download_absent::WantedModule;
+use super::download;
 use super::error::{Error, ModuleOrigin};
 #[cfg(feature = "compiler")]
 use super::text;
@@ -65,8 +62,7 @@ pub(crate) fn load(entry: ModuleEntry<'_>, deadline: Option<Instant>) -> Result<
         }
         ModuleSource::Url(remote) => {
             // Verified while it is downloaded.
-            let wanted = WantedModule { remote: &remote, expected: sha256, max, deadline };
-            Contents::of_module(wanted.load()?, None)
+            Contents::of_module(download::load(&remote, sha256, max, deadline)?, None)
         }
     };
     Ok(LoadedModule { name: entry.name, contents, address, sha256 })

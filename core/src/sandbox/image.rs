@@ -20,6 +20,8 @@ use wasmer::sys::vm::VMMemoryDefinition;
 use wasmer::{AsStoreRef, Instance, Module};
 use wasmer_types::ModuleInfo;
 
+use crate::module::reserved::DATA_SECTION;
+
 /// In bytes. Less data than this is copied.
 const LEAST: u64 = 128 << 10;
 
@@ -44,9 +46,9 @@ pub(crate) struct InitialData {
 }
 
 impl InitialData {
-    /// Reads the custom section `section`: two 64-bit numbers, the bytes of data and the number of segments.
-    pub(crate) fn of(module: &Module, section: &str) -> Self {
-        let contents = module.custom_sections(section).next().unwrap_or_default();
+    /// Reads the custom section that the rewrite has added.
+    pub(crate) fn of(module: &Module) -> Self {
+        let contents = module.custom_sections(DATA_SECTION).next().unwrap_or_default();
         let mut numbers = contents.chunks_exact(8).map(|bytes| bytes.try_into().map_or(0, u64::from_le_bytes));
         let [bytes, segments] = std::array::from_fn(|_| numbers.next().unwrap_or(0));
         let memory = module.info().memories.values().next();

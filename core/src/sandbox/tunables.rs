@@ -24,6 +24,7 @@ use super::limits::Tables;
 use super::limits::{Budget, Reservations, Spare, TableElements};
 use super::moving_memory::{DYNAMIC_GUARD, MovingMemory};
 use super::plugin_memory::{MAX_PAGES, PluginMemory};
+use crate::module::reserved::IO_MEMORY_EXPORT;
 
 /// The tunables for compilers: the kind of `memories`, and the maximum of memories that move in any case (`moving`).
 #[cfg(feature = "compiler")]
@@ -47,8 +48,8 @@ pub(super) struct PluginTunables {
     pub(super) memories: Memories,
     /// The maximum, in pages, that marks memories of the moving kind whatever `memories` says; only for compilers.
     pub(super) moving: Option<Pages>,
-    /// Of linked modules: the export name of the memory that they share, and that memory once the host has made it.
-    pub(super) common: Option<(&'static str, Mutex<Option<CommonMemory>>)>,
+    /// Of linked modules: the I/O memory, which they share, once the host has made it.
+    pub(super) common: Option<Mutex<Option<CommonMemory>>>,
     /// The initial data of each module's memory 0.
     pub(super) data: Arc<[InitialData]>,
     pub(super) reservations: Reservations,
@@ -127,8 +128,8 @@ impl PluginTunables {
 
     /// A handle to the shared memory for the module with this description, and the memory's index in the module.
     fn common_for(&self, module: &ModuleInfo) -> Option<(CommonMemory, MemoryIndex)> {
-        let (name, memory) = self.common.as_ref()?;
-        match module.exports.get(*name) {
+        let memory = self.common.as_ref()?;
+        match module.exports.get(IO_MEMORY_EXPORT) {
             Some(ExportIndex::Memory(index)) => Some((memory.lock().as_ref()?.again(), *index)),
             _ => None,
         }
@@ -197,7 +198,7 @@ impl Tunables for PluginTunables {
             MemoryStyle::Dynamic { .. } => Ok(VMMemory(Box::new(MovingMemory::for_host(ty)?))),
             MemoryStyle::Static => self.base.create_host_memory(ty, style),
         })?;
-        let Some((_, common)) = &self.common else { return Ok(memory) };
+        let Some(common) = &self.common else { return Ok(memory) };
         let memory = CommonMemory::of(memory);
         *common.lock() = Some(memory.again());
         Ok(VMMemory(Box::new(memory)))

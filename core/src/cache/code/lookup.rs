@@ -14,8 +14,8 @@ use crate::cache::directory::{self, Unusable, warn};
 #[cfg(feature = "compiler")]
 use crate::cache::private_dir::Readers;
 use crate::cache::private_dir::{DirEntry, PrivateDir};
+use crate::compiler::Artifact;
 use crate::compiler::artifact::Header;
-use crate::compiler::{Artifact, Machine};
 use crate::log as sink;
 use crate::module::digest::{Digest, ModuleKey};
 use crate::sync::Mutex;
@@ -66,23 +66,17 @@ impl CodeCache {
         self.obstacle.lock().get_or_insert(text);
     }
 
-    /// The code of a module that `machine` can run, preferably that which uses most CPU features. Code that is
+    /// The code of a module that the wanted machine can run, preferably that which uses most CPU features. Code that is
     /// not read by `deadline` counts as missing.
-    pub(crate) fn find(
-        &self,
-        key: &ModuleKey,
-        wanted: &WantedArtifact,
-        machine: &Machine,
-        deadline: Option<Instant>,
-    ) -> Option<Artifact> {
-        self.pick(key, wanted, machine, deadline, |entries| wanted.candidates(entries, machine))
+    pub(crate) fn find(&self, key: &ModuleKey, wanted: &WantedArtifact, deadline: Option<Instant>) -> Option<Artifact> {
+        self.pick(key, wanted, deadline, |entries| wanted.candidates(entries))
     }
 
-    /// The code of a module that uses exactly the CPU features of `machine`.
+    /// The code of a module that uses exactly the CPU features of the wanted machine.
     #[cfg(feature = "compiler")]
-    pub(crate) fn find_exactly(&self, key: &ModuleKey, wanted: &WantedArtifact, machine: &Machine) -> Option<Artifact> {
-        let name = wanted.name(machine);
-        self.pick(key, wanted, machine, None, |entries| {
+    pub(crate) fn find_exactly(&self, key: &ModuleKey, wanted: &WantedArtifact) -> Option<Artifact> {
+        let name = wanted.name();
+        self.pick(key, wanted, None, |entries| {
             entries.iter().map(|entry| entry.name.as_str()).filter(|other| *other == name).collect()
         })
     }
@@ -96,7 +90,6 @@ impl CodeCache {
         &self,
         key: &ModuleKey,
         wanted: &WantedArtifact,
-        machine: &Machine,
         deadline: Option<Instant>,
         candidates: impl FnOnce(&[DirEntry]) -> Vec<&str>,
     ) -> Option<Artifact> {
@@ -110,7 +103,7 @@ impl CodeCache {
             }
         };
         for name in candidates(&entries) {
-            match read(&module, name, deadline, |header| wanted.is(header, &sha256, key, machine)) {
+            match read(&module, name, deadline, |header| wanted.is(header, &sha256, key)) {
                 Ok(artifact) => {
                     module.touch(name);
                     return Some(artifact);

@@ -11,8 +11,8 @@ use super::wanted::WantedArtifact;
 use crate::cache::directory::warn;
 use crate::cache::private_dir::PrivateDir;
 use crate::cache::shelf;
+use crate::compiler::Artifact;
 use crate::compiler::artifact::Header;
-use crate::compiler::{Artifact, Machine};
 use crate::environment::CACHE_MAX_BYTES;
 use crate::module::digest::Digest;
 use crate::sync::Mutex;
@@ -41,10 +41,9 @@ impl CodeCache {
         sha256: Digest,
         blake3: &blake3::Hash,
         wanted: &WantedArtifact,
-        machine: &Machine,
         artifact: &Artifact,
     ) -> io::Result<()> {
-        let name = wanted.name(machine);
+        let (name, machine) = (wanted.name(), &wanted.machine);
         let header = Header {
             module: sha256.to_string(),
             blake3: blake3.to_hex().to_string(),
