@@ -45,9 +45,7 @@ pub(crate) fn parse(bytes: &[u8]) -> Result<Manifest<'_>, Error> {
     }
     let doubled =
         doubled.into_iter().map(|key| format!("manifest: `{key}` is there more than once, the last one counts"));
-    let mut warnings: Vec<_> = doubled.collect();
-    warnings.extend(unknown.warnings());
-    check(document, &unknown, warnings)
+    check(document, &unknown, doubled.chain(unknown.warnings()).collect())
 }
 
 /// Reads what is to change in a configuration: a JSON object of strings and nulls, or what a manifest may have in its

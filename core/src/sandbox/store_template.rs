@@ -10,9 +10,8 @@ use wasmer::sys::{BaseTunables, NativeEngineExt};
 use wasmer::{AsStoreRef, Engine, Instance, Module, Store};
 
 use super::address_space::Memories;
-use super::allowance::Allowance;
 use super::image::InitialData;
-use super::limits::{Budget, Limits, Reservations, TableElements, Tables};
+use super::limits::{Allowance, Budget, Limits, Reservations, TableElements, Tables};
 use super::tunables::PluginTunables;
 #[cfg(target_os = "linux")]
 use crate::stop;
