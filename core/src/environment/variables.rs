@@ -14,11 +14,11 @@ pub(crate) struct Variable<T> {
     pub(super) name: &'static str,
     pub(super) default: T,
     /// True if an empty value counts as set.
-    pub(super) may_be_empty: bool,
+    may_be_empty: bool,
     /// Reads a value; `None` if it is wrong.
-    pub(super) read: fn(&'static OsStr) -> Option<T>,
+    read: fn(&'static OsStr) -> Option<T>,
     /// The end of the error message for a wrong value.
-    pub(super) wrong: &'static str,
+    wrong: &'static str,
 }
 
 /// A variable whose value cannot be used.
@@ -31,7 +31,7 @@ pub(crate) struct Error {
 }
 
 impl<T: Copy> Variable<T> {
-    pub(super) const fn new(
+    const fn new(
         name: &'static str,
         default: T,
         read: fn(&'static OsStr) -> Option<T>,

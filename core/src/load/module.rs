@@ -1,5 +1,5 @@
-//! Loads a module from its source, and checks its hash. Of files, only regular ones are read, and each is opened once, so
-//! that the verified bytes run.
+//! Loads a module from its source, and checks its hash. Of files, only regular ones are read, and each is opened once,
+//! so that the verified bytes run.
 
 #[cfg(feature = "compiler")]
 use std::borrow::Cow;

@@ -1,4 +1,4 @@
-//! Why a function fails: WASI's error numbers, and the conversion from the host's. Why a plugin cannot have WASI at all.
+//! Why a function fails: WASI's error numbers, and the conversion from the host's. Why a plugin cannot have WASI.
 
 use std::io;
 
