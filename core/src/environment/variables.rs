@@ -31,12 +31,7 @@ pub(crate) struct Error {
 }
 
 impl<T: Copy> Variable<T> {
-    const fn new(
-        name: &'static str,
-        default: T,
-        read: fn(&'static OsStr) -> Option<T>,
-        wrong: &'static str,
-    ) -> Self {
+    const fn new(name: &'static str, default: T, read: fn(&'static OsStr) -> Option<T>, wrong: &'static str) -> Self {
         Self { name, default, may_be_empty: false, read, wrong }
     }
 
