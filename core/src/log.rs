@@ -15,8 +15,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
+use fern::Dispatch;
 pub use log::LevelFilter;
-use log::{Level, Record};
+use log::{Level, Log, Metadata, Record};
 
 use crate::environment;
 use crate::error::{self, Excerpt};
@@ -38,7 +39,7 @@ const PATIENCE: Duration = Duration::from_millis(20);
 /// together, but their threads may have to wait for a processor, and a disk may be slow.
 const LOCK_PATIENCE: Duration = Duration::from_millis(200);
 
-static SINK: RwLock<Option<Arc<Sink>>> = RwLock::new(None);
+static SINK: RwLock<Option<Arc<dyn Log>>> = RwLock::new(None);
 
 /// The sink's level as a number, or [`NO_SINK`]. Stored beside the sink because every call reads it.
 static LEVEL: AtomicUsize = AtomicUsize::new(NO_SINK);
@@ -66,10 +67,14 @@ pub fn set(destination: Destination<'_>, level: LevelFilter) -> io::Result<()> {
         Destination::Stderr => Outlet::Stderr,
         Destination::File(path) => Outlet::open(Path::new(expand(path)?.as_ref()))?,
     };
-    let new = Arc::new(Sink::new(outlet, level));
+    let dispatch = Dispatch::new().level(level).format(|out, message, record| {
+        out.finish(format_args!("{}", line(record.level(), record.target(), message)));
+    });
+    let end: Box<dyn Log> = Box::new(Sink::new(outlet));
+    let (level, log) = dispatch.chain(end).into_log();
     let mut sink = SINK.write();
     LEVEL.store(level as usize, Ordering::Relaxed);
-    let before = sink.replace(new);
+    let before = sink.replace(Arc::from(log));
     drop(sink);
     // Closing a file may take a while.
     drop(before);
@@ -133,14 +138,12 @@ pub(crate) fn record_line(level: Level, target: &str, Line(message): &Line) {
     // Neither the library's sink nor the host's logger is used under the lock: the sink may wait for a reader, the
     // logger may call the library.
     let sink = SINK.read().clone();
+    let arguments = format_args!("{message}");
+    let record = Record::builder().level(level).target(target).args(arguments).build();
     match sink {
-        Some(sink) if level <= sink.level => sink.put(&line(level, target, message)),
-        // Its level has just been changed.
-        Some(_) => {}
+        Some(sink) => sink.log(&record),
         // The host's logger may call the library, wait, or fork.
         None => {
-            let arguments = format_args!("{message}");
-            let record = Record::builder().level(level).target(target).args(arguments).build();
             let _inside = InLogger::enter();
             fork::outside(|| log::logger().log(&record));
         }
@@ -187,9 +190,8 @@ impl Drop for InLogger {
     }
 }
 
-/// Writes lines of `level` and above.
+/// The last logger of fern's chain: writes the formatted lines.
 struct Sink {
-    level: LevelFilter,
     /// Lines lost since the last one that got through.
     lost: AtomicU64,
     /// The last line waited in vain.
@@ -204,9 +206,9 @@ struct LogFile {
 }
 
 impl Sink {
-    fn new(outlet: Outlet, level: LevelFilter) -> Self {
+    fn new(outlet: Outlet) -> Self {
         let file = Mutex::new(LogFile { outlet, is_cut: false });
-        Self { level, lost: AtomicU64::new(0), is_stalled: AtomicBool::new(false), file }
+        Self { lost: AtomicU64::new(0), is_stalled: AtomicBool::new(false), file }
     }
 
     /// Writes a line, or counts it as lost.
@@ -239,13 +241,25 @@ impl Sink {
             return true;
         }
         let text = format!("lines lost before this one, which the log did not take, or not in time: {lost}");
-        let is_told = file.write(&line(Level::Warn, TARGET, &text), self.patience());
+        let is_told = file.write(&(line(Level::Warn, TARGET, &format_args!("{text}")) + "\n"), self.patience());
         if is_told {
             self.lost.fetch_sub(lost, Ordering::Relaxed);
             self.is_stalled.store(false, Ordering::Relaxed);
         }
         is_told
     }
+}
+
+impl Log for Sink {
+    fn enabled(&self, _: &Metadata<'_>) -> bool {
+        true
+    }
+
+    fn log(&self, record: &Record<'_>) {
+        self.put(&format!("{}\n", record.args()));
+    }
+
+    fn flush(&self) {}
 }
 
 impl LogFile {
@@ -278,10 +292,10 @@ impl LogFile {
     }
 }
 
-/// A whole line.
-fn line(level: Level, target: &str, message: &str) -> String {
+/// The text of a line, without the line end.
+fn line(level: Level, target: &str, message: &Arguments<'_>) -> String {
     let time = humantime::format_rfc3339_millis(SystemTime::now());
-    format!("{target} {level} {time} - {message}\n")
+    format!("{target} {level} {time} - {message}")
 }
 
 #[cfg(test)]

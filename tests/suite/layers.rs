@@ -43,6 +43,7 @@ const PRIVATE_NAMES: &[(&str, &[&str])] = &[
     ("cap_std::", &["wasi/preview1"]),
     ("cap_fs_ext::", &["wasi/preview1"]),
     ("getrandom::", &["wasi/preview1"]),
+    ("fern::", &["log.rs"]),
     ("ureq::", &["http"]),
     ("rustc_demangle::", &["module/demangle.rs"]),
     ("cpp_demangle::", &["module/demangle.rs"]),
