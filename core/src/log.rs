@@ -81,10 +81,8 @@ pub fn set(destination: Destination<'_>, level: LevelFilter) -> io::Result<()> {
     Ok(())
 }
 
-/// Replaces each `$ENV{NAME}` by that variable, as Extism 0.1.0 did.
-///
-/// # Errors
-/// The variable is not set, or is not UTF-8: a file that is called `$ENV{NAME}` is what nobody wants.
+/// Replaces each `$ENV{NAME}` by that variable, as Extism 0.1.0 did. Fails if it is not set, or is not UTF-8: a file
+/// that is called `$ENV{NAME}` is what nobody wants.
 fn expand(path: &str) -> io::Result<Cow<'_, str>> {
     let Some((before, rest)) = path.split_once("$ENV{") else { return Ok(Cow::Borrowed(path)) };
     let Some((name, rest)) = rest.split_once('}') else { return Ok(Cow::Borrowed(path)) };
@@ -133,7 +131,6 @@ pub fn record(level: Level, target: &str, message: Arguments<'_>) {
     }
 }
 
-/// Logs one line.
 pub(crate) fn record_line(level: Level, target: &str, Line(message): &Line) {
     if !is_enabled(level) {
         return;

@@ -10,9 +10,8 @@ use wasmer::sys::{BaseTunables, NativeEngineExt};
 use wasmer::{AsStoreRef, Engine, Instance, Module, Store};
 
 use super::address_space::Memories;
-use super::allowance::Allowance;
 use super::image::InitialData;
-use super::limits::{Budget, Limits, Reservations, TableElements, Tables};
+use super::limits::{Allowance, Budget, Limits, Reservations, TableElements, Tables};
 use super::tunables::PluginTunables;
 #[cfg(target_os = "linux")]
 use crate::stop;
@@ -24,24 +23,17 @@ pub(crate) struct StoreTemplate {
     engine: Engine,
     /// The kind of memory that the code was compiled for.
     memories: Memories,
-    /// If modules are linked with each other: the export name of the memory that they share.
-    common: Option<&'static str>,
+    /// Whether modules are linked with each other, and so share the I/O memory.
+    is_linked: bool,
     /// The initial data of each module's memory 0.
     data: Arc<[InitialData]>,
 }
 
 impl StoreTemplate {
-    /// For `modules`, whose code is in `engine`. `data_section` is the custom section in which the rewrite says how
-    /// much data memory 0 begins with; `common` the name under which linked modules export the memory that they share.
-    pub(crate) fn new(
-        engine: Engine,
-        memories: Memories,
-        modules: &[Module],
-        common: &'static str,
-        data_section: &str,
-    ) -> Self {
-        let data = modules.iter().map(|module| InitialData::of(module, data_section)).collect();
-        Self { engine, memories, common: (modules.len() > 1).then_some(common), data }
+    /// For `modules`, whose code is in `engine`.
+    pub(crate) fn new(engine: Engine, memories: Memories, modules: &[Module]) -> Self {
+        let data = modules.iter().map(InitialData::of).collect();
+        Self { engine, memories, is_linked: modules.len() > 1, data }
     }
 
     /// The kind of memory that the code was compiled for.
@@ -68,7 +60,7 @@ impl StoreTemplate {
             budget,
             memories: if imports_io_memory { self.memories } else { Memories::Moving },
             moving: None,
-            common: self.common.map(|common| (common, Mutex::new(None))),
+            common: self.is_linked.then(|| Mutex::new(None)),
             data: Arc::clone(&self.data),
             reservations: Reservations::new(),
             is_refused,

@@ -24,6 +24,7 @@ use super::limits::Tables;
 use super::limits::{Budget, Reservations, Spare, TableElements};
 use super::moving_memory::{DYNAMIC_GUARD, MovingMemory};
 use super::plugin_memory::{MAX_PAGES, PluginMemory};
+use crate::module::reserved::IO_MEMORY_EXPORT;
 
 /// The tunables for compilers: the kind of `memories`, and the maximum of memories that move in any case (`moving`).
 #[cfg(feature = "compiler")]
@@ -47,8 +48,8 @@ pub(super) struct PluginTunables {
     pub(super) memories: Memories,
     /// The maximum, in pages, that marks memories of the moving kind whatever `memories` says; only for compilers.
     pub(super) moving: Option<Pages>,
-    /// Of linked modules: the export name of the memory that they share, and that memory once the host has made it.
-    pub(super) common: Option<(&'static str, Mutex<Option<CommonMemory>>)>,
+    /// Of linked modules: the I/O memory, which they share, once the host has made it.
+    pub(super) common: Option<Mutex<Option<CommonMemory>>>,
     /// The initial data of each module's memory 0.
     pub(super) data: Arc<[InitialData]>,
     pub(super) reservations: Reservations,
@@ -74,22 +75,13 @@ impl PluginTunables {
         if let Some(budget) = &budget {
             budget.take(ty.minimum.0)?;
         }
-        let reserved = self.reserved(style, make);
-        let (spare, reserved) = match reserved {
-            Ok((memory, spare)) => (spare, Ok(memory)),
-            Err(error) => (None, Err(error)),
-        };
-        let made = reserved.and_then(|memory| match image {
-            Some((image, segments)) if fill(&memory, image)? => Ok((memory, segments)),
-            _ => Ok((memory, 0)),
+        let made = self.reserved(style, make).and_then(|(memory, spare)| match image {
+            Some((image, segments)) if fill(&memory, image)? => Ok((memory, spare, segments)),
+            _ => Ok((memory, spare, 0)),
         });
         match made {
-            Ok((memory, 0))
-                if budget.is_none() && spare.is_none() && ty.maximum.is_some_and(|max| max <= MAX_PAGES) =>
-            {
-                Ok(memory)
-            }
-            Ok((memory, filled)) => Ok(VMMemory(Box::new(PluginMemory::new(memory, budget, spare, filled)))),
+            Ok((memory, None, 0)) if budget.is_none() && ty.maximum.is_some_and(|max| max <= MAX_PAGES) => Ok(memory),
+            Ok((memory, spare, filled)) => Ok(VMMemory(Box::new(PluginMemory::new(memory, budget, spare, filled)))),
             Err(error) => {
                 budget.inspect(|budget| budget.give_back(ty.minimum.0));
                 Err(error)
@@ -97,7 +89,7 @@ impl PluginTunables {
         }
     }
 
-    /// A memory that an instance defines.
+    /// A memory that an instance defines, with the data of `image`.
     ///
     /// # Safety
     /// As for [`Tunables::create_vm_memory`]: `definition` must be the instance's place for it.
@@ -105,9 +97,10 @@ impl PluginTunables {
         &self,
         ty: &MemoryType,
         style: &MemoryStyle,
+        image: Option<(&Image, u64)>,
         definition: NonNull<VMMemoryDefinition>,
     ) -> Result<VMMemory, MemoryError> {
-        match style {
+        self.make(ty, style, image, || match style {
             MemoryStyle::Dynamic { .. } => {
                 // SAFETY: the caller promises it; the store keeps both the memory and the instance until it is dropped.
                 let memory = unsafe { MovingMemory::for_instance(ty, definition) }?;
@@ -115,7 +108,7 @@ impl PluginTunables {
             }
             // SAFETY: the contract of that method is the same, and the caller promises to keep it.
             MemoryStyle::Static => unsafe { self.base.create_vm_memory(ty, style, definition) },
-        }
+        })
     }
 
     /// Counts a memory, then makes it. Returns it with the [`Spare`] that it uses, if any.
@@ -135,8 +128,8 @@ impl PluginTunables {
 
     /// A handle to the shared memory for the module with this description, and the memory's index in the module.
     fn common_for(&self, module: &ModuleInfo) -> Option<(CommonMemory, MemoryIndex)> {
-        let (name, memory) = self.common.as_ref()?;
-        match module.exports.get(*name) {
+        let memory = self.common.as_ref()?;
+        match module.exports.get(IO_MEMORY_EXPORT) {
             Some(ExportIndex::Memory(index)) => Some((memory.lock().as_ref()?.again(), *index)),
             _ => None,
         }
@@ -187,10 +180,8 @@ impl Tunables for PluginTunables {
                     // complete, Wasmer keeps it with the store; before, nobody can grow the memory through this handle.
                     Ok(VMMemory(Box::new(unsafe { common.for_instance(*definition) })))
                 }
-                _ => self.make(ty, &styles[index], image, || {
-                    // SAFETY: the caller promises that each definition is the instance's place for the memory.
-                    unsafe { self.own_memory(ty, &styles[index], *definition) }
-                }),
+                // SAFETY: the caller promises that each definition is the instance's place for the memory.
+                _ => unsafe { self.own_memory(ty, &styles[index], image, *definition) },
             };
             let memory = memory.map_err(|error| LinkError::Resource(format!("Failed to create memory: {error}")))?;
             memories.push(InternalStoreHandle::new(context, memory));
@@ -207,7 +198,7 @@ impl Tunables for PluginTunables {
             MemoryStyle::Dynamic { .. } => Ok(VMMemory(Box::new(MovingMemory::for_host(ty)?))),
             MemoryStyle::Static => self.base.create_host_memory(ty, style),
         })?;
-        let Some((_, common)) = &self.common else { return Ok(memory) };
+        let Some(common) = &self.common else { return Ok(memory) };
         let memory = CommonMemory::of(memory);
         *common.lock() = Some(memory.again());
         Ok(VMMemory(Box::new(memory)))
@@ -219,10 +210,8 @@ impl Tunables for PluginTunables {
         style: &MemoryStyle,
         definition: NonNull<VMMemoryDefinition>,
     ) -> Result<VMMemory, MemoryError> {
-        self.make(ty, style, None, || {
-            // SAFETY: the contract of this method is the same, and the caller promises to keep it.
-            unsafe { self.own_memory(ty, style, definition) }
-        })
+        // SAFETY: the contract of this method is the same, and the caller promises to keep it.
+        unsafe { self.own_memory(ty, style, None, definition) }
     }
 
     fn create_host_table(&self, ty: &TableType, style: &TableStyle) -> Result<VMTable, String> {
