@@ -41,7 +41,7 @@ SECONDS ?= 30
 SMOKE_SECONDS ?= 30
 COUNT ?= 10000
 # The tests of `make test`, by their names in `tests/run.sh`.
-TESTS ?= rust tool models c python hosts install
+TESTS ?= rust tool models headers c python hosts install
 ORDERS ?= 20000
 THREAD_SECONDS ?= 60
 CALLS ?= 1000000
@@ -126,6 +126,9 @@ test-compilers: ## the Rust tests on every compiler, and without one on the code
 
 test-c: ## the C and C++ tests alone, against the .so and the .a
 	tests/run.sh c
+
+test-headers: ## compilers and other languages' parsers on both headers
+	tests/run.sh headers
 
 test-valgrind: ## the C tests under valgrind, and the instructions of calls
 	tests/run.sh valgrind
