@@ -12,7 +12,7 @@ command -v valgrind >/dev/null || { echo "bench-gate: needs \`valgrind\` (apt-ge
 
 work=$(mktemp -d "${TMPDIR:-/tmp}/extism-gate.XXXXXX")
 trap 'rm -rf "$work"' EXIT
-export EXTISM_CACHE_DIR="$work/store" LD_LIBRARY_PATH="$dist"
+export EXTISM_CACHE_DIR="$work/cache" LD_LIBRARY_PATH="$dist"
 ${CC:-cc} -std=c11 -Wall -Wextra -Wpedantic -Werror -O2 -I. benches/steps.c -L"$dist" -lextism -o "$work/steps"
 
 # The number of instructions of a run.

@@ -125,11 +125,11 @@ compilers() {
     have_llvm "compilers" || return
     "$make" --no-print-directory -C fixtures pdk >/dev/null || exit 1
     # Each compiler fills a cache, on which the library without compilers then runs the same tests.
-    stores=$PWD/target/stores
-    rm -rf "$stores"
+    caches=$PWD/target/caches
+    rm -rf "$caches"
     once=$common
     for compiler in cranelift llvm singlepass; do
-        run "Rust on $compiler" cargo_results env EXTISM_COMPILER=$compiler EXTISM_CACHE_DIR="$stores/$compiler" \
+        run "Rust on $compiler" cargo_results env EXTISM_COMPILER=$compiler EXTISM_CACHE_DIR="$caches/$compiler" \
             $cargo_test $tested --features llvm,singlepass $once --test suite --test suite-v1
         once=
     done
@@ -138,7 +138,7 @@ compilers() {
         features=wasi,http
         [ $compiler != singlepass ] || features=wasi
         run "Rust without compilers ($features), on code of $compiler" cargo_results \
-            env EXTISM_COMPILER=$compiler EXTISM_CACHE_DIR="$stores/$compiler" \
+            env EXTISM_COMPILER=$compiler EXTISM_CACHE_DIR="$caches/$compiler" \
             $cargo_test -p extism-wasmer -p extism-wasmer-v1 -p extism-wasmer-capi -p extism-wasmer-core \
             --no-default-features --features $features --lib --test suite --test suite-v1
     done
@@ -204,7 +204,7 @@ python() {
 
 hosts() {
     build
-    for host in python node go java ruby; do
+    for host in python node go java ruby php; do
         subject="inside $host"
         case $host in
             python) have "$subject" python3 python3 ;;
@@ -214,6 +214,8 @@ hosts() {
                 { missing "$subject" JNA libjna-java; false; }; } ;;
             ruby) have "$subject" ruby ruby && { ruby -e 'require "ffi"' 2>/dev/null ||
                 { missing "$subject" ffi ruby-ffi; false; }; } ;;
+            php) have "$subject" php php-cli "${CC:-cc}" gcc && { php -r 'exit((int) !class_exists("FFI"));' ||
+                { missing "$subject" FFI php-cli; false; }; } ;;
         esac || continue
         run "$subject" one_test tests/hosts/run.sh $host . $dist $plugin target/hosts/$host
     done

@@ -123,3 +123,32 @@ impl Drop for Turn {
         TURNS.lock().push(Self { first: self.first, next: self.next.clone() });
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+    use std::sync::Barrier;
+    use std::thread;
+
+    use super::{TokenTable, Turn, passing};
+
+    #[test]
+    fn a_threads_own_tokens_come_again_late_and_are_no_others() {
+        let table = TokenTable::new();
+        let kept: Vec<_> = (0..100).map(|number| table.insert(number)).collect();
+        let barrier = &Barrier::new(4);
+        let of_a_thread = || {
+            let tokens: Vec<_> = (0..2 * Turn::TOKENS).map(|_| passing()).collect();
+            barrier.wait();
+            let distinct: BTreeSet<_> = tokens[..Turn::TOKENS].iter().copied().collect();
+            assert_eq!((distinct.len(), &tokens[..Turn::TOKENS]), (Turn::TOKENS, &tokens[Turn::TOKENS..]));
+            distinct
+        };
+        let all = thread::scope(|scope| {
+            let threads = [(); 4].map(|()| scope.spawn(of_a_thread));
+            threads.map(|thread| thread.join().expect("no panic"))
+        });
+        let union: BTreeSet<_> = all.into_iter().flatten().chain(kept).collect();
+        assert_eq!(union.len(), 4 * Turn::TOKENS + 100);
+    }
+}

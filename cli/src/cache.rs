@@ -14,8 +14,8 @@ pub(crate) struct Arguments {
     #[command(subcommand)]
     command: Command,
     /// The directory; EXTISM_CACHE_DIR or the user's cache if not given
-    #[arg(long, value_name = "DIRECTORY", global = true)]
-    store: Option<PathBuf>,
+    #[arg(long = "store", value_name = "DIRECTORY", global = true)]
+    directory: Option<PathBuf>,
 }
 
 #[derive(Subcommand)]
@@ -29,22 +29,22 @@ enum Command {
 }
 
 /// The cache directory that is `named`, else the default one.
-pub(crate) fn store(named: Option<&Path>) -> Result<PathBuf, Failure> {
-    let store = named.map(Path::to_owned).or_else(cache_files::default_directory);
-    store.ok_or_else(|| {
-        "there is no store: EXTISM_CACHE_DIR is empty, or there is no home directory; name one with --store"
+pub(crate) fn directory(named: Option<&Path>) -> Result<PathBuf, Failure> {
+    let directory = named.map(Path::to_owned).or_else(cache_files::default_directory);
+    directory.ok_or_else(|| {
+        "there is no cache: EXTISM_CACHE_DIR is empty, or there is no home directory; name one with --store"
             .to_owned()
             .into()
     })
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Outcome {
-    let path = store(arguments.store.as_deref())?;
+    let path = directory(arguments.directory.as_deref())?;
     let Some(cache) = Cache::open(&path)? else {
         let shown = text::path(&path);
         // The default one is made when something is kept for the first time.
-        return match arguments.store {
-            Some(_) => Err(format!("store `{shown}`: there is no such directory").into()),
+        return match arguments.directory {
+            Some(_) => Err(format!("cache `{shown}`: there is no such directory").into()),
             None => text::print(format!("{shown} is not there: nothing is kept\n").as_bytes(), 0),
         };
     };

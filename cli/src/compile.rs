@@ -33,23 +33,23 @@ pub(crate) struct Arguments {
     /// (RLIMIT_AS, `ulimit -v`)
     #[arg(long)]
     moving_memories: bool,
-    /// The directory to put code into; EXTISM_CACHE_DIR or the user's cache if not given
-    #[arg(long, value_name = "DIRECTORY")]
-    store: Option<PathBuf>,
+    /// The cache to put code into, a directory; EXTISM_CACHE_DIR or the user's cache if not given
+    #[arg(long = "store", value_name = "DIRECTORY")]
+    cache: Option<PathBuf>,
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Outcome {
     let order = Order::new(&arguments.compiler, arguments.target.as_deref(), arguments.cpu.as_deref());
     let order = order.map_err(Failure::usage)?.with_fuel(arguments.fuel);
     let order = order.with_moving_memories(arguments.moving_memories);
-    let store = cache::store(arguments.store.as_deref())?;
+    let directory = cache::directory(arguments.cache.as_deref())?;
     let bar = progress(arguments.modules.len());
     let mut lines = String::new();
     let mut status = 0;
     for path in &arguments.modules {
         bar.set_message(text::path(path));
-        let compiled =
-            Input::read(path).and_then(|input| order.compile(&input, Some(&store)).map_err(|error| input.wrong(error)));
+        let compiled = Input::read(path)
+            .and_then(|input| order.compile(&input, Some(&directory)).map_err(|error| input.wrong(error)));
         match compiled {
             Ok(compiled) => compiled.iter().for_each(|compiled| lines += &line(path, compiled)),
             // The other modules are still compiled.
@@ -62,7 +62,7 @@ pub(crate) fn run(arguments: &Arguments) -> Outcome {
     }
     bar.finish_and_clear();
     if !lines.is_empty() {
-        lines += &format!("for {}, in {}\n", order.machine(), text::path(&store));
+        lines += &format!("for {}, in {}\n", order.machine(), text::path(&directory));
     }
     text::print(lines.as_bytes(), status)
 }

@@ -15,7 +15,7 @@ use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use extism_core::code::precompile;
 use extism_core::error::Described;
 use extism_core::first_use;
-use extism_core::log::{self, Destination, LevelFilter};
+use extism_core::log::{self, Destination, Format, LevelFilter};
 
 /// The exit statuses of this program, besides 0.
 mod exit {
@@ -84,13 +84,13 @@ fn levels() -> impl TypedValueParser<Value = LevelFilter> {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Compile modules ahead of time, into a store from which libraries without compilers run them
+    /// Compile modules ahead of time, into a cache from which libraries without compilers run them
     Compile(compile::Arguments),
     /// Call a function of a plugin, and print its output
     Call(call::Arguments),
     /// Show what modules import and export, and which compilers can compile them
     Inspect(inspect::Arguments),
-    /// Look at a store of compiled code, check it, or empty it
+    /// Look at the cache of compiled code and downloads, check it, or empty it
     Cache(cache::Arguments),
 }
 
@@ -138,7 +138,7 @@ fn show_log(level: LevelFilter) {
     }
     first_use::begin();
     // Cannot fail: standard error is open, or nobody sees it.
-    let _ = log::set(Destination::Stderr, level);
+    let _ = log::set(Destination::Stderr, Format::V0, level);
 }
 
 /// The version, and the compilers that are built in.

@@ -15,7 +15,7 @@ pub(crate) struct Bench<'a> {
     driver: PathBuf,
     seconds: f64,
     /// The directory with the libraries' caches, one each.
-    stores: PathBuf,
+    caches: PathBuf,
     libraries: &'a [Library],
 }
 
@@ -25,11 +25,11 @@ pub(crate) type Figure = (f64, String);
 impl<'a> Bench<'a> {
     /// Uses the driver in `folder`, which also holds the libraries' caches. Removes those of an earlier run.
     pub(crate) fn new(folder: &Path, seconds: f64, libraries: &'a [Library]) -> Result<Self, String> {
-        let stores = folder.join("stores");
-        if stores.exists() {
-            fs::remove_dir_all(&stores).map_err(|error| format!("{}: {error}", stores.display()))?;
+        let caches = folder.join("caches");
+        if caches.exists() {
+            fs::remove_dir_all(&caches).map_err(|error| format!("{}: {error}", caches.display()))?;
         }
-        Ok(Self { driver: folder.join("driver"), seconds, stores, libraries })
+        Ok(Self { driver: folder.join("driver"), seconds, caches, libraries })
     }
 
     /// The guest interface (`v0` or `v1`) of the plugin that a library runs; `None` if it lacks the workload's. Our
@@ -49,7 +49,7 @@ impl<'a> Bench<'a> {
                 Kind::Compiler | Kind::Peer => library,
                 Kind::Engine => continue,
             };
-            let store = self.store(library);
+            let cache = self.cache(library);
             let mut filled = BTreeSet::new();
             for workload in workloads {
                 let Some(guests) = self.guests(workload, library) else { continue };
@@ -57,7 +57,7 @@ impl<'a> Bench<'a> {
                 if !filled.insert(plugin.clone()) {
                     continue;
                 }
-                let figure = self.drive(maker, Some(&store), "start", &plugin, workload, Some(monotonic()));
+                let figure = self.drive(maker, Some(&cache), "start", &plugin, workload, Some(monotonic()));
                 // A peer that fails here reports it when it is measured.
                 if library.kind != Kind::Peer {
                     figure?;
@@ -74,7 +74,7 @@ impl<'a> Bench<'a> {
         }
         let Some(guests) = self.guests(workload, library) else { return Ok(None) };
         let plugin = workload.plugin_for(guests)?;
-        let store = self.store(library);
+        let cache = self.cache(library);
         let (mode, number) = match workload.mode {
             Mode::Compile if library.kind == Kind::Headless => return Ok(None),
             Mode::Compile => return self.drive(library, None, "new", &plugin, workload, None).map(Some),
@@ -87,14 +87,14 @@ impl<'a> Bench<'a> {
             Mode::Threads => ("threads", None),
             Mode::Scaling => ("scaling", None),
         };
-        self.drive(library, Some(&store), mode, &plugin, workload, number).map(Some)
+        self.drive(library, Some(&cache), mode, &plugin, workload, number).map(Some)
     }
 
     /// The median of several processes, because one start is too short to measure well.
     fn start(&self, workload: &Workload, library: &Library, plugin: &str) -> Result<Figure, String> {
         const PROCESSES: usize = 15;
-        let store = self.store(library);
-        let one = |_| self.drive(library, Some(&store), "start", plugin, workload, Some(monotonic()));
+        let cache = self.cache(library);
+        let one = |_| self.drive(library, Some(&cache), "start", plugin, workload, Some(monotonic()));
         let mut figures = (0..PROCESSES).map(one).collect::<Result<Vec<_>, _>>()?;
         figures.sort_by(|(a, _), (b, _)| a.total_cmp(b));
         Ok(figures.swap_remove(PROCESSES / 2))
@@ -102,11 +102,11 @@ impl<'a> Bench<'a> {
 
     /// The size of a plugin's code, measured in a cache without other code.
     fn size(&self, workload: &Workload, library: &Library, plugin: &str) -> Result<Figure, String> {
-        let store = self.store(library).join(file_name(workload.name));
-        let (_, answer) = self.drive(library, Some(&store), "start", plugin, workload, Some(monotonic()))?;
-        let failed = |error: std::io::Error| format!("{} in {}: {error}", workload.name, store.display());
+        let cache = self.cache(library).join(file_name(workload.name));
+        let (_, answer) = self.drive(library, Some(&cache), "start", plugin, workload, Some(monotonic()))?;
+        let failed = |error: std::io::Error| format!("{} in {}: {error}", workload.name, cache.display());
         let mut size = 0;
-        for module in fs::read_dir(store.join("modules")).map_err(failed)?.flatten() {
+        for module in fs::read_dir(cache.join("modules")).map_err(failed)?.flatten() {
             for file in fs::read_dir(module.path()).map_err(failed)?.flatten() {
                 size += file.metadata().map_err(failed)?.len();
             }
@@ -114,11 +114,11 @@ impl<'a> Bench<'a> {
         Ok((size as f64, answer))
     }
 
-    /// Runs the driver; without `store`, all caches are off.
+    /// Runs the driver; without `cache`, all caches are off.
     fn drive(
         &self,
         library: &Library,
-        store: Option<&Path>,
+        cache: Option<&Path>,
         mode: &str,
         plugin: &str,
         workload: &Workload,
@@ -132,11 +132,11 @@ impl<'a> Bench<'a> {
         }
         // Our libraries cache code in this directory, and in memory. Upstream's cache is off if its configuration is
         // empty, and else where caches usually are.
-        match store {
-            Some(store) => {
-                fs::create_dir_all(store).map_err(|error| format!("{}: {error}", store.display()))?;
-                let store = store.canonicalize().map_err(|error| format!("{}: {error}", store.display()))?;
-                command.env("EXTISM_CACHE_DIR", &store).env("XDG_CACHE_HOME", store);
+        match cache {
+            Some(cache) => {
+                fs::create_dir_all(cache).map_err(|error| format!("{}: {error}", cache.display()))?;
+                let cache = cache.canonicalize().map_err(|error| format!("{}: {error}", cache.display()))?;
+                command.env("EXTISM_CACHE_DIR", &cache).env("XDG_CACHE_HOME", cache);
             }
             None => {
                 command
@@ -155,8 +155,8 @@ impl<'a> Bench<'a> {
         Ok((figure.parse().map_err(|_| failed("no figure"))?, answer.to_owned()))
     }
 
-    fn store(&self, library: &Library) -> PathBuf {
-        self.stores.join(file_name(&library.name))
+    fn cache(&self, library: &Library) -> PathBuf {
+        self.caches.join(file_name(&library.name))
     }
 
     fn llvm(&self) -> Result<&Library, String> {

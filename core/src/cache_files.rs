@@ -20,7 +20,7 @@ pub fn default_directory() -> Option<PathBuf> {
 
 /// The error for a directory that cannot be opened as a cache.
 pub(crate) fn unusable(path: &Path, error: &io::Error) -> Described {
-    Described::text(format!("store `{}`: {error}", path.display()))
+    Described::text(format!("cache `{}`: {error}", path.display()))
 }
 
 /// The cache on disk, with compiled code and downloads: to list, check and clear it.
@@ -102,8 +102,8 @@ impl Cache {
             .list()
             .map_err(Described::of)?
             .into_iter()
-            .map(|stored| {
-                let CachedArtifact { module, name, size, used } = stored;
+            .map(|cached| {
+                let CachedArtifact { module, name, size, used } = cached;
                 CacheEntry { file: CacheFile::Code(module, name), size, used }
             })
             .collect();

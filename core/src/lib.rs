@@ -41,5 +41,6 @@ pub mod sandbox;
 )]
 pub mod stop;
 pub mod sync;
+mod value;
 mod wasi;
 mod write_signals;

@@ -32,6 +32,6 @@ int main(int argc, char *argv[])
     if (extism_compiler_available(name))
         printf("the next plugin is compiled by %s\n", name);
     else
-        printf("no compiler is built in (%s): the code of the next plugin has to be in the store\n", name);
+        printf("no compiler is built in (%s): the code of the next plugin has to be in the cache\n", name);
     return EXIT_SUCCESS;
 }

@@ -1,8 +1,8 @@
 /*
- * A server without compilers: runs a plugin with machine code from elsewhere: headless STORE MANIFEST.json FUNCTION
+ * A server without compilers: runs a plugin with machine code from elsewhere: headless CACHE MANIFEST.json FUNCTION
  *
- * STORE is a directory that `extism-wasmer compile --store STORE MANIFEST.json` has filled. With a "hash" in the
- * manifest, the module itself is not read and need not be there. If code is missing in STORE, the error says how to
+ * CACHE is a directory that `extism-wasmer compile --store CACHE MANIFEST.json` has filled. With a "hash" in the
+ * manifest, the module itself is not read and need not be there. If code is missing in CACHE, the error says how to
  * make it; this program prints it.
  */
 #define _POSIX_C_SOURCE 200809L /* setenv */
@@ -24,7 +24,7 @@ static char manifest[1 << 16]; /* the largest manifest this program takes */
 int main(int argc, char *argv[])
 {
     if (argc != 4) {
-        fprintf(stderr, "usage: headless STORE MANIFEST.json FUNCTION\n");
+        fprintf(stderr, "usage: headless CACHE MANIFEST.json FUNCTION\n");
         return EXIT_FAILURE;
     }
     /* Must come before the first use of the library, which reads the environment once. */

@@ -16,21 +16,21 @@ use extism_testkit::host::{Context, manifest, sha256};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(init: fill(), |damages: Damages| {
-    let (store, whole) = STORE.get().expect("it is filled");
-    restore(store, whole);
+    let (cache, whole) = CACHE.get().expect("it is filled");
+    restore(cache, whole);
     for damage in &damages.0 {
         // Damage that earlier damage makes impossible is skipped.
-        let _ = damage.do_in(store, whole);
+        let _ = damage.do_in(cache, whole);
     }
     check();
-    // A miss that could be stored must be a hit here.
+    // A miss that could be kept must be a hit here.
     check();
-    let _ = fs::set_permissions(store, Permissions::from_mode(0o700));
-    fs::remove_dir_all(store).expect("it can be removed");
+    let _ = fs::set_permissions(cache, Permissions::from_mode(0o700));
+    fs::remove_dir_all(cache).expect("it can be removed");
 });
 
 /// The cache's path, and its undamaged entries.
-static STORE: OnceLock<(PathBuf, Vec<(PathBuf, Entry)>)> = OnceLock::new();
+static CACHE: OnceLock<(PathBuf, Vec<(PathBuf, Entry)>)> = OnceLock::new();
 
 /// An entry of the cache.
 #[derive(Debug, Clone)]
@@ -41,14 +41,14 @@ enum Entry {
 
 /// Makes the cache, with undamaged code.
 fn fill() {
-    let store = std::env::temp_dir().join(format!("extism-fuzz-artifacts-{}", std::process::id()));
+    let cache = std::env::temp_dir().join(format!("extism-fuzz-artifacts-{}", std::process::id()));
     // Nothing is kept in memory, so that the cache is read each time.
-    environment::isolate(&[("EXTISM_CACHE_DIR", store.clone().into()), ("EXTISM_CACHE_MEMORY_BYTES", "0".into())]);
+    environment::isolate(&[("EXTISM_CACHE_DIR", cache.clone().into()), ("EXTISM_CACHE_MEMORY_BYTES", "0".into())]);
     check();
     let mut whole = Vec::new();
-    collect(&store, &store, &mut whole).expect("the store can be read");
+    collect(&cache, &cache, &mut whole).expect("the cache can be read");
     assert_eq!(whole.len(), 2 * PLUGINS.len(), "code and a link for each");
-    STORE.set((store, whole)).expect("it is filled once");
+    CACHE.set((cache, whole)).expect("it is filled once");
 }
 
 fn collect(root: &Path, directory: &Path, found: &mut Vec<(PathBuf, Entry)>) -> io::Result<()> {
@@ -67,10 +67,10 @@ fn collect(root: &Path, directory: &Path, found: &mut Vec<(PathBuf, Entry)>) -> 
     Ok(())
 }
 
-fn restore(store: &Path, whole: &[(PathBuf, Entry)]) {
-    let _ = fs::remove_dir_all(store);
+fn restore(cache: &Path, whole: &[(PathBuf, Entry)]) {
+    let _ = fs::remove_dir_all(cache);
     for (place, entry) in whole {
-        put(&store.join(place), entry).expect("the store can be written");
+        put(&cache.join(place), entry).expect("the cache can be written");
     }
 }
 
@@ -186,7 +186,7 @@ impl<'a> Arbitrary<'a> for Damage {
 
 /// A file's name, valid or not; mostly like those in the cache.
 fn name(noise: &mut Unstructured<'_>) -> Result<String> {
-    let (_, whole) = STORE.get().expect("it is filled");
+    let (_, whole) = CACHE.get().expect("it is filled");
     let (place, entry) = noise.choose(whole)?;
     let name = place.file_name().expect("it has one").to_string_lossy().into_owned();
     Ok(match (noise.int_in_range(0..=4)?, entry) {
@@ -199,8 +199,8 @@ fn name(noise: &mut Unstructured<'_>) -> Result<String> {
 }
 
 impl Damage {
-    fn do_in(&self, store: &Path, whole: &[(PathBuf, Entry)]) -> io::Result<()> {
-        let path = |entry: &usize| store.join(&whole[*entry].0);
+    fn do_in(&self, cache: &Path, whole: &[(PathBuf, Entry)]) -> io::Result<()> {
+        let path = |entry: &usize| cache.join(&whole[*entry].0);
         let change = |entry: &usize, change: &dyn Fn(&mut Vec<u8>)| {
             if !fs::symlink_metadata(path(entry))?.is_file() {
                 return Err(io::ErrorKind::InvalidInput.into());
@@ -245,7 +245,7 @@ impl Damage {
             }
             Self::Mode { entry, above, mode } => {
                 let path = path(entry);
-                let place = path.ancestors().nth(*above).filter(|place| place.starts_with(store)).unwrap_or(store);
+                let place = path.ancestors().nth(*above).filter(|place| place.starts_with(cache)).unwrap_or(cache);
                 // The owner's rights stay, so that the cache can be removed.
                 fs::set_permissions(place, Permissions::from_mode(mode & 0o777 | 0o700))
             }

@@ -139,72 +139,42 @@ impl Step {
                     callers.push(Caller::with_context());
                 }
             }
-            Self::FreeContext(context) => {
-                let caller = pick(callers, context);
-                (caller.is_there, caller.plugins) = (false, BTreeMap::new());
-                ffi::extism_context_free(caller.context.0);
-            }
-            Self::ResetContext(context) => {
-                let caller = pick(callers, context);
-                caller.plugins.clear();
-                ffi::extism_context_reset(caller.context.0);
-            }
+            Self::FreeContext(context) => pick(callers, context).free(),
+            Self::ResetContext(context) => pick(callers, context).reset(),
             Self::New { context, document, with_wasi } => {
                 pick(callers, context).create(of(&DOCUMENTS, document), with_wasi)
             }
             Self::Update { place, document, with_wasi } => place.update(callers, of(&DOCUMENTS, document), with_wasi),
-            Self::Free(place) => {
-                place.plugin(callers).free();
-                let id = place.id(callers);
-                pick(callers, place.context).plugins.remove(&id);
-                place.look(callers);
-            }
+            Self::Free(place) => place.free(callers),
             Self::Configure { place, config } => {
                 let (config, is_right) = of(&CONFIGS, config);
-                assert_eq!(place.plugin(callers).configure(config), *is_right && place.document(callers).is_some());
-                place.look(callers);
+                place.configure(callers, config, *is_right);
             }
             Self::Exists { place, name } => {
                 let name = of(&NAMES, name);
                 place.exists(callers, name);
             }
-            Self::CallNameless(place) => {
-                assert_eq!(place.plugin(callers).call_nameless(), -1);
-                assert!(place.look(callers).output.is_empty(), "it was not called");
-            }
+            Self::CallNameless(place) => place.call_nameless(callers),
             Self::Call { place, name, input } => {
                 let inputs: [&[u8]; 6] = [b"", b"1", b"\xffnot UTF-8", b"echo\0", &[b'x'; 70_000], &[0; 9]];
                 let (name, input) = (of(&NAMES, name), of(&inputs, input));
                 place.call(callers, name, input);
             }
-            Self::CallWithOutput { place, of } => {
-                let expected = of.look(callers).output;
-                let (plugin, of) = (place.plugin(callers), of.plugin(callers));
-                let code = plugin.call_with_output_of("echo", &of);
-                place.check_echo(callers, code, &expected);
-                // The output can be a function's name too.
-                if place.look(callers).output.contains(&0) {
-                    place.plugin(callers).call_named_by_output(b"input");
-                    place.look(callers);
-                }
-            }
+            Self::CallWithOutput { place, of } => place.call_with_output(callers, of),
             Self::Look(place) => drop(place.look(callers)),
-            Self::TakeHandle(place) => {
-                let handle = place.plugin(callers).cancel_handle();
-                assert_eq!(handle.0.is_null(), place.document(callers).is_none());
-                handles.push(handle);
-            }
+            Self::TakeHandle(place) => handles.push(place.cancel_handle(callers)),
             Self::Cancel(handle) => assert!(!of(handles, handle).cancel(), "nothing runs"),
             Self::FreeHandle(handle) => ffi::extism_cancel_handle_free(of(handles, handle).0),
-            Self::Log(log) => {
-                let (file, level, is_right) = of(&LOGS, log);
-                let pointer = |text: &Option<&CStr>| text.map_or(ptr::null(), CStr::as_ptr);
-                // SAFETY: both are NULL or C strings.
-                assert_eq!(unsafe { ffi::extism_log_file(pointer(file), pointer(level)) }, (*is_right).into());
-            }
+            Self::Log(log) => set_log(of(&LOGS, log)),
             Self::Compiler(compiler) => set_compiler(*of(&COMPILERS, compiler)),
         }
     }
+}
+
+fn set_log((file, level, is_right): &(Option<&CStr>, Option<&CStr>, bool)) {
+    let [file, level] = [file, level].map(|text| text.map_or(ptr::null(), CStr::as_ptr));
+    // SAFETY: both are NULL or C strings.
+    assert_eq!(unsafe { ffi::extism_log_file(file, level) }, (*is_right).into());
 }
 
 fn set_compiler(name: Option<&CStr>) {

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
 use extism::ffi;
-use extism_testkit::host::{Answer, Context, Plugin};
+use extism_testkit::host::{Answer, CancelHandle, Context, Plugin};
 
 use crate::arguments::{Document, KIT, of};
 
@@ -42,6 +42,18 @@ impl Caller {
     /// A caller with a new context.
     pub fn with_context() -> Self {
         Self { context: Context::new(), is_there: true, plugins: BTreeMap::new() }
+    }
+
+    /// Frees the context, which ends its plugins too.
+    pub fn free(&mut self) {
+        (self.is_there, self.plugins) = (false, BTreeMap::new());
+        ffi::extism_context_free(self.context.0);
+    }
+
+    /// Frees all plugins of the context.
+    pub fn reset(&mut self) {
+        self.plugins.clear();
+        ffi::extism_context_reset(self.context.0);
     }
 
     /// Creates a plugin, and notes it.
@@ -118,6 +130,27 @@ impl Place {
         self.look(callers);
     }
 
+    /// Frees the plugin.
+    pub fn free(self, callers: &mut [Caller]) {
+        self.plugin(callers).free();
+        let id = self.id(callers);
+        pick(callers, self.context).plugins.remove(&id);
+        self.look(callers);
+    }
+
+    /// Changes the plugin's configuration, by a text that `is_right` or is refused.
+    pub fn configure(self, callers: &[Caller], config: &str, is_right: bool) {
+        assert_eq!(self.plugin(callers).configure(config), is_right && self.document(callers).is_some());
+        self.look(callers);
+    }
+
+    /// A handle for cancelling calls of the plugin; NULL if it does not exist.
+    pub fn cancel_handle(self, callers: &[Caller]) -> CancelHandle {
+        let handle = self.plugin(callers).cancel_handle();
+        assert_eq!(handle.0.is_null(), self.document(callers).is_none());
+        handle
+    }
+
     /// Asks whether the plugin has a function, and whether it has one without a name.
     pub fn exists(self, callers: &[Caller], name: &CStr) {
         let plugin = self.plugin(callers);
@@ -136,6 +169,23 @@ impl Place {
         let exists = unsafe { ffi::extism_plugin_function_exists(plugin.context.0, plugin.id, ptr::null()) };
         assert!(!bool::from(exists));
         self.look(callers);
+    }
+
+    /// Calls a function without a name, which fails.
+    pub fn call_nameless(self, callers: &[Caller]) {
+        assert_eq!(self.plugin(callers).call_nameless(), -1);
+        assert!(self.look(callers).output.is_empty(), "it was not called");
+    }
+
+    /// Passes the output of another plugin, or its own, as the input of `echo`, and then its own as a function's name.
+    pub fn call_with_output(self, callers: &[Caller], of: Self) {
+        let expected = of.look(callers).output;
+        let code = self.plugin(callers).call_with_output_of("echo", &of.plugin(callers));
+        self.check_echo(callers, code, &expected);
+        if self.look(callers).output.contains(&0) {
+            self.plugin(callers).call_named_by_output(b"input");
+            self.look(callers);
+        }
     }
 
     /// Calls a function, and cancels it if it would not end.
@@ -179,7 +229,7 @@ impl Place {
     }
 
     /// Checks the result of a call of `echo`.
-    pub fn check_echo(self, callers: &[Caller], code: i32, input: &[u8]) {
+    fn check_echo(self, callers: &[Caller], code: i32, input: &[u8]) {
         let answer = self.look(callers);
         match self.document(callers) {
             Some(document) if document.is_kit => {

@@ -100,58 +100,24 @@ impl<'a> Model<'a> {
     }
 
     fn step(&mut self, abi: Abi, name: &str, operands: &[u64], seen: Option<Seen>) -> Result<u64, Trap> {
-        let operand = |index: usize| operands.get(index).copied().unwrap_or(0);
-        let (first, second) = (operand(0), operand(1));
-        let out_of_bounds = || if abi == Abi::V0 { Err("out of bounds memory access".to_owned()) } else { Ok(0) };
+        let [first, second] = [0, 1].map(|index| operands.get(index).copied().unwrap_or(0));
         let value = match name {
-            "alloc" => match first {
-                0 if abi == Abi::V1 => 0,
-                // More than a memory can hold.
-                length if length >= 1 << 32 && abi == Abi::V0 => {
-                    return Err(format!("failed to grow memory by {length}"));
-                }
-                length if length >= 1 << 32 => 0,
-                length => self.new_block(seen, length),
-            },
+            "alloc" => self.alloc(abi, first, seen)?,
             "free" => {
                 self.free(first);
                 0
             }
-            "length" | "length_unsafe" => match self.blocks.get(&first) {
-                Some(length) => *length,
-                None if first == 0 || abi == Abi::V1 => 0,
-                None => return Err(format!("Unable to find length for offset {first}")),
-            },
-            "load_u8" | "load_u64" => match self.range(first, width(name)) {
-                Some(range) => number(&self.read(range)),
-                None => return out_of_bounds(),
-            },
-            "store_u8" | "store_u64" => match self.range(first, width(name)) {
-                Some(range) => {
-                    self.write(range.start, &second.to_le_bytes()[..width(name) as usize]);
-                    0
-                }
-                None => return out_of_bounds(),
-            },
+            "length" | "length_unsafe" => self.length(abi, first)?,
+            "load_u8" | "load_u64" => self.load(abi, self.range(first, width(name)))?,
+            "store_u8" | "store_u64" => self.store(abi, self.range(first, width(name)), second)?,
             "input_length" => self.input.end - self.input.start,
             "input_offset" => self.input.start,
-            "input_load_u8" | "input_load_u64" => match first.checked_add(width(name)) {
-                Some(end) if end <= self.input.end - self.input.start => {
-                    number(&self.read(self.input.start + first..self.input.start + end))
-                }
-                _ => return out_of_bounds(),
-            },
+            "input_load_u8" | "input_load_u64" => self.load(abi, self.input_range(first, width(name)))?,
             "input_set" => {
                 self.input = self.range(first, second).unwrap_or(self.input.clone());
                 0
             }
-            "output_set" => match self.range(first, second) {
-                Some(range) => {
-                    self.output = range;
-                    0
-                }
-                None => return out_of_bounds(),
-            },
+            "output_set" => self.set_output(abi, self.range(first, second))?,
             "output_offset" => self.output.start,
             "output_length" => self.output.end - self.output.start,
             "error_set" => self.set_error(abi, first)?,
@@ -173,18 +139,7 @@ impl<'a> Model<'a> {
                 let found = self.vars.get(&key).cloned();
                 self.hand_out(abi, first, found, seen)
             }
-            "var_set" => {
-                let key = text(self.bytes_of(abi, first, "var key")?)?;
-                if second == 0 {
-                    self.vars.remove(&key);
-                } else {
-                    let value = self.bytes_of(abi, second, "var value")?;
-                    self.vars.insert(key, value);
-                }
-                self.take_over(abi, first);
-                self.take_over(abi, second);
-                0
-            }
+            "var_set" => self.set_var(abi, first, second)?,
             "log_info" => {
                 self.bytes_of(abi, first, "log message")?;
                 self.take_over(abi, first);
@@ -194,6 +149,55 @@ impl<'a> Model<'a> {
             _ => panic!("{name}"),
         };
         Ok(value)
+    }
+
+    fn alloc(&mut self, abi: Abi, length: u64, seen: Option<Seen>) -> Result<u64, Trap> {
+        // More than a memory can hold.
+        let is_too_long = length >= 1 << 32;
+        match abi {
+            Abi::V0 if is_too_long => Err(format!("failed to grow memory by {length}")),
+            Abi::V1 if is_too_long || length == 0 => Ok(0),
+            _ => Ok(self.new_block(seen, length)),
+        }
+    }
+
+    fn length(&self, abi: Abi, handle: u64) -> Result<u64, Trap> {
+        match self.blocks.get(&handle) {
+            Some(length) => Ok(*length),
+            None if handle == 0 || abi == Abi::V1 => Ok(0),
+            None => Err(format!("Unable to find length for offset {handle}")),
+        }
+    }
+
+    fn load(&self, abi: Abi, range: Option<Range<u64>>) -> Result<u64, Trap> {
+        range.map_or_else(|| out_of_bounds(abi), |range| Ok(number(&self.read(range))))
+    }
+
+    fn store(&mut self, abi: Abi, range: Option<Range<u64>>, value: u64) -> Result<u64, Trap> {
+        let Some(range) = range else { return out_of_bounds(abi) };
+        let width = (range.end - range.start) as usize;
+        self.write(range.start, &value.to_le_bytes()[..width]);
+        Ok(0)
+    }
+
+    fn set_output(&mut self, abi: Abi, range: Option<Range<u64>>) -> Result<u64, Trap> {
+        let Some(range) = range else { return out_of_bounds(abi) };
+        self.output = range;
+        Ok(0)
+    }
+
+    /// Sets the variable whose name is in block `key`. Handle 0 as the value removes it.
+    fn set_var(&mut self, abi: Abi, key: u64, value: u64) -> Result<u64, Trap> {
+        let name = text(self.bytes_of(abi, key, "var key")?)?;
+        if value == 0 {
+            self.vars.remove(&name);
+        } else {
+            let bytes = self.bytes_of(abi, value, "var value")?;
+            self.vars.insert(name, bytes);
+        }
+        self.take_over(abi, key);
+        self.take_over(abi, value);
+        Ok(0)
     }
 
     /// Checks that the new block lies in the memory, with a byte after it, and overlaps no other.
@@ -276,6 +280,13 @@ impl<'a> Model<'a> {
         (end <= self.size).then_some(offset..end)
     }
 
+    /// The same of the input, from its beginning.
+    fn input_range(&self, offset: u64, length: u64) -> Option<Range<u64>> {
+        let Range { start, end } = self.input;
+        let stop = offset.checked_add(length)?;
+        (stop <= end - start).then(|| start + offset..start + stop)
+    }
+
     fn read(&self, range: Range<u64>) -> Vec<u8> {
         let [start, end] = [range.start, range.end].map(|place| place as usize);
         let written = self.memory.get(start..end.min(self.memory.len())).unwrap_or_default();
@@ -291,6 +302,11 @@ impl<'a> Model<'a> {
         }
         self.memory[start..end].copy_from_slice(bytes);
     }
+}
+
+/// The result of a step at a place that is not in the memory.
+fn out_of_bounds(abi: Abi) -> Result<u64, Trap> {
+    if abi == Abi::V0 { Err("out of bounds memory access".to_owned()) } else { Ok(0) }
 }
 
 /// The number of bytes that a load or store moves.

@@ -2,7 +2,7 @@
 # Runs the tests of one language's host: the library inside its process, with its signals, stacks and collector.
 set -eu
 
-usage="usage: run.sh (python | node | go | java | ruby) HEADER_DIR LIBRARY_DIR PLUGIN WORK_DIR"
+usage="usage: run.sh (python | node | go | java | ruby | php) HEADER_DIR LIBRARY_DIR PLUGIN WORK_DIR"
 [ $# -eq 5 ] || { echo "$usage" >&2; exit 2; }
 
 here=$(cd "$(dirname "$0")" && pwd)
@@ -43,6 +43,11 @@ case $host in
         ;;
     ruby)
         $limited ruby "$here/ruby/test_host.rb"
+        ;;
+    php)
+        printf '#include "extism.h"\n' | ${CC:-cc} -E -P -I"$header_dir" -x c - >"$work/extism.i"
+        $limited php "$here/php/test_host.php" "$EXTISM_LIBRARY" "$EXTISM_GUEST" "$EXTISM_PLUGIN" "$work/extism.i" \
+            "$header_dir/extism.h"
         ;;
     *) echo "$usage" >&2; exit 2 ;;
 esac

@@ -218,11 +218,11 @@ fn no_large_files() {
         let by_url = format!(r#"{{"wasm": [{{"url": "{}"}}]}}"#, server.url("/"));
         count(2, crate::log::warnings(|| assert_eq!(Context::new().plugin(by_url).call_only("one", b""), 1)));
     }
-    let store = PathBuf::from(std::env::var_os("EXTISM_CACHE_DIR").expect("the parent sets it"));
-    assert_eq!(files(&store).len(), 0);
+    let cache = PathBuf::from(std::env::var_os("EXTISM_CACHE_DIR").expect("the parent sets it"));
+    assert_eq!(files(&cache).len(), 0);
     limit(libc::RLIMIT_FSIZE, before);
     count(0, crate::log::warnings(|| assert_eq!(Context::new().plugin(&module).call_only("one", b""), 1)));
-    assert_eq!(files(&store).len(), 1);
+    assert_eq!(files(&cache).len(), 1);
 }
 
 /// A log that accepts nothing from the start, wherever the tests run.
@@ -356,9 +356,9 @@ fn clocks_that_jump() {
 
 /// The files in a cache directory that hold code.
 #[cfg(feature = "compiler")]
-fn files(store: &Path) -> Vec<PathBuf> {
+fn files(cache: &Path) -> Vec<PathBuf> {
     let list = |folder: PathBuf| fs::read_dir(folder).expect("readable").map(|entry| entry.expect("readable").path());
-    let files = list(store.join("modules")).flat_map(list);
+    let files = list(cache.join("modules")).flat_map(list);
     files.filter(|file| !file.to_string_lossy().contains("/.new-")).collect()
 }
 

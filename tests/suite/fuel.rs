@@ -30,9 +30,10 @@ fn loops(context: &Context, fuel: u64) -> Plugin<'_> {
     context.plugin(with_fuel(&manifest(LOOPS, ""), fuel))
 }
 
-fn out_of(fuel: u64) -> String {
+fn out_of(function: &str, fuel: u64) -> String {
     format!(
-        "Call failed\n\nCaused by:\n    out of fuel: it has not ended within the {fuel} instructions that a call may execute (fuel)"
+        "Call failed\n\nCaused by:\n    \
+         out of fuel: the call of `{function}` has not ended within the {fuel} instructions that it may execute (fuel)"
     )
 }
 
@@ -42,11 +43,11 @@ fn a_call_ends_when_it_has_none_left() {
     let plugin = loops(&context, 10_000);
     for function in ["forever", "deep"] {
         let answer = plugin.call(function, "");
-        assert_eq!((answer.code, answer.error()), (-1, out_of(10_000).as_str()), "{function}");
+        assert_eq!((answer.code, answer.error()), (-1, out_of(function, 10_000).as_str()), "{function}");
         // Each call has fuel of its own.
         assert_eq!(plugin.call("count", "x".repeat(500)).code, 0);
     }
-    assert_eq!(plugin.call("count", "x".repeat(10_000)).error(), out_of(10_000));
+    assert_eq!(plugin.call("count", "x".repeat(10_000)).error(), out_of("count", 10_000));
     assert_eq!(plugin.call_only("calls", b""), 0, "what was ended in the middle is not used again");
     let trap =
         Context::new().plugin(with_fuel(&manifest("(module (func (export \"f\") unreachable))", ""), 9)).call("f", "");
@@ -118,10 +119,10 @@ fn a_plugin_needs_as_much_everywhere() {
 fn what_runs_before_the_first_call_is_counted_too() {
     let forever = "(func $forever (loop (br 0)))";
     let error = Context::new().refusal(with_fuel(&manifest(format!("(module {forever} (start $forever))"), ""), 1000));
-    assert!(error.contains("failed at its start") && error.contains("out of fuel"), "{error}");
+    assert!(error.contains("failed at its start") && error.contains("out of fuel: it has not ended "), "{error}");
     let context = Context::new();
     let plugin = format!("(module {forever} (export \"_initialize\" (func $forever)) (func (export \"f\")))");
-    assert_eq!(context.plugin(with_fuel(&manifest(plugin, ""), 1000)).call("f", "").error(), out_of(1000));
+    assert_eq!(context.plugin(with_fuel(&manifest(plugin, ""), 1000)).call("f", "").error(), out_of("f", 1000));
 }
 
 /// All modules that a call reaches share its fuel.
@@ -136,10 +137,10 @@ fn libraries_are_counted() {
             Context::plugin(context, with_fuel(&modules([("lib", library.as_str()), ("main", main)]), 2000))
         };
         let context = Context::new();
-        assert_eq!(plugin(&context, "(loop (br 0))").call("run", "").error(), out_of(2000), "{start}");
+        assert_eq!(plugin(&context, "(loop (br 0))").call("run", "").error(), out_of("run", 2000), "{start}");
         let plugin = plugin(&context, "nop nop nop");
         // Each call of the library is four instructions in the library, and seven in the main module.
-        assert_eq!(plugin.call("often", "").error(), out_of(2000), "{start}");
+        assert_eq!(plugin.call("often", "").error(), out_of("often", 2000), "{start}");
         assert_eq!((plugin.call_only("run", b""), plugin.fuel_used()), (0, 6), "{start}");
     }
 }

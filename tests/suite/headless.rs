@@ -39,7 +39,7 @@ fn a_hash_is_enough() {
 fn what_is_missing_is_named() {
     child::alone("headless::what_is_missing_is_named", || {
         let module = "(module (func (export \"nobody has compiled this\")))";
-        let store = std::env::var(DIR).expect("the tests run on a store");
+        let cache = std::env::var(DIR).expect("the tests run on a cache");
         let machine = format!("{}-{}", std::env::consts::ARCH, std::env::consts::OS);
         let machine_triple = format!("{}-unknown-{}-gnu", std::env::consts::ARCH, std::env::consts::OS);
         for compiler in Compiler::ALL {
@@ -47,7 +47,7 @@ fn what_is_missing_is_named() {
             let name = compiler.name();
             let error = Context::new().refusal(module);
             let expected = format!(
-                "module `main`: no compiler is built in, and its code is not in `{store}`\n\
+                "module `main`: no compiler is built in, and its code is not in `{cache}`\n\
                  wanted: code of {name} for {machine}, of the module with SHA-256 {}\n\
                  made by: extism-wasmer compile --compiler {name} --target {machine_triple} --store DIRECTORY MODULE",
                 sha256(module.as_bytes())
@@ -76,8 +76,8 @@ fn nobody_has_chosen() {
 }
 
 #[test]
-fn without_a_store() {
-    const TEST: &str = "headless::without_a_store";
+fn without_a_cache() {
+    const TEST: &str = "headless::without_a_cache";
     match child::case().as_deref() {
         None => {
             let folder = tempfile::tempdir().expect("a folder");
@@ -90,7 +90,7 @@ fn without_a_store() {
             let error = Context::new().refusal(by_hash());
             let expected = match case {
                 "missing" => "/missing` cannot be used: No such file or directory",
-                _ => "is not in a store, for there is none (EXTISM_CACHE_DIR)",
+                _ => "is not in a cache, for there is none (EXTISM_CACHE_DIR)",
             };
             assert!(error.contains(expected), "{error}");
             assert!(error.contains(&sha256(fixture("echo.v0"))), "{error}");
@@ -120,8 +120,8 @@ fn code_for_little_address_space_that_is_missing_is_named() {
 
 /// A cache directory that exists and is not used: the error says why, as workers often run without a log.
 #[test]
-fn a_refused_store_is_named() {
-    const TEST: &str = "headless::a_refused_store_is_named";
+fn a_refused_cache_is_named() {
+    const TEST: &str = "headless::a_refused_cache_is_named";
     if let Some(expected) = child::case() {
         let error = Context::new().refusal(by_hash());
         let first = error.lines().next().expect("a line");
@@ -130,24 +130,24 @@ fn a_refused_store_is_named() {
     let run = |path: &Path, expected: &str| child::run(TEST, expected, &[(DIR, path.as_os_str())]);
     let set_mode = |path: &Path, mode| fs::set_permissions(path, fs::Permissions::from_mode(mode)).expect("ours");
     let folder = tempfile::tempdir().expect("a folder");
-    let (store, modules) = (folder.path(), folder.path().join("modules"));
+    let (cache, modules) = (folder.path(), folder.path().join("modules"));
     fs::create_dir(&modules).expect("writable");
-    let place = store.display();
+    let place = cache.display();
     set_mode(&modules, 0o775);
     let expected = format!(
         "its code is not in `{place}`: `{place}/modules/{}`: others can write to the directory (mode 775)",
         sha256(fixture("echo.v0"))
     );
-    run(store, &expected);
+    run(cache, &expected);
     set_mode(&modules, 0o755);
-    run(store, &format!("its code is not in `{place}`"));
-    set_mode(store, 0o775);
-    run(store, &format!("is not in a store: `{place}` cannot be used: others can write to the directory (mode 775)"));
-    set_mode(store, 0o755);
+    run(cache, &format!("its code is not in `{place}`"));
+    set_mode(cache, 0o775);
+    run(cache, &format!("is not in a cache: `{place}` cannot be used: others can write to the directory (mode 775)"));
+    set_mode(cache, 0o755);
     // Only root can give the directory away.
-    if std::os::unix::fs::chown(store, Some(12345), None).is_ok() {
+    if std::os::unix::fs::chown(cache, Some(12345), None).is_ok() {
         let expected = "belongs to user 12345 (mode 755); only what is this user's or root's is trusted";
-        run(store, &format!("is not in a store: `{place}` cannot be used: the directory {expected}"));
+        run(cache, &format!("is not in a cache: `{place}` cannot be used: the directory {expected}"));
     }
 }
 
@@ -164,7 +164,7 @@ fn damaged_code_is_not_run() {
         return;
     }
     let hash = sha256(fixture("echo.v0"));
-    let from = PathBuf::from(std::env::var_os(DIR).expect("the tests run on a store")).join("modules").join(&hash);
+    let from = PathBuf::from(std::env::var_os(DIR).expect("the tests run on a cache")).join("modules").join(&hash);
     let compiler = Compiler::in_use();
     let found = fs::read_dir(from).expect("there").map(|entry| entry.expect("readable").path());
     let file = found

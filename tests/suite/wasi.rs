@@ -1,10 +1,12 @@
-//! WASI: environment, output, programs, and which plugins get it. `wasi/files.rs` tests directories, `wasi/sandbox.rs`
-//! and `wasi/outside.rs` their bounds, `wasi/streams.rs` inherited output, `wasi/table.rs` each function.
+//! WASI: environment, output, programs, and which plugins get it. `wasi/files.rs` and
+//! `wasi/mappings.rs` test directories, `wasi/sandbox.rs` and `wasi/outside.rs` their bounds, `wasi/streams.rs`
+//! inherited output, `wasi/table.rs` each function.
 
 mod clocks;
 mod exits;
 mod files;
 mod inside_tokio;
+mod mappings;
 mod outside;
 mod probe;
 mod sandbox;

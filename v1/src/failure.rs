@@ -29,21 +29,29 @@ pub(crate) fn text(failure: CallFailure) -> String {
 
 fn of_host(failure: HostFailure) -> String {
     let HostFailure { kind, reason, backtrace, .. } = failure;
-    let frames = backtrace.lines().map(|frame| format!("\n    {frame}")).collect::<String>();
     match kind {
-        FailureKind::Trap => format!("{BACKTRACE}:{frames}\n\nCaused by:\n    {}", indented(&reason)),
-        FailureKind::Exit(status) => {
-            format!("{BACKTRACE}:{frames}\n\nCaused by:\n    Exited with i32 exit status {status}")
-        }
-        FailureKind::Fault if frames.is_empty() => reason,
-        FailureKind::Fault => format!("{reason}\n\n{BACKTRACE}:{frames}"),
+        FailureKind::Trap => caused(&backtrace, &reason),
+        FailureKind::Exit(status) => caused(&backtrace, &format!("Exited with i32 exit status {status}")),
+        FailureKind::Fault if backtrace.is_empty() => reason,
+        FailureKind::Fault => format!("{reason}\n\n{}", frames(&backtrace)),
         FailureKind::Cancelled => format!("timeout: {reason}"),
         FailureKind::Timeout | FailureKind::OutOfFuel | FailureKind::NotCalled => reason,
     }
 }
 
-fn indented(text: &str) -> String {
-    text.replace('\n', "\n    ")
+/// Where it happened, then the reason.
+fn caused(backtrace: &str, reason: &str) -> String {
+    format!("{}\n\nCaused by:\n    {}", frames(backtrace), reason.replace('\n', "\n    "))
+}
+
+/// The phrase, and the functions of the plugin that were running, if they are known.
+fn frames(backtrace: &str) -> String {
+    let mut text = BACKTRACE.to_owned();
+    if !backtrace.is_empty() {
+        text.push(':');
+    }
+    backtrace.lines().for_each(|frame| text.extend(["\n    ", frame]));
+    text
 }
 
 #[cfg(test)]
@@ -79,7 +87,7 @@ mod tests {
                 None,
                 host(FailureKind::Trap, "wasm trap: call stack exhausted", ""),
                 134,
-                "error while executing at wasm backtrace:\n\nCaused by:\n    wasm trap: call stack exhausted".to_owned(),
+                "error while executing at wasm backtrace\n\nCaused by:\n    wasm trap: call stack exhausted".to_owned(),
             ),
             (-1, None, host(FailureKind::Timeout, "timeout: 5 ms", ""), 134, "timeout: 5 ms".to_owned()),
             (-1, Some("own"), host(FailureKind::Timeout, "timeout", ""), 134, "own\n\ntimeout".to_owned()),

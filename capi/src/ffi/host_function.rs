@@ -118,14 +118,16 @@ impl Function {
         let [parameters, results] = self.types.clone().map_err(|bad| Error::Type(quoted(), bad))?;
         let callback = self.callback.ok_or_else(|| Error::NoCallback(quoted()))?;
         let body = move |plugin: &mut CurrentPlugin<'_>, arguments: &[Val], results: &mut [Val]| {
-            let (mut inputs, mut outputs) = (CValues::of(arguments), CValues::of(results));
+            let mut inputs = CValues::new();
+            let mut outputs = CValues::new();
+            let (first_input, first_output) = (inputs.fill(arguments), outputs.fill(results));
             callback::run(plugin, |token| {
                 let (n_inputs, n_outputs) = (arguments.len() as ExtismSize, results.len() as ExtismSize);
                 let plugin = ptr::without_provenance_mut(token);
                 let data = self.user_data.data;
                 // SAFETY: `extism_function_new` has its caller promise that it is such a function. The places are there
                 // until it returns.
-                unsafe { callback(plugin, inputs.address(), n_inputs, outputs.address(), n_outputs, data) };
+                unsafe { callback(plugin, first_input, n_inputs, first_output, n_outputs, data) };
             })?;
             outputs.read_back(results);
             Ok(())

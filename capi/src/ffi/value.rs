@@ -9,9 +9,9 @@ use extism_core::plugin::Val;
 /// The number of values that are converted on the stack; more need an allocation.
 const ON_STACK: usize = 16;
 
-/// Values as C sees them, for the time of one call.
+/// Places for values as C sees them, for the time of one call. They are where they are made: moving them would cost as
+/// much as the rest of a call.
 pub(super) struct CValues {
-    count: usize,
     /// Places, not values: C may write types that are none.
     few: [MaybeUninit<ExtismVal>; ON_STACK],
     /// All of them, if they are more than `few` has places for.
@@ -19,35 +19,31 @@ pub(super) struct CValues {
 }
 
 impl CValues {
-    #[inline]
-    pub(super) fn of(values: &[Val]) -> Self {
-        let mut few = [const { MaybeUninit::uninit() }; ON_STACK];
-        let mut many = Vec::new();
-        if values.len() <= ON_STACK {
-            iter::zip(&mut few, values).for_each(|(place, value)| *place = MaybeUninit::new(ExtismVal::from(*value)));
+    #[inline(always)]
+    pub(super) fn new() -> Self {
+        Self { few: [const { MaybeUninit::uninit() }; ON_STACK], many: Vec::new() }
+    }
+
+    /// Puts `values` into the places. Returns the address of the first one; null if there are none.
+    #[inline(always)]
+    pub(super) fn fill(&mut self, values: &[Val]) -> *mut ExtismVal {
+        let places = if values.len() <= ON_STACK {
+            iter::zip(&mut self.few, values).for_each(|(place, value)| *place = MaybeUninit::new((*value).into()));
+            &mut self.few[..]
         } else {
-            many.extend(values.iter().map(|value| MaybeUninit::new(ExtismVal::from(*value))));
-        }
-        Self { count: values.len(), few, many }
+            self.many.extend(values.iter().map(|value| MaybeUninit::new((*value).into())));
+            &mut self.many[..]
+        };
+        if values.is_empty() { ptr::null_mut() } else { places.as_mut_ptr().cast() }
     }
 
-    /// The address of the first one; null if there are none.
-    #[inline]
-    pub(super) fn address(&mut self) -> *mut ExtismVal {
-        match self.count {
-            0 => ptr::null_mut(),
-            _ if self.many.is_empty() => self.few.as_mut_ptr().cast(),
-            _ => self.many.as_mut_ptr().cast(),
-        }
-    }
-
-    /// Reads what C has written, into `values`, those that this was made of: each keeps its type, whatever C's is.
-    #[inline]
+    /// Reads what C has written, into `values`, with which this was filled: each keeps its type, whatever C's is.
+    #[inline(always)]
     pub(super) fn read_back(&self, values: &mut [Val]) {
-        let places = if self.many.is_empty() { &self.few[..self.count] } else { &self.many };
+        let places = if self.many.is_empty() { &self.few[..] } else { &self.many };
         for (value, place) in iter::zip(values, places) {
             let place = place.as_ptr();
-            // SAFETY: the place was written by `of`. It is not read as a whole, because its type may be none by now.
+            // SAFETY: `fill` has written as many places as there are values. It is not read as a whole, because its type may be none by now.
             let union = unsafe { (&raw const (*place).v).read() };
             *value = match value {
                 // SAFETY: the members are numbers, for which all bits are values.
@@ -92,8 +88,8 @@ mod tests {
         for count in [0, 1, 4, ON_STACK, ON_STACK + 1, 1000] {
             let values: Vec<_> = some.into_iter().cycle().take(count).collect();
             let mut back: Vec<_> = ZEROS.into_iter().cycle().take(count).collect();
-            let mut places = CValues::of(&values);
-            assert_eq!(places.address().is_null(), count == 0);
+            let mut places = CValues::new();
+            assert_eq!(places.fill(&values).is_null(), count == 0);
             places.read_back(&mut back);
             assert_eq!(back, values);
         }
@@ -102,8 +98,8 @@ mod tests {
     #[test]
     fn the_type_that_c_leaves_does_not_count() {
         let mut values = [ValType::I64.zero(), ValType::I32.zero()];
-        let mut places = CValues::of(&[Val::I64(5), Val::I32(7)]);
-        let address = places.address();
+        let mut places = CValues::new();
+        let address = places.fill(&[Val::I64(5), Val::I32(7)]);
         for (number, garbage) in [u32::MAX, 4].into_iter().enumerate() {
             // SAFETY: there are two places.
             let place = unsafe { address.add(number) };

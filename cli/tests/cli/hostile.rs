@@ -94,7 +94,7 @@ fn names_and_errors() {
 #[test]
 fn a_cache_with_something_endless_in_it() {
     let folder = folder();
-    let downloads = folder.path().join("store/downloads/modules");
+    let downloads = folder.path().join("cache/downloads/modules");
     fs::create_dir_all(&downloads).expect("writable");
     let name = "0".repeat(64);
     fs::File::create(downloads.join(&name)).and_then(|file| file.set_len(1 << 40)).expect("a sparse file");

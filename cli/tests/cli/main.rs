@@ -24,7 +24,7 @@ fn run(folder: &Path, arguments: &[&str], input: &str) -> Ran {
     let mut tool = Command::new(env!("CARGO_BIN_EXE_extism-wasmer"))
         .args(arguments)
         .current_dir(folder)
-        .env("EXTISM_CACHE_DIR", folder.join("store"))
+        .env("EXTISM_CACHE_DIR", folder.join("cache"))
         .env_remove("EXTISM_COMPILER")
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
@@ -120,7 +120,7 @@ fn options_add_to_the_manifest() {
 }
 
 #[test]
-fn a_store_is_filled_checked_and_emptied() {
+fn a_cache_is_filled_checked_and_emptied() {
     let folder = folder();
     let (one, two) = (fixture("echo.v0"), fixture("echo.v1"));
     let ran = run(folder.path(), &["compile", &one, &two], "");
@@ -133,11 +133,11 @@ fn a_store_is_filled_checked_and_emptied() {
     let list = run(folder.path(), &["cache", "list"], "").stdout;
     assert!(list.lines().count() == 4 && list.contains("3 files, "), "{list}");
     assert_eq!(run(folder.path(), &["cache", "verify"], "").status, 0);
-    assert!(!folder.path().join("store/downloads").exists(), "looking at it leaves it as it is");
+    assert!(!folder.path().join("cache/downloads").exists(), "looking at it leaves it as it is");
     // A call, with a manifest too, uses the portable code.
-    let store = folder.path().join("store");
+    let cache = folder.path().join("cache");
     let file = list.lines().find(|line| !line.contains("avx")).and_then(|line| line.rsplit(' ').next());
-    let file = store.join(file.expect("a file"));
+    let file = cache.join(file.expect("a file"));
     let mut damaged = fs::read(&file).expect("readable");
     damaged[500] ^= 1;
     fs::write(&file, damaged).expect("writable");
@@ -145,9 +145,9 @@ fn a_store_is_filled_checked_and_emptied() {
     assert!(ran.status == 1 && ran.stderr.contains(": damaged"), "{}", ran.stderr);
     assert!(run(folder.path(), &["cache", "clear"], "").stdout.starts_with("removed 3 files"));
     assert!(run(folder.path(), &["cache", "list"], "").stdout.starts_with("0 files"));
-    assert_eq!(fs::read_dir(store.join("by-blake3")).expect("there").count(), 0);
+    assert_eq!(fs::read_dir(cache.join("by-blake3")).expect("there").count(), 0);
     // Downloads are listed like other files; each is named by its hash.
-    let downloads = store.join("downloads/modules");
+    let downloads = cache.join("downloads/modules");
     fs::create_dir_all(&downloads).expect("writable");
     fs::write(downloads.join("0".repeat(64)), "not that").expect("writable");
     assert!(run(folder.path(), &["cache", "list"], "").stdout.contains("  downloads/modules/000"));

@@ -78,19 +78,19 @@ fn the_log() {
 
 /// A cache that is named has to be there; the default one is made when something is kept.
 #[test]
-fn stores_that_are_not_there() {
+fn caches_that_are_not_there() {
     let folder = folder();
     for command in ["list", "verify", "clear"] {
         let ran = run(folder.path(), &["cache", command, "--store", "typo"], "");
-        let expected = "extism-wasmer: store `typo`: there is no such directory\n";
+        let expected = "extism-wasmer: cache `typo`: there is no such directory\n";
         assert_eq!((ran.status, ran.stdout.as_str(), ran.stderr.as_str()), (3, "", expected), "{command}");
         let ran = run(folder.path(), &["cache", command], "");
         assert_eq!((ran.status, ran.stderr.as_str()), (0, ""), "{command}");
-        assert!(ran.stdout.ends_with("store is not there: nothing is kept\n"), "{command}: {}", ran.stdout);
+        assert!(ran.stdout.ends_with("cache is not there: nothing is kept\n"), "{command}: {}", ran.stdout);
     }
     fs::write(folder.path().join("file"), "").expect("writable");
     let ran = run(folder.path(), &["cache", "list", "--store", "file"], "");
-    assert!(ran.status == 3 && ran.stderr.contains("store `file`: "), "{}", ran.stderr);
+    assert!(ran.status == 3 && ran.stderr.contains("cache `file`: "), "{}", ran.stderr);
 }
 
 /// A variable that is wrong, or leaves no cache, ends the tool as whatever cannot be done does; an option that is wrong
@@ -115,7 +115,7 @@ fn variables_that_are_wrong() {
             let tool = Command::new(env!("CARGO_BIN_EXE_extism-wasmer"))
                 .args(*command)
                 .current_dir(folder.path())
-                .env("EXTISM_CACHE_DIR", folder.path().join("store"))
+                .env("EXTISM_CACHE_DIR", folder.path().join("cache"))
                 .env_remove("EXTISM_COMPILER")
                 .env(variable, value)
                 .output()

@@ -30,7 +30,7 @@ fn modes(directory: &Path) -> (Vec<u32>, Vec<u32>) {
 
 /// A cache given by `--store` is readable as far as the umask allows; only its owner may write. The cache is private.
 #[test]
-fn a_store_is_for_whom_the_umask_says() {
+fn a_cache_is_for_whom_the_umask_says() {
     for (umask, option, directories, files) in [
         ("022", "--store", 0o755, 0o644),
         ("002", "--store", 0o755, 0o644),
@@ -40,12 +40,12 @@ fn a_store_is_for_whom_the_umask_says() {
         ("000", "", 0o700, 0o600),
     ] {
         let folder = folder();
-        let store = folder.path().join("above/store");
-        let option = if option.is_empty() { String::new() } else { format!("{option} {}", store.display()) };
+        let cache = folder.path().join("above/cache");
+        let option = if option.is_empty() { String::new() } else { format!("{option} {}", cache.display()) };
         let mut tool = Command::new("sh");
         tool.args(["-c", &format!("umask {umask} && exec \"$0\" compile {option} \"$1\"")])
             .args([env!("CARGO_BIN_EXE_extism-wasmer"), &fixture("echo.v1")])
-            .env("EXTISM_CACHE_DIR", if option.is_empty() { store.as_path() } else { Path::new("") })
+            .env("EXTISM_CACHE_DIR", if option.is_empty() { cache.as_path() } else { Path::new("") })
             .env_remove("EXTISM_COMPILER");
         let output = tool.output().expect("there is a shell");
         assert!(output.status.success(), "{umask} {option}: {output:?}");

@@ -49,7 +49,7 @@ impl Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Process => "which this process had",
-            Self::Cache => "from the store",
+            Self::Cache => "from the cache",
             Self::Compiled => "compiled",
         })
     }

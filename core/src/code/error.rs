@@ -33,8 +33,8 @@ pub(crate) enum Error {
     #[error(transparent)]
     Compiler(#[from] compiler::Error),
     #[cfg_attr(not(feature = "compiler"), expect(dead_code, reason = "nothing is kept"))]
-    #[error("module `{module}`: its code could not be kept in `{}`: {cause}", store.display())]
-    NotKept { module: Excerpt, store: PathBuf, cause: io::Error },
+    #[error("module `{module}`: its code could not be kept in `{}`: {cause}", cache.display())]
+    NotKept { module: Excerpt, cache: PathBuf, cause: io::Error },
     #[error(transparent)]
     NoCode(#[from] Box<NoCode>),
 }
@@ -42,13 +42,14 @@ pub(crate) enum Error {
 /// A module's code is not in the cache, and there is no compiler.
 #[derive(Debug, Error)]
 #[error(
-    "module `{module}`: no compiler is built in, and its code is not in {store}{misfit}\n\
+    "module `{module}`: no compiler is built in, and its code is not in {cache}{misfit}\n\
      wanted: code of {backends} for {machine}, of the module with SHA-256 {sha256}\n\
      made by: extism-wasmer compile {options}--store DIRECTORY {input}"
 )]
 pub(crate) struct NoCode {
     pub(super) module: Excerpt,
-    pub(super) store: String,
+    /// The cache as the sentence names it: its path in quotes, or why there is none.
+    pub(super) cache: String,
     /// The cache's other code for the module, or the fault of the cache; may be empty.
     pub(super) misfit: String,
     pub(super) sha256: String,

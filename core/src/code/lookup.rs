@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use wasmer::sys::EngineBuilder;
 use wasmer::{Engine, Module};
 
-use super::compiled::{PluginCode, Origin};
+use super::compiled::{Origin, PluginCode};
 use super::error::Error;
 use super::make;
 use super::modules::Modules;

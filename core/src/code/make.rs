@@ -55,5 +55,5 @@ pub(super) fn keep(request: &Request<'_>, source: &ModuleSource, artifact: &Arti
         return Ok(());
     };
     let kept = cache.keep(sha256, &contents.blake3()?, &request.wanted, &request.machine, artifact);
-    kept.map_err(|cause| Error::NotKept { module: Excerpt::of(source.name()), store: cache.path.clone(), cause })
+    kept.map_err(|cause| Error::NotKept { module: Excerpt::of(source.name()), cache: cache.path.clone(), cause })
 }

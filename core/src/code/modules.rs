@@ -25,6 +25,11 @@ impl Modules {
         Ok(Self { sources, fuel })
     }
 
+    /// Closes files that are open because their bytes may still have to be read.
+    pub(crate) fn close_files(&mut self) {
+        self.sources.iter_mut().for_each(ModuleSource::close_file);
+    }
+
     /// The SHA-256 of the module that is linked as `name`, calculated if nobody has asked for it before: for log lines
     /// of level debug. `None` if the module cannot be read any more.
     pub(crate) fn sha256(&self, name: &str) -> Option<Digest> {

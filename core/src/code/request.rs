@@ -64,10 +64,10 @@ impl<'a> Request<'a> {
         let memories = if self.memories == Memories::Moving { "--moving-memories " } else { "" };
         let missing = NoCode {
             module: Excerpt::of(source.name()),
-            store: match cache {
+            cache: match cache {
                 Ok(cache) => format!("`{}`", cache.path.display()),
-                Err(nowhere @ Unusable::Nowhere) => format!("a store, for {nowhere}"),
-                Err(refused @ Unusable::Refused { .. }) => format!("a store: {refused}"),
+                Err(nowhere @ Unusable::Nowhere) => format!("a cache, for {nowhere}"),
+                Err(refused @ Unusable::Refused { .. }) => format!("a cache: {refused}"),
             },
             misfit: match (cache.ok().and_then(CodeCache::obstacle), misfit) {
                 (Some(obstacle), _) => format!(": {obstacle}"),

@@ -227,8 +227,7 @@ fn max_bytes() -> usize {
 #[cfg(test)]
 mod tests {
     use super::{
-        Arc, CodeKey, PluginCode, Error, MAX_ENTRIES, Memories, ModuleBytes, ModuleKey, REGISTRY, Registry,
-        get_or_make,
+        Arc, CodeKey, Error, MAX_ENTRIES, Memories, ModuleBytes, ModuleKey, PluginCode, REGISTRY, Registry, get_or_make,
     };
     use crate::code::compiled::Origin;
     use crate::compiler;

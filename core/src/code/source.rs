@@ -35,6 +35,15 @@ impl ModuleSource {
         Ok(Self::Loaded(load::load(entry, deadline)?))
     }
 
+    /// Closes the file, if it is open because its bytes may still have to be read.
+    pub(super) fn close_file(&mut self) {
+        match self {
+            Self::Loaded(module) => module.contents.close_file(),
+            #[cfg(not(feature = "compiler"))]
+            Self::Hash { .. } => {}
+        }
+    }
+
     /// The name that the manifest gives it.
     pub(super) fn name(&self) -> &str {
         match self {

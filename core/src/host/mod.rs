@@ -9,6 +9,7 @@ mod blocks;
 mod calls;
 mod capacity;
 mod direct;
+mod direct_function;
 mod fault;
 mod fuel;
 mod guest;
@@ -25,11 +26,12 @@ mod watched;
 
 pub(crate) use abi::{HOST_MODULE, can_be_replaced, import, is_known};
 pub(crate) use capacity::Capacity;
+pub(crate) use direct_function::make as direct_function;
 pub(crate) use fault::Fault;
 pub(crate) use guest::{Bounds, Guest};
 #[cfg(feature = "wasi")]
 pub(crate) use logs::Logs;
 pub(crate) use network::Network;
 pub(crate) use slices::{copy, yield_point};
-pub(crate) use state::{PluginState, SharedState};
+pub(crate) use state::{PluginState, SharedState, hold};
 pub(crate) use vars::Vars;

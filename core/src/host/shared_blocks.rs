@@ -2,8 +2,6 @@
 
 use std::ptr;
 
-use wasmer::AsStoreMut;
-
 use super::direct::DirectMemory;
 use super::io_memory::IoMemory;
 
@@ -15,10 +13,10 @@ impl IoMemory {
 
     /// Allocates a block of `length` bytes for a function of the host program, which cannot tell what was in its place
     /// before: all bytes are 0. `None` if it does not fit, or not below 2 GiB: host languages keep handles in 32 bits.
-    pub(crate) fn alloc_for_host(&mut self, store: &mut impl AsStoreMut, length: u64) -> Option<u64> {
+    pub(crate) fn alloc_for_host(&mut self, length: u64) -> Option<u64> {
         const MOST: u64 = 1 << 31;
         let written = self.written_end();
-        let offset = self.alloc(store, length)?;
+        let offset = self.alloc(length)?;
         let end = offset + length;
         if end > MOST {
             self.blocks.free(offset);

@@ -39,7 +39,7 @@ struct Fetched {
     bytes: Arc<ModuleBytes>,
     sha256: Digest,
     entry: CachedDownload,
-    /// The server does not forbid to store it.
+    /// The server does not forbid to keep it.
     may_be_kept: bool,
 }
 
@@ -52,7 +52,7 @@ struct Turn {
 
 impl Turn {
     /// The lock, if it is worth keeping. A thread that waited longer than `most`, and still does not find the module,
-    /// has waited for one that could not fetch or store it; it drops the lock, so that nobody waits in vain after it.
+    /// has waited for one that could not fetch or keep it; it drops the lock, so that nobody waits in vain after it.
     fn alone(self, most: Duration) -> Option<FileLock> {
         self.lock.filter(|_| self.waited <= most)
     }
@@ -109,7 +109,7 @@ impl WantedModule<'_> {
         }
         let turn = self.turn(kept, &key, &request)?;
         let known = kept.entry(&key).and_then(|entry| Some((module(&entry)?, entry)));
-        // Held until the fetched bytes are stored. If bytes are known, earlier holders may only have asked the server.
+        // Held until the fetched bytes are kept. If bytes are known, earlier holders may only have asked the server.
         let _alone = turn.alone(if known.is_some() { Duration::from_secs(5) } else { Duration::ZERO });
         let fetched = match known {
             // The previous holder of the lock has just asked the server.

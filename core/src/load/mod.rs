@@ -11,6 +11,7 @@ mod error;
 mod file;
 mod module;
 mod origin;
+mod own_memory;
 #[cfg(feature = "compiler")]
 mod text;
 

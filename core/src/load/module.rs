@@ -13,6 +13,7 @@ use super::download_absent::WantedModule;
 use super::error::Error;
 use super::file;
 use super::origin::ModuleOrigin;
+use super::own_memory;
 #[cfg(feature = "compiler")]
 use super::text;
 use crate::environment;
@@ -20,6 +21,7 @@ use crate::error::Excerpt;
 #[cfg(feature = "http")]
 use crate::http;
 use crate::manifest::{ModuleEntry, ModuleSource};
+use crate::module::bytes::ModuleBytes;
 use crate::module::contents::Contents;
 use crate::module::digest::Digest;
 #[cfg(feature = "compiler")]
@@ -68,6 +70,14 @@ pub(crate) fn load(entry: ModuleEntry<'_>, deadline: Option<Instant>) -> Result<
             let size = bytes.len();
             let no_room = |_| Error::NoRoom { name: Excerpt::of(&entry.name), size };
             verified(Contents::of_bytes(bytes).map_err(no_room)?, &entry.name, sha256)?
+        }
+        ModuleSource::Memory(range) if range.length > max => {
+            return Err(Error::TooLarge { name: Excerpt::of(entry.name), max });
+        }
+        ModuleSource::Memory(range) => {
+            let wrong = |cause| Error::Memory { name: Excerpt::of(&entry.name), cause };
+            let bytes = ModuleBytes::of_vec(own_memory::copy(range).map_err(wrong)?);
+            verified(Contents::of_module(bytes, None), &entry.name, sha256)?
         }
         ModuleSource::Url(remote) => {
             // Verified while it is downloaded.
@@ -126,5 +136,52 @@ impl LoadedModule {
             return Err(Error::NotAModule { origin: self.origin(), kind: kind::of(bytes) });
         }
         text::to_binary(&self.name, self.contents.path(), kind::without_mark(bytes)).map(Cow::Owned)
+    }
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use super::load;
+    use crate::environment;
+    use crate::manifest::{AddressRange, MAIN, ModuleEntry, ModuleSource};
+    use crate::module::digest::Digest;
+
+    fn entry(address: usize, length: u64, hash: Option<String>) -> ModuleEntry<'static> {
+        let source = ModuleSource::Memory(AddressRange { address: address as u64, length });
+        let [name, program] = [MAIN; 2].map(str::to_owned);
+        ModuleEntry { name, program, hash, source }
+    }
+
+    #[test]
+    fn modules_come_from_memory() {
+        let module = b"\0asm\x01\0\0\0".to_vec();
+        let (address, length) = (module.as_ptr().addr(), module.len() as u64);
+        let hash = Digest::of(&module);
+        for given in [None, Some(hash.to_string())] {
+            let loaded = load(entry(address, length, given), None).expect("it is there");
+            assert_eq!(loaded.contents.bytes().expect("at hand").as_slice(), module);
+            assert!(loaded.contents.path().is_none());
+        }
+        let empty = load(entry(0, 0, None), None).expect("nothing is read");
+        assert_eq!(empty.contents.bytes().expect("at hand").as_slice(), b"");
+        let error = load(entry(address, length, Some(Digest::of(b"").to_string())), None).expect_err("another hash");
+        let expected = format!("Hash mismatch, found {hash} but expected {}: module `main`", Digest::of(b""));
+        assert!(error.to_string().starts_with(&expected), "{error}");
+    }
+
+    #[test]
+    fn memory_that_is_no_module_is_an_error() {
+        let max = environment::MAX_MODULE_BYTES.value();
+        let beyond = format!("module `main` is larger than the limit of {max} bytes (EXTISM_MAX_MODULE_BYTES)");
+        for (address, length, expected) in [
+            (0, 1, "module `main`: its 1 bytes at address 0x0 cannot be read"),
+            (1, max, "bytes at address 0x1 cannot be read, from byte 0 on"),
+            (usize::MAX, 2, "module `main`: its 2 bytes at address 0xffffffffffffffff would go on"),
+            (0, max + 1, &beyond),
+            (usize::MAX, u64::MAX, &beyond),
+        ] {
+            let error = load(entry(address, length, None), None).expect_err("not readable").to_string();
+            assert!(error.contains(expected), "{error}");
+        }
     }
 }

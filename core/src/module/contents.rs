@@ -64,6 +64,14 @@ impl Contents {
         }
     }
 
+    /// Closes the file, if it is open. It is opened again if its bytes are needed.
+    pub(crate) fn close_file(&mut self) {
+        // A file whose hash is not known could be another one the next time.
+        if self.blake3.get().is_some() || self.bytes.get().is_some() {
+            self.file = None;
+        }
+    }
+
     /// Where the file is, if they are in one.
     pub(crate) fn path(&self) -> Option<&Path> {
         self.path.as_deref()
@@ -96,8 +104,20 @@ impl Contents {
     }
 
     fn read(&self) -> io::Result<Arc<ModuleBytes>> {
-        let Some((file, size)) = &self.file else { return Err(io::Error::other("there is no file")) };
-        let bytes = read::whole(file, *size, self.max)?.ok_or_else(|| self.too_long())?;
+        let reopened;
+        let (file, size) = match (&self.file, &self.path) {
+            (Some((file, size)), _) => (file, *size),
+            (None, Some(path)) => {
+                reopened = read::open(path)?;
+                let metadata = reopened.metadata()?;
+                if !metadata.is_file() {
+                    return Err(io::Error::other("it is no regular file any more"));
+                }
+                (&reopened, metadata.len())
+            }
+            (None, None) => return Err(io::Error::other("there is no file")),
+        };
+        let bytes = read::whole(file, size, self.max)?.ok_or_else(|| self.too_long())?;
         let bytes = ModuleBytes::of_vec(bytes);
         if self.blake3.get().is_some_and(|hash| bytes.blake3() != hash) {
             return Err(io::Error::other("the file changed while it was read"));

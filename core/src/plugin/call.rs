@@ -11,6 +11,7 @@ use super::instance::create;
 use super::plugin::{Plugin, over};
 use super::report::{self, Called, FunctionName};
 use super::timeout::deadline;
+use crate::error::Excerpt;
 use crate::host::{self, Fault};
 use crate::manifest::AfterTrap;
 use crate::stop::{Run, Watch};
@@ -41,11 +42,11 @@ impl Plugin {
             }
         };
         let guest_error = self.live.as_mut().and_then(|live| live.guest_mut().take_error());
-        let plan = &self.recipe.plan;
+        let (plan, label) = (&self.recipe.plan, self.recipe.label.as_deref());
         match (result, guest_error) {
             (Ok(code), None) => {
                 if since.is_some() {
-                    report::called(plan, copy.map_or(Called::Unknown, Called::Name), since, &Ok(code));
+                    report::called(plan, label, copy.map_or(Called::Unknown, Called::Name), since, &Ok(code));
                 }
                 Ok(code)
             }
@@ -59,7 +60,7 @@ impl Plugin {
                     (None, None) => Called::Unknown,
                 };
                 let outcome = outcome(result, guest_error, &plan.modules);
-                report::called(plan, function, since, &outcome);
+                report::called(plan, label, function, since, &outcome);
                 outcome
             }
         }
@@ -140,7 +141,11 @@ impl Plugin {
         }
         match (stopped, exhausted) {
             (Some(reason), _) => CallError::Stopped(reason, self.recipe.timeout).into(),
-            (None, Some(fuel)) => CallError::OutOfFuel(fuel).into(),
+            (None, Some(limit)) => {
+                // Only a function whose name is UTF-8 was found.
+                let name = live.functions.last().and_then(|name| name.to_str().ok());
+                CallError::OutOfFuel { function: Excerpt::of(name.unwrap_or_default()), limit }.into()
+            }
             (None, None) => CallError::Trap(trap).into(),
         }
     }

@@ -36,8 +36,8 @@ pub(super) enum CallError {
     Stopped(Stopped, Option<Timeout>),
     #[error("{0}")]
     Timer(NoTimer),
-    #[error("{}", out_of_fuel(*.0))]
-    OutOfFuel(u64),
+    #[error("{}", out_of_fuel(Some(.function), *.limit))]
+    OutOfFuel { function: Excerpt, limit: u64 },
     #[error("the input of {length} bytes does not fit into the plugin's memory: {cause}")]
     Input { length: usize, cause: Fault },
     #[error("the function's name: {0}")]
@@ -49,7 +49,7 @@ pub(super) enum CallError {
 impl CallError {
     /// False for errors that can come from a running function.
     pub(super) fn is_early(&self) -> bool {
-        !matches!(self, Self::Trap(_) | Self::Stopped(..) | Self::OutOfFuel(_))
+        !matches!(self, Self::Trap(_) | Self::Stopped(..) | Self::OutOfFuel { .. })
     }
 
     /// The function that it is about, if it names one.
@@ -58,7 +58,8 @@ impl CallError {
             Self::NotFound(name)
             | Self::TooManyResults { name, .. }
             | Self::BadResult { name, .. }
-            | Self::Parameters { name, .. } => Some(name),
+            | Self::Parameters { name, .. }
+            | Self::OutOfFuel { function: name, .. } => Some(name),
             _ => None,
         }
     }
@@ -69,15 +70,17 @@ impl CallError {
             Self::Trap(_) => FailureKind::Fault,
             Self::Stopped(Stopped::Timeout, _) => FailureKind::Timeout,
             Self::Stopped(Stopped::Cancelled, _) => FailureKind::Cancelled,
-            Self::OutOfFuel(_) => FailureKind::OutOfFuel,
+            Self::OutOfFuel { .. } => FailureKind::OutOfFuel,
             _ => FailureKind::NotCalled,
         }
     }
 
     fn heading(&self) -> Heading {
         match self {
-            Self::BadName(_) | Self::NotFound(_) | Self::TooManyResults { .. } | Self::BadResult { .. } => Heading::None,
-            Self::Parameters { .. } | Self::Trap(_) | Self::Stopped(..) | Self::OutOfFuel(_) => Heading::CausedBy,
+            Self::BadName(_) | Self::NotFound(_) | Self::TooManyResults { .. } | Self::BadResult { .. } => {
+                Heading::None
+            }
+            Self::Parameters { .. } | Self::Trap(_) | Self::Stopped(..) | Self::OutOfFuel { .. } => Heading::CausedBy,
             Self::Timer(_) | Self::Input { .. } | Self::Name(_) | Self::Renew(_) => Heading::CallFailed,
         }
     }

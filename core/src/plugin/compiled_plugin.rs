@@ -30,7 +30,8 @@ use crate::stop::Stopper;
 /// A manifest whose modules are loaded and compiled. Any number of plugins can be made of it, by any thread. They share
 /// its code and its host functions, and nothing else.
 ///
-/// It keeps its modules' bytes: they are compiled anew if the system refuses the address space for their memories.
+/// It keeps its modules' bytes, or the paths of files that the process need not read: they are compiled anew if the system
+/// refuses the address space for their memories.
 #[derive(Clone)]
 pub struct CompiledPlugin {
     loaded: Arc<LoadedModules>,
@@ -53,7 +54,7 @@ struct Settings {
     after_trap: AfterTrap,
     allowed_paths: BTreeMap<String, String>,
     with_wasi: bool,
-    tells_http_headers: bool,
+    abi: Abi,
 }
 
 impl CompiledPlugin {
@@ -62,20 +63,30 @@ impl CompiledPlugin {
     /// # Errors
     /// The manifest or a module is invalid, or cannot be loaded or compiled.
     pub fn new(input: &[u8], options: Options) -> Result<Self, PluginError> {
+        let abi = options.abi;
         let make = |manifest: Manifest<'_>, _: Option<Instant>| {
             let timeout = options.timeout_of(&manifest)?;
-            Self::of_manifest(manifest, options, timeout, deadline(timeout))
+            let mut compiled = Self::of_manifest(manifest, options, timeout, deadline(timeout))?;
+            // Nobody else has it yet.
+            Arc::get_mut(&mut compiled.loaded).into_iter().for_each(LoadedModules::close_files);
+            Ok(compiled)
         };
-        Ok(making(|| manifest::parse(input), make)?)
+        Ok(making(|| manifest::parse(input, abi), make)?)
     }
 
-    /// Makes a plugin: links the modules, makes instances of them, and runs their start functions.
+    /// Makes a plugin: links the modules, makes instances of them, and runs their start functions. `label` is its name in
+    /// log lines.
     ///
     /// # Errors
     /// An import cannot be served, a limit is exceeded, or a start function fails.
-    pub fn instantiate(&self) -> Result<Plugin, PluginError> {
-        let make = |(), since| self.clone().plugin(deadline(self.settings.timeout), since);
+    pub fn instantiate(&self, label: Option<Arc<str>>) -> Result<Plugin, PluginError> {
+        let make = |(), since| self.clone().plugin(label, deadline(self.settings.timeout), since);
         Ok(making(|| Ok::<_, Error>(()), make)?)
+    }
+
+    /// In a forked process, before it has a second thread: the bytes are lost if another thread was using them.
+    pub fn forked(&self) {
+        self.loaded.forked();
     }
 
     /// Loads and compiles the modules, until `deadline`.
@@ -101,13 +112,23 @@ impl CompiledPlugin {
             after_trap: manifest.after_trap,
             allowed_paths: manifest.allowed_paths,
             with_wasi,
-            tells_http_headers: abi == Abi::V0,
+            abi,
         };
-        Ok(Self { code: loaded.compile(Memories::preferred(), deadline)?, loaded: Arc::new(loaded), settings, functions })
+        Ok(Self {
+            code: loaded.compile(Memories::preferred(), deadline)?,
+            loaded: Arc::new(loaded),
+            settings,
+            functions,
+        })
     }
 
     /// Makes a plugin, until `deadline`. `since` is when that began, for the log.
-    fn plugin(self, deadline: Option<Instant>, since: Option<Instant>) -> Result<Plugin, Error> {
+    fn plugin(
+        self,
+        label: Option<Arc<str>>,
+        deadline: Option<Instant>,
+        since: Option<Instant>,
+    ) -> Result<Plugin, Error> {
         let Self { loaded, code, settings, functions } = self;
         let memory = settings.memory;
         let plan = loaded.link(&code, &settings.programs, &functions)?;
@@ -125,6 +146,8 @@ impl CompiledPlugin {
             programs: settings.programs,
             after_trap: settings.after_trap,
             allowed_paths: settings.allowed_paths,
+            label: label.clone(),
+            config_is_environment: settings.abi == Abi::V0,
             functions,
         };
         if recipe.after_trap == AfterTrap::Keep {
@@ -132,7 +155,7 @@ impl CompiledPlugin {
         }
         let network = Network::new(&settings.allowed_hosts, memory.max_http_response_bytes);
         let vars = Vars::new(memory.max_var_bytes);
-        let state = PluginState::new(settings.config, vars, network, settings.tells_http_headers);
+        let state = PluginState::new(settings.config, vars, network, settings.abi == Abi::V0, label);
         let (stopper, live) = match start(&recipe, deadline, &state) {
             Err(refused @ Error::NoReservation(_)) if recipe.compiled.template.memories() == Memories::Reserved => {
                 recipe.move_memories(&loaded, deadline, refused)?;
@@ -143,7 +166,7 @@ impl CompiledPlugin {
         if !recipe.allowed_paths.is_empty() && !recipe.plan.imports_wasi {
             warnings::unused_paths(&recipe.allowed_paths, settings.with_wasi);
         }
-        report::created(&recipe.plan, &loaded.modules, &recipe.compiled, since);
+        report::created(&recipe.plan, |name| loaded.sha256(name), &recipe.compiled, recipe.label.as_deref(), since);
         Ok(Plugin { live: Some(Box::new(live)), recipe, stopper, state, spent: false, initialised: false })
     }
 }
@@ -154,7 +177,8 @@ impl Plugin {
     /// # Errors
     /// The manifest, a module, an import or a start function is invalid or fails.
     pub fn new(input: &[u8], options: Options) -> Result<Self, PluginError> {
-        Ok(making(|| manifest::parse(input), |manifest, since| Self::of_manifest(manifest, options, since))?)
+        let abi = options.abi;
+        Ok(making(|| manifest::parse(input, abi), |manifest, since| Self::of_manifest(manifest, options, since))?)
     }
 
     /// Makes a plugin of a file.
@@ -168,8 +192,8 @@ impl Plugin {
 
     fn of_manifest(manifest: Manifest<'_>, options: Options, since: Option<Instant>) -> Result<Self, Error> {
         let timeout = options.timeout_of(&manifest)?;
-        let deadline = deadline(timeout);
-        CompiledPlugin::of_manifest(manifest, options, timeout, deadline)?.plugin(deadline, since)
+        let (label, deadline) = (options.label.clone(), deadline(timeout));
+        CompiledPlugin::of_manifest(manifest, options, timeout, deadline)?.plugin(label, deadline, since)
     }
 }
 

@@ -1,7 +1,5 @@
 //! What a host function may do with the plugin that calls it.
 
-use wasmer::StoreMut;
-
 use crate::host::Guest;
 
 /// The plugin that calls a host function, for the time of that call: its memory for input, output and blocks.
@@ -10,14 +8,13 @@ use crate::host::Guest;
 /// handle `h` has the address [`memory`](Self::memory) + `h`.
 pub struct CurrentPlugin<'a> {
     guest: &'a mut Guest,
-    store: StoreMut<'a>,
 }
 
 impl<'a> CurrentPlugin<'a> {
-    pub(super) fn new(guest: &'a mut Guest, store: StoreMut<'a>) -> Self {
+    pub(super) fn new(guest: &'a mut Guest) -> Self {
         // The host function writes to blocks by their addresses, unseen.
         guest.io.note_host_writes();
-        Self { guest, store }
+        Self { guest }
     }
 
     /// The address of the memory's first byte.
@@ -31,7 +28,7 @@ impl<'a> CurrentPlugin<'a> {
         if length == 0 {
             return 0;
         }
-        self.guest.io.alloc_for_host(&mut self.store, length).unwrap_or(0)
+        self.guest.io.alloc_for_host(length).unwrap_or(0)
     }
 
     /// The length of the block that begins at `handle`; 0 if none does.

@@ -1,14 +1,12 @@
 //! Answers about a plugin that do not need its instance, and so are to be had while it runs.
 
 use std::sync::Arc;
-use std::time::Duration;
 
-use parking_lot::MutexGuard;
 use wasmer::{ExportType, ExternType, Module, Type};
 
 use super::error::{Error, PluginError};
 use crate::code::PluginCode;
-use crate::host::{PluginState, SharedState};
+use crate::host::{self, SharedState};
 use crate::manifest;
 use crate::module::reserved;
 
@@ -46,7 +44,7 @@ impl Facts {
 
     /// Has the plugin get the headers of HTTP answers, from its next request on.
     pub fn keep_http_headers(&self) {
-        if let Some(mut state) = hold(&self.state) {
+        if let Some(mut state) = host::hold(&self.state) {
             state.keeps_http_headers = true;
         }
     }
@@ -55,7 +53,7 @@ impl Facts {
 /// Merges a JSON object into the configuration of a plugin with this state.
 pub(super) fn configure(state: &SharedState, json: &[u8]) -> Result<(), PluginError> {
     let changes = manifest::config_changes(json).map_err(Error::Config)?;
-    let config = &mut hold(state).ok_or(Error::StateKept)?.config;
+    let config = &mut host::hold(state).ok_or(Error::StateKept)?.config;
     for (key, value) in changes {
         match value {
             Some(value) => config.insert(key, value),
@@ -63,11 +61,4 @@ pub(super) fn configure(state: &SharedState, json: &[u8]) -> Result<(), PluginEr
         };
     }
     Ok(())
-}
-
-/// The state, once no other thread uses it. `None` if that takes too long: in a forked process, a thread that is not in
-/// it may have been using it.
-fn hold(state: &SharedState) -> Option<MutexGuard<'_, PluginState>> {
-    const PATIENCE: Duration = Duration::from_secs(1);
-    state.try_lock_for(PATIENCE)
 }

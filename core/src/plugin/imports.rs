@@ -12,7 +12,7 @@ use crate::error::{Excerpt, Message};
 use crate::fork;
 use crate::host::{self, Guest};
 use crate::sandbox::Allowance;
-use crate::wasi::Wasi;
+use crate::wasi::{Program, Wasi};
 
 /// The modules of a plugin while they become instances in one store, in the order of the plan.
 pub(super) struct Instantiation<'a> {
@@ -102,7 +102,8 @@ impl Instantiation<'_> {
         let wasi = match made.take() {
             Some(wasi) => wasi,
             None => {
-                let program = self.recipe.programs.get(&linked.name).unwrap_or(&linked.name);
+                let name = self.recipe.programs.get(&linked.name).unwrap_or(&linked.name);
+                let program = Program { name, config_is_environment: self.recipe.config_is_environment };
                 Wasi::new(self.store, self.guest, program, &self.recipe.allowed_paths)?
             }
         };

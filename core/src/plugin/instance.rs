@@ -158,8 +158,10 @@ impl Instantiation<'_> {
             Err(error) => {
                 let fuel = self.guest.as_ref(self.store).fuel.clone();
                 let exhausted = fuel.and_then(|fuel| fuel.exhausted(self.store));
-                let cause =
-                    exhausted.map_or_else(|| trap::describe(&error, &self.recipe.plan.modules), timeout::out_of_fuel);
+                let cause = match exhausted {
+                    Some(limit) => timeout::out_of_fuel(None, limit),
+                    None => trap::describe(&error, &self.recipe.plan.modules),
+                };
                 Err(Error::Start { module: Excerpt::of(&linked.name), cause })
             }
         }

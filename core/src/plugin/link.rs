@@ -163,7 +163,8 @@ impl<'a> Resolver<'a> {
         }
         // `path` contains a module at most once, so it is short.
         if let Some(start) = path.iter().position(|other| *other == index) {
-            let cycle = path[start..].iter().chain([&index]).map(|&index| Excerpt::of(&self.linking.names[index]).to_string());
+            let cycle =
+                path[start..].iter().chain([&index]).map(|&index| Excerpt::of(&self.linking.names[index]).to_string());
             return Err(Error::Cycle(Excerpt::of(cycle.collect::<Vec<_>>().join(" -> "))));
         }
         path.push(index);

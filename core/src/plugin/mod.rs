@@ -14,6 +14,8 @@ mod error;
 mod facts;
 mod function;
 mod host_function;
+#[cfg(all(test, feature = "compiler"))]
+mod host_function_tests;
 mod imports;
 mod instance;
 mod link;
@@ -26,7 +28,6 @@ mod report;
 mod stack;
 mod timeout;
 mod trap;
-mod value;
 mod warnings;
 
 pub use call_failure::{CallFailure, FailureKind, HostFailure};
@@ -37,4 +38,5 @@ pub use facts::Facts;
 pub use host_function::{HostFunction, HostFunctionBody};
 pub use options::Options;
 pub use plugin::Plugin;
-pub use value::{Val, ValType};
+
+pub use crate::value::{Val, ValType};

@@ -1,5 +1,6 @@
 //! Additions to the manifest of a plugin, by the program that makes it.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::host_function::HostFunction;
@@ -18,6 +19,8 @@ pub struct Options {
     /// The functions of the host program that the plugin may import. Of two with the same namespace and name, the later
     /// counts.
     pub functions: Vec<HostFunction>,
+    /// The plugin's name in log lines. Plugins that are made of a compiled plugin get one of their own.
+    pub label: Option<Arc<str>>,
     /// The number of instructions that a call may execute. Takes the place of the manifest's `fuel`.
     pub fuel: Option<u64>,
     /// Keys and values; they win over those of the manifest.

@@ -29,6 +29,10 @@ pub(super) struct Recipe {
     pub(super) after_trap: AfterTrap,
     /// Host directory, possibly with the prefix `ro:`, to guest path.
     pub(super) allowed_paths: BTreeMap<String, String>,
+    /// The plugin's name in log lines.
+    pub(super) label: Option<Arc<str>>,
+    /// Whether WASI shows the configuration as variables of the environment.
+    pub(super) config_is_environment: bool,
     /// Providers are indices into them. Declared last: they may call this library when they are dropped, and must find no
     /// code half unloaded.
     pub(super) functions: Arc<[HostFunction]>,

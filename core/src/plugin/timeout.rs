@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use crate::environment;
+use crate::error::Excerpt;
 use crate::manifest;
 use crate::stop::Stopped;
 
@@ -29,9 +30,10 @@ pub(super) fn deadline(timeout: Option<Timeout>) -> Option<Instant> {
     manifest::deadline(timeout.map(|timeout| timeout.after))
 }
 
-/// The error text for a call that used up its `limit` of instructions.
-pub(super) fn out_of_fuel(limit: u64) -> String {
-    format!("out of fuel: it has not ended within the {limit} instructions that a call may execute (fuel)")
+/// The error text when `limit` instructions were used up: by a call of `function`, or by a start if there is none.
+pub(super) fn out_of_fuel(function: Option<&Excerpt>, limit: u64) -> String {
+    let subject = function.map_or_else(|| "it".to_owned(), |name| format!("the call of `{name}`"));
+    format!("out of fuel: {subject} has not ended within the {limit} instructions that it may execute (fuel)")
 }
 
 /// The error text for a call that was stopped.

@@ -24,8 +24,7 @@ pub(super) fn untold_stacks(plan: &Plan) {
 
 /// Says what is wrong with directories of `allowed_paths`, in a plugin that does not import WASI: else it is an error.
 pub(super) fn unused_paths(allowed_paths: &BTreeMap<String, String>, with_wasi: bool) {
-    let warn =
-        |line: Arguments<'_>| sink::record(Level::Warn, sink::TARGET, format_args!("manifest: {line}"));
+    let warn = |line: Arguments<'_>| sink::record(Level::Warn, sink::TARGET, format_args!("manifest: {line}"));
     if !sink::is_enabled(Level::Warn) {
         return;
     }

@@ -55,6 +55,11 @@ impl<T> ReentrantMutex<T> {
         Self { lock: Mutex::new(()), owner: AtomicUsize::new(NOBODY), value }
     }
 
+    /// The value, for the only owner of the lock.
+    pub const fn get_mut(&mut self) -> &mut T {
+        &mut self.value
+    }
+
     /// Waits for the lock, unless this thread holds it already.
     ///
     /// # Errors

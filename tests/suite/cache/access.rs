@@ -2,7 +2,6 @@
 #![cfg(target_os = "linux")]
 #![expect(unsafe_code, reason = "a process becomes another user")]
 
-use std::ffi::OsStr;
 use std::fs::{self, File, Permissions};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
@@ -104,65 +103,79 @@ fn is_root() -> bool {
     unsafe { libc::geteuid() == 0 }
 }
 
+/// The file with the plugin's code.
+fn code(cache: &Path) -> PathBuf {
+    let module = cache.join("modules").join(sha256(number(1)));
+    all(&module).into_iter().find(|path| path.is_file()).expect("one")
+}
+
+/// Makes everything in a folder readable for all.
+fn open(folder: &Path) {
+    for path in all(folder).iter().filter(|path| !path.is_symlink()) {
+        set_mode(path, if path.is_dir() { 0o755 } else { 0o644 });
+    }
+}
+
+/// Makes a place unreadable for the process that uses the cache next: another user's if this one is root's.
+fn close(place: &Path) {
+    let mode = match (is_root(), place.is_dir()) {
+        (false, _) => 0,
+        (true, true) => 0o700,
+        (true, false) => 0o600,
+    };
+    set_mode(place, mode);
+}
+
+/// The end of the warning about a closed place. Places inside the cache are named relative to it.
+fn denial(closed: &Path, cache: &Path) -> String {
+    let metadata = fs::metadata(closed).expect("there");
+    let is_inside = closed.starts_with(cache.join("modules"));
+    let shown = if is_inside { closed.file_name().expect("it has one") } else { closed.as_os_str() };
+    let shown = shown.to_str().expect("UTF-8");
+    let (owner, mode) = (metadata.uid(), metadata.mode() & 0o7777);
+    format!("Permission denied (os error 13): `{shown}` belongs to user {owner} and has mode {mode:o}")
+}
+
+/// Runs the plugin as a user who cannot read everything of its cache. The warning ends with the expected text; there
+/// is none if that is empty.
+fn run_as_another_user() {
+    if is_root() {
+        become_another_user();
+    }
+    let expected = std::env::var("EXPECTED").expect("the parent sets it");
+    let warned = warnings(|| run(1));
+    let first = warned.first().map_or("", String::as_str);
+    assert!(first.ends_with(&expected) && warned.is_empty() == expected.is_empty(), "{expected}: {warned:?}");
+}
+
 /// A cache that cannot be read is not used, and a warning has its owner and mode; one of root's is used if readable.
 #[test]
-fn another_users_store() {
-    const TEST: &str = "cache::access::another_users_store";
+fn another_users_cache() {
+    const TEST: &str = "cache::access::another_users_cache";
     match child::case().as_deref() {
         None => {}
         Some("fill") => return run(1),
-        Some("use") => {
-            if is_root() {
-                become_another_user();
-            }
-            let expected = std::env::var("EXPECTED").expect("the parent sets it");
-            let warned = warnings(|| run(1));
-            let first = warned.first().map_or("", String::as_str);
-            assert!(first.ends_with(&expected) && warned.is_empty() == expected.is_empty(), "{expected}: {warned:?}");
-            return;
-        }
+        Some("use") => return run_as_another_user(),
         Some(case) => panic!("{case}"),
     }
-    // Places below the directory of the cache that are closed to other users; in the end, none.
-    let name = |cache: &Path| {
-        let file = all(&cache.join("modules")).into_iter().find(|path| path.is_file());
-        file.expect("one").file_name().and_then(OsStr::to_str).expect("UTF-8").to_owned()
-    };
-    let cases: [(&str, fn(&str) -> String); 5] = [
-        ("the folder", |_| String::new()),
-        ("the cache", |_| "cache".to_owned()),
-        ("all modules", |_| "cache/modules".to_owned()),
-        ("the code", |name| format!("cache/modules/{}/{name}", sha256(number(1)))),
-        ("nothing", |_| "nothing".to_owned()),
+    // Places that are closed, from the directory of the cache; in the end, none.
+    let cases: [(&str, fn(&Path) -> PathBuf); 5] = [
+        ("the folder", |cache| cache.parent().expect("it has one").to_owned()),
+        ("the cache", Path::to_owned),
+        ("all modules", |cache| cache.join("modules")),
+        ("the code", code),
+        ("nothing", |cache| cache.join("nothing")),
     ];
     for (what, place) in cases {
         let folder = tempfile::tempdir().expect("a folder");
         let cache = folder.path().join("cache");
         child::run(TEST, "fill", &[(DIR, cache.as_os_str())]);
-        let name = name(&cache);
-        for path in all(folder.path()).iter().filter(|path| !path.is_symlink()) {
-            set_mode(path, if path.is_dir() { 0o755 } else { 0o644 });
-        }
-        let closed = folder.path().join(place(&name));
-        let mode = match (is_root(), closed.is_dir()) {
-            (false, _) => 0,
-            (true, true) => 0o700,
-            (true, false) => 0o600,
-        };
+        open(folder.path());
+        let closed = place(&cache);
         let mut expected = String::new();
         if closed.exists() {
-            let owner = fs::metadata(&closed).expect("there").uid();
-            set_mode(&closed, mode);
-            // Places inside the cache are named relative to it.
-            let shown = match closed.strip_prefix(cache.join("modules")) {
-                Ok(inside) if inside == Path::new("") => Path::new("modules"),
-                Ok(_) => Path::new(&name),
-                Err(_) => closed.as_path(),
-            };
-            let shown = shown.display().to_string();
-            let shown = shown.trim_end_matches('/');
-            expected =
-                format!("Permission denied (os error 13): `{shown}` belongs to user {owner} and has mode {mode:o}");
+            close(&closed);
+            expected = denial(&closed, &cache);
         }
         println!("{what}: {expected}");
         child::run(TEST, "use", &[(DIR, cache.as_os_str()), ("EXPECTED", expected.as_ref())]);

@@ -48,10 +48,10 @@ fn code_is_kept_and_found_again() {
 
 /// Code does come from the cache: a text that is no module has some there.
 #[test]
-fn what_is_in_the_store_is_not_compiled() {
+fn what_is_in_the_cache_is_not_compiled() {
     let Some(_) = child::case() else {
         let folder = tempfile::tempdir().expect("a folder");
-        return in_child("kept::what_is_in_the_store_is_not_compiled", "", folder.path());
+        return in_child("kept::what_is_in_the_cache_is_not_compiled", "", folder.path());
     };
     let disguised = "(not a module)";
     assert_eq!(run(number(1)), 1);

@@ -9,84 +9,78 @@ use super::{DIR, files, in_child, number, run};
 use crate::child;
 use crate::log::warnings;
 
-/// Plugins work without the cache if it must not be used, or cannot be.
+/// Names of caches that must not be used, or cannot be; functions that make each in a folder and return its path; and
+/// what the warning says.
+const NOT_USED: [(&str, fn(&Path) -> PathBuf, &str); 9] = [
+    (
+        "writable by all",
+        |folder| with_mode(folder.join("cache"), 0o777),
+        "others can write to the directory (mode 777)",
+    ),
+    ("writable by the group", |folder| with_mode(folder.join("cache"), 0o770), "others can write"),
+    ("a link", |folder| link(folder.join("cache"), folder), "symbolic link, which is not followed"),
+    (
+        "a link with a slash",
+        |folder| {
+            link(folder.join("cache"), folder);
+            folder.join("cache/")
+        },
+        "symbolic link, which is not followed",
+    ),
+    (
+        "a file",
+        |folder| {
+            fs::write(folder.join("cache"), "").expect("writable");
+            folder.join("cache")
+        },
+        "",
+    ),
+    (
+        "below a file",
+        |folder| {
+            fs::write(folder.join("cache"), "").expect("writable");
+            folder.join("cache/cache")
+        },
+        "",
+    ),
+    (
+        "inside writable by all",
+        |folder| {
+            with_mode(folder.join("cache/modules"), 0o777);
+            with_mode(folder.join("cache"), 0o700)
+        },
+        "others can write",
+    ),
+    (
+        "a link inside",
+        |folder| {
+            let cache = with_mode(folder.join("cache"), 0o700);
+            link(cache.join("modules"), folder);
+            cache
+        },
+        "symbolic link, which is not followed",
+    ),
+    (
+        "of another user",
+        |folder| {
+            let cache = with_mode(folder.join("cache"), 0o700);
+            // Only root can give it away; others get a directory of root's, to which they cannot write.
+            if std::os::unix::fs::chown(&cache, Some(12345), None).is_err() { PathBuf::from("/") } else { cache }
+        },
+        "",
+    ),
+];
+
+/// Plugins work without such a cache.
 #[test]
 fn places_that_are_not_used() {
-    let cases: [(&str, fn(&Path) -> PathBuf, &str); 9] = [
-        (
-            "writable by all",
-            |folder| with_mode(folder.join("cache"), 0o777),
-            "others can write to the directory (mode 777)",
-        ),
-        ("writable by the group", |folder| with_mode(folder.join("cache"), 0o770), "others can write"),
-        (
-            "a link",
-            |folder| {
-                let target = with_mode(folder.join("target"), 0o700);
-                symlink(target, folder.join("cache")).expect("writable");
-                folder.join("cache")
-            },
-            "symbolic link, which is not followed",
-        ),
-        (
-            "a link with a slash",
-            |folder| {
-                let target = with_mode(folder.join("target"), 0o700);
-                symlink(target, folder.join("cache")).expect("writable");
-                folder.join("cache/")
-            },
-            "symbolic link, which is not followed",
-        ),
-        (
-            "a file",
-            |folder| {
-                fs::write(folder.join("cache"), "").expect("writable");
-                folder.join("cache")
-            },
-            "",
-        ),
-        (
-            "below a file",
-            |folder| {
-                fs::write(folder.join("cache"), "").expect("writable");
-                folder.join("cache/cache")
-            },
-            "",
-        ),
-        (
-            "inside writable by all",
-            |folder| {
-                with_mode(folder.join("cache/modules"), 0o777);
-                with_mode(folder.join("cache"), 0o700)
-            },
-            "others can write",
-        ),
-        (
-            "a link inside",
-            |folder| {
-                let cache = with_mode(folder.join("cache"), 0o700);
-                symlink(with_mode(folder.join("target"), 0o700), cache.join("modules")).expect("writable");
-                cache
-            },
-            "symbolic link, which is not followed",
-        ),
-        (
-            "of another user",
-            |folder| {
-                let cache = with_mode(folder.join("cache"), 0o700);
-                // Only root can give it away; others get a directory of root's, to which they cannot write.
-                if std::os::unix::fs::chown(&cache, Some(12345), None).is_err() { PathBuf::from("/") } else { cache }
-            },
-            "",
-        ),
-    ];
     if child::case().is_some() {
         let warned = warnings(|| assert_eq!(run(number(1)), 1));
         let expected = std::env::var("EXPECTED").expect("the parent sets it");
         assert!(!warned.is_empty() && warned.iter().all(|line| line.contains(&expected)), "{warned:?}");
         return;
     }
-    for (name, make, expected) in cases {
+    for (name, make, expected) in NOT_USED {
         let folder = tempfile::tempdir().expect("a folder");
         let path = make(folder.path());
         let variables: [(&str, &OsStr); 2] = [(DIR, path.as_os_str()), ("EXPECTED", expected.as_ref())];
@@ -101,10 +95,16 @@ fn with_mode(path: PathBuf, mode: u32) -> PathBuf {
     path
 }
 
+/// Makes `path` a link to a new directory in the folder.
+fn link(path: PathBuf, folder: &Path) -> PathBuf {
+    symlink(with_mode(folder.join("target"), 0o700), &path).expect("writable");
+    path
+}
+
 /// A cache that can only be read is read.
 #[test]
-fn a_read_only_store() {
-    const TEST: &str = "places::a_read_only_store";
+fn a_read_only_cache() {
+    const TEST: &str = "places::a_read_only_cache";
     match child::case().as_deref() {
         None => {
             let folder = tempfile::tempdir().expect("a folder");

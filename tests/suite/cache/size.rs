@@ -102,8 +102,8 @@ fn now() -> Duration {
 
 /// Many processes fill an empty cache at once, and are killed at any moment.
 #[test]
-fn processes_that_are_killed_leave_a_store_that_works() {
-    const TEST: &str = "size::processes_that_are_killed_leave_a_store_that_works";
+fn processes_that_are_killed_leave_a_cache_that_works() {
+    const TEST: &str = "size::processes_that_are_killed_leave_a_cache_that_works";
     const ROUNDS: u64 = 4;
     const PROCESSES: u64 = 200;
     const MODULES: u32 = 100;

@@ -26,6 +26,9 @@ struct Row {
 /// The body that honest servers would send: a valid module.
 const MODULE: &[u8] = b"(module)";
 
+/// The beginning of most answers.
+const HEAD: &str = "HTTP/1.1 200 OK\r\n";
+
 /// The deadline of a request, in milliseconds: short if the request is to exceed it.
 fn deadline(expected: Outcome) -> u64 {
     if expected == Err("timeout") { 300 } else { 10_000 }
@@ -44,6 +47,10 @@ fn send(bytes: impl AsRef<[u8]>) -> Vec<Step> {
 
 fn stall_after(bytes: &str) -> Vec<Step> {
     vec![Step::Send(bytes.as_bytes().to_vec()), Step::Stall]
+}
+
+fn gzipped(body: &[u8]) -> Vec<Step> {
+    answer("200 OK", &[("content-encoding", "gzip")], body)
 }
 
 fn redirect(target: &str) -> Vec<Step> {
@@ -84,11 +91,14 @@ fn bomb() -> Vec<u8> {
 }
 
 fn rows() -> Vec<Row> {
-    const HEAD: &str = "HTTP/1.1 200 OK\r\n";
-    let gzipped = |body: &[u8]| answer("200 OK", &[("content-encoding", "gzip")], body);
-    let whole = gzip(MODULE);
+    let groups =
+        [honest(), false_lengths(), without_end(), silent(), early_ends(), other_protocols(), encodings(), redirects()];
+    groups.into_iter().flatten().collect()
+}
+
+/// Well-behaved servers, which show that the errors of the others come from the fault in each row.
+fn honest() -> Vec<Row> {
     vec![
-        // Well-behaved servers, which show that the errors below come from the fault in each row.
         row("a length", send(format!("{HEAD}content-length: 8\r\n\r\n(module)")), Ok(MODULE)),
         row(
             "chunks",
@@ -101,10 +111,14 @@ fn rows() -> Vec<Row> {
             send(format!("HTTP/1.1 100 Continue\r\n\r\n{HEAD}content-length: 8\r\n\r\n(module)")),
             Ok(MODULE),
         ),
-        row("gzip", gzipped(&whole), Ok(MODULE)),
+        row("gzip", gzipped(&gzip(MODULE)), Ok(MODULE)),
         row("HTTP 1.0", send("HTTP/1.0 200 OK\r\n\r\n(module)"), Ok(MODULE)),
         row("status 204", send("HTTP/1.1 204 No Content\r\n\r\n"), Ok(b"")),
-        // False lengths.
+    ]
+}
+
+fn false_lengths() -> Vec<Row> {
+    vec![
         row("fewer bytes than promised", send(format!("{HEAD}content-length: 9\r\n\r\n(module)")), Err("disconnected")),
         row("more bytes than promised", send(format!("{HEAD}content-length: 2\r\n\r\n(module)")), Ok(b"(m")),
         row(
@@ -148,7 +162,11 @@ fn rows() -> Vec<Row> {
             send(format!("{HEAD}transfer-encoding: chunked\r\n\r\nffffffffffffffffff\r\n(module)")),
             Err("chunk"),
         ),
-        // Answers without an end.
+    ]
+}
+
+fn without_end() -> Vec<Row> {
+    vec![
         row(
             "a body without end",
             vec![Step::Send(format!("{HEAD}\r\n").into()), Step::Repeat(vec![0; 50_000], Duration::ZERO)],
@@ -174,7 +192,11 @@ fn rows() -> Vec<Row> {
         ),
         row("a status line without end", vec![Step::Repeat(vec![b'H'; 10_000], Duration::ZERO)], Err("version")),
         row("gzip without end", gzipped(&bomb()), Err("limit")),
-        // Silence.
+    ]
+}
+
+fn silent() -> Vec<Row> {
+    vec![
         row("silence", vec![Step::Stall], Err("timeout")),
         row("silence in the status", stall_after("HTTP/1.1 2"), Err("timeout")),
         row("silence in the headers", stall_after("HTTP/1.1 200 OK\r\ncontent-le"), Err("timeout")),
@@ -200,23 +222,40 @@ fn rows() -> Vec<Row> {
             vec![Step::Send(format!("{HEAD}\r\n").into()), Step::Repeat(vec![0], Duration::from_millis(20))],
             Err("timeout"),
         ),
-        // Early ends.
+    ]
+}
+
+fn early_ends() -> Vec<Row> {
+    vec![
         row("no answer", vec![], Err("disconnected")),
         row("an end in the status", send("HTTP/1.1 2"), Err("disconnected")),
         row("an end in the headers", send("HTTP/1.1 200 OK\r\ncontent-le"), Err("disconnected")),
         row("an end before the body", send("HTTP/1.1 200 OK\r\ncontent-length: 8\r\n\r\n"), Err("disconnected")),
-        // Other protocols.
+    ]
+}
+
+fn other_protocols() -> Vec<Row> {
+    vec![
         row("not HTTP", send("220 mail ready\r\n\r\n"), Err("version")),
         row("a status that is no number", send("HTTP/1.1 abc OK\r\n\r\n"), Err("status")),
         row("a header without a colon", send(format!("{HEAD}header\r\n\r\n")), Err("header")),
         row("a header that is split", send(format!("{HEAD}a: b\r c: d\r\n\r\n")), Err("header")),
         row("a header over two lines", send(format!("{HEAD}a: b\r\n c: d\r\n\r\n")), Err("header")),
         row("a header with a NUL", send(format!("{HEAD}a: b\0\r\n\r\n")), Err("header")),
-        // Encodings.
+    ]
+}
+
+fn encodings() -> Vec<Row> {
+    let whole = gzip(MODULE);
+    vec![
         row("gzip that is none", gzipped(MODULE), Err("gzip")),
         row("gzip cut off", gzipped(&whole[..whole.len() - 9]), Err("gzip")),
         row("gzip with a wrong sum", gzipped(&[&whole[..whole.len() - 8], &[0; 8]].concat()), Err("gzip")),
-        // Redirects.
+    ]
+}
+
+fn redirects() -> Vec<Row> {
+    vec![
         row("a circle", redirect("/"), Err("more than 10 redirects")),
         row("to a file", redirect("file:///etc/passwd"), Err("only http and https")),
         row("to data", redirect("data:text/plain,(module)"), Err("only http and https")),

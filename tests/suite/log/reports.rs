@@ -161,5 +161,5 @@ fn creations() {
     let variables =
         [("EXTISM_CACHE_DIR", folder.path().as_os_str()), ("EXTISM_CACHE_MEMORY_BYTES", "100000000".as_ref())];
     child::run(TEST, "compiled", &variables);
-    child::run(TEST, "from the store", &variables);
+    child::run(TEST, "from the cache", &variables);
 }

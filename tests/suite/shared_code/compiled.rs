@@ -13,7 +13,7 @@ use crate::host::{Context, manifest, sha256};
 const DIR: &str = "EXTISM_CACHE_DIR";
 
 /// Runs the test of this name with a cache of its own; returns its path in the child.
-fn with_store(test: &str, bytes: &str) -> Option<String> {
+fn with_cache(test: &str, bytes: &str) -> Option<String> {
     if child::case().is_some() {
         return std::env::var(DIR).ok();
     }
@@ -27,8 +27,8 @@ fn with_store(test: &str, bytes: &str) -> Option<String> {
 }
 
 /// Empties the cache; returns how many modules it had code of.
-fn empty(store: &str) -> usize {
-    let modules = Path::new(store).join("modules");
+fn empty(cache: &str) -> usize {
+    let modules = Path::new(cache).join("modules");
     let entries: Vec<_> = fs::read_dir(&modules).map_or_else(|_| Vec::new(), |entries| entries.flatten().collect());
     entries.iter().for_each(|entry| fs::remove_dir_all(entry.path()).expect("it can be removed"));
     entries.len()
@@ -36,7 +36,7 @@ fn empty(store: &str) -> usize {
 
 #[test]
 fn what_was_seen_before_is_not_compiled_again() {
-    let Some(store) = with_store("what_was_seen_before_is_not_compiled_again", "10000000") else { return };
+    let Some(cache) = with_cache("what_was_seen_before_is_not_compiled_again", "10000000") else { return };
     let context = Context::new();
     let module = b"(module (func (export \"f\") (result i32) (i32.const 7)))".to_vec();
     let folder = tempfile::tempdir().expect("a folder");
@@ -60,7 +60,7 @@ fn what_was_seen_before_is_not_compiled_again() {
         let plugin = context.plugin(way);
         assert_eq!(plugin.call_only("f", b""), 7);
         plugin.free();
-        compiled.push(empty(&store));
+        compiled.push(empty(&cache));
     }
     assert_eq!(compiled, [1, 0, 0, 0, 0]);
     // The hash is checked even of known modules.
@@ -69,15 +69,15 @@ fn what_was_seen_before_is_not_compiled_again() {
     assert!(error.starts_with(&expected) && error.contains(&path.display().to_string()), "{error}");
     // Other settings, and bytes that differ in one place, are another matter.
     context.plugin(manifest(&module, "\"fuel\": 1000000"));
-    assert_eq!(empty(&store), 1);
+    assert_eq!(empty(&cache), 1);
     fs::write(&path, String::from_utf8_lossy(&module).replace('7', "8")).expect("writable");
     assert_eq!(context.plugin(by_path(json!({}))).call_only("f", b""), 8);
-    assert_eq!(empty(&store), 1);
+    assert_eq!(empty(&cache), 1);
 }
 
 #[test]
 fn with_no_room_nothing_is_kept() {
-    let Some(store) = with_store("with_no_room_nothing_is_kept", "0") else { return };
+    let Some(cache) = with_cache("with_no_room_nothing_is_kept", "0") else { return };
     let context = Context::new();
     let executable = || {
         let maps = fs::read_to_string("/proc/self/maps").expect("Linux");
@@ -89,6 +89,6 @@ fn with_no_room_nothing_is_kept() {
         assert_eq!(plugin.call_only("f", b""), 7);
         assert!(executable() > before);
         plugin.free();
-        assert_eq!((empty(&store), executable()), (1, before), "code goes with its plugin");
+        assert_eq!((empty(&cache), executable()), (1, before), "code goes with its plugin");
     }
 }

@@ -91,9 +91,84 @@ fn works() -> [String; 2] {
     [manifest(work.replace("MIX", MIX), ""), modules(linked)]
 }
 
-fn answer(plugin: &Plugin<'_>, name: &str, rounds: u64) -> Result<i32, String> {
+/// The result of a call, or its error.
+type Answer = Result<i32, String>;
+
+fn answer(plugin: Plugin<'_>, name: &str, rounds: u64) -> Answer {
     let code = plugin.call_only(name, &rounds.to_le_bytes());
     plugin.context.error(plugin.id).map_or(Ok(code), Err)
+}
+
+/// The plugins of one of the modules.
+struct Work<'a> {
+    /// A sibling of the others, whose calls nobody stops.
+    sibling: Plugin<'a>,
+    /// Other threads cancel their calls.
+    cancelled: [Plugin<'a>; 3],
+    /// Each has a timeout.
+    timed: [Plugin<'a>; 3],
+    /// The most rounds of a call of each function: first some milliseconds' worth, then more or fewer as calls end or
+    /// are stopped.
+    most: [u64; ROUNDS.len()],
+}
+
+impl<'a> Work<'a> {
+    fn new(context: &'a Context, work: &str) -> Self {
+        let [sibling, cancelled @ ..] = [(); 4].map(|()| context.plugin(work));
+        let timed = [1, 2, 3].map(|timeout| context.plugin(with(work, "timeout_ms", json!(timeout))));
+        let most = ROUNDS.map(|(name, _)| {
+            let start = Instant::now();
+            answer(sibling, name, 20_000).expect("nobody stops it");
+            80_000_000 / (start.elapsed().as_micros() as u64).max(1)
+        });
+        Self { sibling, cancelled, timed, most }
+    }
+}
+
+/// A call that is stopped if it takes too long.
+struct Call<'a> {
+    plugin: Plugin<'a>,
+    name: &'static str,
+    rounds: u64,
+    /// When another thread cancels it. Otherwise, its plugin has a timeout.
+    cancelled_after: Option<Duration>,
+}
+
+impl Call<'_> {
+    /// Makes the call, and the same call of a sibling beside it.
+    fn make(&self, sibling: Option<Plugin<'_>>) -> (Answer, Option<Answer>) {
+        let handle = self.plugin.cancel_handle();
+        thread::scope(|scope| {
+            let beside = sibling.map(|sibling| scope.spawn(move || answer(sibling, self.name, self.rounds)));
+            let running = scope.spawn(|| answer(self.plugin, self.name, self.rounds));
+            if let Some(delay) = self.cancelled_after {
+                // From the first moment on, or after a while.
+                thread::sleep(if delay < Duration::from_micros(500) { Duration::ZERO } else { delay });
+                while !handle.cancel() && !running.is_finished() {
+                    thread::yield_now();
+                }
+            }
+            (running.join().expect("no panic"), beside.map(|beside| beside.join().expect("no panic")))
+        })
+    }
+
+    /// Checks the error of the call, which was stopped.
+    fn check_error(&self, error: &str) {
+        let Self { name, rounds, .. } = self;
+        if self.cancelled_after.is_some() {
+            assert_eq!(error, CANCELLED, "{name} {rounds}");
+        } else {
+            assert!(error.starts_with("Call failed\n\nCaused by:\n    timeout: "), "{name} {rounds}: {error}");
+        }
+    }
+
+    /// Calls the plugin again, for one round. On a busy machine, a millisecond may be too little even for that.
+    fn next(&self) -> Option<Answer> {
+        let is_late = |answer: &Answer| {
+            self.cancelled_after.is_none() && answer.as_ref().is_err_and(|error| error.contains("timeout: "))
+        };
+        (0..1000).map(|_| answer(self.plugin, self.name, 1)).find(|answer| !is_late(answer))
+    }
 }
 
 /// Stops calls at random moments. A call gives its right answer or is stopped; the next one, and a sibling's beside it,
@@ -102,44 +177,23 @@ fn answer(plugin: &Plugin<'_>, name: &str, rounds: u64) -> Result<i32, String> {
 fn at_any_moment() {
     let count = std::env::var("EXTISM_TEST_INTERRUPTS").map_or(200, |count| count.parse().expect("a number"));
     let context = Context::new();
-    let works = works().map(|work| {
-        let plugins: Vec<_> = (0..4).map(|_| context.plugin(&work)).collect();
-        let timed = (1..4).map(|timeout| context.plugin(with(&work, "timeout_ms", json!(timeout))));
-        (plugins, timed.collect::<Vec<_>>())
-    });
-    // The most rounds of a call: first some milliseconds' worth, then more or fewer as calls end or are stopped.
-    let mut most = works.each_ref().map(|(plugins, _)| {
-        ROUNDS.map(|(name, _)| {
-            let start = Instant::now();
-            answer(&plugins[0], name, 20_000).expect("nobody stops it");
-            80_000_000 / (start.elapsed().as_micros() as u64).max(1)
-        })
-    });
+    let mut works = works().map(|work| Work::new(&context, &work));
+    let judge = works[0].sibling;
     let mut noise = noise(7);
     let mut below = |bound: u64| noise.next().expect("no end") % bound;
     let (mut stopped, mut ended) = (0_u64, 0_u64);
     while stopped < count {
         assert!(ended <= 10 * (stopped + 100), "{stopped} stopped, {ended} ended");
         let round = stopped + ended;
-        let (work, which) = (below(2) as usize, below(ROUNDS.len() as u64) as usize);
-        let ((plugins, timed), (name, _), most) = (&works[work], ROUNDS[which], &mut most[work][which]);
+        let (work, which) = (&mut works[below(2) as usize], below(ROUNDS.len() as u64) as usize);
+        let ((name, _), most) = (ROUNDS[which], &mut work.most[which]);
         let rounds = below(*most) + 1;
-        let expected = answer(&works[0].0[0], name, rounds).expect("nobody stops it");
-        let plugin = if round % 3 == 0 { &timed[below(3) as usize] } else { &plugins[1 + below(3) as usize] };
-        let handle = plugin.cancel_handle();
+        let expected = answer(judge, name, rounds).expect("nobody stops it");
+        let is_timed = round % 3 == 0;
+        let plugin = if is_timed { work.timed } else { work.cancelled }[below(3) as usize];
         let delay = Duration::from_micros(below(3000));
-        let (result, beside) = thread::scope(|scope| {
-            let beside = (round % 2 == 0).then(|| scope.spawn(|| answer(&plugins[0], name, rounds)));
-            let running = scope.spawn(|| answer(plugin, name, rounds));
-            if round % 3 != 0 {
-                // From the first moment on, or after a while.
-                thread::sleep(if delay < Duration::from_micros(500) { Duration::ZERO } else { delay });
-                while !handle.cancel() && !running.is_finished() {
-                    thread::yield_now();
-                }
-            }
-            (running.join().expect("no panic"), beside.map(|beside| beside.join().expect("no panic")))
-        });
+        let call = Call { plugin, name, rounds, cancelled_after: (!is_timed).then_some(delay) };
+        let (result, beside) = call.make((round % 2 == 0).then_some(work.sibling));
         assert!(beside.is_none_or(|answer| answer == Ok(expected)), "{name} {rounds} beside one that was stopped");
         match result {
             Ok(code) => {
@@ -148,21 +202,12 @@ fn at_any_moment() {
                 *most += *most / 4 + 1;
             }
             Err(error) => {
-                if round % 3 == 0 {
-                    assert!(error.starts_with("Call failed\n\nCaused by:\n    timeout: "), "{name} {rounds}: {error}");
-                } else {
-                    assert_eq!(error, CANCELLED, "{name} {rounds}");
-                }
+                call.check_error(&error);
                 stopped += 1;
                 *most -= *most / 8;
             }
         }
-        // On a busy machine, a millisecond may be too little for the shortest call.
-        let is_late = |answer: &Result<i32, String>| {
-            round % 3 == 0 && answer.as_ref().is_err_and(|error| error.contains("timeout: "))
-        };
-        let next = (0..1000).map(|_| answer(plugin, name, 1)).find(|answer| !is_late(answer));
-        assert_eq!(next, Some(answer(&works[0].0[0], name, 1)), "{name} after that");
+        assert_eq!(call.next(), Some(answer(judge, name, 1)), "{name} after that");
     }
     println!("{stopped} stopped, {ended} ended");
     assert!(ended * 20 > count, "{stopped} stopped, {ended} ended");
