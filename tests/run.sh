@@ -17,8 +17,8 @@ trap 'rm -f "$log"' EXIT
 
 # No test uses the user's cache, or leaves code in it.
 export EXTISM_CACHE_DIR=
-# `make` exports where it would install. Tests of the installation choose their own places.
-unset DESTDIR PREFIX LIBDIR INCLUDEDIR MAKEFLAGS MFLAGS
+# `make` exports where it would install, and which library. Tests of the installation choose both themselves.
+unset ABI EXTISM_ABI DESTDIR PREFIX LIBDIR INCLUDEDIR MAKEFLAGS MFLAGS
 
 passed=0
 failed=0
@@ -184,7 +184,7 @@ valgrind() {
 }
 
 python() {
-    have "Python SDK" python3 python3 || return
+    have "Python SDK" python3 python3 readelf binutils || return
     build
     python_with "Python SDK" target/python tests/python/requirements.txt || return
     run "Python SDK" python_results env EXTISM_PATH="$PWD/$dist" EXTISM_TEST_PLUGIN=$plugin \
@@ -193,6 +193,8 @@ python() {
     # A new environment each time, so that the wheel is the one that was built now. `pip check` finds what the SDK's
     # package says about versions.
     build wheel
+    run "wheel" python_results env EXTISM_TEST_WHEEL="$(ls target/wheels/*.whl)" EXTISM_TEST_BUILD=$dist_v1 \
+        target/tools/wheel/bin/python tests/python-v1/test_wheel.py
     rm -rf target/python-v1
     python_with "Python SDK for Extism 1.x" target/python-v1 tests/python-v1/requirements.txt --require-hashes --no-deps ||
         return
