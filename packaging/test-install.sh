@@ -24,7 +24,7 @@ esac
 [ $# -eq 2 ] || { usage >&2; exit 2; }
 
 here=$(cd "$(dirname "$0")" && pwd)
-examples=$(dirname "$here")/examples/c
+root=$(dirname "$here")
 build_dir=$1
 plugin=$(cd "$(dirname "$2")" && pwd)/$(basename "$2")
 work=$(mktemp -d "${TMPDIR:-/tmp}/extism-install.XXXXXX")
@@ -32,8 +32,8 @@ trap 'rm -rf "$work"' EXIT
 trap 'exit 2' HUP INT TERM
 abi=${EXTISM_ABI:-0}
 case $abi in
-    0) symbols=$here/symbols.txt header_dir=$(dirname "$here") packages="extism libextism" ;;
-    1) symbols=$(dirname "$here")/v1/symbols.txt header_dir=$(dirname "$here")/v1 packages=extism ;;
+    0) symbols=$here/symbols.txt header_dir=$root examples=$root/examples/c packages="extism libextism" ;;
+    1) symbols=$root/v1/symbols.txt header_dir=$root/v1 examples=$root/examples/v1 packages=extism ;;
 esac
 printf '{"wasm": [{"path": "%s"}]}\n' "$plugin" >"$work/manifest.json"
 
@@ -42,8 +42,10 @@ warnings="-Wall -Wextra -Wpedantic -Werror"
 # CFLAGS and LIBS are lists of words, so they are not quoted.
 # shellcheck disable=SC2086
 build_1() { # CFLAGS LIBS
-    ${CC:-cc} -std=c11 $warnings "$here/count_vowels_v1.c" -o "$work/count_vowels" $1 $2
-    ${CXX:-c++} -std=c++11 $warnings -x c++ "$here/count_vowels_v1.c" -x none -o "$work/count_vowels_cpp" $1 $2
+    ${CC:-cc} -std=c11 $warnings "$examples/count_vowels.c" -o "$work/count_vowels" $1 $2
+    ${CXX:-c++} -std=c++11 $warnings -x c++ "$examples/count_vowels.c" -x none -o "$work/count_vowels_cpp" $1 $2
+    ${CC:-cc} -std=c11 $warnings "$examples/host_function.c" -o "$work/host_function" $1 $2
+    ${CXX:-c++} -std=c++17 $warnings "$examples/kv_store.cpp" -o "$work/kv_store" $1 $2
 }
 
 run_1() { # LIBRARY_PATH
@@ -51,6 +53,14 @@ run_1() { # LIBRARY_PATH
         said=$(LD_LIBRARY_PATH=$1 "$work/$program" "$plugin" "this is a test")
         [ "$said" = '{"count": 4}' ] || fail "$program said $said"
     done
+    said=$(LD_LIBRARY_PATH=$1 "$work/host_function" 'a text') || fail "host_function said $said"
+    case $said in
+        'A TEXT
+the call failed: there is nothing to shout'*'shout was called 1 times') ;;
+        *) fail "host_function said $said" ;;
+    esac
+    said=$(LD_LIBRARY_PATH=$1 "$work/kv_store") || fail "kv_store said $said"
+    [ "$said" = 'one two, uno due' ] || fail "kv_store said $said"
 }
 
 # shellcheck disable=SC2086

@@ -11,6 +11,8 @@ import hashlib
 import io
 import json
 import os
+import subprocess
+import sys
 import tempfile
 import threading
 import time
@@ -189,6 +191,14 @@ class Create(SdkTest):
         del compiled, first
         gc.collect()
         self.assertEqual(second.call("echo", "lives on"), b"lives on")
+
+
+class Example(unittest.TestCase):
+    def test_the_host_function(self):
+        program = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../examples/v1/host_function.py")
+        command = [sys.executable, program, os.environ["EXTISM_TEST_PLUGIN"], TEXT]
+        said = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+        self.assertEqual(said, "this is a test: 4 vowels\n")
 
 
 class Call(SdkTest):
