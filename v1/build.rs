@@ -15,6 +15,7 @@ const SOURCES: &[&str] = &[
     "v1/src/ffi/cancel.rs",
     "capi/src/ffi/function.rs",
     "capi/src/ffi/current_plugin.rs",
+    "v1/src/ffi/log.rs",
     "v1/src/ffi/version.rs",
     "capi/src/ffi/compiler.rs",
     "capi/src/ffi/version.rs",

@@ -156,6 +156,14 @@ typedef void (*ExtismFunctionType)(ExtismCurrentPlugin *plugin,
  */
 typedef uint64_t ExtismMemoryHandle;
 
+/**
+ * Gets one line of the log.
+ *
+ * @param data The line in UTF-8, which ends in a newline; a NUL follows. Borrowed until the return.
+ * @param size The number of bytes at `data`, with the newline and without the NUL.
+ */
+typedef void (*ExtismLogDrainFunctionType)(const char *data, ExtismSize size);
+
 #ifdef __cplusplus
 extern "C" {
 #endif // __cplusplus
@@ -585,6 +593,46 @@ void *extism_current_plugin_host_context(ExtismCurrentPlugin *plugin);
  * `text` must be NULL or point to a NUL-terminated string.
  */
 void extism_current_plugin_error_set(ExtismCurrentPlugin *plugin, const char *text);
+
+/**
+ * Sets the destination of log lines, for the whole process. Can be called again at any time, from any thread.
+ *
+ * @param filename `-` or `stderr`, `stdout`, or the path of a file, which is appended to and made if it is missing; no
+ *                 directory is made. NULL means `stderr`. Borrowed.
+ * @param log_level `off`, `error`, `warn`, `info`, `debug` or `trace`, in any case, or a filter such as
+ *                  `extism=trace,cranelift=debug`, of which the part for `extism` counts. NULL means `error`. Borrowed.
+ * @return false if the level is none of these, a text is not UTF-8, or the file cannot be opened; the log then stays as it
+ *         was, and gets a line of level error that says which.
+ *
+ * # Safety
+ * Each pointer must be NULL or point to a NUL-terminated string.
+ */
+bool extism_log_file(const char *filename,
+                     const char *log_level);
+
+/**
+ * Has log lines kept in memory until `extism_log_drain` takes them, for the whole process. The library keeps the newest
+ * 16 MiB of them; where older ones are left out, a line says how many. Can be called again at any time: lines that are
+ * kept stay.
+ *
+ * @param log_level As for `extism_log_file`.
+ * @return false if the level cannot be used, as for `extism_log_file`.
+ *
+ * # Safety
+ * `log_level` must be NULL or point to a NUL-terminated string.
+ */
+bool extism_log_custom(const char *log_level);
+
+/**
+ * Takes the lines that `extism_log_custom` has kept, and calls a function with each, oldest first. No lock is held then:
+ * the function may log, drain and call plugins. Lines that are logged meanwhile are for the next drain.
+ *
+ * @param handler The function; it must return. If it is NULL, nothing happens and the lines stay.
+ *
+ * # Safety
+ * `handler` must be NULL or a function of its type.
+ */
+void extism_log_drain(ExtismLogDrainFunctionType handler);
 
 /**
  * The version of Extism whose C interface this is, such as `1.41.0`. `extism_wasmer_version` is the library's own.

@@ -7,8 +7,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread::{self, ThreadId};
 use std::{ptr, slice};
 
-use extism_capi::boolean::BoolArg;
 use extism::ffi::{self, ExtismContext, ExtismCurrentPlugin, ExtismFunction, ExtismVal, ExtismValType, ExtismValUnion};
+use extism_capi::boolean::BoolArg;
 
 const NO_CONTEXT: *mut ExtismContext = ptr::null_mut();
 
@@ -44,7 +44,9 @@ fn function(data: &'static Data) -> *mut ExtismFunction {
     let types = [ExtismValType::I64];
     let data = ptr::from_ref(data).cast_mut().cast();
     // SAFETY: the name is NUL-terminated, there is one type, and the functions are those for this data.
-    unsafe { ffi::extism_function_new(c"f".as_ptr(), types.as_ptr(), 1, types.as_ptr(), 1, Some(run), data, Some(free)) }
+    unsafe {
+        ffi::extism_function_new(c"f".as_ptr(), types.as_ptr(), 1, types.as_ptr(), 1, Some(run), data, Some(free))
+    }
 }
 
 unsafe extern "C" fn run(
@@ -96,14 +98,14 @@ fn create(context: *mut ExtismContext, functions: &mut [*const ExtismFunction]) 
 
 fn update(context: *mut ExtismContext, plugin: i32, module: &str) -> bool {
     // SAFETY: pointer and length are those of a text.
-    unsafe { ffi::extism_plugin_update(context, plugin, module.as_ptr(), module.len() as u64, false) }
+    unsafe { ffi::extism_plugin_update(context, plugin, module.as_ptr(), module.len() as u64, BoolArg::from(false)) }
+        .into()
 }
 
 /// Calls `run`; returns its output, or its error.
 fn call(context: *mut ExtismContext, plugin: i32, input: &str) -> Result<String, String> {
     // SAFETY: the name is NUL-terminated, pointer and length are those of a text.
-    let code =
-        unsafe { ffi::extism_plugin_call(context, plugin, c"run".as_ptr(), input.as_ptr(), input.len() as u64) };
+    let code = unsafe { ffi::extism_plugin_call(context, plugin, c"run".as_ptr(), input.as_ptr(), input.len() as u64) };
     if code != 0 {
         return Err(error(context, plugin));
     }
@@ -135,7 +137,7 @@ fn a_plugin_and_those_that_replace_it_have_them() {
     assert_eq!((call(context, plugin, "d"), data.freed()), (Ok("d!".to_owned()), 0));
     // The old function that makes plugins gives them none.
     // SAFETY: pointer and length are those of a text.
-    let other = unsafe { ffi::extism_plugin_new(context, MODULE.as_ptr(), MODULE.len() as u64, false) };
+    let other = unsafe { ffi::extism_plugin_new(context, MODULE.as_ptr(), MODULE.len() as u64, BoolArg::from(false)) };
     assert!(other == -1 && error(context, -1).contains("`extism:host/user::f`"));
     ffi::extism_plugin_free(context, plugin);
     assert_eq!(data.freed(), 1);

@@ -115,7 +115,7 @@ impl Plugin {
     /// Keeps and logs the error of a call that has not begun.
     #[cold]
     pub(crate) fn fail(&self, text: String) {
-        log::note_failure(Some(self.id), &text);
+        log::note_failure_v1(Some(&self.id.to_string()), &text);
         if !self.is_over() {
             self.handle.set_error(text);
         }
@@ -146,7 +146,7 @@ impl Plugin {
                 true
             }
             Err(error) => {
-                log::note_failure(Some(self.id), &error.to_string());
+                log::note_failure_v1(Some(&self.id.to_string()), &error.to_string());
                 false
             }
         }

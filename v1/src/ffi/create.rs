@@ -51,7 +51,7 @@ pub(super) unsafe fn create(
     make: impl FnOnce() -> Result<usize, Error>,
 ) -> usize {
     let fail = |text: String| {
-        log::note_failure(None::<&str>, &text);
+        log::note_failure_v1(None, &text);
         if !errmsg.is_null() {
             // SAFETY: the caller promises it. It may be uninitialised, and is not read.
             unsafe { errmsg.write(error_message::keep(&text)) };

@@ -7,6 +7,7 @@ mod cancel;
 mod compiled_plugin;
 mod create;
 mod guarded;
+mod log;
 mod output;
 mod plugin;
 mod settings;
@@ -28,6 +29,7 @@ pub use extism_capi::ffi::{
     extism_current_plugin_memory_free, extism_current_plugin_memory_length, extism_function_free, extism_function_new,
     extism_function_set_namespace, extism_wasmer_version,
 };
+pub use log::{ExtismLogDrainFunctionType, extism_log_custom, extism_log_drain, extism_log_file};
 pub use output::{extism_plugin_output_data, extism_plugin_output_length};
 pub use plugin::{
     ExtismPlugin, extism_plugin_free, extism_plugin_id, extism_plugin_new, extism_plugin_new_error_free,

@@ -162,13 +162,13 @@ fn a_callback_can_fail_the_call() {
     });
     let plugin = Plugin::new(&caller_of_f(""), &[&function]);
     assert_eq!(plugin.call("run", b"fail"), -1);
-    let error = plugin.refusal();
-    assert!(error.starts_with("no such key\n\nerror while executing at wasm backtrace:\n    0: "), "{error}");
+    // The functions of the plugin that were running follow, if they are known.
+    assert_eq!(plugin.refusal().lines().next(), Some("no such key"));
     assert_eq!(plugin.output_of("run", b"fail and not"), b"fail and not");
     assert_eq!(plugin.call("run", b"invalid"), -1);
-    assert!(plugin.refusal().starts_with("a\u{fffd}b\n"));
+    assert_eq!(plugin.refusal().lines().next(), Some("a\u{fffd}b"));
     assert_eq!(plugin.call("run", b"long"), -1);
-    assert_eq!(plugin.refusal().find('\n'), Some(1 << 20));
+    assert_eq!(plugin.refusal().lines().next().map(str::len), Some(1 << 20));
     assert_eq!(plugin.output_of("run", b"good"), b"good");
 }
 

@@ -11,6 +11,7 @@ mod forks;
 mod front_door;
 mod functions;
 mod host;
+mod logs;
 mod outputs;
 mod reentry;
 mod user_data;
