@@ -22,7 +22,7 @@ int main(int argc, char *argv[])
     }
     const char *name = extism_compiler();
     if (!name) {
-        fprintf(stderr, "compilers: EXTISM_COMPILER names no compiler of this library: the next plugin would be an error\n");
+        fprintf(stderr, "compilers: EXTISM_COMPILER names no compiler of this library, so no plugin can be made\n");
         return EXIT_FAILURE;
     }
     if (extism_compiler_available(name))

@@ -1,8 +1,8 @@
 /*
  * Host functions: functions of this program that plugins call.
  *
- * The plugin here asks for a telephone number. `lookup` finds it in a list of this program, and hands it over as a block in the
- * plugin's memory. An unknown name ends the plugin's call with an error.
+ * The plugin here asks for a telephone number. `lookup` finds it in a list of this program, and hands it over as a
+ * block in the plugin's memory. An unknown name ends the plugin's call with an error.
  */
 #include <extism.h>
 
@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Calls lookup with the input, and makes its answer the output. A plugin in Rust, Go or C imports `lookup` with its PDK. */
+/* Calls lookup with the input, and makes its answer the output. Plugins in Rust, Go or C import it with their PDK. */
 static const char plugin_wat[] =
     "(module"
     "  (import \"extism:host/env\" \"input_offset\" (func $input (result i64)))"
@@ -45,7 +45,7 @@ static const char *book_find(const struct book *book, const char *name, size_t l
     return NULL;
 }
 
-/* The arguments have the number and the types that extism_function_new was given: the library checks the plugin's import. */
+/* Arguments and results have the types that extism_function_new was given: the library checks the plugin's import. */
 static void lookup(ExtismCurrentPlugin *plugin, const ExtismVal *inputs, ExtismSize n_inputs, ExtismVal *outputs,
                    ExtismSize n_outputs, void *data)
 {
@@ -58,7 +58,9 @@ static void lookup(ExtismCurrentPlugin *plugin, const ExtismVal *inputs, ExtismS
     (void)n_inputs, (void)n_outputs;
     book->lookups++;
     printf("%s asks for %zu bytes of name\n", user ? user : "nobody", length);
-    const char *number = book_find(book, (const char *)extism_current_plugin_memory(plugin) + name, length);
+    const char *number = NULL;
+    if (length > 0)
+        number = book_find(book, (const char *)extism_current_plugin_memory(plugin) + name, length);
     if (!number) {
         extism_current_plugin_error_set(plugin, "this name is not in the book");
         return;

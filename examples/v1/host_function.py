@@ -23,15 +23,15 @@ NUMBERS = {"Ada": "555-1815", "Grace": "555-1906"}
 def fail(plugin: extism.CurrentPlugin, text: str) -> None:
     """Ends the call of the plugin with an error, once the host function has returned.
 
-    The package prints an exception of a host function, and lets the plugin go on with results of 0. Extism's own library
-    cannot do better.
+    The package prints an exception of a host function, and lets the plugin go on with results of 0. Extism's own
+    library has no other way.
     """
     if hasattr(lib, "extism_current_plugin_error_set"):
         lib.extism_current_plugin_error_set(plugin.pointer, text.encode())
 
 
-# The package finds the types by the annotations: a `str` is a block in the plugin's memory, of which the plugin passes the
-# handle. The decorator adds the function to all plugins that are made without a list of functions.
+# The annotations are the types: a `str` is a block in the plugin's memory, of which the plugin passes the handle. The
+# decorator adds the function to all plugins that are made without a list of functions.
 @extism.host_fn()
 def lookup(plugin: extism.CurrentPlugin, name: str) -> str:
     user = plugin.host_context()

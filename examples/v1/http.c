@@ -1,7 +1,7 @@
 /*
  * HTTP requests of a plugin, with the headers of the answer: http URL HOST
  *
- * HOST is who the plugin may send requests to, such as example.com, or 127.0.0.1:8000. Without an entry, it reaches nobody.
+ * The plugin may send requests to HOST only, such as example.com, or 127.0.0.1:8000.
  */
 #include <extism.h>
 

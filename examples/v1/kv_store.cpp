@@ -15,8 +15,8 @@
 
 namespace {
 
-// Adds the length of the input to the number that is kept under the input, and returns the sum. Numbers have four bytes, as
-// in the tutorial of Extism; sums stay below 256 here.
+// Adds the length of the input to the number that is kept under it, and returns the sum. Numbers have four bytes, as in
+// the tutorial of Extism; sums stay below 256 here.
 constexpr std::string_view plugin_wat = R"((module
     (import "extism:host/env" "input_offset" (func $input (result i64)))
     (import "extism:host/env" "input_length" (func $input_length (result i64)))
@@ -49,8 +49,10 @@ struct Store {
 std::string_view block(ExtismCurrentPlugin *plugin, const ExtismVal &handle)
 {
     const auto offset = static_cast<ExtismMemoryHandle>(handle.v.i64);
-    const auto *memory = reinterpret_cast<const char *>(extism_current_plugin_memory(plugin));
-    return {memory + offset, extism_current_plugin_memory_length(plugin, offset)};
+    const ExtismSize length = extism_current_plugin_memory_length(plugin, offset);
+    if (length == 0)
+        return {};
+    return {reinterpret_cast<const char *>(extism_current_plugin_memory(plugin)) + offset, length};
 }
 
 // No exception may leave a host function: it becomes the error of the plugin's call.
@@ -64,7 +66,8 @@ template <typename Work> void guarded(ExtismCurrentPlugin *plugin, Work work)
 }
 
 // kv_read(key) -> value. A key that is not there has four bytes of 0.
-void kv_read(ExtismCurrentPlugin *plugin, const ExtismVal *inputs, ExtismSize, ExtismVal *outputs, ExtismSize, void *data)
+void kv_read(ExtismCurrentPlugin *plugin, const ExtismVal *inputs, ExtismSize, ExtismVal *outputs, ExtismSize,
+             void *data)
 {
     guarded(plugin, [&] {
         auto &store = *static_cast<Store *>(data);

@@ -19,7 +19,7 @@ static const char plugin_wat[] =
 
 static int lines;
 
-/* Gets one line: time, level, text, the plugin's id, and a newline, which `size` counts. It is valid until the return. */
+/* Gets one line: time, level, text, the plugin's id, and a newline, which `size` counts. Valid until the return. */
 static void print_line(const char *line, ExtismSize size)
 {
     lines++;

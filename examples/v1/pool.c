@@ -1,8 +1,8 @@
 /*
  * One plugin on many threads: compiled once, then an instance for each thread.
  *
- * Instances share the code. Each has its own memory, variables and configuration, so their calls run in parallel. While eight
- * threads work, the main thread ends the call of a ninth one that would run for ever.
+ * Instances share the code. Each has its own memory, variables and configuration, so their calls run in parallel.
+ * While eight threads work, the main thread ends the call of a ninth one that would run for ever.
  */
 #define _POSIX_C_SOURCE 200809L
 #include <extism.h>

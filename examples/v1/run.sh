@@ -1,5 +1,6 @@
 #!/bin/sh
-# Builds the examples for Extism 1.x with a library that was built, and runs them: each must succeed and print what it should.
+# Builds the examples for Extism 1.x with a library that was built, and runs them. Each must succeed and print what it
+# should.
 set -eu
 
 usage() {
@@ -45,8 +46,8 @@ build() { # NAME
         ${CC:-cc} -std=c11 $warnings -O2 -pthread -I "$work/include" "$here/$1.c" -o "$work/$1" -L "$library" -lextism \
             "-Wl,-rpath,$library"
     else
-        ${CXX:-c++} -std=c++17 $warnings -O2 -pthread -I "$work/include" "$here/$1.cpp" -o "$work/$1" -L "$library" -lextism \
-            "-Wl,-rpath,$library"
+        ${CXX:-c++} -std=c++17 $warnings -O2 -pthread -I "$work/include" "$here/$1.cpp" -o "$work/$1" -L "$library" \
+            -lextism "-Wl,-rpath,$library"
     fi
 }
 
