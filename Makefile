@@ -7,9 +7,33 @@ PREFIX ?= /usr/local
 LIBDIR ?= $(PREFIX)/lib
 INCLUDEDIR ?= $(PREFIX)/include
 
-VERSION := $(shell sed -n 's/^version = "\(.*\)"$$/\1/p' Cargo.toml | head -n 1)
-SONAME := libextism.so.$(firstword $(subst ., ,$(VERSION)))
+# Which of Extism's C interfaces to build and install: 0 for 0.1.0, 1 for 1.x. Each is a library of its own, from its own
+# package; cargo compiles what both share once.
+ABI ?= 0
+ifeq ($(ABI),0)
+PACKAGE := extism-wasmer
+CARGO_LIBRARY := target/release/libextism.a
+HEADER := extism.h
+SYMBOLS := packaging/symbols.txt
 DIST ?= target/dist
+HEADLESS_DIST := target/headless
+EXAMPLES_DIR := c
+EXAMPLES := $(patsubst examples/c/%.c,%,$(wildcard examples/c/*.c))
+else ifeq ($(ABI),1)
+PACKAGE := extism-wasmer-v1
+CARGO_LIBRARY := target/release/libextism_v1.a
+HEADER := v1/extism.h
+SYMBOLS := v1/symbols.txt
+DIST ?= target/dist/v1
+HEADLESS_DIST := target/headless/v1
+EXAMPLES_DIR := v1
+EXAMPLES := $(patsubst examples/v1/%,%,$(basename $(wildcard examples/v1/*.c examples/v1/*.cpp)))
+else
+$(error ABI is $(ABI), and has to be 0 or 1)
+endif
+# Of the C interface for ABI=1, of this library else. The file's name ends in it.
+VERSION := $(shell packaging/version.sh $(ABI))
+SONAME := libextism.so.$(firstword $(subst ., ,$(VERSION)))
 # Features besides the default ones, such as `llvm,singlepass`; NO_DEFAULT=1 leaves out the default ones.
 FEATURES ?=
 NO_DEFAULT ?=
@@ -21,7 +45,7 @@ SECONDS ?= 30
 SMOKE_SECONDS ?= 30
 COUNT ?= 10000
 # The tests of `make test`, by their names in `tests/run.sh`.
-TESTS ?= rust tool models c python hosts install
+TESTS ?= rust tool models headers c python hosts install
 ORDERS ?= 20000
 THREAD_SECONDS ?= 60
 CALLS ?= 1000000
@@ -31,29 +55,32 @@ llvm = test -x $${LLVM_SYS_221_PREFIX:-/usr/lib/llvm-22}/bin/llvm-config || \
 CARGO_FEATURES := $(if $(NO_DEFAULT),--no-default-features) $(if $(FEATURES),--features $(FEATURES))
 # The linker flags that the static library needs. The compiler writes the file, for each choice of features one.
 space := $() $()
-NATIVE_LIBS = target/release/native-libs$(subst $(space),,$(CARGO_FEATURES)).txt
+NATIVE_LIBS = target/release/native-libs-$(PACKAGE)$(subst $(space),,$(CARGO_FEATURES)).txt
 # Tests, benchmarks and fuzz targets as one build, so that dependencies are built once: each alone has other features.
-TESTED := -p extism-wasmer -p extism-wasmer-capi -p extism-wasmer-core -p extism-benches -p extism-fuzz
+LIBRARIES := -p extism-wasmer -p extism-wasmer-v1
+TESTED := -p extism-wasmer -p extism-wasmer-v1 -p extism-wasmer-capi -p extism-wasmer-core -p extism-benches -p extism-fuzz
 CARGO_TEST := $(CARGO) test --release --locked $(TESTED)
 .NOTPARALLEL:
 
-SOURCES := Cargo.toml Cargo.lock build.rs cbindgen.toml capi/Cargo.toml core/Cargo.toml .cargo/config.toml $(shell find src capi core stubs -name '*.rs')
-EXAMPLES := $(patsubst examples/c/%.c,$(DIST)/%,$(wildcard examples/c/*.c))
+SOURCES := Cargo.toml Cargo.lock .cargo/config.toml $(wildcard build.rs cbindgen.toml */build.rs */cbindgen.toml) \
+    $(foreach crate,capi core v1,$(crate)/Cargo.toml) $(shell find src capi core v1/src stubs -name '*.rs')
 PLUGIN := fixtures/wasm/count_vowels.v0.wasm
 
 # CC is not exported: if its value changes, cargo rebuilds every dependency that has C in it.
 export CARGO DESTDIR PREFIX LIBDIR INCLUDEDIR
+export EXTISM_ABI = $(ABI)
 
-.PHONY: help build headless tool compare example test test-rust test-compilers test-c test-valgrind test-python test-hosts test-install \
+.PHONY: help build headless wheel tool compare example test test-rust test-compilers test-c test-valgrind test-python test-hosts test-install test-headers \
         bench bench-gate fuzz fuzz-smoke interrupts forks crowd latency soak models lint deny deps-llvm check-features header fixtures fixtures-big fixtures-pdk install uninstall clean compare-needs figures peers
 .DELETE_ON_ERROR:
 
 help: ## show this list
-	@echo "libextism on Wasmer $(VERSION)"
+	@echo "libextism on Wasmer $(shell packaging/version.sh 0)"
 	@echo
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 24
 	@echo
-	@echo "Variables: PREFIX, LIBDIR, INCLUDEDIR, DESTDIR (install); NO_SKIP=1 (test: what is missing is an error)"
+	@echo "Variables: ABI=1 (build, headless, example, install, uninstall: the library for Extism 1.x; without, for 0.1.0)"
+	@echo "           PREFIX, LIBDIR, INCLUDEDIR, DESTDIR (install); NO_SKIP=1 (test: what is missing is an error)"
 	@echo "           TESTS='c python' (test: those of tests/run.sh)"
 	@echo "           FEATURES=llvm,singlepass, NO_DEFAULT=1, DIST=DIRECTORY (build, tool), LTO=thin (build), SUDO=sudo (deps-llvm)"
 	@echo "           PEER=/path/to/libextism.so, COMPARE_FLAGS='--rounds 9 --workload call' (compare)"
@@ -62,10 +89,19 @@ help: ## show this list
 	@echo "           SMOKE_SECONDS=30 (fuzz-smoke), COUNT=10000 (interrupts, forks, latency), CALLS=1000000 (soak)"
 	@echo "           THREAD_SECONDS=60 (crowd), ORDERS=20000 (models)"
 
-build: $(DIST)/libextism.so $(DIST)/extism.h ## build libextism.so and libextism.a, and copy extism.h, into target/dist
+build: $(DIST)/libextism.so $(DIST)/extism.h ## build libextism.so and libextism.a, and copy extism.h, into target/dist, or target/dist/v1 for ABI=1
 
-headless: ## build the library without compilers into target/headless
-	$(MAKE) build NO_DEFAULT=1 DIST=target/headless
+headless: ## build the library without compilers into target/headless, or target/headless/v1 for ABI=1
+	$(MAKE) build NO_DEFAULT=1 DIST=$(HEADLESS_DIST)
+
+wheel: target/tools/wheel/bin/python ## build a Python wheel of the library for Extism 1.x into target/wheels
+	$(MAKE) build ABI=1
+	target/tools/wheel/bin/python packaging/wheel/build.py target/dist/v1 v1/extism.h target/wheels
+
+target/tools/wheel/bin/python: packaging/wheel/requirements.txt
+	python3 -m venv --clear target/tools/wheel
+	$@ -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	@touch $@
 
 tool: ## build the command-line tool into target/dist
 	@$(if $(findstring llvm,$(FEATURES)),$(llvm))
@@ -73,14 +109,23 @@ tool: ## build the command-line tool into target/dist
 	@mkdir -p $(DIST)
 	cp target/release/extism-wasmer $(DIST)/
 
-example: build $(EXAMPLES) ## build the library and the C examples, and run two on a real plugin
+example: build $(EXAMPLES:%=$(DIST)/%) ## build the library and the examples, and run some
+ifeq ($(ABI),0)
 	examples/c/manifest.sh $(DIST)/manifest $(PLUGIN)
+else
+	$(DIST)/host_function
+	$(DIST)/kv_store
+endif
 	$(DIST)/count_vowels $(PLUGIN)
 	@echo
 	@echo "The library works. Try next:"
 	@echo "  $(DIST)/count_vowels $(PLUGIN) 'any text'"
 	@echo "  make tool            # a command that calls, inspects and compiles plugins"
+ifeq ($(ABI),0)
 	@echo "  sudo make install    # for programs of your own, such as examples/c/count_vowels.c: README.md, \"Link it\""
+else
+	@echo "  sudo make install ABI=1    # for programs of your own, such as examples/v1/count_vowels.c: README.md, \"Link it\""
+endif
 
 test: ## run every test; what an optional one needs and does not find is named
 	tests/run.sh $(TESTS)
@@ -93,6 +138,9 @@ test-compilers: ## the Rust tests on every compiler, and without one on the code
 
 test-c: ## the C and C++ tests alone, against the .so and the .a
 	tests/run.sh c
+
+test-headers: ## compilers and other languages' parsers on both headers
+	tests/run.sh headers
 
 test-valgrind: ## the C tests under valgrind, and the instructions of calls
 	tests/run.sh valgrind
@@ -166,8 +214,8 @@ lint: ## rustfmt and clippy
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --release --workspace --exclude extism-models --all-targets --locked -- -D warnings
 	$(CARGO) clippy --release -p extism-models --locked -- -D warnings
-	$(CARGO) clippy --release --lib --locked --no-default-features --features cranelift -- -D warnings
-	$(CARGO) clippy --release --lib --locked --no-default-features -- -D warnings
+	$(CARGO) clippy --release $(LIBRARIES) --lib --locked --no-default-features --features cranelift -- -D warnings
+	$(CARGO) clippy --release $(LIBRARIES) --lib --locked --no-default-features -- -D warnings
 	$(CARGO) clippy --release --lib --test suite --locked --no-default-features --features wasi,http -- -D warnings
 
 deps-llvm: ## install LLVM 22 from Debian's packages, for the feature llvm
@@ -183,11 +231,14 @@ deny: target/tools/bin/cargo-deny ## check licences and sources of the dependenc
 target/tools/bin/cargo-deny:
 	$(CARGO) install --quiet --debug --locked --root target/tools --target-dir target/tools/build cargo-deny@0.20.2
 
-header: ## write extism.h anew from src/ffi
-	@$(CARGO) build --release --locked
-	@cp "$$($(CARGO) build --release --locked --message-format=json 2>/dev/null \
-	    | sed -n 's/.*"EXTISM_HEADER","\([^"]*\)".*/\1/p' | tail -n 1)" extism.h
-	@echo "extism.h is fresh"
+header: ## write extism.h and v1/extism.h anew from the functions
+	@$(CARGO) build --release --locked $(LIBRARIES)
+	@for library in 'extism-wasmer extism.h' 'extism-wasmer-v1 v1/extism.h'; do \
+	    set -- $$library; \
+	    cp "$$($(CARGO) build --release --locked -p $$1 --message-format=json 2>/dev/null | grep "#$$1@" \
+	        | sed -n 's/.*"EXTISM_HEADER","\([^"]*\)".*/\1/p' | tail -n 1)" $$2 || exit; \
+	    echo "$$2 is fresh"; \
+	done
 
 fixtures: ## build the test plugins anew (clang-19, lld-19, wasi-libc)
 	$(MAKE) -C fixtures fixtures
@@ -249,19 +300,19 @@ target/compare/driver: $(wildcard compare/*.c) compare/driver.h
 # The library
 #
 # Cargo builds a static library. `packaging/static-library.sh` makes the one that is shipped of it, whose only global
-# symbols are the functions of extism.h. The shared library is linked from that, with a version script. (Cargo's own
+# symbols are the functions of its header. The shared library is linked from that, with a version script. (Cargo's own
 # cdylib would export symbols of dependencies.)
 #
 # Each of our own crates is compiled as one unit (Cargo.toml), so that the functions on a call's path are inlined.
 # Link-time optimisation (LTO=thin) takes six minutes more, and saves none of a call's instructions.
 
-$(DIST)/libextism.a: $(SOURCES) $(DIST)/features packaging/static-library.sh packaging/symbols.txt
+$(DIST)/libextism.a: $(SOURCES) $(DIST)/features packaging/static-library.sh $(SYMBOLS)
 	@$(if $(findstring llvm,$(FEATURES)),$(llvm))
 	@test -d target/release/deps || echo "The first build compiles Wasmer: about 5 minutes on two cores, and 1.3 GB of disk. Later ones take a minute."
-	packaging/progress.sh $(CARGO) rustc --release --locked --lib --crate-type staticlib $(CARGO_FEATURES) -- \
+	packaging/progress.sh $(CARGO) rustc --release --locked -p $(PACKAGE) --lib --crate-type staticlib $(CARGO_FEATURES) -- \
 	    $(if $(LTO),-C lto=$(LTO) -C embed-bitcode=yes) --print native-static-libs=$(NATIVE_LIBS)
 	@cp $(NATIVE_LIBS) $(DIST)/native-libs.txt
-	packaging/static-library.sh target/release/libextism.a $@
+	packaging/static-library.sh $(CARGO_LIBRARY) $@ $(SYMBOLS)
 
 # Holds the features of the last build, and changes when others are given.
 $(DIST)/features: FORCE
@@ -270,9 +321,9 @@ $(DIST)/features: FORCE
 
 FORCE:
 
-$(DIST)/libextism.map: packaging/symbols.txt packaging/version-script.sh
+$(DIST)/libextism.map: $(SYMBOLS) packaging/version-script.sh
 	@mkdir -p $(DIST)
-	packaging/version-script.sh >$@
+	packaging/version-script.sh $(SYMBOLS) >$@
 
 $(DIST)/libextism.so: $(DIST)/libextism.a $(DIST)/libextism.map
 	$(CC) -shared -o $(DIST)/libextism.so.$(VERSION) -Wl,--whole-archive $(DIST)/libextism.a -Wl,--no-whole-archive \
@@ -283,9 +334,14 @@ $(DIST)/libextism.so: $(DIST)/libextism.a $(DIST)/libextism.map
 	cp $(DIST)/features $(DIST)/built
 
 # SDKs look for the header beside the library.
-$(DIST)/extism.h: extism.h
+$(DIST)/extism.h: $(HEADER)
 	@mkdir -p $(DIST)
 	@cp $< $@
 
-$(EXAMPLES): $(DIST)/%: examples/c/%.c extism.h $(DIST)/libextism.so
-	$(CC) -std=c11 -Wall -Wextra -Wpedantic -Werror -O2 -pthread -I. $< -L$(DIST) -lextism -Wl,-rpath,'$$ORIGIN' -o $@
+EXAMPLE_FLAGS = -Wall -Wextra -Wpedantic -Werror -O2 -pthread -I$(dir $(HEADER)) $< -L$(DIST) -lextism -Wl,-rpath,'$$ORIGIN' -o $@
+
+$(DIST)/%: examples/$(EXAMPLES_DIR)/%.c $(HEADER) $(DIST)/libextism.so
+	$(CC) -std=c11 $(EXAMPLE_FLAGS)
+
+$(DIST)/%: examples/$(EXAMPLES_DIR)/%.cpp $(HEADER) $(DIST)/libextism.so
+	$(CXX) -std=c++17 $(EXAMPLE_FLAGS)

@@ -17,6 +17,41 @@
 
 
 /**
+ * The type of a value that a host function takes or returns. Only the first four can be used: a plugin with a host
+ * function that has another one cannot be made.
+ */
+typedef enum ExtismValType {
+  /**
+   * A 32-bit integer.
+   */
+  ExtismValType_I32,
+  /**
+   * A 64-bit integer. Handles of blocks are of this type.
+   */
+  ExtismValType_I64,
+  /**
+   * A 32-bit float.
+   */
+  ExtismValType_F32,
+  /**
+   * A 64-bit float.
+   */
+  ExtismValType_F64,
+  /**
+   * A vector. Cannot be used.
+   */
+  ExtismValType_V128,
+  /**
+   * A reference to a function. Cannot be used.
+   */
+  ExtismValType_FuncRef,
+  /**
+   * A reference to an object of the host. Cannot be used.
+   */
+  ExtismValType_ExternRef,
+} ExtismValType;
+
+/**
  * Stops the calls of one plugin. Made by `extism_plugin_cancel_handle`, freed by `extism_cancel_handle_free`; its
  * contents are private. Any thread may use it at any time, also after its plugin and context have been freed.
  */
@@ -32,14 +67,84 @@ typedef struct ExtismCancelHandle ExtismCancelHandle;
 typedef struct ExtismContext ExtismContext;
 
 /**
+ * The plugin that calls a host function, for the time of that call and on its thread. Each call of a host function gets
+ * another pointer. At other times, and on other threads, functions recognise it, do nothing and return 0 or NULL.
+ */
+typedef struct ExtismCurrentPlugin ExtismCurrentPlugin;
+
+/**
+ * A function of the program that plugins can call. Made by `extism_function_new`, freed by `extism_function_free`; its
+ * contents are private. Any thread may use it.
+ */
+typedef struct ExtismFunction ExtismFunction;
+
+/**
  * The id of a plugin in its context; 0 and up. Negative: no plugin.
  */
 typedef int32_t ExtismPlugin;
 
 /**
- * A number of bytes.
+ * A number of bytes, or of elements.
  */
 typedef uint64_t ExtismSize;
+
+/**
+ * A value without its type.
+ */
+typedef union ExtismValUnion {
+  /**
+   * The value of an `I32`.
+   */
+  int32_t i32;
+  /**
+   * The value of an `I64`.
+   */
+  int64_t i64;
+  /**
+   * The value of an `F32`.
+   */
+  float f32;
+  /**
+   * The value of an `F64`.
+   */
+  double f64;
+} ExtismValUnion;
+
+/**
+ * A value that a host function takes or returns.
+ */
+typedef struct ExtismVal {
+  /**
+   * The type, which is set in arguments and in results. Changing that of a result has no effect.
+   */
+  enum ExtismValType t;
+  /**
+   * The value: the member of type `t`.
+   */
+  union ExtismValUnion v;
+} ExtismVal;
+
+/**
+ * The work of a host function. It runs on the thread that called the plugin, and may use the library, also this plugin
+ * as far as its functions say so. It must return: no exception and no `longjmp` may leave it.
+ *
+ * @param plugin The plugin that calls, until the return.
+ * @param inputs The arguments, `n_inputs` of them; NULL if there are none.
+ * @param outputs The place for the results, `n_outputs` of them; NULL if there are none. Their types are set, and their
+ *                values are 0. Only the member `v` counts at the return.
+ * @param data The `user_data` of `extism_function_new`.
+ */
+typedef void (*ExtismFunctionType)(struct ExtismCurrentPlugin *plugin,
+                                   const struct ExtismVal *inputs,
+                                   ExtismSize n_inputs,
+                                   struct ExtismVal *outputs,
+                                   ExtismSize n_outputs,
+                                   void *data);
+
+/**
+ * The place of a block in a plugin's memory for input and output, in bytes from that memory's begin. 0 is no block.
+ */
+typedef uint64_t ExtismMemoryHandle;
 
 /**
  * Makes a context without plugins.
@@ -84,8 +189,9 @@ void extism_context_reset(struct ExtismContext *ctx);
 ExtismPlugin extism_plugin_new(struct ExtismContext *ctx, const uint8_t *wasm, ExtismSize wasm_size, bool with_wasi);
 
 /**
- * Replaces a plugin by a new one under the same id. Nothing of the old one stays: memory, variables, configuration
- * and error are new. Waits for a call that is running on it. If the new plugin cannot be made, the old one stays.
+ * Replaces a plugin by a new one under the same id. Nothing of the old one stays but its host functions: memory,
+ * variables, configuration and error are new. Waits for a call that is running on it. If the new plugin cannot be
+ * made, the old one stays.
  *
  * @param ctx The context that the plugin belongs to.
  * @param index The plugin's id.
@@ -226,6 +332,32 @@ const uint8_t *extism_plugin_output_data(struct ExtismContext *ctx, ExtismPlugin
 uint64_t extism_plugin_fuel_used(struct ExtismContext *ctx, ExtismPlugin plugin);
 
 /**
+ * Makes a plugin, like `extism_plugin_new`, that can import host functions. Extism's own library lacks this function.
+ *
+ * `extism_plugin_update` keeps the functions. What frees the plugin releases them on its thread, before it returns:
+ * `extism_plugin_free`, `extism_context_reset` or `extism_context_free`.
+ *
+ * @param ctx The context that the plugin will belong to.
+ * @param wasm A module or manifest as for `extism_plugin_new`. Borrowed until the return.
+ * @param wasm_size The number of bytes at `wasm`.
+ * @param functions Host functions, `n_functions` of them, that the plugin may import. Each may be given to any number of
+ *                  plugins, and freed at any time. Of two with the same namespace and name, the later counts. NULL:
+ *                  there are none.
+ * @param n_functions The number of pointers at `functions`, at most 100000.
+ * @param with_wasi Whether the modules may import WASI.
+ * @return The plugin's id, or -1; `extism_error(ctx, -1)` then says why.
+ *
+ * # Safety
+ * `wasm` must be NULL or point to `wasm_size` readable bytes, `functions` must be NULL or point to `n_functions` pointers.
+ */
+ExtismPlugin extism_plugin_new_with_functions(struct ExtismContext *ctx,
+                                              const uint8_t *wasm,
+                                              ExtismSize wasm_size,
+                                              const struct ExtismFunction **functions,
+                                              ExtismSize n_functions,
+                                              bool with_wasi);
+
+/**
  * Sets the destination of log lines, for the whole process. Can be called again at any time, from any thread. Until
  * the first call, lines go to the host's logger, if the host is written in Rust and has one.
  *
@@ -319,3 +451,120 @@ void extism_cancel_handle_free(const struct ExtismCancelHandle *handle);
  * @return A NUL-terminated text that lives as long as the library.
  */
 const char *extism_wasmer_version(void);
+
+/**
+ * Makes a host function, which plugins made with it can import. Any number of plugins can be made with it, and it can be
+ * freed as soon as they are.
+ *
+ * @param name The import's name, in UTF-8. Borrowed until the return.
+ * @param inputs The types of the parameters, `n_inputs` of them, at most 1000. Borrowed until the return. NULL: there are
+ *               none.
+ * @param n_inputs The number of parameters.
+ * @param outputs The types of the results, `n_outputs` of them, at most 1000. Borrowed until the return. NULL: there are
+ *                none.
+ * @param n_outputs The number of results.
+ * @param func The work of the function, which any thread may be given. If it is NULL, no plugin can be made with the
+ *             function.
+ * @param user_data What `func` gets as its last argument, on each thread. May be NULL.
+ * @param free_user_data Called once with `user_data` when nothing can use it any more: by that `extism_function_free`,
+ *                       `extism_plugin_free` or the like which frees the last of this function and the plugins and
+ *                       compiled plugins made with it; on the same thread, before that returns. It may use the library.
+ *                       NULL: nothing is called, as if `user_data` is NULL.
+ * @return The function, to be freed with `extism_function_free`. NULL if the name is NULL or not UTF-8, or if there are
+ *         too many types; `free_user_data` is not called then.
+ *
+ * # Safety
+ * `name` must be NULL or point to a NUL-terminated string, `inputs` and `outputs` must be NULL or point to as many types
+ * as their numbers say. `func` and `free_user_data` must be NULL or functions of their types, which any thread may call
+ * with `user_data`.
+ */
+struct ExtismFunction *extism_function_new(const char *name,
+                                           const enum ExtismValType *inputs,
+                                           ExtismSize n_inputs,
+                                           const enum ExtismValType *outputs,
+                                           ExtismSize n_outputs,
+                                           ExtismFunctionType func,
+                                           void *user_data,
+                                           void (*free_user_data)(void *user_data));
+
+/**
+ * Sets the namespace of a host function: the module that plugins import it from. Counts for plugins and compiled plugins
+ * that are made later.
+ *
+ * @param ptr The function. Nothing happens if it is NULL or has been freed.
+ * @param namespace_ The namespace, in UTF-8; `extism:host/user` until it is set. Borrowed until the return. Nothing
+ *                   happens if it is NULL or not UTF-8.
+ *
+ * # Safety
+ * `namespace_` must be NULL or point to a NUL-terminated string.
+ */
+void extism_function_set_namespace(struct ExtismFunction *ptr,
+                                   const char *namespace_);
+
+/**
+ * Frees a host function. Plugins that were made with it keep what they need of it.
+ *
+ * @param f The function. NULL and functions that have been freed before are ignored.
+ */
+void extism_function_free(struct ExtismFunction *f);
+
+/**
+ * The plugin's memory for input, output and blocks. The block of handle `h` begins at this address plus `h`.
+ *
+ * The memory does not move, so that addresses in it are good until the plugin's call ends. Its first byte is 0. Bytes
+ * outside of blocks belong to the library.
+ *
+ * @param plugin The plugin that calls the host function.
+ * @return The address of the first byte. NULL if `plugin` is not good here.
+ */
+uint8_t *extism_current_plugin_memory(struct ExtismCurrentPlugin *plugin);
+
+/**
+ * Makes a block in the plugin's memory, of which all bytes are 0. It is freed when the plugin is next called or reset,
+ * or by `extism_current_plugin_memory_free`. The plugin's code may free it, too.
+ *
+ * @param plugin The plugin that calls the host function.
+ * @param n The number of bytes.
+ * @return The block's handle, from 1 to 2147483647. 0 if `n` is 0, if the block is larger than the plugin's memory may
+ *         be, if there is no room, or if `plugin` is not good here.
+ */
+ExtismMemoryHandle extism_current_plugin_memory_alloc(struct ExtismCurrentPlugin *plugin, ExtismSize n);
+
+/**
+ * The length of a block in the plugin's memory: one of the host's or of the plugin's, such as the plugin's arguments.
+ *
+ * @param plugin The plugin that calls the host function.
+ * @param n The block's handle.
+ * @return The number of bytes. 0 if no block begins there, or if `plugin` is not good here.
+ */
+ExtismSize extism_current_plugin_memory_length(struct ExtismCurrentPlugin *plugin, ExtismMemoryHandle n);
+
+/**
+ * Frees a block in the plugin's memory, the host's or the plugin's. Does nothing if no block begins there, or if
+ * `plugin` is not good here.
+ *
+ * @param plugin The plugin that calls the host function.
+ * @param ptr The block's handle.
+ */
+void extism_current_plugin_memory_free(struct ExtismCurrentPlugin *plugin, ExtismMemoryHandle ptr);
+
+/**
+ * The pointer that `extism_plugin_call_with_host_context` was given for the plugin's call.
+ *
+ * @param plugin The plugin that calls the host function.
+ * @return The pointer. NULL if the call had none, or if `plugin` is not good here.
+ */
+void *extism_current_plugin_host_context(struct ExtismCurrentPlugin *plugin);
+
+/**
+ * Has the host function fail: once it returns, the plugin's call ends with this text as its error. Extism's own library
+ * lacks this function.
+ *
+ * @param plugin The plugin that calls the host function. Nothing happens if it is not good here.
+ * @param text The error, of which the first 1048576 bytes count; bytes that are not UTF-8 are replaced. Borrowed until
+ *             the return. NULL takes back what an earlier call has set.
+ *
+ * # Safety
+ * `text` must be NULL or point to a NUL-terminated string.
+ */
+void extism_current_plugin_error_set(struct ExtismCurrentPlugin *plugin, const char *text);

@@ -112,6 +112,25 @@ fn woken() {
     join(canceller);
 }
 
+/// A thread that is in a function of the host program gets no signal there, and learns the reason or gets a signal when
+/// it is back.
+fn away() {
+    let (record, _code) = record(1);
+    record.begin(1, 10);
+    record.set_away(true);
+    let timer = spawn(&record, |record| {
+        let next = look(record, 20);
+        look(record, next)
+    });
+    let seen = record.phase().reason();
+    record.set_away(false);
+    let reason = record.phase().reason();
+    let next = join(timer);
+    assert!(seen.is_none() || seen == reason);
+    look(&record, next);
+    assert!(reason.is_some() || signal::arrive(&record, 1));
+}
+
 /// If the signal for a run is sent late, and never arrives, the next run is still signalled.
 fn told_again() {
     let (record, _code) = record(1);
@@ -202,11 +221,12 @@ fn known_to_the_timer_again() {
 
 type Case = (&'static str, fn());
 
-const CASES: [Case; 10] = [
+const CASES: [Case; 11] = [
     ("cancelled by owner", cancelled_by_owner),
     ("expired in time", expired_in_time),
     ("one reason", one_reason),
     ("woken", woken),
+    ("away", away),
     ("told again", told_again),
     ("sent again", sent_again),
     ("resumed", resumed),

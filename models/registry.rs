@@ -34,6 +34,8 @@ mod stop;
 mod sync;
 #[path = "../capi/src/thread_errors.rs"]
 mod thread_errors;
+#[path = "../capi/src/thread_number.rs"]
+mod thread_number;
 
 use std::collections::BTreeSet;
 use std::ffi::CStr;
@@ -57,7 +59,7 @@ struct World {
 impl World {
     fn create(&self, number: i32) -> Result<PluginId, Error> {
         plugin::count(&self.alive);
-        self.context.create(number.to_string().as_bytes(), false)
+        self.context.create(number.to_string().as_bytes(), Vec::new(), false)
     }
 
     fn update(&self, id: PluginId, number: i32) -> Result<(), Error> {

@@ -11,11 +11,12 @@ usage: install.sh install BUILD_DIR
               `built`, the features it was built with, is shown if it is there
 
 From the environment:
+  EXTISM_ABI  which of Extism's C interfaces the library has: 0 for 0.1.0, 1 for 1.x; default: 0
   DESTDIR     put before every path, for packages; default: nothing
   PREFIX      an absolute path, as are the next two; default: /usr/local
   LIBDIR      default: $PREFIX/lib
   INCLUDEDIR  default: $PREFIX/include
-  VERSION     default: the one in Cargo.toml
+  VERSION     default: what version.sh prints
   LDCONFIG    renews the loader's cache, where that is called for; default: ldconfig
 END
 }
@@ -31,7 +32,13 @@ destdir=${DESTDIR-}
 prefix=${PREFIX:-/usr/local}
 libdir=${LIBDIR:-$prefix/lib}
 includedir=${INCLUDEDIR:-$prefix/include}
-version=${VERSION:-$(sed -n 's/^version = "\(.*\)"$/\1/p' "$root/Cargo.toml" | head -n 1)}
+case ${EXTISM_ABI:-0} in
+    # 0.1.0 called the file for pkg-config libextism.pc, later versions extism.pc.
+    0) build="make build" headers="extism.h extism.hpp" packages="extism libextism extism-static" ;;
+    1) build="make build ABI=1" headers=v1/extism.h packages="extism extism-static" ;;
+    *) fail "EXTISM_ABI is $EXTISM_ABI, and has to be 0 or 1" ;;
+esac
+version=${VERSION:-$("$here/version.sh" "${EXTISM_ABI:-0}")}
 soname=libextism.so.${version%%.*}
 PATH=$PATH:/usr/sbin:/sbin # users' has no ldconfig
 ldconfig=${LDCONFIG:-ldconfig}
@@ -57,9 +64,9 @@ pkg_config_file() { # NAME LIBS, several lines separated by \\n
 
 install_all() { # BUILD_DIR
     for file in "$1/libextism.so" "$1/libextism.a" "$1/native-libs.txt"; do
-        [ -f "$file" ] || fail "no $file: run \`make build\` first, with the features that are wanted"
+        [ -f "$file" ] || fail "no $file: run \`$build\` first, with the features that are wanted"
     done
-    for header in extism.h extism.hpp; do
+    for header in $headers; do
         [ -f "$root/$header" ] || fail "no $root/$header"
     done
     # Programs would not find a library that has another soname.
@@ -67,16 +74,17 @@ install_all() { # BUILD_DIR
     libs_private=$(tr '\n' ' ' <"$1/native-libs.txt" | sed 's/ *$//')
 
     install -d "$destdir$includedir" "$destdir$libdir/pkgconfig"
-    install -m 644 "$root/extism.h" "$root/extism.hpp" "$destdir$includedir"
+    for header in $headers; do
+        install -m 644 "$root/$header" "$destdir$includedir"
+    done
     install -m 644 "$1/libextism.a" "$destdir$libdir/libextism.a"
     install -m 755 "$1/libextism.so" "$destdir$libdir/libextism.so.$version"
     ln -sf "libextism.so.$version" "$destdir$libdir/$soname"
     ln -sf "$soname" "$destdir$libdir/libextism.so"
-    # 0.1.0 called the file libextism.pc, later versions extism.pc. pkg-config cannot choose the static library by an
-    # option, so that has a file of its own.
+    # pkg-config cannot choose the static library by an option, so that has a file of its own.
     shared="Libs: -L\${libdir} -lextism\\nLibs.private: $libs_private"
     static="Libs: -L\${libdir} -l:libextism.a $libs_private"
-    for name in extism libextism extism-static; do
+    for name in $packages; do
         libs=$shared
         [ $name != extism-static ] || libs=$static
         pkg_config_file "$name" "$libs" >"$destdir$libdir/pkgconfig/$name.pc"
@@ -98,11 +106,21 @@ tell_loader() {
     fi
 }
 
+# The names that both libraries have belong to the one that was installed last; the other's stay.
 uninstall_all() {
-    rm -f "$destdir$includedir/extism.h" "$destdir$includedir/extism.hpp" "$destdir$libdir/libextism.a" \
-        "$destdir$libdir/libextism.so" "$destdir$libdir/$soname" "$destdir$libdir/libextism.so.$version" \
-        "$destdir$libdir/pkgconfig/extism.pc" "$destdir$libdir/pkgconfig/libextism.pc" \
-        "$destdir$libdir/pkgconfig/extism-static.pc"
+    rm -f "$destdir$libdir/$soname" "$destdir$libdir/libextism.so.$version"
+    if [ "${EXTISM_ABI:-0}" = 0 ]; then
+        rm -f "$destdir$includedir/extism.hpp" "$destdir$libdir/pkgconfig/libextism.pc"
+    fi
+    link=$(readlink "$destdir$libdir/libextism.so") || link=$soname
+    [ "$link" = "$soname" ] || return 0
+    rm -f "$destdir$libdir/libextism.so" "$destdir$libdir/libextism.a"
+    for header in $headers; do
+        rm -f "$destdir$includedir/$(basename "$header")"
+    done
+    for name in $packages; do
+        rm -f "$destdir$libdir/pkgconfig/$name.pc"
+    done
 }
 
 # The files for pkg-config have these paths in them, for programs built anywhere.
@@ -113,7 +131,7 @@ is_absolute() { # NAME PATH
     esac
 }
 
-[ -n "$version" ] || fail "no version in $root/Cargo.toml"
+[ -n "$version" ] || fail "version.sh prints no version"
 case ${1-}:$# in
     install:2 | uninstall:1)
         is_absolute PREFIX "$prefix"

@@ -1,21 +1,21 @@
 #!/bin/sh
 # Makes the static library that is shipped out of the one that cargo builds: one object, whose only global symbols are
-# those of symbols.txt, so that it can be linked beside any other library in Rust, and without what nothing refers to.
+# those of a list, so that it can be linked beside any other library in Rust, and without what nothing refers to.
 set -eu
 
-usage="usage: static-library.sh CARGO_LIBRARY.a SHIPPED_LIBRARY.a"
+usage="usage: static-library.sh CARGO_LIBRARY.a SHIPPED_LIBRARY.a SYMBOLS.txt"
 
 case ${1-} in
     -h | --help) echo "$usage"; exit 0 ;;
 esac
-[ $# -eq 2 ] || { echo "$usage" >&2; exit 2; }
+[ $# -eq 3 ] || { echo "$usage" >&2; exit 2; }
 
-here=$(cd "$(dirname "$0")" && pwd)
 work=$(mktemp -d "$(dirname "$2")/static-library.XXXXXX")
 trap 'rm -rf "$work"' EXIT
 trap 'exit 2' HUP INT TERM
 
-sed -n 's/^\([a-z][a-z0-9_]*\) .*/\1/p' "$here/symbols.txt" >"$work/symbols"
+sed -n 's/^\([a-z][a-z0-9_]*\) .*/\1/p' "$3" >"$work/symbols"
+[ -s "$work/symbols" ] || { echo "static-library.sh: no symbols in $3" >&2; exit 1; }
 # Groups of sections are dissolved: a later library would drop its own group for one of ours, whose symbols are local.
 # Constructors of C++ (LLVM) are referred to by nothing. A partial link would drop them.
 cat >"$work/keep.ld" <<'END'

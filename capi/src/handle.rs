@@ -3,10 +3,11 @@
 //! A table of the library has the handle, and so have the threads that use it, in their caches ([`crate::recent`]). The
 //! plugin in it can be replaced, and is freed while the handle stays.
 
-use std::cell::{RefCell, RefMut};
+use std::cell::{Cell, RefCell, RefMut};
+use std::sync::Weak;
 
-use extism_core::plugin::Plugin;
-use extism_core::sync::{AtomicBool, Lost, Ordering, ReentrantMutex};
+use extism_core::plugin::{HostFunction, Plugin};
+use extism_core::sync::{AtomicBool, Lost, Mutex, Ordering, ReentrantMutex};
 
 use crate::cancel::Canceller;
 use crate::error_text::ErrorText;
@@ -28,11 +29,20 @@ pub enum Unusable {
 pub struct PluginHandle {
     /// The plugin has been freed, or will be once its run has ended.
     gone: AtomicBool,
-    /// `None` once the plugin has been freed. The lock admits the thread that holds it again, such as a host's logger
-    /// that calls the library during a call; the cell then reports that the plugin is busy.
-    plugin: ReentrantMutex<RefCell<Option<Plugin>>>,
+    /// The lock admits the thread that holds it again, such as a host function that calls the library during a call;
+    /// the cell then reports that the plugin is busy.
+    place: ReentrantMutex<Place>,
     error: ErrorText,
     canceller: Canceller,
+    /// The plugin's host functions, to be had during a call. They live as long as the plugin.
+    functions: Mutex<Weak<[HostFunction]>>,
+}
+
+struct Place {
+    /// `None` once the plugin has been freed.
+    plugin: RefCell<Option<Plugin>>,
+    /// The plugin is to be freed at the end of the run in which the program has asked for it.
+    is_freed_inside: Cell<bool>,
 }
 
 impl Passing for PluginHandle {
@@ -45,23 +55,27 @@ impl Passing for PluginHandle {
 impl PluginHandle {
     /// A handle with `plugin` in it.
     pub fn new(plugin: Plugin) -> Self {
-        let canceller = Canceller::new(&plugin);
-        let plugin = ReentrantMutex::new(RefCell::new(Some(plugin)));
-        Self { gone: AtomicBool::new(false), plugin, error: ErrorText::default(), canceller }
+        let (canceller, functions) = (Canceller::new(&plugin), Mutex::new(plugin.functions()));
+        let place = Place { plugin: RefCell::new(Some(plugin)), is_freed_inside: Cell::new(false) };
+        let place = ReentrantMutex::new(place);
+        Self { gone: AtomicBool::new(false), place, error: ErrorText::default(), canceller, functions }
     }
 
-    /// Waits for the plugin and calls `work` with it.
+    /// Waits for the plugin and calls `work` with it. If the plugin is freed inside, it is dropped here, when the lock is
+    /// released: it may have host functions whose end calls the library.
     ///
     /// # Errors
     /// The plugin is unusable.
     pub fn with<T>(&self, work: impl FnOnce(&mut Plugin) -> T) -> Result<T, Unusable> {
-        let lock = self.plugin.lock().map_err(|Lost| Unusable::Lost)?;
-        let plugin = lock.try_borrow_mut().map_err(|_| Unusable::Reentered)?;
+        let lock = self.place.lock().map_err(|Lost| Unusable::Lost)?;
+        let plugin = lock.plugin.try_borrow_mut().map_err(|_| Unusable::Reentered)?;
         let mut plugin = RefMut::filter_map(plugin, Option::as_mut).map_err(|_| Unusable::Freed)?;
         let result = work(&mut plugin);
         drop(plugin);
-        if self.is_over() {
-            drop(lock.take());
+        if lock.is_freed_inside.get() {
+            let plugin = lock.plugin.take();
+            drop(lock);
+            drop(plugin);
         }
         Ok(result)
     }
@@ -90,15 +104,24 @@ impl PluginHandle {
 
     /// In a forked process, before it has a second thread: the plugin is lost if another thread was using it.
     pub fn forked(&self) {
-        self.plugin.forked();
+        self.place.forked();
     }
 
-    /// Marks the plugin as gone; it is freed once its run has ended.
+    /// Marks the plugin as gone: threads that have this handle in their caches use it no more.
     pub fn doom(&self) {
         self.gone.store(true, Ordering::Release);
     }
 
-    /// Like [`free`](Self::free), for a plugin that nobody may use any more.
+    /// Frees the plugin, which is running on this very thread, when that run has ended.
+    pub fn free_at_return(&self) {
+        self.doom();
+        self.error.clear();
+        if let Ok(lock) = self.place.lock() {
+            lock.is_freed_inside.set(true);
+        }
+    }
+
+    /// Like [`free`](Self::free), for a plugin that nobody may use any more. It is dropped here.
     ///
     /// # Errors
     /// The plugin is running on this very thread. It is freed when its call returns.
@@ -107,19 +130,29 @@ impl PluginHandle {
         self.error.clear();
         match self.exchange(None) {
             Ok(_) | Err(Unusable::Freed | Unusable::Lost) => Ok(()),
-            Err(Unusable::Reentered) => Err(Unusable::Reentered),
+            Err(Unusable::Reentered) => {
+                self.free_at_return();
+                Err(Unusable::Reentered)
+            }
         }
     }
 
     fn exchange(&self, plugin: Option<Plugin>) -> Result<Plugin, Unusable> {
-        let lock = self.plugin.lock().map_err(|Lost| Unusable::Lost)?;
-        let mut place = lock.try_borrow_mut().map_err(|_| Unusable::Reentered)?;
+        let lock = self.place.lock().map_err(|Lost| Unusable::Lost)?;
+        let mut place = lock.plugin.try_borrow_mut().map_err(|_| Unusable::Reentered)?;
         let old = place.take().ok_or(Unusable::Freed)?;
         if let Some(plugin) = &plugin {
             self.canceller.follow(plugin);
+            *self.functions.lock() = plugin.functions();
         }
         *place = plugin;
         Ok(old)
+    }
+
+    /// The plugin's host functions; none once it has been freed. Does not wait for the plugin.
+    pub fn functions(&self) -> Vec<HostFunction> {
+        let functions = self.functions.lock().upgrade();
+        functions.map_or_else(Vec::new, |functions| functions.to_vec())
     }
 
     /// A canceller of the plugin's calls.

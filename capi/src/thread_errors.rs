@@ -9,34 +9,18 @@
 
 use std::cell::Cell;
 use std::collections::BTreeMap;
-// From `std`, not `sync`: it only numbers threads, and no thread waits for another here.
-use std::sync::atomic::AtomicU64;
 
 use extism_core::sync::{self, AtomicBool, Mutex, Ordering};
+
+use crate::thread_number::thread_number;
 
 /// The maximum number of errors in one context. Beyond it the oldest is dropped: threads end, but their errors stay.
 const MOST: usize = 256;
 
-/// A thread's knowledge of its errors. Has no destructor, so that it is valid until the thread is gone.
-struct Own {
-    /// The thread's number; 0 before its first error. Never reused, unlike the system's thread ids.
-    number: Cell<u64>,
-    /// The number of contexts that may have an error of this thread.
-    count: Cell<u32>,
-}
-
 sync::thread_local! {
-    static OWN: Own = const { Own { number: Cell::new(0), count: Cell::new(0) } };
-}
-
-impl Own {
-    fn number(&self) -> u64 {
-        static NUMBERS: AtomicU64 = AtomicU64::new(1);
-        if self.number.get() == 0 {
-            self.number.set(NUMBERS.fetch_add(1, Ordering::Relaxed));
-        }
-        self.number.get()
-    }
+    /// The number of contexts that may have an error of this thread. Has no destructor, so that it is valid until the
+    /// thread is gone.
+    static COUNT: Cell<u32> = const { Cell::new(0) };
 }
 
 /// Aligned, so that it shares no cache line with data that is written more often.
@@ -65,11 +49,11 @@ struct Error {
 impl ThreadErrors {
     /// Keeps `text` as this thread's, instead of the one before.
     pub fn set(&self, text: String) {
-        OWN.with(|own| {
+        COUNT.with(|count| {
             let mut errors = self.errors.lock();
             self.is_set.store(true, Ordering::Release);
-            if errors.set(own.number(), text) {
-                own.count.set(own.count.get().saturating_add(1));
+            if errors.set(thread_number(), text) {
+                count.set(count.get().saturating_add(1));
             }
         });
     }
@@ -78,18 +62,18 @@ impl ThreadErrors {
     #[inline]
     pub fn clear(&self) {
         if self.is_set.load(Ordering::Acquire) {
-            OWN.with(|own| {
-                if own.count.get() > 0 {
-                    self.clear_own(own);
+            COUNT.with(|count| {
+                if count.get() > 0 {
+                    self.clear_own(count);
                 }
             });
         }
     }
 
-    fn clear_own(&self, own: &Own) {
+    fn clear_own(&self, count: &Cell<u32>) {
         let mut errors = self.errors.lock();
-        if errors.by_thread.remove(&own.number()).is_some() {
-            own.count.set(own.count.get().saturating_sub(1));
+        if errors.by_thread.remove(&thread_number()).is_some() {
+            count.set(count.get().saturating_sub(1));
         }
         if errors.by_thread.is_empty() {
             self.is_set.store(false, Ordering::Release);
@@ -98,10 +82,9 @@ impl ThreadErrors {
 
     /// The text of this thread, else the newest of any.
     pub fn get(&self) -> Option<String> {
-        let number = OWN.with(|own| own.number.get());
         let errors = self.errors.lock();
         let newest = || errors.by_thread.values().max_by_key(|error| error.age);
-        let error = errors.by_thread.get(&number).or_else(newest)?;
+        let error = errors.by_thread.get(&thread_number()).or_else(newest)?;
         Some(error.text.clone())
     }
 }

@@ -79,6 +79,7 @@ pub(crate) fn run(arguments: &Arguments) -> Outcome {
         allowed_hosts: arguments.allow_host.clone(),
         allowed_paths: arguments.allow_path.clone(),
         timeout: arguments.timeout,
+        ..Options::default()
     };
     let mut plugin = Plugin::of_input(&file, options).map_err(|error| file.wrong(describe(&error)))?;
     let function =
@@ -92,7 +93,7 @@ pub(crate) fn run(arguments: &Arguments) -> Outcome {
         let error = match outcome {
             Ok(0) => continue,
             Ok(status) => format!("`{}` returned {status}", arguments.function),
-            Err(complaint) => complaint.text,
+            Err(failure) => failure.text(),
         };
         text::complain(&error);
         return text::print(&plugin.output_bytes(), exit::FAILED);

@@ -15,7 +15,7 @@ use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use extism_core::code::precompile;
 use extism_core::error::Described;
 use extism_core::first_use;
-use extism_core::log::{self, Destination, LevelFilter};
+use extism_core::log::{self, Destination, Format, LevelFilter};
 
 /// The exit statuses of this program, besides 0.
 mod exit {
@@ -138,7 +138,7 @@ fn show_log(level: LevelFilter) {
     }
     first_use::begin();
     // Cannot fail: standard error is open, or nobody sees it.
-    let _ = log::set(Destination::Stderr, level);
+    let _ = log::set(Destination::Stderr, Format::V0, level);
 }
 
 /// The version, and the compilers that are built in.

@@ -223,7 +223,7 @@ impl Write for Writer {
 }
 
 /// True for characters that start a new line, drive a terminal, or change the order in which a text is shown.
-fn is_unseen(character: char) -> bool {
+pub(crate) fn is_unseen(character: char) -> bool {
     let reorders = matches!(character, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
     let breaks = matches!(character, '\u{2028}' | '\u{2029}');
     (character.is_control() && character != '\t') || reorders || breaks

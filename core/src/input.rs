@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use std::fmt::Display;
 use std::path::{Path, PathBuf};
 
+use crate::abi::Abi;
 use crate::error::{Described, Excerpt};
 use crate::load;
 use crate::manifest::{self, MAIN, Manifest, ModuleEntry, ModuleSource};
@@ -62,7 +63,7 @@ impl Input {
     /// # Errors
     /// The contents are malformed, or a manifest.
     pub fn module(&self) -> Result<Vec<u8>, Described> {
-        if !is_bare(&manifest::parse(&self.contents).map_err(Described::of)?) {
+        if !is_bare(&manifest::parse(&self.contents, Abi::V0).map_err(Described::of)?) {
             return Err(Described::text("it is a manifest, not a module: give its modules one by one".to_owned()));
         }
         let module = load::load(self.entry(), None).map_err(Described::of)?;
@@ -74,7 +75,7 @@ impl Input {
     /// # Errors
     /// The contents are neither.
     pub(crate) fn manifest(&self) -> Result<Manifest<'_>, manifest::Error> {
-        let mut manifest = manifest::parse(&self.contents)?;
+        let mut manifest = manifest::parse(&self.contents, Abi::V0)?;
         if is_bare(&manifest) {
             manifest.modules = vec![self.entry()];
         }

@@ -5,6 +5,7 @@
 //! time, and `cache_files`, which lists and removes what the cache on disk has. ARCHITECTURE.md has the rooms, and the
 //! rule that each uses only those below it.
 
+pub mod abi;
 mod cache;
 #[cfg(feature = "compiler")]
 pub mod cache_files;
@@ -40,5 +41,6 @@ pub mod sandbox;
 )]
 pub mod stop;
 pub mod sync;
+mod value;
 mod wasi;
 mod write_signals;

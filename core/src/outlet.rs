@@ -16,7 +16,7 @@
 //! Files that the library opens for itself have `O_NONBLOCK`.
 #![expect(unsafe_code, reason = "poll and send are C's")]
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{File, OpenOptions};
 use std::io::{self, ErrorKind, IoSlice, Write as _};
 use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd};
 use std::os::unix::fs::OpenOptionsExt as _;
@@ -41,12 +41,8 @@ pub(crate) enum Outlet {
 }
 
 impl Outlet {
-    /// Opens a file to append to. Makes it, and its directories, if they are missing. Opening a FIFO fails while nobody
-    /// reads from it.
+    /// Opens a file to append to. Makes it if it is missing. Opening a FIFO fails while nobody reads from it.
     pub(crate) fn open(path: &Path) -> io::Result<Self> {
-        if let Some(parent) = path.parent() {
-            fs::create_dir_all(parent)?;
-        }
         let mut options = OpenOptions::new();
         options.append(true).create(true).custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY);
         options.open(path).map(Self::File)

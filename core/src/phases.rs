@@ -1,5 +1,6 @@
 //! The steps in a plugin's making one by one, for the benchmarks and for the test of the rewrite's cost.
 
+use crate::abi::Abi;
 use crate::code::{self, precompile};
 use crate::compiler::{self, CompileOptions, Machine, Prepared};
 use crate::error::Described;
@@ -15,7 +16,7 @@ pub struct Rewritten(Prepared);
 /// # Errors
 /// The input is neither.
 pub fn parse(input: &[u8]) -> Result<usize, Described> {
-    manifest::parse(input).map(|manifest| manifest.modules.len()).map_err(Described::of)
+    manifest::parse(input, Abi::V0).map(|manifest| manifest.modules.len()).map_err(Described::of)
 }
 
 /// Validates and rewrites a module that is alone in its manifest, for the current compiler.

@@ -1,13 +1,29 @@
-//! Reads whole files.
+//! Opens files, and reads them whole.
 
-use std::fs::File;
+use std::fs::{File, OpenOptions};
 use std::io::{self, ErrorKind};
+use std::path::Path;
 use std::time::Instant;
 
 use rustix::buffer::spare_capacity;
 
 /// The number of bytes that are read at once: as many as the cache of one CPU core holds.
 pub(crate) const CHUNK: usize = 256 << 10;
+
+/// Opens a file. Does not wait for the other end of a FIFO.
+///
+/// # Errors
+/// It cannot be opened.
+pub(crate) fn open(path: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.read(true);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::OpenOptionsExt;
+        options.custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY);
+    }
+    options.open(path)
+}
 
 /// Calls `take` with the contents of `file`, at most [`CHUNK`] bytes at a time.
 ///

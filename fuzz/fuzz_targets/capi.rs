@@ -174,15 +174,15 @@ impl Step {
 fn set_log((file, level, is_right): &(Option<&CStr>, Option<&CStr>, bool)) {
     let [file, level] = [file, level].map(|text| text.map_or(ptr::null(), CStr::as_ptr));
     // SAFETY: both are NULL or C strings.
-    assert_eq!(unsafe { ffi::extism_log_file(file, level) }, *is_right);
+    assert_eq!(unsafe { ffi::extism_log_file(file, level) }, (*is_right).into());
 }
 
 fn set_compiler(name: Option<&CStr>) {
     let pointer = name.map_or(ptr::null(), CStr::as_ptr);
     // SAFETY: NULL or a C string.
-    let is_there = unsafe { ffi::extism_compiler_available(pointer) };
+    let is_there: bool = unsafe { ffi::extism_compiler_available(pointer) }.into();
     // SAFETY: as above.
-    let is_set = unsafe { ffi::extism_compiler_set(pointer) };
+    let is_set: bool = unsafe { ffi::extism_compiler_set(pointer) }.into();
     assert_eq!(is_set, is_there || name.is_none());
     for text in [ffi::extism_compiler(), ffi::extism_version()] {
         // SAFETY: these are C strings that live as long as the library.

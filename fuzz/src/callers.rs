@@ -155,7 +155,8 @@ impl Place {
     pub fn exists(self, callers: &[Caller], name: &CStr) {
         let plugin = self.plugin(callers);
         // SAFETY: the name is a C string.
-        let exists = unsafe { ffi::extism_plugin_function_exists(plugin.context.0, plugin.id, name.as_ptr()) };
+        let exists: bool =
+            unsafe { ffi::extism_plugin_function_exists(plugin.context.0, plugin.id, name.as_ptr()) }.into();
         match self.document(callers) {
             Some(document) if document.is_kit => {
                 let is_one = name != c"memory" && KIT.contains(&format!("(export {name:?})"));
@@ -165,7 +166,8 @@ impl Place {
             None => assert!(!exists),
         }
         // SAFETY: NULL is allowed.
-        assert!(!unsafe { ffi::extism_plugin_function_exists(plugin.context.0, plugin.id, ptr::null()) });
+        let exists = unsafe { ffi::extism_plugin_function_exists(plugin.context.0, plugin.id, ptr::null()) };
+        assert!(!bool::from(exists));
         self.look(callers);
     }
 

@@ -30,9 +30,25 @@ pub(crate) enum PluginError {
     Configuration(i32),
 }
 
-pub(crate) struct Complaint {
+pub(crate) struct CallFailure {
     pub(crate) code: i32,
-    pub(crate) text: String,
+    text: String,
+}
+
+impl CallFailure {
+    pub(crate) fn text(&self) -> String {
+        self.text.clone()
+    }
+}
+
+/// A function of the host program: here, there are none.
+#[derive(Clone)]
+pub(crate) enum HostFunction {}
+
+#[derive(Default)]
+pub(crate) struct Options {
+    pub(crate) wasi: bool,
+    pub(crate) functions: Vec<HostFunction>,
 }
 
 /// A function that plugins call while they run.
@@ -55,7 +71,8 @@ pub(crate) fn set_logger(logger: Option<Logger>) {
 }
 
 impl Plugin {
-    pub(crate) fn new(input: &[u8], _with_wasi: bool) -> Result<Self, PluginError> {
+    pub(crate) fn new(input: &[u8], options: Options) -> Result<Self, PluginError> {
+        assert!(!options.wasi && options.functions.is_empty());
         let number = std::str::from_utf8(input).ok().and_then(|text| text.parse().ok());
         let number = number.ok_or_else(|| PluginError::NoNumber(input.to_vec()))?;
         let alive = ALIVE.with(|place| {
@@ -80,12 +97,16 @@ impl Plugin {
         self.used(|plugin| if json.is_empty() { Err(PluginError::Configuration(plugin.number)) } else { Ok(()) })
     }
 
+    pub(crate) fn functions(&self) -> std::sync::Weak<[HostFunction]> {
+        std::sync::Weak::<[HostFunction; 0]>::new()
+    }
+
     pub(crate) fn has_function(&self, _name: &CStr) -> Result<bool, PluginError> {
         Ok(true)
     }
 
     /// Returns its number, or fails if the input says so.
-    pub(crate) fn call(&mut self, _name: &CStr, input: &[u8]) -> Result<i32, Box<Complaint>> {
+    pub(crate) fn call(&mut self, _name: &CStr, input: &[u8]) -> Result<i32, Box<CallFailure>> {
         self.used(|plugin| {
             let state = Arc::clone(&plugin.state);
             let run = state.run();
@@ -95,10 +116,10 @@ impl Plugin {
             thread::yield_now();
             plugin.output = plugin.number.to_string().into_bytes();
             if run.is_cancelled() {
-                return Err(Box::new(Complaint { code: -1, text: "cancelled".to_owned() }));
+                return Err(Box::new(CallFailure { code: -1, text: "cancelled".to_owned() }));
             }
             match input {
-                b"fail" => Err(Box::new(Complaint { code: -1, text: plugin.number.to_string() })),
+                b"fail" => Err(Box::new(CallFailure { code: -1, text: plugin.number.to_string() })),
                 _ => Ok(plugin.number),
             }
         })

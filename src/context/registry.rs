@@ -12,7 +12,7 @@ use extism_capi::cancel::Canceller;
 use extism_capi::handle::{PluginHandle, Unusable};
 use extism_capi::recent::{Passing, Recent, with_recent};
 use extism_capi::thread_errors::ThreadErrors;
-use extism_core::plugin::{Complaint, Plugin};
+use extism_core::plugin::{HostFunction, Options, Plugin};
 use extism_core::sync::{self, Arc, AtomicBool, Mutex, Ordering};
 
 /// The plugins of one caller.
@@ -48,12 +48,18 @@ struct Registry {
 }
 
 impl Context {
-    /// Makes a plugin of a module or manifest. Older errors stay.
+    /// Makes a plugin of a module or manifest, which may import `functions`. Older errors stay.
     ///
     /// # Errors
     /// The plugin cannot be made, or there is no id left.
-    pub(crate) fn create(&self, input: &[u8], with_wasi: bool) -> Result<PluginId, Error> {
-        let plugin = Plugin::new(input, with_wasi)?;
+    pub(crate) fn create(
+        &self,
+        input: &[u8],
+        functions: Vec<HostFunction>,
+        with_wasi: bool,
+    ) -> Result<PluginId, Error> {
+        let plugin = Plugin::new(input, options(functions, with_wasi))?;
+        // Released before the plugin, if there is an error: the end of its functions may call the library.
         let mut registry = self.registry.lock();
         if self.is_over() {
             return Err(Error::Closed);
@@ -63,12 +69,15 @@ impl Context {
         Ok(id)
     }
 
-    /// Replaces plugin `id` by a new one, once it is not running. If the new one cannot be made, the old one stays.
+    /// Replaces plugin `id` by a new one with the same host functions, once it is not running. If the new one cannot be
+    /// made, the old one stays.
     ///
     /// # Errors
     /// The new plugin cannot be made, or there is no plugin `id`.
     pub(crate) fn update(&self, id: PluginId, input: &[u8], with_wasi: bool) -> Result<(), Error> {
-        let plugin = Plugin::new(input, with_wasi)?;
+        // What is wrong with the input is told before that there is no plugin `id`.
+        let functions = self.with_handle(id, PluginHandle::functions).unwrap_or_default();
+        let plugin = Plugin::new(input, options(functions, with_wasi))?;
         let replaced = self.with_handle(id, |handle| {
             let old = handle.replace(plugin)?;
             handle.clear_error();
@@ -112,6 +121,7 @@ impl Context {
         let plugins = std::mem::take(&mut registry.plugins);
         let mut result = Ok(());
         // All are marked before closing one can fail. A thread with one of them in its cache then sees that it is gone.
+        // Each is dropped here, by this thread, and no lock is held then.
         plugins.values().for_each(|handle| handle.doom());
         drop(registry);
         for (id, handle) in plugins {
@@ -163,10 +173,9 @@ impl Context {
                     handle.clear_error();
                     code
                 }
-                Err(complaint) => {
-                    let Complaint { code, text } = *complaint;
-                    handle.set_error(text);
-                    code
+                Err(failure) => {
+                    handle.set_error(failure.text());
+                    failure.code
                 }
             }
         })
@@ -252,4 +261,9 @@ impl Context {
         });
         used.unwrap_or(Err(Unusable::Freed)).map_err(|why| Error::of(id, why))
     }
+}
+
+/// The options of a plugin of Extism 0.1.0.
+fn options(functions: Vec<HostFunction>, wasi: bool) -> Options {
+    Options { wasi, functions, ..Options::default() }
 }

@@ -5,6 +5,7 @@ use std::ptr;
 use super::context::ExtismContext;
 use super::in_context::with_context;
 use super::plugin::ExtismPlugin;
+use extism_capi::boolean::Bool;
 use extism_capi::cancel::Canceller;
 use extism_capi::guard::guard;
 use extism_capi::token::TokenTable;
@@ -43,8 +44,8 @@ pub extern "C" fn extism_plugin_cancel_handle(
 ///         happened then. Also false where the system refuses each signal that could reach the plugin's thread, as
 ///         filters of system calls do: a running call then ends in the next host function that it calls.
 #[unsafe(no_mangle)]
-pub extern "C" fn extism_plugin_cancel(handle: *const ExtismCancelHandle) -> bool {
-    guard(false, || CANCELLERS.get(handle.addr()).is_some_and(|canceller| canceller.cancel()))
+pub extern "C" fn extism_plugin_cancel(handle: *const ExtismCancelHandle) -> Bool {
+    guard(Bool::FALSE, || CANCELLERS.get(handle.addr()).is_some_and(|canceller| canceller.cancel()).into())
 }
 
 /// Frees a handle. NULL and handles that have been freed before are ignored.

@@ -10,7 +10,7 @@ use extism_capi::guard::{caught, guard_use};
 use extism_capi::recent::{Recent, with_recent};
 use extism_capi::thread_end::Use;
 use extism_capi::token::TokenTable;
-use extism_capi::{arg, log};
+use extism_capi::{arg, ffi, log};
 use extism_core::error;
 
 /// All contexts. One is in the table from `extism_context_new` to `extism_context_free`.
@@ -81,7 +81,7 @@ fn in_context<T: Copy>(
                     log::note_failure(id, &text);
                     match *failure {
                         Failure::Context(error) => context.report(id, &error, text),
-                        Failure::Argument(_) => context.report_text(id, text),
+                        Failure::Argument(_) | Failure::Functions(_) => context.report_text(id, text),
                     }
                 }
                 Err(panic) => context.report_text(id, panic.text()),
@@ -99,6 +99,8 @@ pub(super) enum Failure {
     Context(context::Error),
     #[error(transparent)]
     Argument(arg::Error),
+    #[error(transparent)]
+    Functions(ffi::Error),
 }
 
 impl From<context::Error> for Box<Failure> {
@@ -110,5 +112,11 @@ impl From<context::Error> for Box<Failure> {
 impl From<arg::Error> for Box<Failure> {
     fn from(error: arg::Error) -> Self {
         Self::new(Failure::Argument(error))
+    }
+}
+
+impl From<ffi::Error> for Box<Failure> {
+    fn from(error: ffi::Error) -> Self {
+        Self::new(Failure::Functions(error))
     }
 }

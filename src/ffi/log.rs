@@ -2,6 +2,7 @@
 
 use std::ffi::{CStr, c_char};
 
+use extism_capi::boolean::Bool;
 use extism_capi::guard::guard;
 use extism_capi::{arg, log};
 
@@ -20,13 +21,13 @@ const VERSION: &CStr = c"0.1.0";
 /// # Safety
 /// Each pointer must be NULL or point to a NUL-terminated string.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn extism_log_file(filename: *const c_char, log_level: *const c_char) -> bool {
-    guard(false, || {
+pub unsafe extern "C" fn extism_log_file(filename: *const c_char, log_level: *const c_char) -> Bool {
+    guard(Bool::FALSE, || {
         // SAFETY: C passes a NUL-terminated string, see above.
         let filename = unsafe { arg::string("filename", filename) };
         // SAFETY: as above.
         let log_level = unsafe { arg::string("log_level", log_level) };
-        log::set("extism_log_file", filename, log_level)
+        log::set("extism_log_file", filename, log_level).into()
     })
 }
 

@@ -6,15 +6,14 @@ use std::ptr;
 use super::context::ExtismContext;
 use super::in_context::{call_in_context, with, with_context};
 use extism_capi::arg;
+use extism_capi::boolean::{Bool, BoolArg};
+use extism_capi::ffi::{self, ExtismFunction, ExtismSize};
 use extism_capi::guard::guard;
 use extism_capi::handed_out::hand_out;
 use extism_core::error;
 
 /// The id of a plugin in its context; 0 and up. Negative: no plugin.
 pub type ExtismPlugin = i32;
-
-/// A number of bytes.
-pub type ExtismSize = u64;
 
 /// The text of `extism_error` for an unknown context.
 const NO_CONTEXT: &str = "the context is NULL, has been freed, or never was one";
@@ -35,19 +34,20 @@ pub unsafe extern "C" fn extism_plugin_new(
     ctx: *mut ExtismContext,
     wasm: *const u8,
     wasm_size: ExtismSize,
-    with_wasi: bool,
+    with_wasi: BoolArg,
 ) -> ExtismPlugin {
     // SAFETY: the arguments are those of this call, which waits for it.
     let again = || unsafe { extism_plugin_new(ctx, wasm, wasm_size, with_wasi) };
     with_context(ctx.addr(), None, -1, again, |context| {
         // SAFETY: C passes as many bytes as it says, see above.
         let wasm = unsafe { arg::bytes("wasm", wasm, wasm_size) }?;
-        Ok(context.create(wasm, with_wasi)?)
+        Ok(context.create(wasm, Vec::new(), with_wasi.into())?)
     })
 }
 
-/// Replaces a plugin by a new one under the same id. Nothing of the old one stays: memory, variables, configuration
-/// and error are new. Waits for a call that is running on it. If the new plugin cannot be made, the old one stays.
+/// Replaces a plugin by a new one under the same id. Nothing of the old one stays but its host functions: memory,
+/// variables, configuration and error are new. Waits for a call that is running on it. If the new plugin cannot be
+/// made, the old one stays.
 ///
 /// @param ctx The context that the plugin belongs to.
 /// @param index The plugin's id.
@@ -64,15 +64,15 @@ pub unsafe extern "C" fn extism_plugin_update(
     index: ExtismPlugin,
     wasm: *const u8,
     wasm_size: ExtismSize,
-    with_wasi: bool,
-) -> bool {
+    with_wasi: BoolArg,
+) -> Bool {
     // SAFETY: the arguments are those of this call, which waits for it.
     let again = || unsafe { extism_plugin_update(ctx, index, wasm, wasm_size, with_wasi) };
-    with_context(ctx.addr(), None, false, again, |context| {
+    with_context(ctx.addr(), None, Bool::FALSE, again, |context| {
         // SAFETY: C passes as many bytes as it says, see above.
         let wasm = unsafe { arg::bytes("wasm", wasm, wasm_size) }?;
-        context.update(index, wasm, with_wasi)?;
-        Ok(true)
+        context.update(index, wasm, with_wasi.into())?;
+        Ok(Bool::TRUE)
     })
 }
 
@@ -106,14 +106,14 @@ pub unsafe extern "C" fn extism_plugin_config(
     plugin: ExtismPlugin,
     json: *const u8,
     json_size: ExtismSize,
-) -> bool {
+) -> Bool {
     // SAFETY: the arguments are those of this call, which waits for it.
     let again = || unsafe { extism_plugin_config(ctx, plugin, json, json_size) };
-    with_context(ctx.addr(), Some(plugin), false, again, |context| {
+    with_context(ctx.addr(), Some(plugin), Bool::FALSE, again, |context| {
         // SAFETY: C passes as many bytes as it says, see above.
         let json = unsafe { arg::bytes("json", json, json_size) }?;
         context.configure(plugin, json)?;
-        Ok(true)
+        Ok(Bool::TRUE)
     })
 }
 
@@ -133,13 +133,13 @@ pub unsafe extern "C" fn extism_plugin_function_exists(
     ctx: *mut ExtismContext,
     plugin: ExtismPlugin,
     func_name: *const c_char,
-) -> bool {
+) -> Bool {
     // SAFETY: the arguments are those of this call, which waits for it.
     let again = || unsafe { extism_plugin_function_exists(ctx, plugin, func_name) };
-    with_context(ctx.addr(), Some(plugin), false, again, |context| {
+    with_context(ctx.addr(), Some(plugin), Bool::FALSE, again, |context| {
         // SAFETY: C passes a NUL-terminated string, see above.
         let name = unsafe { arg::c_str("func_name", func_name) }?;
-        Ok(context.has_function(plugin, name)?)
+        Ok(context.has_function(plugin, name)?.into())
     })
 }
 
@@ -253,4 +253,41 @@ pub extern "C" fn extism_plugin_output_data(ctx: *mut ExtismContext, plugin: Ext
 pub extern "C" fn extism_plugin_fuel_used(ctx: *mut ExtismContext, plugin: ExtismPlugin) -> u64 {
     let again = || extism_plugin_fuel_used(ctx, plugin);
     with_context(ctx.addr(), Some(plugin), 0, again, |context| Ok(context.fuel_used(plugin)?))
+}
+
+/// Makes a plugin, like `extism_plugin_new`, that can import host functions. Extism's own library lacks this function.
+///
+/// `extism_plugin_update` keeps the functions. What frees the plugin releases them on its thread, before it returns:
+/// `extism_plugin_free`, `extism_context_reset` or `extism_context_free`.
+///
+/// @param ctx The context that the plugin will belong to.
+/// @param wasm A module or manifest as for `extism_plugin_new`. Borrowed until the return.
+/// @param wasm_size The number of bytes at `wasm`.
+/// @param functions Host functions, `n_functions` of them, that the plugin may import. Each may be given to any number of
+///                  plugins, and freed at any time. Of two with the same namespace and name, the later counts. NULL:
+///                  there are none.
+/// @param n_functions The number of pointers at `functions`, at most 100000.
+/// @param with_wasi Whether the modules may import WASI.
+/// @return The plugin's id, or -1; `extism_error(ctx, -1)` then says why.
+///
+/// # Safety
+/// `wasm` must be NULL or point to `wasm_size` readable bytes, `functions` must be NULL or point to `n_functions` pointers.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn extism_plugin_new_with_functions(
+    ctx: *mut ExtismContext,
+    wasm: *const u8,
+    wasm_size: ExtismSize,
+    functions: *mut *const ExtismFunction,
+    n_functions: ExtismSize,
+    with_wasi: BoolArg,
+) -> ExtismPlugin {
+    // SAFETY: the arguments are those of this call, which waits for it.
+    let again = || unsafe { extism_plugin_new_with_functions(ctx, wasm, wasm_size, functions, n_functions, with_wasi) };
+    with_context(ctx.addr(), None, -1, again, |context| {
+        // SAFETY: C passes as many bytes as it says, see above.
+        let wasm = unsafe { arg::bytes("wasm", wasm, wasm_size) }?;
+        // SAFETY: C passes as many pointers as it says, see above.
+        let functions = unsafe { ffi::collect(functions, n_functions) }?;
+        Ok(context.create(wasm, functions, with_wasi.into())?)
+    })
 }

@@ -45,7 +45,7 @@ impl Context {
     pub fn create(&self, input: impl AsRef<[u8]>, with_wasi: bool) -> Result<Plugin<'_>, String> {
         let input = input.as_ref();
         // SAFETY: pointer and length are those of a slice.
-        let id = unsafe { ffi::extism_plugin_new(self.0, input.as_ptr(), input.len() as u64, with_wasi) };
+        let id = unsafe { ffi::extism_plugin_new(self.0, input.as_ptr(), input.len() as u64, with_wasi.into()) };
         if id < 0 { Err(self.error(id).unwrap_or_default()) } else { Ok(Plugin { context: self, id }) }
     }
 
@@ -156,13 +156,14 @@ impl Plugin<'_> {
 
     pub fn configure(&self, json: &str) -> bool {
         // SAFETY: pointer and length are those of a slice.
-        unsafe { ffi::extism_plugin_config(self.context.0, self.id, json.as_ptr(), json.len() as u64) }
+        unsafe { ffi::extism_plugin_config(self.context.0, self.id, json.as_ptr(), json.len() as u64) }.into()
     }
 
     pub fn update(&self, input: impl AsRef<[u8]>, with_wasi: bool) -> bool {
         let input = input.as_ref();
+        let (data, size) = (input.as_ptr(), input.len() as u64);
         // SAFETY: pointer and length are those of a slice.
-        unsafe { ffi::extism_plugin_update(self.context.0, self.id, input.as_ptr(), input.len() as u64, with_wasi) }
+        unsafe { ffi::extism_plugin_update(self.context.0, self.id, data, size, with_wasi.into()) }.into()
     }
 
     pub fn free(self) {
@@ -188,7 +189,7 @@ unsafe impl Sync for CancelHandle {}
 
 impl CancelHandle {
     pub fn cancel(&self) -> bool {
-        ffi::extism_plugin_cancel(self.0)
+        ffi::extism_plugin_cancel(self.0).into()
     }
 }
 
@@ -266,7 +267,7 @@ impl Compiler {
 
     pub fn is_built_in(&self) -> bool {
         // SAFETY: the name is a C string.
-        unsafe { ffi::extism_compiler_available(self.c_name().as_ptr()) }
+        unsafe { ffi::extism_compiler_available(self.c_name().as_ptr()) }.into()
     }
 
     /// The name of the compiler that the next plugin gets.
@@ -282,5 +283,5 @@ impl Compiler {
 pub fn choose_compiler(name: Option<&str>) -> bool {
     let name = name.map(|name| CString::new(name).expect("no NUL in the name"));
     // SAFETY: the pointer is NULL or a C string.
-    unsafe { ffi::extism_compiler_set(name.as_ref().map_or(std::ptr::null(), |name| name.as_ptr())) }
+    unsafe { ffi::extism_compiler_set(name.as_ref().map_or(std::ptr::null(), |name| name.as_ptr())) }.into()
 }

@@ -29,7 +29,7 @@ pub(crate) fn set(filename: Option<&str>, level: Option<&str>) -> bool {
 fn set_bytes(filename: Option<&CStr>, level: Option<&CStr>) -> bool {
     let pointer = |text: Option<&CStr>| text.map_or(ptr::null(), CStr::as_ptr);
     // SAFETY: both are NULL or C strings.
-    unsafe { ffi::extism_log_file(pointer(filename), pointer(level)) }
+    unsafe { ffi::extism_log_file(pointer(filename), pointer(level)) }.into()
 }
 
 /// One line of a log file.

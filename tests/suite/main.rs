@@ -22,6 +22,7 @@ mod guest_abi;
 #[cfg(not(feature = "compiler"))]
 mod headless;
 mod holdings;
+mod host_functions;
 #[cfg(feature = "http")]
 mod http;
 #[cfg(not(feature = "http"))]

@@ -52,7 +52,7 @@ fn module(parts: &[&str]) -> String {
 fn exists(plugin: Plugin<'_>, function: &str) -> bool {
     let name = CString::new(function).expect("no NUL in the name");
     // SAFETY: the name is a C string.
-    unsafe { ffi::extism_plugin_function_exists(plugin.context.0, plugin.id, name.as_ptr()) }
+    unsafe { ffi::extism_plugin_function_exists(plugin.context.0, plugin.id, name.as_ptr()) }.into()
 }
 
 /// Calls each function and compares what it returns.

@@ -14,7 +14,7 @@ use crate::stop::CodeRanges;
 /// engine, and are declared first for that. Wasmer finds traps by the addresses of code: as soon as the engine is gone,
 /// the system may give these addresses to other code.
 #[derive(Debug)]
-pub(crate) struct CompiledPlugin {
+pub(crate) struct PluginCode {
     /// Enters the fork gate: code is unloaded inside it, as it was loaded.
     pub(super) _going: EnterWhenDropped,
     /// In the order of the manifest.
@@ -54,7 +54,7 @@ impl Display for Origin {
     }
 }
 
-impl CompiledPlugin {
+impl PluginCode {
     /// The source of the code, as a new plugin reports it. The first plugin gets the source itself. Each later one gets
     /// [`Origin::Process`], as the process had the code already.
     pub(crate) fn origin(&self) -> Origin {

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use wasmer::sys::EngineBuilder;
 use wasmer::{Engine, Module};
 
-use super::compiled::{CompiledPlugin, Origin};
+use super::compiled::{Origin, PluginCode};
 use super::error::Error;
 use super::make;
 use super::modules::{ModuleSource, Modules};
@@ -34,7 +34,7 @@ impl Modules {
         backend: Option<&'static Backend>,
         memories: &'static [Memories],
         deadline: Option<Instant>,
-    ) -> Result<Arc<CompiledPlugin>, Error> {
+    ) -> Result<Arc<PluginCode>, Error> {
         // Before the modules are hashed, which reads them.
         let deadline = self.compile_until(backend, deadline);
         let modules = self.sources.iter().map(ModuleSource::key).collect::<Result<_, _>>()?;
@@ -47,7 +47,7 @@ impl Modules {
         backend: Option<&'static Backend>,
         memories: &[Memories],
         deadline: Option<Instant>,
-    ) -> Result<CompiledPlugin, Error> {
+    ) -> Result<PluginCode, Error> {
         let cache = CodeCache::of_environment(cfg!(feature = "compiler"));
         let usable = cache.as_ref().ok();
         let keys = self.sources.iter().map(|source| source.cache_key(usable)).collect::<Result<Vec<_>, _>>()?;
@@ -78,7 +78,7 @@ impl Modules {
 impl Request<'_> {
     /// Loads all modules into a new engine. Modules in one store must come from one engine, which checks hashes of
     /// signatures for collisions. The engine has no compiler: one that compiles keeps its lock, and its garbage.
-    fn plugin(&self, keys: &[ModuleKey], deadline: Option<Instant>) -> Result<CompiledPlugin, Failure> {
+    fn plugin(&self, keys: &[ModuleKey], deadline: Option<Instant>) -> Result<PluginCode, Failure> {
         let sources = &self.modules.sources;
         let engine: Engine = EngineBuilder::headless().engine().into();
         let (mut modules, mut size, mut origin) = (Vec::with_capacity(sources.len()), 0, Origin::Cache);
@@ -100,7 +100,7 @@ impl Request<'_> {
         let code = Arc::new(CodeRanges::new(functions).for_threads(sandbox::prepare_thread));
         // The local engine outlives the modules if a panic ends this function.
         let template = StoreTemplate::new(engine.clone(), self.memories, &modules);
-        Ok(CompiledPlugin {
+        Ok(PluginCode {
             _going: EnterWhenDropped,
             modules,
             size: size + template.size(),

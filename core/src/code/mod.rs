@@ -21,7 +21,7 @@ mod shared;
 #[cfg(not(feature = "compiler"))]
 use make_absent as make;
 
-pub(crate) use compiled::CompiledPlugin;
+pub(crate) use compiled::PluginCode;
 pub(crate) use error::Error;
 #[cfg(feature = "compiler")]
 pub(crate) use make::rewrite;

@@ -23,6 +23,11 @@ impl Modules {
         Ok(Self { sources, fuel })
     }
 
+    /// Closes files that are open because their bytes may still have to be read.
+    pub(crate) fn close_files(&mut self) {
+        self.sources.iter_mut().for_each(ModuleSource::close_file);
+    }
+
     /// The SHA-256 of the module that is linked as `name`, calculated if nobody has asked for it before: for log lines
     /// of level debug. `None` if the module cannot be read any more.
     pub(crate) fn sha256(&self, name: &str) -> Option<Digest> {
@@ -48,6 +53,14 @@ impl ModuleSource {
             return Ok(Self::Hash { name: entry.name, sha256 });
         }
         Ok(Self::Loaded(load::load(entry, deadline)?))
+    }
+
+    fn close_file(&mut self) {
+        match self {
+            Self::Loaded(module) => module.contents.close_file(),
+            #[cfg(not(feature = "compiler"))]
+            Self::Hash { .. } => {}
+        }
     }
 
     /// The name that the manifest gives it.

@@ -10,7 +10,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Weak};
 use std::time::Instant;
 
-use super::compiled::CompiledPlugin;
+use super::compiled::PluginCode;
 use super::error::Error;
 use super::modules::ModuleSource;
 use crate::compiler;
@@ -43,7 +43,7 @@ struct CodeSlot(ReentrantMutex<RefCell<Option<SharedCode>>>);
 /// The contents of a slot.
 #[derive(Debug, Clone)]
 struct SharedCode {
-    code: Arc<CompiledPlugin>,
+    code: Arc<PluginCode>,
     /// True if the entry keeps the bytes of its modules, except of those known by their hash alone.
     with_bytes: bool,
 }
@@ -55,7 +55,7 @@ struct CodeEntry {
     requested: u64,
     /// The code; empty until it is made. The slot counts as one strong reference. A strong count above 1 means that a
     /// plugin uses the code.
-    code: Weak<CompiledPlugin>,
+    code: Weak<PluginCode>,
     /// The modules' bytes; empty until they are kept.
     _modules: Vec<Arc<ModuleBytes>>,
     /// In bytes, the memory that it holds; 0 until the code is made, at least 1 afterwards.
@@ -84,8 +84,8 @@ pub(crate) fn get_or_make(
     key: &CodeKey,
     sources: &[ModuleSource],
     deadline: Option<Instant>,
-    make: impl FnOnce() -> Result<CompiledPlugin, Error>,
-) -> Result<Arc<CompiledPlugin>, Error> {
+    make: impl FnOnce() -> Result<PluginCode, Error>,
+) -> Result<Arc<PluginCode>, Error> {
     let slot = REGISTRY.lock().slot(key);
     // Removes the entry when dropped, unless the attempt is over by then: code was made, or the slot is another's.
     let mut attempt = Attempt { key, slot: &slot, is_over: false };
@@ -146,7 +146,7 @@ struct Attempt<'a> {
 }
 
 impl Attempt<'_> {
-    fn succeed(mut self, code: &Arc<CompiledPlugin>) -> Arc<CompiledPlugin> {
+    fn succeed(mut self, code: &Arc<PluginCode>) -> Arc<PluginCode> {
         self.is_over = true;
         Arc::clone(code)
     }
@@ -182,7 +182,7 @@ impl Registry {
         &mut self,
         key: &CodeKey,
         slot: &Arc<CodeSlot>,
-        code: &Arc<CompiledPlugin>,
+        code: &Arc<PluginCode>,
         modules: Vec<Arc<ModuleBytes>>,
         max_bytes: usize,
     ) -> Vec<CodeEntry> {
@@ -226,8 +226,7 @@ fn max_bytes() -> usize {
 #[cfg(test)]
 mod tests {
     use super::{
-        Arc, CodeKey, CompiledPlugin, Error, MAX_ENTRIES, Memories, ModuleBytes, ModuleKey, REGISTRY, Registry,
-        get_or_make,
+        Arc, CodeKey, Error, MAX_ENTRIES, Memories, ModuleBytes, ModuleKey, PluginCode, REGISTRY, Registry, get_or_make,
     };
     use crate::code::compiled::Origin;
     use crate::compiler;
@@ -245,12 +244,12 @@ mod tests {
         CodeKey { backend: None, memories: &[Memories::Reserved], fuel: false, modules }
     }
 
-    fn code(size: usize) -> CompiledPlugin {
+    fn code(size: usize) -> PluginCode {
         let engine = EngineBuilder::headless().engine().into();
         let template = StoreTemplate::new(engine, Memories::Reserved, &[]);
         let code = Arc::new(CodeRanges::new(Vec::new()));
         let (_going, _gone) = Default::default();
-        CompiledPlugin {
+        PluginCode {
             _going,
             modules: Vec::new(),
             template,
@@ -263,7 +262,7 @@ mod tests {
         }
     }
 
-    fn make(key: &CodeKey) -> Arc<CompiledPlugin> {
+    fn make(key: &CodeKey) -> Arc<PluginCode> {
         get_or_make(key, &[], None, || Ok(code(1))).expect("made")
     }
 
@@ -294,7 +293,7 @@ mod tests {
         let failed = get_or_make(&key, &[], None, || Err(compiler::Error::NoCompiler.into()));
         assert!(matches!(failed, Err(Error::Compiler(compiler::Error::NoCompiler))));
         assert!(!REGISTRY.lock().entries.contains_key(&key));
-        let panics = || get_or_make(&key, &[], None, || -> Result<CompiledPlugin, Error> { panic!("in the middle") });
+        let panics = || get_or_make(&key, &[], None, || -> Result<PluginCode, Error> { panic!("in the middle") });
         assert!(catch_unwind(AssertUnwindSafe(panics)).is_err());
         assert!(!REGISTRY.lock().entries.contains_key(&key));
         let made = make(&key);

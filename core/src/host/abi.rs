@@ -98,6 +98,32 @@ const HOST_FUNCTIONS: &[HostFunction] = host_functions![
     HOST_MODULE::"get_log_level" => log::v1::get_log_level,
 ];
 
+/// The functions whose calls the rewrite replaces by loads and stores, by their names in 1.x. Those of 0.x have a prefix.
+pub(crate) const INLINED: [&str; 11] = [
+    "load_u8",
+    "load_u64",
+    "store_u8",
+    "store_u64",
+    "input_load_u8",
+    "input_load_u64",
+    "input_length",
+    "input_offset",
+    "output_set",
+    "output_offset",
+    "output_length",
+];
+
+/// False if a host function cannot take the place of the import `module::name`: code does not call it, or only here and
+/// there.
+pub(crate) fn can_be_replaced(module: &str, name: &str) -> bool {
+    let inlined = match module {
+        HOST_MODULE => Some(name),
+        ENV => name.strip_prefix("extism_"),
+        _ => None,
+    };
+    (module, name) != FUEL_IMPORT && !inlined.is_some_and(|name| INLINED.contains(&name))
+}
+
 fn find(module: &str, name: &str) -> Option<&'static HostFunction> {
     HOST_FUNCTIONS.iter().find(|function| function.module == module && function.name == name)
 }

@@ -6,7 +6,9 @@ use std::ops::Range;
 use std::ptr::NonNull;
 use std::slice;
 
-use wasmer::sys::vm::{LinearMemory as _, VMExtern, VMGlobalDefinition, VMMemoryDefinition};
+use wasmer::sys::vm::{
+    InternalStoreHandle, LinearMemory as _, StoreObjects, VMExtern, VMGlobalDefinition, VMMemory, VMMemoryDefinition,
+};
 use wasmer::{AsStoreMut, Extern, Global, Memory, Pages};
 
 /// WebAssembly's page size in bytes. No operating system has larger pages.
@@ -18,6 +20,9 @@ pub(crate) struct DirectMemory {
     memory: Memory,
     /// Wasmer's description of the memory: base and length. It stays where it is; growing changes what it says.
     definition: NonNull<VMMemoryDefinition>,
+    /// The objects of the store, and which of them the memory is.
+    objects: NonNull<StoreObjects>,
+    handle: InternalStoreHandle<VMMemory>,
 }
 
 // SAFETY: the address is not tied to a thread, and only the thread that has the memory's store uses it.
@@ -35,8 +40,9 @@ impl DirectMemory {
     pub(crate) fn of(store: &mut impl AsStoreMut, memory: Memory) -> Option<Self> {
         let handle = Extern::from(memory.clone()).to_vm_extern();
         let VMExtern::Memory(handle) = handle.unwrap_sys() else { return None };
-        let definition = handle.get(store.objects_mut().as_sys()).vmmemory();
-        Some(Self { memory, definition })
+        let objects = store.objects_mut().as_sys_mut();
+        let definition = handle.get(objects).vmmemory();
+        Some(Self { memory, definition, objects: NonNull::from(objects), handle })
     }
 
     pub(crate) fn memory(&self) -> &Memory {
@@ -55,7 +61,7 @@ impl DirectMemory {
     }
 
     /// The address of the memory's first byte. Growing may move it.
-    pub(crate) fn base(&self) -> *const u8 {
+    pub(crate) fn base(&self) -> *mut u8 {
         self.definition().base
     }
 
@@ -84,8 +90,11 @@ impl DirectMemory {
     }
 
     /// Grows the memory by `pages`; `None` if its maximum or a limit forbids it.
-    pub(crate) fn grow(&mut self, store: &mut impl AsStoreMut, pages: u32) -> Option<()> {
-        self.memory.grow(store, Pages(pages)).ok().map(drop)
+    pub(crate) fn grow(&mut self, pages: u32) -> Option<()> {
+        // SAFETY: the store has its objects in a box, and outlives this value. Nothing else uses them at the moment: the
+        // store's owner, or the plugin's code, waits for the host.
+        let objects = unsafe { self.objects.as_mut() };
+        self.handle.get_mut(objects).grow(Pages(pages)).ok().map(drop)
     }
 
     /// Copies a range to `offset`; `None` if either place is not inside the memory. The two may overlap.

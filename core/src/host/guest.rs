@@ -60,7 +60,7 @@ impl Guest {
         if !own_memory {
             io.make(store)?;
         }
-        let logs = Arc::new(Logs::new(bounds.max_log_bytes));
+        let logs = Arc::new(Logs::new(bounds.max_log_bytes, state.lock().label.clone()));
         let fuel = bounds.fuel.map(|limit| Fuel::new(store, limit));
         Ok(FunctionEnv::new(store, Self { io, error: None, watch, logs, fuel, state }))
     }
@@ -81,7 +81,7 @@ impl Guest {
         if let Some(fuel) = &self.fuel {
             fuel.fill(store);
         }
-        self.io.begin(store, input, self.watch)
+        self.io.begin(input, self.watch)
     }
 
     /// Takes the text of the error that the plugin has set.

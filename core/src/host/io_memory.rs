@@ -21,13 +21,13 @@ use crate::stop::Watch;
 #[derive(Debug)]
 pub(crate) struct IoMemory {
     /// `None` until the module that owns the memory is instantiated.
-    memory: Option<DirectMemory>,
+    pub(super) memory: Option<DirectMemory>,
     /// The globals that inlined code reads, of each instance with such code.
     registers: Vec<Registers>,
     /// True if one instance owns the memory. Its registers then hold the output's range.
     is_owned: bool,
     capacity: Capacity,
-    blocks: Blocks,
+    pub(super) blocks: Blocks,
     /// The input as the plugin sees it. The plugin may set another.
     input: Range<u64>,
     /// The range where the host put the input; empty once that block is freed. Its end raises the limit of the blocks.
@@ -39,7 +39,7 @@ pub(crate) struct IoMemory {
     /// Inlined code may access what begins below this offset, so it may write up to a word beyond.
     bound: u64,
     /// Bytes from this offset on are zero, except those that inlined code has written.
-    dirty_end: u64,
+    pub(super) dirty_end: u64,
     usage: Usage,
 }
 
@@ -100,12 +100,12 @@ impl IoMemory {
     ///
     /// # Errors
     /// The input does not fit, or the plugin shall stop. In the latter case, bytes of the previous call may be left.
-    pub(crate) fn begin(&mut self, store: &mut impl AsStoreMut, input: &[u8], watch: Watch) -> Result<(), Fault> {
+    pub(crate) fn begin(&mut self, input: &[u8], watch: Watch) -> Result<(), Fault> {
         // `input` may be the previous call's output and so lie in this memory.
         let inside = self.place_of(input);
         let copy = std::mem::take(&mut self.output_copy);
         let written = self.forget();
-        let placed = self.place(store, input, inside, watch);
+        let placed = self.place(input, inside, watch);
         drop(copy);
         let kept = placed.as_ref().map_or(0..0, Clone::clone);
         let cleared = self.clear(written, &kept, watch);
@@ -115,18 +115,12 @@ impl IoMemory {
     }
 
     /// Makes `input` the first block. `inside` is its range if it lies in this memory.
-    fn place(
-        &mut self,
-        store: &mut impl AsStoreMut,
-        input: &[u8],
-        inside: Option<Range<u64>>,
-        watch: Watch,
-    ) -> Result<Range<u64>, Fault> {
+    fn place(&mut self, input: &[u8], inside: Option<Range<u64>>, watch: Watch) -> Result<Range<u64>, Fault> {
         if input.is_empty() {
             return Ok(0..0);
         }
         let length = input.len() as u64;
-        let offset = self.alloc_below(store, length, u64::MAX).ok_or(Fault::OutOfMemory(length))?;
+        let offset = self.alloc_below(length, u64::MAX).ok_or(Fault::OutOfMemory(length))?;
         match (inside, &mut self.memory) {
             (Some(from), Some(memory)) => slices::move_within(memory, from, offset, watch)?,
             _ => self.write_long(offset, input, watch)?,
@@ -156,11 +150,16 @@ impl IoMemory {
         self.given = 0..0;
         self.forget_output();
         self.blocks.clear();
-        let inlined = if self.bound == 0 || self.registers.is_empty() { 0 } else { self.bound + WORD };
-        let written = if self.capacity.imported { self.size() } else { self.dirty_end.max(inlined) };
+        let written = self.written_end();
         self.dirty_end = 0;
         self.set_bound(0);
         written
+    }
+
+    /// The offset from which on all bytes are zero.
+    pub(super) fn written_end(&self) -> u64 {
+        let inlined = if self.bound == 0 || self.registers.is_empty() { 0 } else { self.bound + WORD };
+        if self.capacity.imported { self.size() } else { self.dirty_end.max(inlined) }
     }
 
     /// Clears the bytes below `written`, except the range `kept`.
@@ -248,10 +247,15 @@ impl IoMemory {
         }
     }
 
+    /// The output's bytes.
+    pub(crate) fn output_in_place(&self) -> &[u8] {
+        self.get(self.output()).unwrap_or_default()
+    }
+
     /// A copy of the output's bytes.
     #[cfg(feature = "compiler")]
     pub(crate) fn output_bytes(&self) -> Vec<u8> {
-        self.get(self.output()).unwrap_or_default().to_vec()
+        self.output_in_place().to_vec()
     }
 
     /// A copy of the output with one byte after it, outside the memory. It serves output that ends at the memory's end;
@@ -269,18 +273,18 @@ impl IoMemory {
     }
 
     /// Allocates a block of `length` bytes; `None` if it does not fit.
-    pub(crate) fn alloc(&mut self, store: &mut impl AsStoreMut, length: u64) -> Option<u64> {
+    pub(crate) fn alloc(&mut self, length: u64) -> Option<u64> {
         let limit = self.capacity.end_of_blocks(self.given.end);
-        self.alloc_below(store, length, limit)
+        self.alloc_below(length, limit)
     }
 
     /// Allocates a block that holds `bytes`.
     ///
     /// # Errors
     /// The block does not fit, or the plugin shall stop.
-    pub(crate) fn alloc_with(&mut self, store: &mut impl AsStoreMut, bytes: &[u8], watch: Watch) -> Result<u64, Fault> {
+    pub(crate) fn alloc_with(&mut self, bytes: &[u8], watch: Watch) -> Result<u64, Fault> {
         let length = bytes.len() as u64;
-        let offset = self.alloc(store, length).ok_or(Fault::OutOfMemory(length))?;
+        let offset = self.alloc(length).ok_or(Fault::OutOfMemory(length))?;
         self.write_long(offset, bytes, watch)?;
         Ok(offset)
     }
@@ -372,14 +376,14 @@ impl IoMemory {
 
     /// Allocates below `limit` and grows the memory if necessary. No block includes the memory's last word: there is
     /// always a readable byte after the output, and inlined code may move a word that begins in the last block.
-    fn alloc_below(&mut self, store: &mut impl AsStoreMut, length: u64, limit: u64) -> Option<u64> {
+    fn alloc_below(&mut self, length: u64, limit: u64) -> Option<u64> {
         let end = limit.min(self.size().saturating_sub(WORD));
         let offset = self.blocks.alloc(length, end).or_else(|| {
             let needed = self.blocks.end_needed(length)?;
             if needed > limit || self.blocks.is_full() {
                 return None;
             }
-            self.grow(store, needed.checked_add(WORD)?, limit)?;
+            self.grow(needed.checked_add(WORD)?, limit)?;
             self.blocks.alloc(length, needed)
         })?;
         self.set_bound(self.bound.max(self.blocks.top()));
@@ -387,12 +391,12 @@ impl IoMemory {
     }
 
     /// Grows to at least `needed` bytes: to the size that the capacity proposes, or to `needed` if that is refused.
-    fn grow(&mut self, store: &mut impl AsStoreMut, needed: u64, limit: u64) -> Option<()> {
+    fn grow(&mut self, needed: u64, limit: u64) -> Option<()> {
         let size = self.size();
         let missing = |target: u64| u32::try_from(target.saturating_sub(size).div_ceil(PAGE)).ok();
         let least = missing(needed)?;
         let ample = missing(self.capacity.grown(size, needed, limit))?.max(least);
         let memory = self.memory.as_mut()?;
-        memory.grow(store, ample).or_else(|| memory.grow(store, least))
+        memory.grow(ample).or_else(|| memory.grow(least))
     }
 }

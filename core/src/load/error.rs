@@ -7,6 +7,7 @@ use std::path::PathBuf;
 
 use thiserror::Error;
 
+use super::own_memory;
 use crate::error::Excerpt;
 #[cfg(feature = "compiler")]
 use crate::error::Message;
@@ -41,6 +42,8 @@ pub(crate) enum Error {
     Busy { url: Excerpt },
     #[error("module `{name}`: no room for its {size} bytes")]
     NoRoom { name: Excerpt, size: usize },
+    #[error("module `{name}`: {cause}")]
+    Memory { name: Excerpt, cause: own_memory::Error },
     #[error("hash of module `{name}`: `{given}` is not the 64 hex digits of a SHA-256")]
     BadHash { name: Excerpt, given: Excerpt },
     #[error("Hash mismatch, found {found} but expected {expected}: {origin} is not what the manifest's `hash` is of")]

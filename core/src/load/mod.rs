@@ -9,6 +9,7 @@ mod download;
 mod download_absent;
 mod error;
 mod module;
+mod own_memory;
 #[cfg(feature = "compiler")]
 mod text;
 

@@ -3,13 +3,12 @@
 
 #[cfg(feature = "compiler")]
 use std::borrow::Cow;
-use std::fs::{File, OpenOptions};
-use std::io;
 use std::path::Path;
 use std::time::Instant;
 
 use super::download;
 use super::error::{Error, ModuleOrigin};
+use super::own_memory;
 #[cfg(feature = "compiler")]
 use super::text;
 use crate::environment;
@@ -17,10 +16,12 @@ use crate::error::Excerpt;
 #[cfg(feature = "http")]
 use crate::http;
 use crate::manifest::{ModuleEntry, ModuleSource};
+use crate::module::bytes::ModuleBytes;
 use crate::module::contents::{self, Contents};
 use crate::module::digest::Digest;
 #[cfg(feature = "compiler")]
 use crate::module::kind::{self, Extent};
+use crate::read as read_file;
 
 /// A module whose bytes match the manifest's hash, if it has one.
 #[derive(Debug)]
@@ -60,6 +61,14 @@ pub(crate) fn load(entry: ModuleEntry<'_>, deadline: Option<Instant>) -> Result<
             let no_room = |_| Error::NoRoom { name: Excerpt::of(&entry.name), size };
             verified(Contents::of_bytes(bytes).map_err(no_room)?, &entry.name, sha256)?
         }
+        ModuleSource::Memory(range) if range.length > max => {
+            return Err(Error::TooLarge { name: Excerpt::of(entry.name), max });
+        }
+        ModuleSource::Memory(range) => {
+            let wrong = |cause| Error::Memory { name: Excerpt::of(&entry.name), cause };
+            let bytes = ModuleBytes::of_vec(own_memory::copy(range).map_err(wrong)?);
+            verified(Contents::of_module(bytes, None), &entry.name, sha256)?
+        }
         ModuleSource::Url(remote) => {
             // Verified while it is downloaded.
             Contents::of_module(download::load(&remote, sha256, max, deadline)?, None)
@@ -79,7 +88,7 @@ pub(crate) fn read(path: &Path) -> Result<Vec<u8>, Error> {
 /// The contents of the regular file at `path`, which is at most `max` bytes long.
 fn open(name: &str, path: &Path, max: u64) -> Result<Contents, Error> {
     let in_file = |cause| contents::Error { path: path.to_owned(), cause };
-    let file = open_now(path).map_err(in_file)?;
+    let file = read_file::open(path).map_err(in_file)?;
     // Checks the open file, not the path, behind which the file could be exchanged.
     let metadata = file.metadata().map_err(in_file)?;
     if !metadata.is_file() {
@@ -89,18 +98,6 @@ fn open(name: &str, path: &Path, max: u64) -> Result<Contents, Error> {
         return Err(Error::TooLarge { name: Excerpt::of(name), max });
     }
     Ok(Contents::of_file(file, path.to_owned(), metadata.len(), max)?)
-}
-
-/// Opens a file. Does not wait for the other end of a FIFO.
-fn open_now(path: &Path) -> io::Result<File> {
-    let mut options = OpenOptions::new();
-    options.read(true);
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::OpenOptionsExt;
-        options.custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY);
-    }
-    options.open(path)
 }
 
 /// `contents` of the module called `name`, if they have this hash.
@@ -136,5 +133,52 @@ impl LoadedModule {
             return Err(Error::NotAModule { origin: self.origin(), kind: kind::of(bytes) });
         }
         text::to_binary(&self.name, self.contents.path(), kind::without_mark(bytes)).map(Cow::Owned)
+    }
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use super::load;
+    use crate::environment;
+    use crate::manifest::{AddressRange, MAIN, ModuleEntry, ModuleSource};
+    use crate::module::digest::Digest;
+
+    fn entry(address: usize, length: u64, hash: Option<String>) -> ModuleEntry<'static> {
+        let source = ModuleSource::Memory(AddressRange { address: address as u64, length });
+        let [name, program] = [MAIN; 2].map(str::to_owned);
+        ModuleEntry { name, program, hash, source }
+    }
+
+    #[test]
+    fn modules_come_from_memory() {
+        let module = b"\0asm\x01\0\0\0".to_vec();
+        let (address, length) = (module.as_ptr().addr(), module.len() as u64);
+        let hash = Digest::of(&module);
+        for given in [None, Some(hash.to_string())] {
+            let loaded = load(entry(address, length, given), None).expect("it is there");
+            assert_eq!(loaded.contents.bytes().expect("at hand").as_slice(), module);
+            assert!(loaded.contents.path().is_none());
+        }
+        let empty = load(entry(0, 0, None), None).expect("nothing is read");
+        assert_eq!(empty.contents.bytes().expect("at hand").as_slice(), b"");
+        let error = load(entry(address, length, Some(Digest::of(b"").to_string())), None).expect_err("another hash");
+        let expected = format!("Hash mismatch, found {hash} but expected {}: module `main`", Digest::of(b""));
+        assert!(error.to_string().starts_with(&expected), "{error}");
+    }
+
+    #[test]
+    fn memory_that_is_no_module_is_an_error() {
+        let max = environment::MAX_MODULE_BYTES.value();
+        let beyond = format!("module `main` is larger than the limit of {max} bytes (EXTISM_MAX_MODULE_BYTES)");
+        for (address, length, expected) in [
+            (0, 1, "module `main`: its 1 bytes at address 0x0 cannot be read"),
+            (1, max, "bytes at address 0x1 cannot be read, from byte 0 on"),
+            (usize::MAX, 2, "module `main`: its 2 bytes at address 0xffffffffffffffff would go on"),
+            (0, max + 1, &beyond),
+            (usize::MAX, u64::MAX, &beyond),
+        ] {
+            let error = load(entry(address, length, None), None).expect_err("not readable").to_string();
+            assert!(error.contains(expected), "{error}");
+        }
     }
 }

@@ -80,8 +80,19 @@ pub(crate) enum ModuleSource<'a> {
     Path(PathBuf),
     /// The bytes themselves.
     Data(Cow<'a, [u8]>),
+    /// A place in this process's memory that has the bytes.
+    Memory(AddressRange),
     /// An address to download from.
     Url(Remote),
+}
+
+/// Bytes in this process's memory, as a manifest gives them: nobody knows yet whether anything is there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct AddressRange {
+    /// The address of the first byte.
+    pub(crate) address: u64,
+    /// The number of bytes.
+    pub(crate) length: u64,
 }
 
 /// A module on a server.
@@ -101,7 +112,7 @@ pub(crate) struct MemoryLimits {
     pub(crate) max_block_pages: Option<u32>,
     /// Limit of all memories of the plugin together, in pages.
     pub(crate) max_pages: Option<u32>,
-    /// Limit of the plugin's variables together, in bytes; 0 disables them.
+    /// Limit of the plugin's variables together, in bytes; 0 disables them. Of Extism 1.x, always given.
     pub(crate) max_var_bytes: Option<u64>,
     /// Limit of the elements of all tables of the plugin together.
     pub(crate) max_table_elements: Option<u32>,

@@ -43,6 +43,8 @@ pub(crate) enum Error {
     /// With what is there instead.
     #[error("wasm[{index}]: one of `path`, `data` or `url` is needed{}", after("; ", .instead))]
     NoSource { index: usize, instead: Option<String> },
+    #[error("wasm[{0}].data: a pointer into this process is refused, give the bytes as base64")]
+    PointerRefused(usize),
     #[error("wasm[{0}].path: `{1}` has no file name")]
     NoFileName(usize, Excerpt),
     #[error("Duplicate module name found in Extism manifest: {0}")]

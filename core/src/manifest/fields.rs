@@ -5,10 +5,11 @@ use std::fmt;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
+use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserializer, Error, MapAccess, Visitor};
 
 use super::checked::MAX_MODULES;
-use super::lenient::{StringMap, object, objects, scalar, string_map, strings};
+use super::lenient::{StringMap, number, object, objects, scalar, string_map, strings};
 
 /// The top level of the document.
 #[derive(Debug, Default, Deserialize)]
@@ -60,7 +61,7 @@ pub(super) struct Memory {
 #[serde(default)]
 pub(super) struct WasmEntry {
     pub(super) path: Option<String>,
-    pub(super) data: Option<Base64>,
+    pub(super) data: Option<Data>,
     pub(super) url: Option<String>,
     #[serde(alias = "header", deserialize_with = "string_map")]
     pub(super) headers: StringMap,
@@ -69,37 +70,50 @@ pub(super) struct WasmEntry {
     pub(super) hash: Option<String>,
 }
 
-/// Bytes, written as standard base64 with padding.
+/// The value of `data`.
 #[derive(Debug)]
-pub(super) struct Base64(pub(super) Vec<u8>);
+pub(super) enum Data {
+    /// The bytes, which are written as standard base64 with padding.
+    Bytes(Vec<u8>),
+    /// Where the bytes are. Only Extism 1.x has this form.
+    Pointer(Pointer),
+}
 
-impl<'de> Deserialize<'de> for Base64 {
+/// A place in this process's memory.
+#[derive(Debug, Clone, Copy, Deserialize)]
+pub(super) struct Pointer {
+    #[serde(deserialize_with = "number")]
+    pub(super) ptr: u64,
+    #[serde(deserialize_with = "number")]
+    pub(super) len: u64,
+}
+
+impl<'de> Deserialize<'de> for Data {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Base64Visitor;
+        struct DataVisitor;
 
-        impl<'de> Visitor<'de> for Base64Visitor {
-            type Value = Base64;
+        impl<'de> Visitor<'de> for DataVisitor {
+            type Value = Data;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str("a string of base64")
             }
 
-            fn visit_str<E: Error>(self, text: &str) -> Result<Base64, E> {
+            fn visit_str<E: Error>(self, text: &str) -> Result<Data, E> {
                 let (mut bytes, size) = (Vec::new(), base64::decoded_len_estimate(text.len()));
                 bytes
                     .try_reserve_exact(size)
                     .map_err(|_| E::custom(format_args!("the host has no room for {size} bytes")))?;
                 let decoded = STANDARD.decode_vec(text, &mut bytes);
-                decoded.map(|()| Base64(bytes)).map_err(|error| E::custom(format_args!("invalid base64: {error}")))
+                decoded.map(|()| Data::Bytes(bytes)).map_err(|error| E::custom(format_args!("invalid base64: {error}")))
             }
 
-            // In Extism 1.x, `{"ptr", "len"}` refers to memory of this process. No document may do that.
-            fn visit_map<A: MapAccess<'de>>(self, _: A) -> Result<Base64, A::Error> {
-                Err(A::Error::custom("a pointer into this process is refused, give the bytes as base64"))
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Data, A::Error> {
+                Pointer::deserialize(MapAccessDeserializer::new(map)).map(Data::Pointer)
             }
         }
 
-        deserializer.deserialize_any(Base64Visitor)
+        deserializer.deserialize_any(DataVisitor)
     }
 }
 

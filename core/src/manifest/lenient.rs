@@ -221,6 +221,11 @@ pub(super) fn scalar<'de, D: Deserializer<'de>, T: Scalar<'de>>(from: D) -> Resu
     from.deserialize_any(ScalarVisitor(PhantomData))
 }
 
+/// A number that is not null.
+pub(super) fn number<'de, D: Deserializer<'de>>(from: D) -> Result<u64, D::Error> {
+    scalar(from)?.ok_or_else(|| D::Error::invalid_type(Unexpected::Unit, &u64::NAME))
+}
+
 /// A type that [`scalar`] reads.
 pub(super) trait Scalar<'de>: Deserialize<'de> {
     const NAME: &'static str;

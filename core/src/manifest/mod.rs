@@ -16,7 +16,9 @@ mod parse;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use checked::{AfterTrap, MAIN, Manifest, ModuleEntry, ModuleSource, Remote, deadline};
+pub(crate) use checked::{
+    AddressRange, AfterTrap, MAIN, Manifest, MemoryLimits, ModuleEntry, ModuleSource, Remote, deadline,
+};
 pub(crate) use error::Error;
 #[cfg(feature = "http")]
 pub(crate) use memory::for_json as room_for;

@@ -5,23 +5,29 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::checked::{AfterTrap, MAIN, MAX_MODULES, Manifest, MemoryLimits, ModuleEntry, ModuleSource, Remote};
+use super::checked::{
+    AddressRange, AfterTrap, MAIN, MAX_MODULES, Manifest, MemoryLimits, ModuleEntry, ModuleSource, Remote,
+};
 use super::document::{read, with_key_path};
 use super::error::Error;
-use super::fields::{Document, WasmEntry};
+use super::fields::{Data, Document, Memory, Pointer, WasmEntry};
 use super::keys::{Unknown, UnknownKey};
 use super::{lenient, memory, names};
+use crate::abi::Abi;
 use crate::error::{Excerpt, Message};
 use crate::module::kind;
 
+/// The limit of variables, in bytes, in a manifest of Extism 1.x that gives none.
+const MAX_VAR_BYTES_V1: u64 = 1 << 20;
+
 /// Parses a plugin as a C caller gives it: a WebAssembly binary, WAT text, or a manifest in TOML or JSON. Texts may
-/// begin with a byte order mark.
+/// begin with a byte order mark. `abi` decides what the manifest means where the generations of Extism differ.
 ///
 /// # Errors
 /// The bytes are none of these, or the manifest has no module, an invalid value, or (if strict) an unknown key.
-pub(crate) fn parse(bytes: &[u8]) -> Result<Manifest<'_>, Error> {
+pub(crate) fn parse(bytes: &[u8], abi: Abi) -> Result<Manifest<'_>, Error> {
     if kind::is_binary(bytes) || kind::is_wat(bytes) {
-        return Ok(bare(bytes));
+        return Ok(bare(bytes, abi));
     }
     let text = kind::without_mark(bytes);
     let text =
@@ -41,11 +47,11 @@ pub(crate) fn parse(bytes: &[u8]) -> Result<Manifest<'_>, Error> {
         if let Some(key) = doubled.into_iter().next() {
             return Err(Error::DoubledKey(key));
         }
-        return check(document, &unknown, Vec::new());
+        return check(document, abi, &unknown, Vec::new());
     }
     let doubled =
         doubled.into_iter().map(|key| format!("manifest: `{key}` is there more than once, the last one counts"));
-    check(document, &unknown, doubled.chain(unknown.warnings()).collect())
+    check(document, abi, &unknown, doubled.chain(unknown.warnings()).collect())
 }
 
 /// Reads what is to change in a configuration: a JSON object of strings and nulls, or what a manifest may have in its
@@ -59,10 +65,10 @@ pub(crate) fn config_changes(json: &[u8]) -> Result<BTreeMap<String, Option<Stri
 }
 
 /// The manifest of a bare module: the defaults.
-fn bare(module: &[u8]) -> Manifest<'_> {
+fn bare(module: &[u8], abi: Abi) -> Manifest<'_> {
     let [name, program] = [MAIN; 2].map(str::to_owned);
     let entry = ModuleEntry { name, program, hash: None, source: ModuleSource::Data(Cow::Borrowed(module)) };
-    Manifest { modules: vec![entry], ..Manifest::default() }
+    Manifest { modules: vec![entry], memory: limits(&Memory::default(), abi), ..Manifest::default() }
 }
 
 /// The keys that are there more than once in the document's maps of strings, one of each map. The parsers
@@ -78,7 +84,12 @@ fn doubled_keys(document: &Document) -> Vec<String> {
 }
 
 /// From what is written to what it means.
-fn check(document: Document, unknown: &Unknown, mut warnings: Vec<String>) -> Result<Manifest<'static>, Error> {
+fn check(
+    document: Document,
+    abi: Abi,
+    unknown: &Unknown,
+    mut warnings: Vec<String>,
+) -> Result<Manifest<'static>, Error> {
     let (entries, count) = document.wasm;
     if count == 0 {
         return Err(Error::NoModules(unknown.for_wasm().map(UnknownKey::to_string)));
@@ -91,23 +102,15 @@ fn check(document: Document, unknown: &Unknown, mut warnings: Vec<String>) -> Re
         for key in entry.ignored_sources() {
             warnings.push(format!("manifest: `wasm[{index}].{key}` ignored, the module has another source"));
         }
-        modules.push(module_entry(index, entry, unknown)?);
+        modules.push(module_entry(index, entry, abi, unknown)?);
     }
-    names::settle(&mut modules)?;
+    names::settle(&mut modules, abi)?;
     if cfg!(not(feature = "http")) && !document.allowed_hosts.is_empty() {
         warnings.push("manifest: `allowed_hosts` has no effect, http is not built in".to_owned());
     }
-    let memory = document.memory;
     Ok(Manifest {
         modules,
-        memory: MemoryLimits {
-            max_block_pages: memory.max,
-            max_pages: memory.max_pages,
-            max_var_bytes: memory.max_var_bytes,
-            max_table_elements: memory.max_table_elements,
-            max_log_bytes: memory.max_log_bytes,
-            max_http_response_bytes: memory.max_http_response_bytes,
-        },
+        memory: limits(&document.memory, abi),
         config: document.config.map,
         allowed_paths: document.allowed_paths.map,
         compiler: document.compiler,
@@ -119,6 +122,21 @@ fn check(document: Document, unknown: &Unknown, mut warnings: Vec<String>) -> Re
     })
 }
 
+fn limits(memory: &Memory, abi: Abi) -> MemoryLimits {
+    let max_var_bytes = match abi {
+        Abi::V0 => memory.max_var_bytes,
+        Abi::V1 => memory.max_var_bytes.or(Some(MAX_VAR_BYTES_V1)),
+    };
+    MemoryLimits {
+        max_block_pages: memory.max,
+        max_pages: memory.max_pages,
+        max_var_bytes,
+        max_table_elements: memory.max_table_elements,
+        max_log_bytes: memory.max_log_bytes,
+        max_http_response_bytes: memory.max_http_response_bytes,
+    }
+}
+
 fn after_trap(written: Option<&str>) -> Result<AfterTrap, Error> {
     match written {
         None | Some("renew") => Ok(AfterTrap::Renew),
@@ -127,11 +145,17 @@ fn after_trap(written: Option<&str>) -> Result<AfterTrap, Error> {
     }
 }
 
-fn module_entry(index: usize, entry: WasmEntry, unknown: &Unknown) -> Result<ModuleEntry<'static>, Error> {
+fn module_entry(index: usize, entry: WasmEntry, abi: Abi, unknown: &Unknown) -> Result<ModuleEntry<'static>, Error> {
+    if abi == Abi::V0 && matches!(entry.data, Some(Data::Pointer(_))) {
+        return Err(Error::PointerRefused(index));
+    }
     let source = match (entry.path, entry.data, entry.url) {
         (Some(path), _, _) if !names::has_file_name(&path) => return Err(Error::NoFileName(index, Excerpt::of(path))),
         (Some(path), _, _) => ModuleSource::Path(PathBuf::from(path)),
-        (None, Some(data), _) => ModuleSource::Data(Cow::Owned(data.0)),
+        (None, Some(Data::Bytes(bytes)), _) => ModuleSource::Data(Cow::Owned(bytes)),
+        (None, Some(Data::Pointer(Pointer { ptr, len })), _) => {
+            ModuleSource::Memory(AddressRange { address: ptr, length: len })
+        }
         (None, None, Some(url)) => {
             let method = entry.method.unwrap_or_else(|| "GET".to_owned());
             ModuleSource::Url(Remote { url, method, headers: entry.headers.map })
@@ -140,6 +164,10 @@ fn module_entry(index: usize, entry: WasmEntry, unknown: &Unknown) -> Result<Mod
             return Err(Error::NoSource { index, instead: unknown.in_entry(index).map(UnknownKey::to_string) });
         }
     };
-    let name = entry.name.unwrap_or_else(|| names::default_name(&source));
-    Ok(ModuleEntry { program: name.clone(), name, hash: entry.hash, source })
+    let program = entry.name.clone().unwrap_or_else(|| names::of_source(&source));
+    let name = match abi {
+        Abi::V0 => program.clone(),
+        Abi::V1 => entry.name.unwrap_or_else(|| MAIN.to_owned()),
+    };
+    Ok(ModuleEntry { name, program, hash: entry.hash, source })
 }

@@ -2,12 +2,11 @@
 //! its hash, or will ask for it again. If the machine code is on disk, this saves much of a big module's time.
 
 use std::borrow::Cow;
-use std::cell::OnceCell;
 use std::collections::TryReserveError;
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use thiserror::Error;
 
@@ -15,6 +14,7 @@ use super::bytes::ModuleBytes;
 use super::digest::Digest;
 use crate::error::Excerpt;
 use crate::read;
+use crate::sync;
 
 /// Why a file cannot be read.
 #[derive(Debug, Error)]
@@ -32,8 +32,8 @@ pub(crate) struct Contents {
     /// The file and the size it had when it was opened, if its bytes may still have to be read.
     file: Option<(File, u64)>,
     max: u64,
-    blake3: OnceCell<blake3::Hash>,
-    bytes: OnceCell<Arc<ModuleBytes>>,
+    blake3: OnceLock<blake3::Hash>,
+    bytes: OnceLock<Arc<ModuleBytes>>,
 }
 
 impl Contents {
@@ -42,7 +42,7 @@ impl Contents {
     }
 
     pub(crate) fn of_module(bytes: Arc<ModuleBytes>, path: Option<PathBuf>) -> Self {
-        Self { path, file: None, max: 0, blake3: OnceCell::new(), bytes: bytes.into() }
+        Self { path, file: None, max: 0, blake3: OnceLock::new(), bytes: bytes.into() }
     }
 
     /// The contents of a regular file that is `size` bytes long, and must not grow longer than `max` bytes.
@@ -50,10 +50,18 @@ impl Contents {
         match ModuleBytes::known_of_file(&file, size) {
             Ok(Some(bytes)) => Ok(Self::of_module(bytes, Some(path))),
             Ok(None) => {
-                let (blake3, bytes) = (OnceCell::new(), OnceCell::new());
+                let (blake3, bytes) = (OnceLock::new(), OnceLock::new());
                 Ok(Self { path: Some(path), file: Some((file, size)), max, blake3, bytes })
             }
             Err(cause) => Err(Error { path, cause }),
+        }
+    }
+
+    /// Closes the file, if it is open. It is opened again if its bytes are needed.
+    pub(crate) fn close_file(&mut self) {
+        // A file whose hash is not known could be another one the next time.
+        if self.blake3.get().is_some() || self.bytes.get().is_some() {
+            self.file = None;
         }
     }
 
@@ -81,12 +89,24 @@ impl Contents {
             return Ok(bytes);
         }
         let bytes = self.read().map_err(|cause| self.error(cause))?;
-        Ok(self.bytes.get_or_init(|| bytes))
+        Ok(sync::get_or_make(&self.bytes, || bytes))
     }
 
     fn read(&self) -> io::Result<Arc<ModuleBytes>> {
-        let Some((file, size)) = &self.file else { return Err(io::Error::other("there is no file")) };
-        let bytes = read::whole(file, *size, self.max, None)?.ok_or_else(|| self.too_long())?;
+        let reopened;
+        let (file, size) = match (&self.file, &self.path) {
+            (Some((file, size)), _) => (file, *size),
+            (None, Some(path)) => {
+                reopened = read::open(path)?;
+                let metadata = reopened.metadata()?;
+                if !metadata.is_file() {
+                    return Err(io::Error::other("it is no regular file any more"));
+                }
+                (&reopened, metadata.len())
+            }
+            (None, None) => return Err(io::Error::other("there is no file")),
+        };
+        let bytes = read::whole(file, size, self.max, None)?.ok_or_else(|| self.too_long())?;
         let bytes = ModuleBytes::of_vec(bytes);
         if self.blake3.get().is_some_and(|hash| bytes.blake3() != hash) {
             return Err(io::Error::other("the file changed while it was read"));

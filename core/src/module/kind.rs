@@ -13,7 +13,7 @@ pub(crate) fn is_binary(bytes: &[u8]) -> bool {
 }
 
 /// True if `bytes` begin like WebAssembly's text format, which can be nothing but parentheses and comments. A byte
-/// order mark may come first.
+/// order mark may come first. All that any Extism version takes for text is among this.
 pub(crate) fn is_wat(bytes: &[u8]) -> bool {
     let text = without_mark(bytes).trim_ascii_start();
     text.starts_with(b"(") || text.starts_with(b";;")

@@ -5,7 +5,7 @@ use std::ffi::{CStr, CString};
 use wasmer::RuntimeError;
 
 use super::call_error::{CallError, CallResult, outcome};
-use super::complaint::CallOutcome;
+use super::call_failure::CallOutcome;
 use super::function::{Function, FunctionIndex, Role, initialise};
 use super::instance::create;
 use super::plugin::{Plugin, over};
@@ -42,11 +42,11 @@ impl Plugin {
             }
         };
         let guest_error = self.live.as_mut().and_then(|live| live.guest_mut().take_error());
-        let plan = &self.recipe.plan;
+        let (plan, label) = (&self.recipe.plan, self.recipe.label.as_deref());
         match (result, guest_error) {
             (Ok(code), None) => {
                 if since.is_some() {
-                    report::called(plan, copy.map_or(Called::Unknown, Called::Name), since, &Ok(code));
+                    report::called(plan, label, copy.map_or(Called::Unknown, Called::Name), since, &Ok(code));
                 }
                 Ok(code)
             }
@@ -60,7 +60,7 @@ impl Plugin {
                     (None, None) => Called::Unknown,
                 };
                 let outcome = outcome(result, guest_error, &plan.modules);
-                report::called(plan, function, since, &outcome);
+                report::called(plan, label, function, since, &outcome);
                 outcome
             }
         }

@@ -3,7 +3,7 @@
 use thiserror::Error as ThisError;
 use wasmer::RuntimeError;
 
-use super::complaint::{CallOutcome, Complaint};
+use super::call_failure::{CallFailure, CallOutcome, FailureKind, Heading, HostFailure};
 use super::error::Error;
 use super::link::Linked;
 use super::timeout::{Timeout, out_of_fuel, stopped};
@@ -27,24 +27,22 @@ pub(super) enum CallError {
     TooManyResults { name: Excerpt, results: usize },
     #[error("Function {name} returns {ty}, expected i32 or nothing")]
     BadResult { name: Excerpt, ty: String },
-    #[error(
-        "Call failed\n\nCaused by:\n    expected {parameters} arguments, got 0: a function of a plugin takes none, `{name}` does"
-    )]
+    #[error("expected {parameters} arguments, got 0: a function of a plugin takes none, `{name}` does")]
     Parameters { name: Excerpt, parameters: usize },
-    /// [`trap::describe`] makes the text that the caller gets.
+    /// [`trap`] makes the text that the caller gets.
     #[error(transparent)]
     Trap(RuntimeError),
-    #[error("Call failed\n\nCaused by:\n    {}", stopped(*.0, *.1))]
+    #[error("{}", stopped(*.0, *.1))]
     Stopped(Stopped, Option<Timeout>),
-    #[error("Call failed: {0}")]
+    #[error("{0}")]
     Timer(NoTimer),
-    #[error("Call failed\n\nCaused by:\n    {}", out_of_fuel(Some(.function), *.limit))]
+    #[error("{}", out_of_fuel(Some(.function), *.limit))]
     OutOfFuel { function: Excerpt, limit: u64 },
-    #[error("Call failed: the input of {length} bytes does not fit into the plugin's memory: {cause}")]
+    #[error("the input of {length} bytes does not fit into the plugin's memory: {cause}")]
     Input { length: usize, cause: Fault },
-    #[error("Call failed: the function's name: {0}")]
+    #[error("the function's name: {0}")]
     Name(Fault),
-    #[error("Call failed: the plugin could not be instantiated anew")]
+    #[error("the plugin could not be instantiated anew")]
     Renew(#[source] Error),
 }
 
@@ -65,31 +63,59 @@ impl CallError {
             _ => None,
         }
     }
+
+    fn kind(&self) -> FailureKind {
+        match self {
+            Self::Trap(trap) if trap::is_in_code(trap) => FailureKind::Trap,
+            Self::Trap(_) => FailureKind::Fault,
+            Self::Stopped(Stopped::Timeout, _) => FailureKind::Timeout,
+            Self::Stopped(Stopped::Cancelled, _) => FailureKind::Cancelled,
+            Self::OutOfFuel { .. } => FailureKind::OutOfFuel,
+            _ => FailureKind::NotCalled,
+        }
+    }
+
+    fn heading(&self) -> Heading {
+        match self {
+            Self::BadName(_) | Self::NotFound(_) | Self::TooManyResults { .. } | Self::BadResult { .. } => {
+                Heading::None
+            }
+            Self::Parameters { .. } | Self::Trap(_) | Self::Stopped(..) | Self::OutOfFuel { .. } => Heading::CausedBy,
+            Self::Timer(_) | Self::Input { .. } | Self::Name(_) | Self::Renew(_) => Heading::CallFailed,
+        }
+    }
+
+    fn failure(&self, modules: &[Linked]) -> HostFailure {
+        let (reason, backtrace) = match self {
+            Self::Trap(error) => (trap::reason(error), trap::backtrace(error, modules)),
+            other => (error::describe(other), String::new()),
+        };
+        HostFailure { kind: self.kind(), reason, backtrace, heading: self.heading() }
+    }
 }
 
-/// The outcome for the caller: the error that the plugin set comes first, the host's error follows.
-pub(super) fn outcome(result: CallResult<i32>, guest_error: Option<String>, modules: &[Linked]) -> CallOutcome {
-    let (code, host_error) = match result.map_err(|error| *error) {
+/// The outcome for the caller: the error that the plugin set, and the host's.
+pub(super) fn outcome(result: CallResult<i32>, guest: Option<String>, modules: &[Linked]) -> CallOutcome {
+    let (code, host) = match result.map_err(|error| *error) {
         Ok(code) => (code, None),
-        Err(CallError::Trap(trap)) => match wasi::exit_code(&trap) {
+        Err(CallError::Trap(error)) => match wasi::exit_code(&error) {
             Some(0) => (0, None),
-            Some(code @ 1..126) => (code, guest_error.is_none().then(|| format!("Exited with i32 exit status {code}"))),
-            Some(code) => (
-                -1,
-                Some(format!(
-                    "Call failed\n\nCaused by:\n    exit with invalid exit status outside of [0..126): {code}"
-                )),
-            ),
-            None => {
-                let cause = trap::describe(&trap, modules).replace('\n', "\n    ");
-                (-1, Some(error::bounded(format!("Call failed\n\nCaused by:\n    {cause}"))))
+            Some(status) => {
+                let exit = exit(status, trap::backtrace(&error, modules));
+                (if exit.heading == Heading::None { status } else { -1 }, Some(exit))
             }
+            None => (-1, Some(CallError::Trap(error).failure(modules))),
         },
-        Err(other) => (-1, Some(error::describe(&other))),
+        Err(other) => (-1, Some(other.failure(modules))),
     };
-    match (guest_error, host_error) {
-        (None, None) => Ok(code),
-        (Some(text), None) | (None, Some(text)) => Err(Box::new(Complaint { code, text })),
-        (Some(guest), Some(host)) => Err(Box::new(Complaint { code, text: format!("{guest}\n\n{host}") })),
-    }
+    if guest.is_none() && host.is_none() { Ok(code) } else { Err(Box::new(CallFailure { code, guest, host })) }
+}
+
+/// The plugin has exited with `status`, which is not 0.
+fn exit(status: i32, backtrace: String) -> HostFailure {
+    let (reason, heading) = match status {
+        1..126 => (format!("Exited with i32 exit status {status}"), Heading::None),
+        _ => (format!("exit with invalid exit status outside of [0..126): {status}"), Heading::CausedBy),
+    };
+    HostFailure { kind: FailureKind::Exit(status), reason, backtrace, heading }
 }

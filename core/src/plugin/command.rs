@@ -13,7 +13,7 @@ use wasmer::{AsStoreMut, Extern, Function, FunctionEnv, FunctionEnvMut, Instance
 use super::error::Error;
 use super::imports::{Instantiation, attach};
 use super::link::Linked;
-use crate::code::CompiledPlugin;
+use crate::code::PluginCode;
 use crate::error::{Excerpt, Message};
 use crate::fork;
 use crate::host::Guest;
@@ -55,7 +55,7 @@ enum CommandError {
 struct Command {
     name: String,
     module: Module,
-    compiled: Arc<CompiledPlugin>,
+    compiled: Arc<PluginCode>,
     imports: Vec<Extern>,
     guest: FunctionEnv<Guest>,
     wasi: Option<Wasi>,

@@ -22,6 +22,13 @@ use crate::wasi;
 #[error(transparent)]
 pub struct PluginError(Box<Error>);
 
+impl PluginError {
+    /// True if the plugin's code has run, at its start, and failed or was stopped.
+    pub fn is_of_start(&self) -> bool {
+        matches!(*self.0, Error::Start { .. } | Error::Stopped(..))
+    }
+}
+
 impl From<Error> for PluginError {
     fn from(error: Error) -> Self {
         Self(Box::new(error))
@@ -48,6 +55,8 @@ pub(crate) enum Error {
         "incompatible import type for `{module}::{name}`\n\nCaused by:\n    expected {wanted}, found {found}{importer}"
     )]
     IncompatibleImport { module: Excerpt, name: Excerpt, wanted: Message, found: Message, importer: Importer },
+    #[error("host function `{module}::{name}` cannot be served by the program: the library inlines its calls")]
+    Irreplaceable { module: Excerpt, name: Excerpt },
     #[error("modules import each other: {0}")]
     Cycle(Excerpt),
     #[error("module `{0}` exports both `_start` and `_initialize`: a library is a command or a reactor, not both")]
@@ -78,6 +87,8 @@ pub(crate) enum Error {
     FunctionName(usize),
     #[error("config: {0}")]
     Config(manifest::Error),
+    #[error("the plugin's configuration is in use by a thread that does not give it back; make another plugin")]
+    StateKept,
     #[error("the output: {0}")]
     Output(host::Fault),
 }

@@ -12,7 +12,7 @@ use crate::error::{Excerpt, Message};
 use crate::fork;
 use crate::host::{self, Guest};
 use crate::sandbox::Allowance;
-use crate::wasi::Wasi;
+use crate::wasi::{Program, Wasi};
 
 /// The modules of a plugin while they become instances in one store, in the order of the plan.
 pub(super) struct Instantiation<'a> {
@@ -72,6 +72,9 @@ impl Instantiation<'_> {
             let (module, name) = (import.module.as_str(), import.field.as_str());
             let found = match *provider {
                 Provider::Host => host::import(self.store, self.guest, module, name),
+                Provider::HostFunction(index) => {
+                    self.recipe.functions.get(index).map(|function| function.make(self.store, self.guest).into())
+                }
                 Provider::Module(index) => self.libraries.get(index).and_then(|library| library.export(name)),
                 Provider::Wasi => self.wasi(&mut wasi, linked)?.import(self.store, module, name),
             };
@@ -99,7 +102,8 @@ impl Instantiation<'_> {
         let wasi = match made.take() {
             Some(wasi) => wasi,
             None => {
-                let program = self.recipe.programs.get(&linked.name).unwrap_or(&linked.name);
+                let name = self.recipe.programs.get(&linked.name).unwrap_or(&linked.name);
+                let program = Program { name, config_is_environment: self.recipe.config_is_environment };
                 Wasi::new(self.store, self.guest, program, &self.recipe.allowed_paths)?
             }
         };

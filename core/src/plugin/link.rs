@@ -7,6 +7,7 @@ use wasmer::Module;
 use wasmer_types::{ExportIndex, ImportIndex};
 
 use super::error::{Error, Importer};
+use super::host_function::HostFunction;
 use crate::error::Excerpt;
 use crate::host;
 use crate::manifest::MAIN;
@@ -24,6 +25,8 @@ pub(super) enum Provider {
     Wasi,
     /// An export of the module of this index.
     Module(usize),
+    /// The host function of this index.
+    HostFunction(usize),
 }
 
 /// The role of a module. For libraries the rule is that of wasmtime's linker, which upstream Extism uses.
@@ -55,22 +58,30 @@ pub(super) struct Plan {
     pub(super) imports_io_memory: bool,
     /// Whether a module imports WASI.
     pub(super) imports_wasi: bool,
+    /// Whether a module imports a host function.
+    pub(super) imports_host_functions: bool,
     /// Whether there is one module only, which has it for its own.
     pub(super) owns_io_memory: bool,
 }
 
-/// Finds a provider for each import of each module, in time linear in the number of names. `programs` has the
-/// manifest's names of the modules by those that they are linked by.
+/// Everything that is linked.
+#[derive(Clone, Copy)]
+pub(super) struct Linking<'a> {
+    /// The names that the modules are linked by.
+    pub(super) names: &'a [String],
+    pub(super) modules: &'a [Module],
+    /// The manifest's names of the modules, by those that they are linked by.
+    pub(super) programs: &'a BTreeMap<String, String>,
+    pub(super) functions: &'a [HostFunction],
+}
+
+/// Finds a provider for each import of each module, in time linear in the number of names.
 ///
 /// # Errors
 /// An import that nobody has, libraries that import each other, or a library that is command and reactor at once.
-pub(super) fn plan(
-    names: &[String],
-    modules: &[Module],
-    programs: &BTreeMap<String, String>,
-    with_wasi: bool,
-) -> Result<Plan, Error> {
-    let resolver = Resolver::new(names, modules, programs, with_wasi);
+pub(super) fn plan(linking: &Linking<'_>, with_wasi: bool) -> Result<Plan, Error> {
+    let Linking { names, modules, .. } = *linking;
+    let resolver = Resolver::new(*linking, with_wasi);
     let order = resolver.order()?;
     // Providers have indices of the manifest first, and are then renumbered to the order of instantiation.
     let mut places = vec![usize::MAX; modules.len()];
@@ -78,7 +89,13 @@ pub(super) fn plan(
         places[*index] = place;
     }
     let linked = Vec::with_capacity(order.len());
-    let mut plan = Plan { modules: linked, imports_io_memory: false, imports_wasi: false, owns_io_memory: false };
+    let mut plan = Plan {
+        modules: linked,
+        imports_io_memory: false,
+        imports_wasi: false,
+        imports_host_functions: false,
+        owns_io_memory: false,
+    };
     for (index, mut providers) in order {
         let module = &modules[index];
         for (import, provider) in module.info().imports.values().zip(&mut providers) {
@@ -86,6 +103,7 @@ pub(super) fn plan(
                 Provider::Host => plan.imports_io_memory |= matches!(import, ImportIndex::Memory(_)),
                 Provider::Module(other) => *other = places[*other],
                 Provider::Wasi => plan.imports_wasi = true,
+                Provider::HostFunction(_) => plan.imports_host_functions = true,
             }
         }
         let io_memory = module.info().exports.get(reserved::IO_MEMORY_EXPORT);
@@ -100,10 +118,10 @@ pub(super) fn plan(
 type Resolved = (usize, Vec<Provider>);
 
 struct Resolver<'a> {
-    names: &'a [String],
-    modules: &'a [Module],
-    programs: &'a BTreeMap<String, String>,
+    linking: Linking<'a>,
     with_wasi: bool,
+    /// The host functions by namespace and name.
+    functions: HashMap<(&'a str, &'a str), usize>,
     /// The libraries by name.
     by_name: HashMap<&'a str, usize>,
     /// For each export name, the libraries that export it. Made for the first import from `env` that needs it.
@@ -118,21 +136,19 @@ struct Exporters {
 }
 
 impl<'a> Resolver<'a> {
-    fn new(
-        names: &'a [String],
-        modules: &'a [Module],
-        programs: &'a BTreeMap<String, String>,
-        with_wasi: bool,
-    ) -> Self {
-        let libraries = names.iter().enumerate().filter(|(_, name)| *name != MAIN);
+    fn new(linking: Linking<'a>, with_wasi: bool) -> Self {
+        let libraries = linking.names.iter().enumerate().filter(|(_, name)| *name != MAIN);
         let by_name = libraries.map(|(index, name)| (name.as_str(), index)).collect();
-        Self { names, modules, programs, with_wasi, by_name, by_export: OnceCell::new() }
+        // Of two with the same names, the later one counts.
+        let functions = linking.functions.iter().zip(0..);
+        let functions = functions.map(|(function, index)| ((&*function.namespace, &*function.name), index)).collect();
+        Self { linking, with_wasi, functions, by_name, by_export: OnceCell::new() }
     }
 
     /// All modules, dependencies first. Independent libraries are in the order of names; the main module is the last.
     fn order(&self) -> Result<Vec<Resolved>, Error> {
-        let mut by_name: Vec<usize> = (0..self.names.len()).collect();
-        by_name.sort_by_key(|&index| (self.is_main(index), &self.names[index]));
+        let mut by_name: Vec<usize> = (0..self.linking.names.len()).collect();
+        by_name.sort_by_key(|&index| (self.is_main(index), &self.linking.names[index]));
         let mut visits = Visits { done: Vec::with_capacity(by_name.len()), seen: vec![false; by_name.len()] };
         let mut path = Vec::new();
         for index in by_name {
@@ -147,11 +163,12 @@ impl<'a> Resolver<'a> {
         }
         // `path` contains a module at most once, so it is short.
         if let Some(start) = path.iter().position(|other| *other == index) {
-            let cycle = path[start..].iter().chain([&index]).map(|&index| Excerpt::of(&self.names[index]).to_string());
+            let cycle =
+                path[start..].iter().chain([&index]).map(|&index| Excerpt::of(&self.linking.names[index]).to_string());
             return Err(Error::Cycle(Excerpt::of(cycle.collect::<Vec<_>>().join(" -> "))));
         }
         path.push(index);
-        let imports = self.modules[index].info().imports.keys();
+        let imports = self.linking.modules[index].info().imports.keys();
         let mut providers = Vec::with_capacity(imports.len());
         for import in imports {
             let provider = self.provider(index, &import.module, &import.field)?;
@@ -166,18 +183,26 @@ impl<'a> Resolver<'a> {
         Ok(())
     }
 
-    /// Host functions come first, so that no library can intercept them; then the library that has the name of the
-    /// import module; then, for `env`, any library, as in Extism up to 0.3.
+    /// Functions of the guest ABIs come first, so that no library can intercept them; then the library that has the name
+    /// of the import module; then, for `env`, any library, as in Extism up to 0.3; then WASI. A host function stands
+    /// before all but the library: the program that makes the plugin is trusted.
     fn provider(&self, importer: usize, module: &str, name: &str) -> Result<Provider, Error> {
-        if host::is_known(module, name) {
+        let is_known = host::is_known(module, name);
+        let named = self.by_name.get(module).copied().filter(|_| !is_known && module != host::HOST_MODULE);
+        if let Some(index) = named.filter(|&index| index != importer && self.exports(index, name)) {
+            return Ok(Provider::Module(index));
+        }
+        if let Some(index) = self.functions.get(&(module, name)) {
+            if !host::can_be_replaced(module, name) {
+                return Err(Error::Irreplaceable { module: Excerpt::of(module), name: Excerpt::of(name) });
+            }
+            return Ok(Provider::HostFunction(*index));
+        }
+        if is_known {
             return Ok(Provider::Host);
         }
         if module == host::HOST_MODULE {
             return Err(Error::UnknownHostImport { name: Excerpt::of(name) });
-        }
-        let named = self.by_name.get(module).copied();
-        if let Some(index) = named.filter(|&index| index != importer && self.exports(index, name)) {
-            return Ok(Provider::Module(index));
         }
         if module == "env"
             && let Some(index) = self.any_library(importer, name)
@@ -189,7 +214,8 @@ impl<'a> Resolver<'a> {
         }
         let hint = WASI_MODULES.contains(&module).then_some("\nThe plugin needs WASI, but was created without it");
         let [module, name] = [module, name].map(Excerpt::of);
-        let importer = Importer::new(&self.names[importer], self.names.len(), self.programs);
+        let Linking { names, programs, .. } = self.linking;
+        let importer = Importer::new(&names[importer], names.len(), programs);
         Err(Error::UnknownImport { module, name, importer, hint: hint.unwrap_or_default() })
     }
 
@@ -204,7 +230,7 @@ impl<'a> Resolver<'a> {
         libraries.sort_unstable();
         let mut all = HashMap::new();
         for (_, &index) in libraries {
-            let exports = self.modules[index].info().exports.keys();
+            let exports = self.linking.modules[index].info().exports.keys();
             for name in exports.filter(|name| !reserved::is_reserved(name)) {
                 let second = all.get(name.as_str()).map(|before: &Exporters| before.first);
                 all.insert(name.as_str(), Exporters { first: index, second });
@@ -217,20 +243,20 @@ impl<'a> Resolver<'a> {
         if self.is_main(index) {
             return Ok(Kind::Main);
         }
-        let module = &self.modules[index];
+        let module = &self.linking.modules[index];
         match (exports_function(module, "_start"), exports_function(module, "_initialize")) {
-            (true, true) => Err(Error::CommandAndReactor(Excerpt::of(&self.names[index]))),
+            (true, true) => Err(Error::CommandAndReactor(Excerpt::of(&self.linking.names[index]))),
             (true, false) => Ok(Kind::Command),
             (false, _) => Ok(Kind::Reactor),
         }
     }
 
     fn exports(&self, index: usize, name: &str) -> bool {
-        !reserved::is_reserved(name) && self.modules[index].info().exports.contains_key(name)
+        !reserved::is_reserved(name) && self.linking.modules[index].info().exports.contains_key(name)
     }
 
     fn is_main(&self, index: usize) -> bool {
-        self.names[index] == MAIN
+        self.linking.names[index] == MAIN
     }
 }
 

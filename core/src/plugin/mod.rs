@@ -6,14 +6,20 @@
 
 mod call;
 mod call_error;
+mod call_failure;
 mod command;
-mod complaint;
+mod compiled_plugin;
+mod current_plugin;
 mod error;
+mod facts;
 mod function;
+mod host_function;
+#[cfg(all(test, feature = "compiler"))]
+mod host_function_tests;
 mod imports;
 mod instance;
 mod link;
-#[cfg(feature = "compiler")]
+mod loaded;
 mod options;
 #[expect(clippy::module_inception, reason = "a room is named after its subject")]
 mod plugin;
@@ -22,9 +28,15 @@ mod report;
 mod stack;
 mod timeout;
 mod trap;
+mod warnings;
 
-pub use complaint::Complaint;
+pub use call_failure::{CallFailure, FailureKind, HostFailure};
+pub use compiled_plugin::CompiledPlugin;
+pub use current_plugin::CurrentPlugin;
 pub use error::PluginError;
-#[cfg(feature = "compiler")]
+pub use facts::Facts;
+pub use host_function::{HostFunction, HostFunctionBody};
 pub use options::Options;
 pub use plugin::Plugin;
+
+pub use crate::value::{Val, ValType};

@@ -1,35 +1,20 @@
 //! A plugin: how it is made, and what can be asked of it between calls.
 
-use std::collections::BTreeMap;
 use std::ffi::CStr;
-use std::sync::Arc;
-use std::time::Instant;
+use std::sync::{Arc, Weak};
 
-use log::Level;
 use wasmer::Extern;
 
 use super::error::{Error, PluginError};
-use super::instance::{Live, create};
-use super::link::{self, Plan};
-#[cfg(feature = "compiler")]
-use super::options::Options;
-use super::recipe::{LoadedModules, Recipe};
-use super::report;
-use super::stack;
-use super::timeout::{Timeout, deadline};
-use crate::environment;
-use crate::error::Excerpt;
-use crate::host::{Network, PluginState, SharedState, Vars};
-#[cfg(feature = "compiler")]
-use crate::input::Input;
-use crate::log as sink;
-use crate::manifest::{self, AfterTrap, Manifest};
+use super::facts::{Facts, configure};
+use super::host_function::HostFunction;
+use super::instance::Live;
+use super::link;
+use super::recipe::Recipe;
+use crate::host::SharedState;
 use crate::module::reserved;
-use crate::panics;
-use crate::reserve::Reserve;
-use crate::sandbox::{self, Memories};
+use crate::sandbox;
 use crate::stop::{self, Run, Stopper};
-use crate::wasi;
 
 /// A plugin and its current instance. One thread at a time may use it; any thread may.
 pub struct Plugin {
@@ -46,83 +31,18 @@ pub struct Plugin {
 }
 
 impl Plugin {
-    /// Makes a plugin of a module or a manifest and instantiates it.
+    /// Merges a JSON object of strings into the configuration, as [`Facts::configure`] does.
     ///
     /// # Errors
-    /// The manifest, a module, an import or a start function is invalid or fails.
-    pub fn new(input: &[u8], with_wasi: bool) -> Result<Self, PluginError> {
-        Ok(Self::of_manifest(|| manifest::parse(input), with_wasi)?)
-    }
-
-    /// Makes a plugin of a file, with additions to its manifest.
-    ///
-    /// # Errors
-    /// As for [`new`](Self::new).
-    #[cfg(feature = "compiler")]
-    pub fn of_input(input: &Input, options: Options) -> Result<Self, PluginError> {
-        let with_wasi = options.wasi;
-        let mut manifest = input.manifest().map_err(Error::from)?;
-        options.add_to(&mut manifest);
-        Ok(Self::of_manifest(|| Ok(manifest), with_wasi)?)
-    }
-
-    fn of_manifest<'a>(
-        manifest: impl FnOnce() -> Result<Manifest<'a>, manifest::Error>,
-        with_wasi: bool,
-    ) -> Result<Self, Error> {
-        panics::quietly(|| {
-            let since = report::clock();
-            with_room(|| {
-                environment::check()?;
-                Self::make(manifest()?, with_wasi, since)
-            })
-        })
-    }
-
-    fn make(mut manifest: Manifest<'_>, with_wasi: bool, since: Option<Instant>) -> Result<Self, Error> {
-        manifest.log_warnings();
-        let timeout = Timeout::of(manifest.timeout);
-        if timeout.is_some() {
-            stop::check_timer()?;
-        }
-        let deadline = deadline(timeout);
-        let programs = manifest.modules.iter().map(|entry| (entry.name.clone(), entry.program.clone())).collect();
-        let loaded = LoadedModules::load(&mut manifest, with_wasi, timeout, deadline)?;
-        let mut recipe = Recipe::new(&mut manifest, &loaded, programs)?;
-        if recipe.after_trap == AfterTrap::Keep {
-            warn_of_untold_stacks(&recipe.plan);
-        }
-        let network = Network::new(&manifest.allowed_hosts, manifest.memory.max_http_response_bytes);
-        let state = PluginState::new(manifest.config, Vars::new(manifest.memory.max_var_bytes), network);
-        let (stopper, live) = match start(&recipe, deadline, &state) {
-            Err(refused @ Error::NoReservation(_)) if recipe.compiled.template.memories() == Memories::Reserved => {
-                recipe.move_memories(&loaded, refused)?;
-                start(&recipe, deadline, &state)?
-            }
-            started => started?,
-        };
-        if !recipe.allowed_paths.is_empty() && !recipe.plan.imports_wasi {
-            warn_of_unused_paths(&recipe.allowed_paths, with_wasi);
-        }
-        report::created(&recipe.plan, &loaded.modules, &recipe.compiled, since);
-        Ok(Self { recipe, live: Some(Box::new(live)), stopper, state, spent: false, initialised: false })
-    }
-
-    /// Merges a JSON object of strings into the configuration; null removes a key. The other forms that
-    /// a manifest may have for a map are taken, too.
-    ///
-    /// # Errors
-    /// The text is anything else; the configuration is unchanged.
+    /// As for that.
     pub fn configure(&mut self, json: &[u8]) -> Result<(), PluginError> {
-        let changes = manifest::config_changes(json).map_err(Error::Config)?;
-        let config = &mut self.state.lock().config;
-        for (key, value) in changes {
-            match value {
-                Some(value) => config.insert(key, value),
-                None => config.remove(&key),
-            };
-        }
-        Ok(())
+        configure(&self.state, json)
+    }
+
+    /// The answers that are to be had while the plugin runs. They outlive the plugin, and keep its code.
+    pub fn facts(&self) -> Facts {
+        let main = self.recipe.plan.modules.last().map(|main| main.module.clone());
+        Facts::new(main, &self.recipe.compiled, &self.state)
     }
 
     /// True if the main module exports a function of this name, whatever its type.
@@ -151,6 +71,16 @@ impl Plugin {
         }
     }
 
+    /// The bytes of the last call's output.
+    pub fn output_in_place(&mut self) -> &[u8] {
+        self.live.as_mut().map_or(&[], |live| live.guest_mut().io.output_in_place())
+    }
+
+    /// The functions of the host program that it was made with, as long as it lives.
+    pub fn functions(&self) -> Weak<[HostFunction]> {
+        Arc::downgrade(&self.recipe.functions)
+    }
+
     /// A copy of the last call's output.
     #[cfg(feature = "compiler")]
     pub fn output_bytes(&mut self) -> Vec<u8> {
@@ -162,6 +92,17 @@ impl Plugin {
         if let Some(live) = &mut self.live {
             live.guest_mut().io.forget_output();
         }
+    }
+
+    /// Forgets input, output, blocks and the error that the plugin has set. The plugin's own memory, its variables and
+    /// its configuration stay. False if a cancellation came in between: some bytes may be left then.
+    pub fn reset(&mut self) -> bool {
+        let watch = self.stopper.watch();
+        self.live.as_mut().is_none_or(|live| {
+            let guest = live.guest_mut();
+            guest.take_error();
+            guest.io.reset(watch).is_ok()
+        })
     }
 
     /// The number of instructions that the last call executed; 0 if they are not counted.
@@ -176,51 +117,10 @@ impl Plugin {
     }
 }
 
-/// Makes a plugin with a reserve of memory behind it: an allocation that the system refuses becomes an error.
-fn with_room(make: impl FnOnce() -> Result<Plugin, Error>) -> Result<Plugin, Error> {
-    let reserve = Reserve::share()?;
-    let plugin = make()?;
-    reserve.check()?;
-    Ok(plugin)
-}
-
-/// Makes the first instance, and what stops it.
-fn start(recipe: &Recipe, deadline: Option<Instant>, state: &SharedState) -> Result<(Stopper, Live), Error> {
-    let stopper = Stopper::new(Arc::clone(&recipe.compiled.code));
-    let run = stopper.begin(deadline)?;
-    let live = create(recipe, &run, stopper.watch(), state);
-    over(run);
-    Ok((stopper, live?))
-}
-
 /// Ends a run. Frees the stack that a nested run leaves over (`sandbox/stacks.rs`).
 #[inline]
 pub(super) fn over(run: Run) {
     if run.is_nested() {
         sandbox::give_up_spare();
     }
-}
-
-/// Logs a warning for each module whose stack pointer cannot be put back after a trap.
-fn warn_of_untold_stacks(plan: &Plan) {
-    for module in stack::untold(plan) {
-        let module = Excerpt::of(module);
-        let line = format_args!(
-            "module `{module}`: its stack pointer cannot be told; with after_trap = \"keep\", a trap leaves it where it was"
-        );
-        sink::record(Level::Warn, sink::TARGET, line);
-    }
-}
-
-/// Says what is wrong with directories of `allowed_paths`, in a plugin that does not import WASI: else it is an error.
-fn warn_of_unused_paths(allowed_paths: &BTreeMap<String, String>, with_wasi: bool) {
-    let warn =
-        |line: std::fmt::Arguments<'_>| sink::record(Level::Warn, sink::TARGET, format_args!("manifest: {line}"));
-    if !sink::is_enabled(Level::Warn) {
-        return;
-    }
-    if !with_wasi {
-        warn(format_args!("`allowed_paths` has no effect, the plugin was created without WASI"));
-    }
-    wasi::check(allowed_paths).for_each(|error| warn(format_args!("{error}")));
 }

@@ -1,5 +1,6 @@
 //! Logs plugins and calls: a line of level debug for each plugin made and each call, and one of level error for each
-//! failed call. If these levels are off, nothing reads a clock, copies or formats.
+//! failed call. Calls in the 1.x face, whose plugins have a label, are of level trace, as Extism 1.x has them. If these
+//! levels are off, nothing reads a clock, copies or formats.
 
 use std::ffi::CStr;
 use std::fmt::{self, Display};
@@ -7,11 +8,12 @@ use std::time::Instant;
 
 use log::Level;
 
-use super::complaint::{CallOutcome, Complaint};
+use super::call_failure::{CallFailure, CallOutcome};
 use super::link::Plan;
-use crate::code::{self, CompiledPlugin};
+use crate::code::PluginCode;
 use crate::error::{self, Excerpt};
 use crate::log as sink;
+use crate::module::digest::Digest;
 
 /// In bytes. Longer texts from outside are cut in a log line.
 const MOST: usize = 256;
@@ -25,40 +27,55 @@ pub(super) fn clock() -> Option<Instant> {
 }
 
 /// A plugin was made.
-pub(super) fn created(plan: &Plan, modules: &code::Modules, compiled: &CompiledPlugin, since: Option<Instant>) {
+pub(super) fn created(
+    plan: &Plan,
+    sha256: impl Fn(&str) -> Option<Digest>,
+    compiled: &PluginCode,
+    label: Option<&str>,
+    since: Option<Instant>,
+) {
     let Some(since) = since else { return };
     let (took, compiler) = (since.elapsed(), compiled.compiler);
     // Read once for each plugin: reading it makes it `Process` for the next plugin of the same code.
     let origin = compiled.origin();
-    sink::note(
+    sink::note_of(
         Level::Debug,
-        format_args!("plugin made in {took:?} of {}: code of {compiler}, {origin}", Modules(plan, modules)),
+        label,
+        format_args!("plugin made in {took:?} of {}: code of {compiler}, {origin}", Modules(plan, sha256)),
     );
 }
 
 /// A call has ended.
-pub(super) fn called(plan: &Plan, function: Called<'_>, since: Option<Instant>, outcome: &CallOutcome) {
+pub(super) fn called(
+    plan: &Plan,
+    label: Option<&str>,
+    function: Called<'_>,
+    since: Option<Instant>,
+    outcome: &CallOutcome,
+) {
     if since.is_none() && !sink::is_enabled(Level::Error) {
         return;
     }
     let plugin = Start(plan.modules.last().map_or("", |main| &main.name));
     match (outcome, since.map(|since| since.elapsed())) {
         (Ok(code), Some(took)) => {
-            sink::note(Level::Debug, format_args!("call{function} of plugin `{plugin}`: {code} in {took:?}"));
+            let level = if label.is_some() { Level::Trace } else { Level::Debug };
+            sink::note_of(level, label, format_args!("call{function} of plugin `{plugin}`: {code} in {took:?}"));
         }
         (Ok(_), None) => {}
-        (Err(complaint), took) => {
+        (Err(failure), took) => {
             let took = took.map_or_else(String::new, |took| format!(" after {took:?}"));
-            let reason = reason(complaint);
+            let reason = reason(failure);
             let reason = Start(&reason);
-            sink::note(Level::Error, format_args!("call{function} of plugin `{plugin}` failed{took}: {reason}"));
+            let line = format_args!("call{function} of plugin `{plugin}` failed{took}: {reason}");
+            sink::note_of(Level::Error, label, line);
         }
     }
 }
 
 /// Why a call failed, on one line, without the heading that most of the host's own errors begin with.
-fn reason(complaint: &Complaint) -> String {
-    let summary = error::summary(&complaint.text);
+fn reason(failure: &CallFailure) -> String {
+    let summary = error::summary(&failure.text());
     summary.strip_prefix("Call failed: ").map(str::to_owned).unwrap_or(summary)
 }
 
@@ -95,15 +112,15 @@ impl Display for Called<'_> {
 
 /// The modules of a plugin, the main one first, each with the SHA-256 of its bytes, which manifests and the cache on
 /// disk name it by.
-struct Modules<'a>(&'a Plan, &'a code::Modules);
+struct Modules<'a, F>(&'a Plan, F);
 
-impl Display for Modules<'_> {
+impl<F: Fn(&str) -> Option<Digest>> Display for Modules<'_, F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let modules = &self.0.modules;
         for (index, linked) in modules.iter().rev().take(MODULES).enumerate() {
             let separator = if index > 0 { ", " } else { "" };
             write!(f, "{separator}`{}`", Start(&linked.name))?;
-            if let Some(sha256) = self.1.sha256(&linked.name) {
+            if let Some(sha256) = self.1(&linked.name) {
                 write!(f, " (SHA-256 {sha256})")?;
             }
         }

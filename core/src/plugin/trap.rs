@@ -11,27 +11,45 @@ use crate::module::demangle::{self, Cpp};
 /// The most frames that are shown, innermost first. A stack overflow has tens of thousands.
 const MAX_FRAMES: usize = 32;
 
-/// The reason of a trap and its backtrace. Code names a module by its hash; `modules` gives the names.
+/// The reason of a trap and its backtrace.
 pub(super) fn describe(error: &RuntimeError, modules: &[Linked]) -> String {
-    let mut text = match error.clone().to_trap() {
-        Some(trap) => format!("wasm trap: {}", trap.message()),
-        // An error of the host, such as a host function that rejects its arguments.
-        None => error.message(),
-    };
-    let frames = error.trace();
+    let mut text = reason(error);
+    let frames = backtrace(error, modules);
     if !frames.is_empty() {
         text.push_str("\nwasm backtrace:");
     }
+    frames.lines().for_each(|frame| text.extend(["\n    ", frame]));
+    text
+}
+
+/// True if the plugin's code trapped; false if a function that it imports failed.
+pub(super) fn is_in_code(error: &RuntimeError) -> bool {
+    error.clone().to_trap().is_some()
+}
+
+/// The reason of a trap, or the error of a function that the plugin imports.
+pub(super) fn reason(error: &RuntimeError) -> String {
+    match error.clone().to_trap() {
+        Some(trap) => format!("wasm trap: {}", trap.message()),
+        None => error.message(),
+    }
+}
+
+/// The functions that were running, innermost first, one a line. Code names a module by its hash; `modules` gives the
+/// names.
+pub(super) fn backtrace(error: &RuntimeError, modules: &[Linked]) -> String {
+    let mut text = String::new();
+    let frames = error.trace();
     let mut cpp = Cpp::new();
     for (depth, frame) in frames.iter().take(MAX_FRAMES).enumerate() {
         let function = readable(frame.function_name().unwrap_or("<unnamed>"), &mut cpp);
         let hash = frame.module_name();
         let module = names(hash, modules);
         // Writing to a String cannot fail.
-        let _ = write!(text, "\n    {depth}: {module}!{function} [{}]", frame.func_index());
+        let _ = writeln!(text, "{depth}: {module}!{function} [{}]", frame.func_index());
     }
     if frames.len() > MAX_FRAMES {
-        let _ = write!(text, "\n    ... {} more", frames.len() - MAX_FRAMES);
+        let _ = writeln!(text, "... {} more", frames.len() - MAX_FRAMES);
     }
     text
 }

@@ -22,7 +22,7 @@ const MAX_GLOBALS: u32 = 1_000_000 - REGISTER_EXPORTS.len() as u32;
 
 /// The operations that calls are replaced by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Op {
+pub(super) enum Op {
     LoadByte,
     LoadWord,
     StoreByte,
@@ -37,7 +37,7 @@ enum Op {
 }
 
 /// The functions of both ABIs that are inlined.
-const INLINED: [(&str, &str, Op); 20] = [
+pub(super) const INLINED: [(&str, &str, Op); 20] = [
     (ENV, "extism_load_u8", Op::LoadByte),
     (ENV, "extism_load_u64", Op::LoadWord),
     (ENV, "extism_store_u8", Op::StoreByte),

@@ -1,4 +1,5 @@
 use super::{EstimatedCompiler, Inlining, Libcalls, RewriteOptions, rewrite};
+use crate::host::{HOST_MODULE, can_be_replaced};
 use crate::module::reserved::{FUNCTION_EXPORT, IO_MEMORY_EXPORT, MEMORY_EXPORT, REWRITE_VERSION, START_EXPORT};
 use wasmer::sys::Features;
 use wasmparser::{Operator, Parser, Payload, Validator};
@@ -327,4 +328,13 @@ fn modules_at_the_limits_stay_within_them() {
     rewritten(&format!("(module {import} {} (func {call}))", "(memory 0)".repeat(100)));
     let many = rewritten(&format!("(module {import} (func {}))", call.repeat(100_000)));
     assert!(many.len() < 1_000_000, "{}", many.len());
+}
+
+/// The linker refuses host functions of these names, as code does not call them.
+#[test]
+fn the_linker_knows_what_is_inlined() {
+    for (module, name, _) in super::inline::INLINED {
+        assert!(!can_be_replaced(module, name), "{module}::{name}");
+    }
+    assert!(can_be_replaced(HOST_MODULE, "alloc") && can_be_replaced("env", "input_length"));
 }

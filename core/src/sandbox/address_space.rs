@@ -23,7 +23,7 @@ impl Memories {
 const SMALL: u64 = 256 << 30;
 
 /// The process's limit on its address space, in bytes; `None` if it is unlimited.
-fn limit() -> Option<u64> {
+pub(crate) fn limit() -> Option<u64> {
     getrlimit(Resource::As).current
 }
 

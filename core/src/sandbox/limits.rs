@@ -18,6 +18,8 @@ pub(crate) struct Limits {
     pub(crate) max_pages: Option<u32>,
     /// Elements in all tables together. An element takes 8 bytes.
     pub(crate) max_table_elements: u32,
+    /// The I/O memory stays where it is when it grows: functions of the host program keep addresses in it.
+    pub(crate) io_memory_stays: bool,
 }
 
 impl Limits {

@@ -3,6 +3,9 @@
 //! Wasmer's own memory of this kind reserves no more than it needs, and copies all its bytes each time it grows by a
 //! page: growing to 64 MiB page by page copies 32 GiB. `MovingMemory` reserves twice its size, or what the system and
 //! its maximum allow, and moves pages in the page table instead of bytes.
+//!
+//! A memory of which the host program keeps addresses is made with room to stay ([`Room::Stays`]): it reserves the room
+//! that it may ever take, grows there, and does not move.
 #![expect(unsafe_code, reason = "memory is mapped, and Wasmer's LinearMemory trait has unsafe methods")]
 
 use std::cell::UnsafeCell;
@@ -19,6 +22,9 @@ use super::plugin_memory::MAX_PAGES;
 
 /// In bytes: inaccessible guard after the memory, so that accesses with a small constant offset need only one check.
 pub(crate) const DYNAMIC_GUARD: u64 = 1 << 16;
+
+/// A page of a memory, in bytes.
+const PAGE: usize = 1 << 16;
 
 /// The least that a memory reserves, in bytes, unless its maximum is lower.
 const LEAST: usize = 256 << 10;
@@ -40,6 +46,17 @@ impl Mapping {
     /// Reserves `wanted` bytes or, if the system refuses, `needed`. None of them is accessible yet.
     fn reserve(needed: usize, wanted: usize) -> Result<Self, Errno> {
         Self::exactly(wanted.max(needed)).or_else(|_| Self::exactly(needed))
+    }
+
+    /// Reserves `wanted` bytes, or half of them as often as the system refuses, but at least `needed`.
+    fn as_much_as_possible(needed: usize, mut wanted: usize) -> Result<Self, Errno> {
+        loop {
+            wanted = wanted.max(needed);
+            match Self::exactly(wanted) {
+                Err(_) if wanted > needed => wanted = (wanted / 2).next_multiple_of(PAGE),
+                result => return result,
+            }
+        }
     }
 
     fn exactly(capacity: usize) -> Result<Self, Errno> {
@@ -130,6 +147,8 @@ pub(crate) struct MovingMemory {
     size: Pages,
     ty: MemoryType,
     place: DefinitionPlace,
+    /// The memory never moves: it cannot grow beyond the mapping's capacity.
+    stays: bool,
 }
 
 // SAFETY: the pointer is valid in all threads, and only the thread that has the store uses it.
@@ -139,9 +158,9 @@ unsafe impl Sync for MovingMemory {}
 
 impl MovingMemory {
     /// A memory of this type, for the host.
-    pub(crate) fn for_host(ty: &MemoryType) -> Result<Self, MemoryError> {
+    pub(crate) fn for_host(ty: &MemoryType, room: Room) -> Result<Self, MemoryError> {
         let definition = VMMemoryDefinition { base: ptr::null_mut(), current_length: 0 };
-        Self::new(ty, DefinitionPlace::Own(Box::new(UnsafeCell::new(definition))))
+        Self::new(ty, DefinitionPlace::Own(Box::new(UnsafeCell::new(definition))), room)
     }
 
     /// A memory of this type, for an instance.
@@ -151,19 +170,24 @@ impl MovingMemory {
     pub(crate) unsafe fn for_instance(
         ty: &MemoryType,
         definition: NonNull<VMMemoryDefinition>,
+        room: Room,
     ) -> Result<Self, MemoryError> {
-        Self::new(ty, DefinitionPlace::Instance(definition))
+        Self::new(ty, DefinitionPlace::Instance(definition), room)
     }
 
-    fn new(ty: &MemoryType, place: DefinitionPlace) -> Result<Self, MemoryError> {
+    fn new(ty: &MemoryType, place: DefinitionPlace, room: Room) -> Result<Self, MemoryError> {
         let most = most(ty);
         if ty.minimum > most {
             return Err(MemoryError::MinimumMemoryTooLarge { min_requested: ty.minimum, max_allowed: most });
         }
         let size = ty.minimum.bytes().0;
-        let mut mapping = Mapping::reserve(size, wanted(size, most)).map_err(refused)?;
+        let mapping = match room {
+            Room::Moves => Mapping::reserve(size, wanted(size, most)),
+            Room::Stays { pages } => Mapping::as_much_as_possible(size, pages.min(most).bytes().0),
+        };
+        let mut mapping = mapping.map_err(refused)?;
         mapping.open(0, size).map_err(refused)?;
-        let mut memory = Self { mapping, size: ty.minimum, ty: *ty, place };
+        let mut memory = Self { mapping, size: ty.minimum, ty: *ty, place, stays: room != Room::Moves };
         memory.tell();
         Ok(memory)
     }
@@ -177,6 +201,15 @@ impl MovingMemory {
             DefinitionPlace::Instance(place) => unsafe { place.write(definition) },
         }
     }
+}
+
+/// The room that a memory has to grow.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Room {
+    /// The memory moves when it outgrows its mapping.
+    Moves,
+    /// The memory stays where it is, and has a mapping of this number of pages, or fewer if the system refuses them.
+    Stays { pages: Pages },
 }
 
 /// The most pages that a memory of this type can have.
@@ -213,6 +246,9 @@ impl LinearMemory for MovingMemory {
         let after = after.ok_or(MemoryError::CouldNotGrow { current: before, attempted_delta: delta })?;
         let (old, new) = (before.bytes().0, after.bytes().0);
         if new > self.mapping.capacity {
+            if self.stays {
+                return Err(MemoryError::CouldNotGrow { current: before, attempted_delta: delta });
+            }
             let moved = self.mapping.move_for(old, new, wanted(new, most));
             // Even after an error the memory may have moved.
             self.tell();

@@ -7,11 +7,12 @@ use parking_lot::Mutex;
 #[cfg(target_os = "linux")]
 use wasmer::sys::vm::init_traps;
 use wasmer::sys::{BaseTunables, NativeEngineExt};
-use wasmer::{AsStoreRef, Engine, Instance, Module, Store};
+use wasmer::{AsStoreRef, Engine, Instance, Module, Pages, Store};
 
-use super::address_space::Memories;
+use super::address_space::{self, Memories};
 use super::image::InitialData;
 use super::limits::{Allowance, Budget, Limits, Reservations, TableElements, Tables};
+use super::moving_memory::Room;
 use super::tunables::PluginTunables;
 #[cfg(target_os = "linux")]
 use crate::stop;
@@ -60,6 +61,7 @@ impl StoreTemplate {
             budget,
             memories: if imports_io_memory { self.memories } else { Memories::Moving },
             moving: None,
+            io_room: if limits.io_memory_stays { io_room(limits.max_pages) } else { Room::Moves },
             common: self.is_linked.then(|| Mutex::new(None)),
             data: Arc::clone(&self.data),
             reservations: Reservations::new(),
@@ -81,4 +83,13 @@ impl StoreTemplate {
             data.keep(store, instance, export);
         }
     }
+}
+
+/// The room of an I/O memory that stays where it is: what `max_pages` allows. Under a limit on the process's address
+/// space it is at most a sixteenth of that, so that there is room for others.
+fn io_room(max_pages: Option<u32>) -> Room {
+    const SHARE: u64 = 16;
+    const PAGE: u64 = 1 << 16;
+    let most = address_space::limit().map_or(u32::MAX, |limit| u32::try_from(limit / SHARE / PAGE).unwrap_or(u32::MAX));
+    Room::Stays { pages: Pages(max_pages.unwrap_or(u32::MAX).min(most)) }
 }

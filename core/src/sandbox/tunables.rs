@@ -22,7 +22,7 @@ use super::image::{Image, InitialData};
 #[cfg(feature = "compiler")]
 use super::limits::Tables;
 use super::limits::{Budget, Reservations, Spare, TableElements};
-use super::moving_memory::{DYNAMIC_GUARD, MovingMemory};
+use super::moving_memory::{DYNAMIC_GUARD, MovingMemory, Room};
 use super::plugin_memory::{MAX_PAGES, PluginMemory};
 use crate::module::reserved::IO_MEMORY_EXPORT;
 
@@ -34,6 +34,7 @@ pub(crate) fn compile_time(memories: Memories, moving: Option<u32>) -> impl Tuna
         budget: None,
         memories,
         moving: moving.map(Pages),
+        io_room: Room::Moves,
         common: None,
         data: Arc::new([]),
         reservations: Reservations::new(),
@@ -48,6 +49,8 @@ pub(super) struct PluginTunables {
     pub(super) memories: Memories,
     /// The maximum, in pages, that marks memories of the moving kind whatever `memories` says; only for compilers.
     pub(super) moving: Option<Pages>,
+    /// The room of the I/O memory.
+    pub(super) io_room: Room,
     /// Of linked modules: the I/O memory, which they share, once the host has made it.
     pub(super) common: Option<Mutex<Option<CommonMemory>>>,
     /// The initial data of each module's memory 0.
@@ -99,11 +102,12 @@ impl PluginTunables {
         style: &MemoryStyle,
         image: Option<(&Image, u64)>,
         definition: NonNull<VMMemoryDefinition>,
+        room: Room,
     ) -> Result<VMMemory, MemoryError> {
         self.make(ty, style, image, || match style {
             MemoryStyle::Dynamic { .. } => {
                 // SAFETY: the caller promises it; the store keeps both the memory and the instance until it is dropped.
-                let memory = unsafe { MovingMemory::for_instance(ty, definition) }?;
+                let memory = unsafe { MovingMemory::for_instance(ty, definition, room) }?;
                 Ok(VMMemory(Box::new(memory)))
             }
             // SAFETY: the contract of that method is the same, and the caller promises to keep it.
@@ -126,11 +130,10 @@ impl PluginTunables {
         Ok((memory, spare))
     }
 
-    /// A handle to the shared memory for the module with this description, and the memory's index in the module.
-    fn common_for(&self, module: &ModuleInfo) -> Option<(CommonMemory, MemoryIndex)> {
-        let memory = self.common.as_ref()?;
+    /// The index of the I/O memory in a module that defines it.
+    fn io_memory(&self, module: &ModuleInfo) -> Option<MemoryIndex> {
         match module.exports.get(IO_MEMORY_EXPORT) {
-            Some(ExportIndex::Memory(index)) => Some((memory.lock().as_ref()?.again(), *index)),
+            Some(ExportIndex::Memory(index)) => Some(*index),
             _ => None,
         }
     }
@@ -169,11 +172,13 @@ impl Tunables for PluginTunables {
         definitions: &[NonNull<VMMemoryDefinition>],
     ) -> Result<PrimaryMap<LocalMemoryIndex, InternalStoreHandle<VMMemory>>, LinkError> {
         let mut image = self.image_for(module);
-        let common = self.common_for(module);
+        let io_memory = self.io_memory(module);
+        let common = io_memory.and_then(|index| Some((self.common.as_ref()?.lock().as_ref()?.again(), index)));
         let mut memories = PrimaryMap::with_capacity(definitions.len());
         let own = module.memories.iter().skip(module.num_imported_memories);
         for ((index, ty), definition) in own.zip(definitions) {
             let image = image.take();
+            let room = if io_memory == Some(index) { self.io_room } else { Room::Moves };
             let memory = match &common {
                 Some((common, place)) if *place == index => {
                     // SAFETY: the caller promises that it is the instance's place for this memory. Once the instance is
@@ -181,7 +186,7 @@ impl Tunables for PluginTunables {
                     Ok(VMMemory(Box::new(unsafe { common.for_instance(*definition) })))
                 }
                 // SAFETY: the caller promises that each definition is the instance's place for the memory.
-                _ => unsafe { self.own_memory(ty, &styles[index], image, *definition) },
+                _ => unsafe { self.own_memory(ty, &styles[index], image, *definition, room) },
             };
             let memory = memory.map_err(|error| LinkError::Resource(format!("Failed to create memory: {error}")))?;
             memories.push(InternalStoreHandle::new(context, memory));
@@ -195,7 +200,8 @@ impl Tunables for PluginTunables {
 
     fn create_host_memory(&self, ty: &MemoryType, style: &MemoryStyle) -> Result<VMMemory, MemoryError> {
         let memory = self.make(ty, style, None, || match style {
-            MemoryStyle::Dynamic { .. } => Ok(VMMemory(Box::new(MovingMemory::for_host(ty)?))),
+            // The host makes no other memory than that for input and output.
+            MemoryStyle::Dynamic { .. } => Ok(VMMemory(Box::new(MovingMemory::for_host(ty, self.io_room)?))),
             MemoryStyle::Static => self.base.create_host_memory(ty, style),
         })?;
         let Some(common) = &self.common else { return Ok(memory) };
@@ -211,7 +217,7 @@ impl Tunables for PluginTunables {
         definition: NonNull<VMMemoryDefinition>,
     ) -> Result<VMMemory, MemoryError> {
         // SAFETY: the contract of this method is the same, and the caller promises to keep it.
-        unsafe { self.own_memory(ty, style, None, definition) }
+        unsafe { self.own_memory(ty, style, None, definition, Room::Moves) }
     }
 
     fn create_host_table(&self, ty: &TableType, style: &TableStyle) -> Result<VMTable, String> {

@@ -89,6 +89,9 @@ pub(crate) struct Record {
     tries: AtomicU32,
     /// Valid as long as there is an owner, which keeps it alive.
     code: AtomicPtr<CodeRanges>,
+    /// The thread is in a function of the host program, where it must not be disturbed: no signal is sent. It looks at
+    /// [`phase`](Self::phase) when it comes back.
+    is_away: AtomicBool,
     /// The thread, while it waits in a host function, where no signal stops it. Locked for moments: by that thread, by
     /// the timer under the schedule's lock, and by cancellers inside the gate of `fork.rs`.
     sleeper: InnerMutex<Option<Thread>>,
@@ -105,6 +108,7 @@ impl Record {
             signalled: AtomicU64::new(0),
             tries: AtomicU32::new(0),
             code: AtomicPtr::new(ptr::null_mut()),
+            is_away: AtomicBool::new(false),
             sleeper: InnerMutex::new(None),
         }
     }
@@ -176,6 +180,11 @@ impl Record {
         }
     }
 
+    /// Notes whether this thread is in a function of the host program.
+    pub(crate) fn set_away(&self, is_away: bool) {
+        self.is_away.store(is_away, Ordering::Relaxed);
+    }
+
     /// Notes whether this thread waits and can be unparked.
     pub(crate) fn sleeps(&self, sleeps: bool) {
         *self.sleeper.lock() = sleeps.then(current);
@@ -241,7 +250,7 @@ impl Record {
                 if tries >= LOST && tries.is_power_of_two() {
                     self.has_no_signal();
                 }
-                let pause = if tries < TRIES { SOON } else { LATER };
+                let pause = if tries < TRIES && !self.is_away.load(Ordering::Relaxed) { SOON } else { LATER };
                 Look { again_at: now + pause, notice: Some(self.notify(state)) }
             }
         }
@@ -256,6 +265,10 @@ impl Record {
 
     /// Wakes the thread of the run with this state, which must end, if it waits.
     fn notify(&self, state: u64) -> Notice {
+        // If the thread comes back at this moment without having seen the new phase, the timer's next look signals it.
+        if self.is_away.load(Ordering::Relaxed) {
+            return Notice { signal: None, is_told: true };
+        }
         let was_woken = self.sleeper.lock().as_ref().map(Thread::unpark).is_some();
         // Real-time signals queue up in a thread that blocks them: one pending signal per run is enough.
         let is_pending = self.signalled.swap(state, Ordering::Relaxed) == state;

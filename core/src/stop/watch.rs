@@ -27,6 +27,23 @@ impl Watch {
         Some(reason)
     }
 
+    /// Calls `work`, a function of the host program: its thread gets no signals for this run meanwhile. If the run must
+    /// end, it ends after `work`, at the caller's next yield point.
+    pub(crate) fn away<T>(&self, work: impl FnOnce() -> T) -> T {
+        /// Ends the absence also if `work` panics.
+        struct Away(&'static Record);
+
+        impl Drop for Away {
+            fn drop(&mut self) {
+                self.0.set_away(false);
+            }
+        }
+
+        self.0.set_away(true);
+        let _away = Away(self.0);
+        work()
+    }
+
     /// The deadline of the plugin's current run, if it has one.
     #[cfg_attr(not(feature = "http"), expect(dead_code, reason = "only requests have a use for it"))]
     pub(crate) fn deadline(&self) -> Option<Instant> {

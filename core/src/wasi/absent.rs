@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use thiserror::Error;
 use wasmer::{AsStoreMut, Extern, FunctionEnv, Instance, RuntimeError};
 
+use super::program::Program;
 use crate::host::Guest;
 
 /// Has no values: there is no WASI.
@@ -33,7 +34,7 @@ impl Wasi {
     pub(crate) fn new(
         _: &mut impl AsStoreMut,
         _: &FunctionEnv<Guest>,
-        _: &str,
+        _: Program<'_>,
         _: &BTreeMap<String, String>,
     ) -> Result<Self, Error> {
         Err(Error::NotBuiltIn)

@@ -5,7 +5,9 @@
 mod absent;
 #[cfg(feature = "wasi")]
 mod preview1;
+mod program;
 
 #[cfg(not(feature = "wasi"))]
 use absent as preview1;
 pub(crate) use preview1::{Error, Wasi, check, exit_code};
+pub(crate) use program::Program;

@@ -6,10 +6,10 @@ use crate::host::guest::Guest;
 
 /// The value in a new block; 0 if there is none.
 fn get(env: &mut Env<'_>, key: impl FnOnce(&Guest) -> Result<&[u8], Fault>) -> Result<u64, Fault> {
-    let (guest, mut store) = env.data_and_store_mut();
+    let guest = env.data_mut();
     let state = guest.state.lock();
     let Some(value) = named(&state.config, key(guest)?, guest.watch)? else { return Ok(0) };
-    guest.io.alloc_with(&mut store, value.as_bytes(), guest.watch)
+    guest.io.alloc_with(value.as_bytes(), guest.watch)
 }
 
 pub(crate) mod v0 {

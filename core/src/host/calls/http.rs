@@ -1,5 +1,6 @@
 //! The imports for HTTP requests. `network/` sends the requests.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::arguments::{Env, HostResult};
@@ -20,12 +21,12 @@ fn ask(guest: &Guest, query: &[u8], body: Option<&[u8]>) -> Result<Answer, Fault
 
 /// Records the answer, and puts its body into a new block.
 fn take(env: &mut Env<'_>, answer: Answer) -> Result<u64, Fault> {
-    let (guest, mut store) = env.data_and_store_mut();
+    let guest = env.data_mut();
     let mut state = guest.state.lock();
     state.http_status = answer.status;
-    state.http_headers = answer.headers;
+    state.http_headers = if state.keeps_http_headers { answer.headers } else { BTreeMap::new() };
     drop(state);
-    guest.io.alloc_with(&mut store, &answer.body, guest.watch)
+    guest.io.alloc_with(&answer.body, guest.watch)
 }
 
 pub(crate) mod v0 {
@@ -66,12 +67,12 @@ pub(crate) mod v1 {
 
     /// The headers of the last answer as a JSON object in a new block; 0 before the first answer.
     pub(crate) fn http_headers(mut env: Env<'_>) -> HostResult<u64> {
-        let (guest, mut store) = env.data_and_store_mut();
+        let guest = env.data_mut();
         let state = guest.state.lock();
         if state.http_headers.is_empty() {
             return Ok(0);
         }
         let text = serde_json::to_vec(&state.http_headers).map_err(|error| Fault::HttpRequest(Message::of(error)))?;
-        Ok(guest.io.alloc_with(&mut store, &text, guest.watch)?)
+        Ok(guest.io.alloc_with(&text, guest.watch)?)
     }
 }

@@ -40,8 +40,7 @@ fn store<const N: usize>(env: &mut Env<'_>, offset: u64, bytes: [u8; N]) -> Resu
 }
 
 fn alloc(env: &mut Env<'_>, length: u64) -> Option<u64> {
-    let (guest, mut store) = env.data_and_store_mut();
-    guest.io.alloc(&mut store, length)
+    env.data_mut().io.alloc(length)
 }
 
 fn set_output(env: &mut Env<'_>, offset: u64, length: u64) -> Option<()> {

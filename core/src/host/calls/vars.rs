@@ -35,11 +35,11 @@ fn set(guest: &Guest, name: Name<'_>, value: Option<&[u8]>) -> Result<(), Fault>
 
 /// The variable's value in a new block; 0 if there is none.
 fn get(env: &mut Env<'_>, key: impl FnOnce(&Guest) -> Result<&[u8], Fault>) -> Result<u64, Fault> {
-    let (guest, mut store) = env.data_and_store_mut();
+    let guest = env.data_mut();
     let state = guest.state.lock();
     let Name::Text(key) = name(key(guest)?)? else { return Ok(0) };
     let Some(value) = state.vars.get(key) else { return Ok(0) };
-    guest.io.alloc_with(&mut store, value, guest.watch)
+    guest.io.alloc_with(value, guest.watch)
 }
 
 pub(crate) mod v0 {

@@ -13,6 +13,8 @@ pub(super) struct WasiState {
     pub(super) guest: FunctionEnv<Guest>,
     /// The module's name, without NUL: the program's only argument.
     pub(super) program: String,
+    /// Otherwise its environment is empty.
+    pub(super) config_is_environment: bool,
     /// The instance's memory; `None` until the instance exists.
     pub(super) memory: Option<wasmer::Memory>,
     pub(super) descriptors: Descriptors,
@@ -33,6 +35,7 @@ pub(super) struct Frame<'a> {
     pub(super) memory: GuestMemory<'a>,
     pub(super) plugin: &'a SharedState,
     pub(super) program: &'a str,
+    pub(super) config_is_environment: bool,
     pub(super) watch: Watch,
     pub(super) version: Version,
 }
@@ -52,6 +55,7 @@ pub(super) fn enter(
         memory: GuestMemory::new(memory.view(&store), watch),
         plugin: &guest.state,
         program: &state.program,
+        config_is_environment: state.config_is_environment,
         watch,
         version,
     };

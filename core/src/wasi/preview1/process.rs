@@ -48,8 +48,11 @@ impl Texts<'_> {
 }
 
 /// Calls `work` with each variable of the environment, in the order of the keys. The environment is the configuration,
-/// without entries that cannot be written as `key=value`.
+/// without entries that cannot be written as `key=value`, or empty.
 fn each_variable(frame: &Frame<'_>, mut work: impl FnMut(&[u8], &[u8]) -> Result0) -> Result0 {
+    if !frame.config_is_environment {
+        return Ok(());
+    }
     let plugin = frame.plugin.lock();
     for (key, value) in &plugin.config {
         yield_point(frame.watch)?;

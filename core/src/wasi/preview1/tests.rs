@@ -35,6 +35,7 @@ struct Plugin {
     descriptors: Descriptors,
     state: crate::host::SharedState,
     program: String,
+    config_is_environment: bool,
     stopper: Stopper,
 }
 
@@ -42,14 +43,14 @@ impl Plugin {
     fn new(folder: &str) -> Self {
         let mut store = Store::new(EngineBuilder::headless().engine());
         let memory = Memory::new(&mut store, MemoryType::new(Pages(PAGES), None, false)).expect("address space");
-        let logs = Arc::new(Logs::new(None));
+        let logs = Arc::new(Logs::new(None, None));
         let paths = BTreeMap::from([(folder.to_owned(), "x".repeat(BYTES - 1))]);
         let descriptors = Descriptors::new(&paths, &logs).expect("the folder is there");
         let mut config: BTreeMap<_, _> = (0..ITEMS).map(|number| (format!("{number:05}"), "x".to_owned())).collect();
         config.insert("large".to_owned(), "x".repeat(BYTES));
-        let state = PluginState::new(config, Vars::new(None), Network::new(&[], None));
+        let state = PluginState::new(config, Vars::new(None), Network::new(&[], None), true, None);
         let stopper = Stopper::new(Arc::new(CodeRanges::new(Vec::new())));
-        Self { store, memory, descriptors, state, program: "x".repeat(BYTES), stopper }
+        Self { store, memory, descriptors, state, program: "x".repeat(BYTES), config_is_environment: true, stopper }
     }
 
     fn write(&self, at: u32, words: &[u32]) {
@@ -71,6 +72,7 @@ impl Plugin {
             memory: GuestMemory::new(self.memory.view(&self.store), watch),
             plugin: &self.state,
             program: &self.program,
+            config_is_environment: self.config_is_environment,
             watch,
             version: Version::Preview1,
         };
@@ -146,6 +148,22 @@ fn what_a_plugin_sizes_has_yield_points() {
             assert_eq!((passed, result), (1, Err(Errno::INTR)), "{name}");
         }
         drop(run);
+    }
+}
+
+#[test]
+fn the_environment_is_the_configuration_or_empty() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut plugin = Plugin::new(folder.path().to_str().expect("text"));
+    for (config_is_environment, variables) in [(true, ITEMS as u32 + 1), (false, 0)] {
+        plugin.config_is_environment = config_is_environment;
+        plugin.write(RESULT, &[7, 7]);
+        assert_eq!(plugin.call(|frame| process::environ_sizes_get(frame, RESULT, RESULT + 4)).1, Ok(()));
+        assert_eq!(plugin.read_result(), variables);
+        // The pointers to them.
+        plugin.write(RESULT, &[7, 7]);
+        assert_eq!(plugin.call(|frame| process::environ_get(frame, RESULT, OUTPUT)).1, Ok(()));
+        assert_eq!(plugin.read_result(), if config_is_environment { OUTPUT } else { 7 });
     }
 }
 

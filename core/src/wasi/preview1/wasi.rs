@@ -12,6 +12,7 @@ use super::frame::{Version, WasiState};
 use super::functions;
 use crate::host::Guest;
 use crate::module::reserved::MEMORY_EXPORT;
+use crate::wasi::program::Program;
 
 /// WASI for one instance of one module.
 pub(crate) struct Wasi(FunctionEnv<WasiState>);
@@ -22,14 +23,16 @@ impl Wasi {
     pub(crate) fn new(
         store: &mut impl AsStoreMut,
         guest: &FunctionEnv<Guest>,
-        program: &str,
+        program: Program<'_>,
         allowed_paths: &BTreeMap<String, String>,
     ) -> Result<Self, Error> {
         let logs = Arc::clone(&guest.as_ref(store).logs);
         let descriptors = Descriptors::new(allowed_paths, &logs)?;
         // Readers of the argument take a NUL for its end.
-        let program = program.split('\0').next().unwrap_or_default().to_owned();
-        let state = WasiState { guest: guest.clone(), program, memory: None, descriptors };
+        let name = program.name.split('\0').next().unwrap_or_default().to_owned();
+        let config_is_environment = program.config_is_environment;
+        let guest = guest.clone();
+        let state = WasiState { guest, program: name, config_is_environment, memory: None, descriptors };
         Ok(Self(FunctionEnv::new(store, state)))
     }
 

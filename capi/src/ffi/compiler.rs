@@ -3,8 +3,9 @@
 use std::ffi::c_char;
 use std::ptr;
 
-use extism_capi::guard::guard;
-use extism_capi::{arg, compiler};
+use crate::boolean::Bool;
+use crate::guard::guard;
+use crate::{arg, compiler};
 
 /// Chooses the compiler for plugins that any thread makes from this call on, unless their manifest has `compiler`.
 /// Existing plugins keep their code. Takes precedence over the environment variable `EXTISM_COMPILER`.
@@ -18,9 +19,9 @@ use extism_capi::{arg, compiler};
 /// # Safety
 /// `name` must be NULL or point to a NUL-terminated string.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn extism_compiler_set(name: *const c_char) -> bool {
+pub unsafe extern "C" fn extism_compiler_set(name: *const c_char) -> Bool {
     // SAFETY: C passes a NUL-terminated string, see above.
-    guard(false, || compiler::choose(unsafe { arg::string("name", name) }))
+    guard(Bool::FALSE, || compiler::choose(unsafe { arg::string("name", name) }).into())
 }
 
 /// The compiler for the next plugin whose manifest has no `compiler`.
@@ -40,7 +41,7 @@ pub extern "C" fn extism_compiler() -> *const c_char {
 /// # Safety
 /// `name` must be NULL or point to a NUL-terminated string.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn extism_compiler_available(name: *const c_char) -> bool {
+pub unsafe extern "C" fn extism_compiler_available(name: *const c_char) -> Bool {
     // SAFETY: C passes a NUL-terminated string, see above.
-    guard(false, || compiler::is_built_in(unsafe { arg::string("name", name) }))
+    guard(Bool::FALSE, || compiler::is_built_in(unsafe { arg::string("name", name) }).into())
 }

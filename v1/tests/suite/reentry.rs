@@ -1,0 +1,124 @@
+//! What a callback may do with the plugin that calls it, and with others.
+
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
+
+use extism_v1::ffi;
+
+use crate::host::{CancelHandle, Function, Plugin, caller_of_f};
+
+/// A plugin that its own host functions use.
+type Shared = Arc<OnceLock<&'static Plugin>>;
+
+/// A plugin whose `run` calls `work` with itself. It lives until the process ends.
+fn plugin(work: impl Fn(&Plugin) + Send + Sync + 'static) -> &'static Plugin {
+    let shared = Shared::default();
+    let inside = Arc::clone(&shared);
+    let function = Function::of_i64("f", move |_, handle| {
+        if let Some(plugin) = inside.get() {
+            work(plugin);
+        }
+        handle
+    });
+    let plugin = Box::leak(Box::new(Plugin::new(&caller_of_f(""), &[&function])));
+    shared.set(plugin).ok().expect("set once");
+    plugin
+}
+
+#[test]
+fn a_plugin_cannot_be_called_inside_its_call_but_asked() {
+    let plugin = plugin(|plugin| {
+        assert_eq!(plugin.error(), None);
+        assert_eq!(plugin.call("run", b"inside"), -1);
+        assert!(plugin.refusal().contains("inside its own call"), "{}", plugin.refusal());
+        assert_eq!(plugin.output(), b"", "not null, and empty");
+        assert!(!plugin.reset());
+        assert_eq!(ffi::extism_plugin_fuel_consumed(plugin.0), 0);
+        assert!(plugin.has(c"run") && !plugin.has(c"f"));
+        assert!(plugin.configure(r#"{"key": "value"}"#) && !plugin.configure("7"));
+        assert!(!ffi::extism_plugin_id(plugin.0).is_null());
+        assert!(!plugin.cancel_handle().0.is_null());
+        ffi::extism_plugin_allow_http_response_headers(plugin.0);
+    });
+    assert_eq!(plugin.output_of("run", b"first"), b"first");
+    assert_eq!(plugin.output_of("run", b"second"), b"second");
+}
+
+#[test]
+fn a_failure_inside_is_told_until_the_call_ends_well() {
+    let plugin = plugin(|plugin| assert_eq!(plugin.call("run", b""), -1));
+    assert_eq!((plugin.call("run", b""), plugin.error()), (0, None));
+}
+
+#[test]
+fn another_plugin_does_not_help() {
+    let inner = Arc::new(AtomicU32::new(0));
+    let calls = Arc::clone(&inner);
+    let plugin = plugin(move |plugin| {
+        let token = plugin.0.addr();
+        let counted = Arc::clone(&calls);
+        let back = Function::of_i64("f", move |_, handle| {
+            let name = c"run";
+            let plugin = std::ptr::without_provenance_mut(token);
+            #[expect(unsafe_code, reason = "a C function")]
+            // SAFETY: the name is NUL-terminated, and there is no input.
+            let code = unsafe { ffi::extism_plugin_call(plugin, name.as_ptr(), std::ptr::null(), 0) };
+            counted.fetch_add(u32::from(code == -1), Ordering::Relaxed);
+            handle
+        });
+        assert_eq!(Plugin::new(&caller_of_f(""), &[&back]).output_of("run", b"y"), b"y");
+    });
+    assert_eq!(plugin.output_of("run", b"x"), b"x");
+    assert_eq!(inner.load(Ordering::Relaxed), 1);
+}
+
+/// Makes a plugin whose callback does the same, `depth` times.
+fn nested(depth: u32) {
+    let function = Function::of_i64("f", move |current, handle| {
+        let block = current.block(b"mine");
+        if depth > 0 {
+            nested(depth - 1);
+        }
+        assert_eq!(current.bytes(block), b"mine");
+        handle
+    });
+    assert_eq!(Plugin::new(&caller_of_f(""), &[&function]).output_of("run", b"x"), b"x");
+}
+
+#[test]
+fn sixty_plugins_call_each_other() {
+    // As large as a main thread's.
+    let thread = std::thread::Builder::new().stack_size(8 << 20).spawn(|| nested(60)).expect("a thread");
+    thread.join().expect("no panic");
+}
+
+#[test]
+fn a_cancellation_inside_takes_effect_on_return() {
+    let plugin = plugin(|plugin| {
+        assert!(plugin.cancel_handle().cancel());
+        assert!(plugin.has(c"run"));
+    });
+    assert_eq!(plugin.call("run", b""), 134);
+    assert_eq!(plugin.refusal(), "timeout: cancelled by another thread");
+}
+
+#[test]
+fn another_thread_cancels_while_a_callback_runs() {
+    let function = Function::of_i64("f", |_, handle| {
+        std::thread::sleep(Duration::from_millis(100));
+        handle
+    });
+    let plugin = Plugin::new(&caller_of_f(""), &[&function]);
+    let CancelHandle(handle) = plugin.cancel_handle();
+    let token = handle.addr();
+    let begin = Instant::now();
+    std::thread::scope(|scope| {
+        scope.spawn(move || {
+            std::thread::sleep(Duration::from_millis(30));
+            assert!(CancelHandle(std::ptr::without_provenance(token)).cancel());
+        });
+        assert_eq!(plugin.call("run", b""), 134);
+    });
+    assert!(begin.elapsed() >= Duration::from_millis(100), "callbacks are not interrupted");
+}
