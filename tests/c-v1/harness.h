@@ -5,7 +5,8 @@
  * A test is a row `{differs, name, function}`. `differs` is NULL where upstream's library, version 1.41.0, does the
  * same, and otherwise says why it does not: "W6" is a defect of the specification's list, a word such as "texts" a
  * cell in which this library promises more. run.sh --peer runs the same programs on that library: the rows without
- * a reason must pass there, the others must fail. So each promise was seen to break at least once.
+ * a reason must pass there, the others must fail. So each promise was seen to break at least once. A reason that ends
+ * in a question mark is a fault that shows now and then, such as the use of freed memory or a race.
  *
  * The parent never calls the library. A crash or a hang is then the failure of one test, and each test begins with a
  * library that no one has used. Only a test's main thread makes checks.
@@ -175,12 +176,13 @@ static inline int run_tests(const struct test *tests, size_t n, int argc, char *
         }
         int status = run_in_child(&tests[i], TEST_SECONDS, said);
         bool should_fail = peer && tests[i].differs;
-        if ((status == 0) != should_fail) {
+        bool by_chance = should_fail && text_has(tests[i].differs, "?");
+        if ((status == 0) != should_fail || by_chance) {
             passed += status == 0;
             expected += status != 0;
             if (should_fail)
-                fprintf(stderr, "  as expected, fails on the peer: %s: %s (%s)\n", tests[i].differs, tests[i].name,
-                        how(status, said));
+                fprintf(stderr, "  as expected, %s on the peer: %s: %s (%s)\n", status ? "fails" : "now and then fails",
+                        tests[i].differs, tests[i].name, how(status, said));
         } else {
             failed++;
             fprintf(stderr, "  %s: %s%s%s (%s)\n", should_fail ? "PASSES on the peer" : "FAILED", tests[i].name,
