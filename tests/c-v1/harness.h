@@ -144,12 +144,12 @@ static inline const char *how(int status, FILE *said)
     return text;
 }
 
-static inline void print_all(FILE *said)
+static inline void print_begin(FILE *said)
 {
     char line[512];
 
     rewind(said);
-    while (fgets(line, sizeof line, said))
+    for (int n = 0; n < 20 && fgets(line, sizeof line, said); n++)
         fprintf(stderr, "    %s", line);
 }
 
@@ -187,7 +187,7 @@ static inline int run_tests(const struct test *tests, size_t n, int argc, char *
             failed++;
             fprintf(stderr, "  %s: %s%s%s (%s)\n", should_fail ? "PASSES on the peer" : "FAILED", tests[i].name,
                     tests[i].differs ? ", " : "", tests[i].differs ? tests[i].differs : "", how(status, said));
-            print_all(said);
+            print_begin(said);
         }
         fclose(said);
     }
