@@ -186,7 +186,7 @@ static void alloc_over_limit(void)
 {
     struct act act = act_of(asks_too_much);
     ExtismPlugin *plugin =
-        act_plugin(manifest("{\"wasm\": [{\"data\": \"%s\"}], \"memory\": {\"max_pages\": 20}}", SWAP, 0, 0), &act);
+        act_plugin(manifest("{\"wasm\": [{\"data\": \"%s\"}], \"memory\": {\"max_pages\": 20}}", SWAP, NULL, NULL), &act);
 
     act.out = 1;
     act.kept = 100 * 65536;

@@ -51,7 +51,7 @@ static void instances_outlive_it(void)
 static void manifest_config(void)
 {
     ExtismCompiledPlugin *compiled = guest_compile(
-        manifest("{\"wasm\": [{\"data\": \"%s\"}], \"config\": {\"a\": \"1\", \"b\": \"2\"}}", COUNTER, 0, 0), NULL, 0);
+        manifest("{\"wasm\": [{\"data\": \"%s\"}], \"config\": {\"a\": \"1\", \"b\": \"2\"}}", COUNTER, NULL, NULL), NULL, 0);
     ExtismPlugin *one = guest_instance(compiled), *two = guest_instance(compiled);
 
     CHECK(guest_config(one, "{\"a\": null, \"b\": \"3\"}"));

@@ -177,7 +177,7 @@ static void nul_in_import(void) { check_creation_with_nul("(module (import \"a\\
 
 static void nul_in_hash(void)
 {
-    check_creation_with_nul(manifest("{\"wasm\": [{\"data\": \"%s\", \"hash\": \"a\\u0000b\"}]}", "(module)", 0, 0));
+    check_creation_with_nul(manifest("{\"wasm\": [{\"data\": \"%s\", \"hash\": \"a\\u0000b\"}]}", "(module)", NULL, NULL));
 }
 
 static void nul_in_function_name(void)

@@ -22,7 +22,7 @@ static ExtismPlugin *used(const char *more)
     char text[512];
 
     snprintf(text, sizeof text, "{\"wasm\": [{\"data\": \"%%s\"}]%s}", more);
-    ExtismPlugin *plugin = guest_new(manifest(text, STATE, 0, 0));
+    ExtismPlugin *plugin = guest_new(manifest(text, STATE, NULL, NULL));
     CHECK(plugin != NULL);
     int32_t rc = guest_call(plugin, "count", "");
     CHECK(rc == 1);
