@@ -185,8 +185,7 @@ static void alloc_of_4_gib_more(void) { check_too_much(((uint64_t)1 << 32) + 100
 static void alloc_over_limit(void)
 {
     struct act act = act_of(asks_too_much);
-    ExtismPlugin *plugin =
-        act_plugin(manifest("{\"wasm\": [{\"data\": \"%s\"}], \"memory\": {\"max_pages\": 20}}", SWAP, NULL, NULL), &act);
+    ExtismPlugin *plugin = act_plugin(manifest_of(SWAP, ", \"memory\": {\"max_pages\": 20}"), &act);
 
     act.out = 1;
     act.kept = 100 * 65536;

@@ -22,7 +22,8 @@
     "(func (export \"outside\") (drop (i32.load (i32.const 99999999))))"                                               \
     "(func $deep (export \"deep\") (call $deep) (call $deep))"                                                         \
     "(func (export \"bad_key\") (drop (call $config_get (i64.const 99999))))"                                          \
-    "(func (export \"fill\") (call $var_set (call $block (i32.const 0) (i32.const 4)) (call $alloc (i64.const 2000000)))))"
+    "(func (export \"fill\") (call $var_set (call $block (i32.const 0) (i32.const 4))"                               \
+    "  (call $alloc (i64.const 2000000)))))"
 
 static const struct outcome {
     const char *name, *function;
@@ -153,7 +154,8 @@ static void texts_name_the_function(void)
 #define EXITS                                                                                                          \
     "(module (import \"wasi_snapshot_preview1\" \"proc_exit\" (func $exit (param i32)))"                               \
     "(memory (export \"memory\") 1) (func $deep (param i32) (call $exit (local.get 0)))"                               \
-    EXIT(0) EXIT(1) EXIT(3) EXIT(125) EXIT(126) EXIT(1000) EXIT(-1) "(func (export \"six\") (result i32) (i32.const 6)))"
+    EXIT(0) EXIT(1) EXIT(3) EXIT(125) EXIT(126) EXIT(1000) EXIT(-1)                                              \
+    "(func (export \"six\") (result i32) (i32.const 6)))"
 
 static const struct exit_code {
     const char *function;

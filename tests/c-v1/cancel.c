@@ -4,16 +4,17 @@
 #define SLEEP                                                                                                          \
     "(module (import \"wasi_snapshot_preview1\" \"poll_oneoff\" (func $poll (param i32 i32 i32 i32) (result i32)))"   \
     "(memory (export \"memory\") 1)"                                                                                   \
-    "(func (export \"sleep\") (i32.store (i32.const 16) (i32.const 1)) (i64.store (i32.const 24) (i64.const 6000000000))" \
+    "(func (export \"sleep\") (i32.store (i32.const 16) (i32.const 1))"                                               \
+    "  (i64.store (i32.const 24) (i64.const 6000000000))"                                                              \
     "  (drop (call $poll (i32.const 0) (i32.const 64) (i32.const 1) (i32.const 128))))"                                \
     "(func (export \"six\") (result i32) (i32.const 6)))"
 
 static ExtismPlugin *timed(const char *wat, int ms)
 {
-    char text[128];
+    char more[64];
 
-    snprintf(text, sizeof text, "{\"wasm\": [{\"data\": \"%%s\"}], \"timeout_ms\": %d}", ms);
-    return guest_wasi(manifest(text, wat, NULL, NULL));
+    snprintf(more, sizeof more, ", \"timeout_ms\": %d", ms);
+    return guest_wasi(manifest_of(wat, more));
 }
 
 #define LOOP                                                                                                           \
@@ -136,8 +137,7 @@ static void naps(struct act *act, ExtismCurrentPlugin *current)
 static void each_call_its_own(void)
 {
     struct act act = act_of(naps);
-    ExtismPlugin *plugin = act_plugin(
-        manifest("{\"wasm\": [{\"data\": \"%s\"}], \"timeout_ms\": 3000}", ACT_GUEST, NULL, NULL), &act);
+    ExtismPlugin *plugin = act_plugin(manifest_of(ACT_GUEST, ", \"timeout_ms\": 3000"), &act);
 
     act.kept = 250;
     for (int i = 0; i < 16; i++)
@@ -149,8 +149,7 @@ static void each_call_its_own(void)
 static void timeout_in_callback(void)
 {
     struct act act = act_of(naps);
-    ExtismPlugin *plugin = act_plugin(
-        manifest("{\"wasm\": [{\"data\": \"%s\"}], \"timeout_ms\": 200}", ACT_GUEST, NULL, NULL), &act);
+    ExtismPlugin *plugin = act_plugin(manifest_of(ACT_GUEST, ", \"timeout_ms\": 200"), &act);
 
     act.kept = 600;
     int32_t rc = guest_call(plugin, "forever", "");
@@ -258,7 +257,7 @@ static void sibling_of_late(void)
 {
     struct pair p;
 
-    pair_new(&p, manifest("{\"wasm\": [{\"data\": \"%s\"}], \"timeout_ms\": 4000}", WORK, NULL, NULL), 2.5);
+    pair_new(&p, manifest_of(WORK, ", \"timeout_ms\": 4000"), 2.5);
     struct sibling looping = {p.looping, 0};
     pthread_t thread = start(loops, &looping);
     sleep_ms(2500);

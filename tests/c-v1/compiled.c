@@ -50,8 +50,8 @@ static void instances_outlive_it(void)
 /* Config of the manifest is each instance's. */
 static void manifest_config(void)
 {
-    ExtismCompiledPlugin *compiled = guest_compile(
-        manifest("{\"wasm\": [{\"data\": \"%s\"}], \"config\": {\"a\": \"1\", \"b\": \"2\"}}", COUNTER, NULL, NULL), NULL, 0);
+    ExtismCompiledPlugin *compiled =
+        guest_compile(manifest_of(COUNTER, ", \"config\": {\"a\": \"1\", \"b\": \"2\"}"), NULL, 0);
     ExtismPlugin *one = guest_instance(compiled), *two = guest_instance(compiled);
 
     CHECK(guest_config(one, "{\"a\": null, \"b\": \"3\"}"));
@@ -86,7 +86,7 @@ static void faults_of_instances(void)
 
 static void unknown_import(void)
 {
-    ExtismCompiledPlugin *compiled = guest_compile("(module (import \"extism:host/user\" \"kv_read\" (func)))", NULL, 0);
+    ExtismCompiledPlugin *compiled = guest_compile("(module " USER "\"kv_read\" (func)))", NULL, 0);
 
     CHECK(guest_instance(compiled) == NULL);
     CHECK_HAS(creation_error, "unknown import: `extism:host/user::kv_read` has not been defined");

@@ -91,8 +91,9 @@ static void reason_of_missing_file(void)
 
 static void reason_of_missing_directory(void)
 {
-    check_failure(guest_wasi("{\"wasm\": [{\"data\": \"AGFzbQEAAAA=\"}], \"allowed_paths\": {\"/nowhere/dir\": \"/\"}}"),
-                  "Unable to", "/nowhere/dir", "");
+    ExtismPlugin *plugin = guest_wasi(manifest_of("(module)", ", \"allowed_paths\": {\"/nowhere/dir\": \"/\"}"));
+
+    check_failure(plugin, "Unable to", "/nowhere/dir", "");
 }
 
 /* A pointer to the message that no creation has written is as the caller left it, whatever that is. */
@@ -119,28 +120,34 @@ static void success_leaves_errmsg(void)
     extism_compiled_plugin_free(compiled);
 }
 
+/* Makes something that cannot be made, with one of the five creators. */
+static const void *fail_to_create(int creator, const ExtismCompiledPlugin *unlinked, char **errmsg)
+{
+    const uint8_t *wasm = (const uint8_t *)"nonsense";
+
+    switch (creator) {
+    case 0: return extism_plugin_new(wasm, 8, NULL, 0, false, errmsg);
+    case 1: return extism_plugin_new_with_fuel_limit(wasm, 8, NULL, 0, false, 9, errmsg);
+    case 2: return extism_compiled_plugin_new(wasm, 8, NULL, 0, false, errmsg);
+    case 3: return extism_compiled_plugin_new_with_fuel_limit(wasm, 8, NULL, 0, false, 9, errmsg);
+    default: return extism_plugin_new_from_compiled(unlinked, errmsg);
+    }
+}
+
 /* Each creator writes its message over memory that nobody has initialised, and does without a place for it. */
 static void every_failure_writes_errmsg(void)
 {
-    const uint8_t *wasm = (const uint8_t *)"nonsense", *wants = (const uint8_t *)"(module (import \"a\" \"b\" (func)))";
-    ExtismCompiledPlugin *unlinked = extism_compiled_plugin_new(wants, strlen((const char *)wants), NULL, 0, false, NULL);
+    char *const garbage = (char *)(uintptr_t)0xdeadbeef;
+    ExtismCompiledPlugin *unlinked = guest_compile("(module (import \"a\" \"b\" (func)))", NULL, 0);
 
     CHECK(unlinked != NULL);
-    for (int which = 0; which < 5; which++) {
-        for (int place = 0; place < 2; place++) {
-            char *text = (char *)(uintptr_t)0xdeadbeef, **errmsg = place ? &text : NULL;
-            const void *made = which == 0   ? (void *)extism_plugin_new(wasm, 8, NULL, 0, false, errmsg)
-                               : which == 1 ? (void *)extism_plugin_new_with_fuel_limit(wasm, 8, NULL, 0, false, 9, errmsg)
-                               : which == 2 ? (void *)extism_compiled_plugin_new(wasm, 8, NULL, 0, false, errmsg)
-                               : which == 3
-                                   ? (void *)extism_compiled_plugin_new_with_fuel_limit(wasm, 8, NULL, 0, false, 9, errmsg)
-                                   : (void *)extism_plugin_new_from_compiled(unlinked, errmsg);
-            CHECK(made == NULL);
-            if (!place)
-                continue;
-            CHECK(text != (char *)(uintptr_t)0xdeadbeef && text != NULL && text[0]);
+    for (int creator = 0; creator < 5; creator++) {
+        char *text = garbage;
+        CHECK(fail_to_create(creator, unlinked, NULL) == NULL);
+        CHECK(fail_to_create(creator, unlinked, &text) == NULL);
+        CHECK(text != garbage && text != NULL && text[0]);
+        if (text != garbage)
             extism_plugin_new_error_free(text);
-        }
     }
     extism_plugin_new_error_free(NULL);
     extism_compiled_plugin_free(unlinked);

@@ -22,7 +22,7 @@ static void check_in_child(bool (*run)(ExtismPlugin *), ExtismPlugin *plugin)
 
 static ExtismPlugin *timed(void)
 {
-    ExtismPlugin *plugin = guest_new(manifest("{\"wasm\": [{\"data\": \"%s\"}], \"timeout_ms\": 300}", LOOP, NULL, NULL));
+    ExtismPlugin *plugin = guest_new(manifest_of(LOOP, ", \"timeout_ms\": 300"));
 
     CHECK(guest_call(plugin, "six", "") == 6);
     CHECK(guest_call(plugin, "loop", "") == 134);
@@ -47,7 +47,7 @@ static bool creates(ExtismPlugin *plugin)
 
 static bool creates_timed(ExtismPlugin *plugin)
 {
-    ExtismPlugin *other = guest_new(manifest("{\"wasm\": [{\"data\": \"%s\"}], \"timeout_ms\": 300}", LOOP, NULL, NULL));
+    ExtismPlugin *other = guest_new(manifest_of(LOOP, ", \"timeout_ms\": 300"));
     bool ok = times_out(other) && calls(plugin);
 
     extism_plugin_free(other);
@@ -97,7 +97,7 @@ static void free_in_child(void) { check_used(frees); }
 static bool uses_first(ExtismPlugin *plugin)
 {
     (void)plugin;
-    ExtismPlugin *own = guest_new(manifest("{\"wasm\": [{\"data\": \"%s\"}], \"timeout_ms\": 300}", LOOP, NULL, NULL));
+    ExtismPlugin *own = guest_new(manifest_of(LOOP, ", \"timeout_ms\": 300"));
     bool ok = times_out(own);
 
     extism_plugin_free(own);

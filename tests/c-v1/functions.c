@@ -11,7 +11,13 @@ struct probe {
     bool answers, tags;
 };
 
-static const struct probe no_probe;
+static struct probe probe_new(void)
+{
+    struct probe probe;
+
+    memset(&probe, 0, sizeof probe);
+    return probe;
+}
 
 static void probes(ExtismCurrentPlugin *plugin, const ExtismVal *in, ExtismSize n_in, ExtismVal *out, ExtismSize n_out,
                    void *data)
@@ -54,7 +60,8 @@ static uint64_t bits(const ExtismVal *value)
     ENV "\"output_set\" (func $output_set (param i64 i64)))"                                                           \
     "(func $store (param f64 f32 i64 i32) (local $at i64) (local.set $at (call $alloc (i64.const 32)))"                \
     " (call $store_u64 (local.get $at) (i64.reinterpret_f64 (local.get 0)))"                                           \
-    " (call $store_u64 (i64.add (local.get $at) (i64.const 8)) (i64.extend_i32_u (i32.reinterpret_f32 (local.get 1))))" \
+    " (call $store_u64 (i64.add (local.get $at) (i64.const 8))"                                                    \
+    "  (i64.extend_i32_u (i32.reinterpret_f32 (local.get 1))))"                                                        \
     " (call $store_u64 (i64.add (local.get $at) (i64.const 16)) (local.get 2))"                                        \
     " (call $store_u64 (i64.add (local.get $at) (i64.const 24)) (i64.extend_i32_u (local.get 3)))"                     \
     " (call $output_set (local.get $at) (i64.const 32)))"                                                              \
@@ -76,7 +83,7 @@ static const uint64_t edges[][4] = {
 static void values(void)
 {
     static const ExtismValType types[] = {ExtismValType_I32, ExtismValType_I64, ExtismValType_F32, ExtismValType_F64};
-    struct probe probe = no_probe;
+    struct probe probe = probe_new();
     ExtismPlugin *plugin = guest_hosted(MIX, "mix", "iIfF", "FfIi", probes, &probe);
     char name[2] = "0";
 
@@ -101,9 +108,9 @@ static void values(void)
 
 static void unset_results_are_zero(void)
 {
-    struct probe probe = no_probe;
+    struct probe probe = probe_new();
     ExtismPlugin *plugin = guest_hosted(MIX, "mix", "iIfF", "FfIi", probes, &probe);
-    static const uint64_t zeros[4];
+    static const uint64_t zeros[4] = {0, 0, 0, 0};
 
     CHECK(guest_call(plugin, "3", "") == 0);
     CHECK(guest_output_is(plugin, zeros, 32));
@@ -112,7 +119,7 @@ static void unset_results_are_zero(void)
 
 static void no_values(void)
 {
-    struct probe probe = no_probe;
+    struct probe probe = probe_new();
     ExtismPlugin *plugin = guest_hosted("(module " USER "\"f\" (func $f)) (func (export \"go\") (call $f)))", "f", "",
                                         "", probes, &probe);
 
@@ -125,7 +132,7 @@ static void no_values(void)
 
 static void sixteen_values(void)
 {
-    struct probe probe = no_probe;
+    struct probe probe = probe_new();
     ExtismPlugin *plugin = guest_hosted(
         "(module " USER "\"f\" (func $f (param i64 i64 i64 i64 i64 i64 i64 i64 i64 i64 i64 i64 i64 i64 i64 i32)"
         " (result i32))) (func (export \"go\") (result i32) (call $f (i64.const 0) (i64.const 1) (i64.const 2)"
@@ -143,6 +150,30 @@ static void sixteen_values(void)
     extism_plugin_free(plugin);
 }
 
+static const void *seen_data;
+
+static void sees(ExtismCurrentPlugin *plugin, const ExtismVal *in, ExtismSize n_in, ExtismVal *out, ExtismSize n_out,
+                 void *data)
+{
+    (void)plugin, (void)in, (void)n_in, (void)out, (void)n_out;
+    seen_data = data;
+}
+
+/* User data is a number to the library, which need not be an address. */
+static void user_data_as_given(void)
+{
+    static const uintptr_t numbers[] = {0, 1, 0xdeadbeef, UINTPTR_MAX};
+
+    for (size_t i = 0; i < COUNT(numbers); i++) {
+        seen_data = &seen_data;
+        ExtismPlugin *plugin = guest_hosted("(module " USER "\"f\" (func $f)) (func (export \"go\") (call $f)))", "f",
+                                            "", "", sees, (void *)numbers[i]);
+        CHECK(guest_call(plugin, "go", "") == 0);
+        CHECK((uintptr_t)seen_data == numbers[i]);
+        extism_plugin_free(plugin);
+    }
+}
+
 #define ONE                                                                                                            \
     "(module " USER "\"f\" (func $f (param i64) (result i64)))"                                                        \
     "(func (export \"go\") (result i32) (i32.wrap_i64 (call $f (i64.const 5)))))"
@@ -150,7 +181,7 @@ static void sixteen_values(void)
 /* Only the value of the declared type counts, whatever the callback writes into the tag. */
 static void check_tag(uint32_t tag)
 {
-    struct probe probe = no_probe;
+    struct probe probe = probe_new();
     ExtismPlugin *plugin = guest_hosted(ONE, "f", "I", "I", probes, &probe);
 
     probe.answers = probe.tags = true;
@@ -166,14 +197,14 @@ static void tag_of_reference(void) { check_tag(ExtismValType_ExternRef); }
 static void tag_of_nothing(void) { check_tag(0x12345678); }
 
 /* Types that have no room in an ExtismVal are refused when a plugin is made. The message names function and type. */
-static void check_refused(const char *letter, const char *wat_type, const char *type)
+static void check_refused(const char *letter, const char *type, const char *value)
 {
     char wat[512];
-    struct probe probe = no_probe;
+    struct probe probe = probe_new();
     ExtismFunction *one = function("vectors", letter, "", probes, &probe);
 
     snprintf(wat, sizeof wat, "(module " USER "\"vectors\" (func $f (param %s))) (func (export \"go\") (call $f %s)))",
-             wat_type, letter[0] == 'v' ? "(v128.const i64x2 1 2)" : letter[0] == 'r' ? "(ref.null func)" : "(ref.null extern)");
+             type, value);
     ExtismPlugin *plugin = guest_with(wat, &one, 1, false);
     extism_function_free(one);
     CHECK(plugin == NULL);
@@ -183,15 +214,15 @@ static void check_refused(const char *letter, const char *wat_type, const char *
         guest_call(plugin, "go", "");
 }
 
-static void vectors(void) { check_refused("v", "v128", "v128"); }
-static void function_references(void) { check_refused("r", "funcref", "funcref"); }
-static void external_references(void) { check_refused("e", "externref", "externref"); }
+static void vectors(void) { check_refused("v", "v128", "(v128.const i64x2 1 2)"); }
+static void function_references(void) { check_refused("r", "funcref", "(ref.null func)"); }
+static void external_references(void) { check_refused("e", "externref", "(ref.null extern)"); }
 
 static void no_such_type(void)
 {
     uint32_t numbers[1] = {7};
     ExtismValType types[1];
-    struct probe probe = no_probe;
+    struct probe probe = probe_new();
 
     for (int i = 0; i < 3; i++) {
         numbers[0] = i == 0 ? 7 : i == 1 ? 1000 : UINT32_MAX;
@@ -221,7 +252,7 @@ static void no_callback(void)
 static void check_mismatch(const char *part)
 {
     static const char *const types[][2] = {{"", ""}, {"I", ""}, {"i", "I"}, {"II", "I"}, {"I", "II"}, {"F", "I"}};
-    struct probe probe = no_probe;
+    struct probe probe = probe_new();
 
     for (size_t i = 0; i < COUNT(types); i++) {
         ExtismFunction *one = function("f", types[i][0], types[i][1], probes, &probe);
@@ -239,7 +270,7 @@ static void mismatch_names_import(void) { check_mismatch("extism:host/user"); }
 static void arrays_are_copied(void)
 {
     ExtismValType types[2] = {ExtismValType_I64, ExtismValType_I64};
-    struct probe probe = no_probe;
+    struct probe probe = probe_new();
     char name[2] = "f";
 
     ExtismFunction *one = extism_function_new(name, types, 1, types + 1, 1, probes, &probe, NULL);
@@ -254,7 +285,7 @@ static void arrays_are_copied(void)
 /* No array means no values, whatever the number; and a name is UTF-8. */
 static void null_arrays(void)
 {
-    struct probe probe = no_probe;
+    struct probe probe = probe_new();
     ExtismFunction *one = extism_function_new("f", NULL, 3, NULL, 2, probes, &probe, NULL);
     ExtismPlugin *plugin =
         guest_with("(module " USER "\"f\" (func $f)) (func (export \"go\") (call $f)))", &one, 1, false);
@@ -270,6 +301,7 @@ static const struct test tests[] = {
     {NULL, "results that are not set", unset_results_are_zero},
     {NULL, "no values", no_values},
     {NULL, "sixteen values", sixteen_values},
+    {NULL, "user data as given", user_data_as_given},
     {"W9", "a tag changed to another scalar", tag_of_scalar},
     {"W9", "a tag changed to a vector", tag_of_vector},
     {"W9", "a tag changed to a reference", tag_of_reference},

@@ -188,4 +188,13 @@ static inline const char *manifest(const char *text, const char *a, const char *
     return out;
 }
 
+/* A manifest of one module with more keys, which begin with a comma. Valid until the next call, as `manifest`. */
+static inline const char *manifest_of(const char *wat, const char *more)
+{
+    char text[512];
+
+    snprintf(text, sizeof text, "{\"wasm\": [{\"data\": \"%%s\"}]%s}", more);
+    return manifest(text, wat, NULL, NULL);
+}
+
 #endif

@@ -78,7 +78,8 @@ static void modules_first(void)
 
     check_go(guest_with(manifest("{\"wasm\": [{\"name\": \"extism:host/user\", \"data\": \"%s\"},"
                                  " {\"name\": \"main\", \"data\": \"%s\"}]}",
-                                 "(module (func (export \"f\") (result i32) (i32.const 9)))", GO("extism:host/user"), 0),
+                                 "(module (func (export \"f\") (result i32) (i32.const 9)))",
+                                 GO("extism:host/user"), NULL),
                         &f, 1, false),
              9);
     CHECK(answer.calls == 0);
@@ -132,7 +133,7 @@ static void modules_never_shadow(void)
                                               " {\"name\": \"main\", \"data\": \"%s\"}]}",
                                               "(module (func (export \"input_length\") (result i64) (i64.const 99)))",
                                               "(module " ENV "\"input_length\" (func $f (result i64)))"
-                                              "(func (export \"go\") (result i32) (i32.wrap_i64 (call $f))))", 0));
+                                              "(func (export \"go\") (result i32) (i32.wrap_i64 (call $f))))", NULL));
 
     CHECK(!plugin || extism_plugin_call(plugin, "go", (const uint8_t *)"four", 4) == 4);
     CHECK(plugin || creation_error);
@@ -150,17 +151,19 @@ static void unused(void)
         extism_function_free(functions[i]);
 }
 
+#define TWO_MODULES "{\"wasm\": [{\"name\": \"lib\", \"data\": \"%s\"}, {\"name\": \"main\", \"data\": \"%s\"}]}"
+
 /* A library of the manifest imports it, a table holds it, a reference to it is passed, it is exported again. */
 static void from_library(void)
 {
     struct answer answer = {5, 0};
     ExtismFunction *f = function("f", "", "i", answers, &answer);
 
-    check_go(guest_with(manifest("{\"wasm\": [{\"name\": \"lib\", \"data\": \"%s\"}, {\"name\": \"main\", \"data\": \"%s\"}]}",
+    check_go(guest_with(manifest(TWO_MODULES,
                                  "(module " USER "\"f\" (func $f (result i32)))"
                                  "(func (export \"twice\") (result i32) (i32.add (call $f) (call $f))))",
                                  "(module (import \"lib\" \"twice\" (func $f (result i32)))"
-                                 "(func (export \"go\") (result i32) (call $f)))", 0),
+                                 "(func (export \"go\") (result i32) (call $f)))", NULL),
                         &f, 1, false),
              10);
     extism_function_free(f);
@@ -189,11 +192,11 @@ static void from_shared_table(void)
     struct answer answer = {5, 0};
     ExtismFunction *f = function("f", "", "i", answers, &answer);
 
-    check_go(guest_with(manifest("{\"wasm\": [{\"name\": \"lib\", \"data\": \"%s\"}, {\"name\": \"main\", \"data\": \"%s\"}]}",
+    check_go(guest_with(manifest(TWO_MODULES,
                                  "(module " USER "\"f\" (func $f (result i32))) (table (export \"t\") 2 funcref)"
                                  "(elem (i32.const 1) func $f))",
                                  "(module (import \"lib\" \"t\" (table 2 funcref)) (type $t (func (result i32)))"
-                                 "(func (export \"go\") (result i32) (call_indirect (type $t) (i32.const 1))))", 0),
+                                 "(func (export \"go\") (result i32) (call_indirect (type $t) (i32.const 1))))", NULL),
                         &f, 1, false),
              5);
     extism_function_free(f);

@@ -60,9 +60,11 @@ static const struct odd {
     {"unknown key of an entry", "{\"wasm\": [{\"data\": \"" SIX_DATA "\", \"colour\": \"red\"}]}"},
     {"memory null", "{\"wasm\": [{\"data\": \"" SIX_DATA "\"}], \"memory\": null}"},
     {"config null", "{\"wasm\": [{\"data\": \"" SIX_DATA "\"}], \"config\": null}"},
-    {"nulls of options", "{\"wasm\": [{\"data\": \"" SIX_DATA "\", \"name\": null, \"hash\": null}], \"timeout_ms\": null,"
-                         " \"allowed_hosts\": null, \"allowed_paths\": null, \"memory\": {\"max_pages\": null}}"},
-    {"empty objects", "{\"wasm\": [{\"data\": \"" SIX_DATA "\"}], \"memory\": {}, \"config\": {}, \"allowed_hosts\": []}"},
+    {"nulls of options", "{\"wasm\": [{\"data\": \"" SIX_DATA "\", \"name\": null, \"hash\": null}],"
+                         " \"timeout_ms\": null, \"allowed_hosts\": null, \"allowed_paths\": null,"
+                         " \"memory\": {\"max_pages\": null}}"},
+    {"empty objects", "{\"wasm\": [{\"data\": \"" SIX_DATA "\"}], \"memory\": {}, \"config\": {},"
+                      " \"allowed_hosts\": []}"},
 };
 
 static void accepted(void)
@@ -77,7 +79,8 @@ static void accepted(void)
 static void refused(void)
 {
     static const char *const cases[] = {
-        "{\"memory\": {}}", "{\"wasm\": null}", "{\"wasm\": \"a\"}", "{\"wasm\": [{}]}", "{\"wasm\": [{\"data\": \"*\"}]}",
+        "{\"memory\": {}}", "{\"wasm\": null}", "{\"wasm\": \"a\"}", "{\"wasm\": [{}]}",
+        "{\"wasm\": [{\"data\": \"*\"}]}",
         "{\"wasm\": [{\"data\": \"" SIX_DATA "\"}], \"config\": {\"a\": 1}}",
         "{\"wasm\": [{\"data\": \"" SIX_DATA "\"}], \"timeout_ms\": \"soon\"}",
         "{\"wasm\": [{\"data\": \"" SIX_DATA "\"}", "[]", "null", "[[wasm]]\ndata = 3\n",
@@ -161,10 +164,10 @@ static void var_bytes(void)
     CHECK(extism_plugin_call(plugin, "set", (const uint8_t *)big, 1100000) == -1);
     CHECK(extism_plugin_call(plugin, "set", (const uint8_t *)big, 10) == 0);
     extism_plugin_free(plugin);
-    plugin = guest_new(manifest("{\"wasm\": [{\"data\": \"%s\"}], \"memory\": {\"max_var_bytes\": 2000000}}", VARS, NULL, NULL));
+    plugin = guest_new(manifest_of(VARS, ", \"memory\": {\"max_var_bytes\": 2000000}"));
     CHECK(extism_plugin_call(plugin, "set", (const uint8_t *)big, 1100000) == 0);
     extism_plugin_free(plugin);
-    plugin = guest_new(manifest("{\"wasm\": [{\"data\": \"%s\"}], \"memory\": {\"max_var_bytes\": 0}}", VARS, NULL, NULL));
+    plugin = guest_new(manifest_of(VARS, ", \"memory\": {\"max_var_bytes\": 0}"));
     CHECK(guest_call(plugin, "set", "x") == -1);
     extism_plugin_free(plugin);
 }
@@ -177,16 +180,16 @@ static void var_bytes(void)
 
 static ExtismPlugin *limited(const char *wat, int pages)
 {
-    char text[128];
+    char more[64];
 
-    snprintf(text, sizeof text, "{\"wasm\": [{\"data\": \"%%s\"}], \"memory\": {\"max_pages\": %d}}", pages);
-    return guest_new(manifest(text, wat, NULL, NULL));
+    snprintf(more, sizeof more, ", \"memory\": {\"max_pages\": %d}", pages);
+    return guest_new(manifest_of(wat, more));
 }
 
 /* No pages: no call. */
 static void no_pages(void)
 {
-    ExtismPlugin *plugin = limited("(module (memory (export \"memory\") 1) (func (export \"six\") (result i32) (i32.const 6)))", 0);
+    ExtismPlugin *plugin = limited(GROWS, 0);
 
     CHECK(!plugin || guest_call(plugin, "six", "") == -1);
     CHECK(plugin ? extism_plugin_error(plugin) != NULL : creation_error != NULL);
@@ -249,8 +252,7 @@ static void no_environment(void)
                               " (func $sizes (param i32 i32) (result i32))) (memory (export \"memory\") 1)"
                               "(func (export \"count\") (result i32) (drop (call $sizes (i32.const 0) (i32.const 4)))"
                               " (i32.load (i32.const 0))))";
-    ExtismPlugin *plugin =
-        guest_wasi(manifest("{\"wasm\": [{\"data\": \"%s\"}], \"config\": {\"a\": \"1\", \"b\": \"2\"}}", wat, NULL, NULL));
+    ExtismPlugin *plugin = guest_wasi(manifest_of(wat, ", \"config\": {\"a\": \"1\", \"b\": \"2\"}"));
 
     CHECK(guest_config(plugin, "{\"c\": \"3\"}"));
     CHECK(guest_call(plugin, "count", "") == 0);

@@ -1,7 +1,10 @@
 /* NULL for each argument that may be one: an error value or nothing, never a crash. */
 #include "guest.h"
 
-#define ECHO "(module " GUEST "(func (export \"go\") (result i32) (call $output (call $input)) (i32.wrap_i64 (call $input_length))))"
+/* Gives its input, and the input's length as the result. */
+#define ECHO                                                                                                           \
+    "(module " GUEST "(func (export \"go\") (result i32) (call $output (call $input))"                                 \
+    " (i32.wrap_i64 (call $input_length))))"
 
 static void plugin_call(void)
 {
@@ -79,7 +82,8 @@ static void no_namespace(void)
 
     extism_function_set_namespace(f, NULL);
     extism_function_set_namespace(f, "\xff");
-    ExtismPlugin *plugin = guest_with("(module " USER "\"f\" (func $f)) (func (export \"go\") (call $f)))", &f, 1, false);
+    ExtismPlugin *plugin =
+        guest_with("(module " USER "\"f\" (func $f)) (func (export \"go\") (call $f)))", &f, 1, false);
     CHECK(plugin != NULL && guest_call(plugin, "go", "") == 0);
     extism_function_free(f);
     extism_plugin_free(plugin);

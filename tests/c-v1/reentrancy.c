@@ -138,7 +138,8 @@ static void cancel(void)
 static void uses_others(struct act *act, ExtismCurrentPlugin *current)
 {
     struct act inner = act_of(asks_facts);
-    ExtismCompiledPlugin *compiled = guest_compile("(module (func (export \"f\") (result i32) (i32.const 8)))", NULL, 0);
+    ExtismCompiledPlugin *compiled =
+        guest_compile("(module (func (export \"f\") (result i32) (i32.const 8)))", NULL, 0);
     ExtismPlugin *one = guest_instance(compiled), *two = act_plugin(ACT_GUEST, &inner);
 
     extism_compiled_plugin_free(compiled);

@@ -19,10 +19,7 @@
 /* Makes a plugin with a counter of 2, the variable "kept" and the config a=1. */
 static ExtismPlugin *used(const char *more)
 {
-    char text[512];
-
-    snprintf(text, sizeof text, "{\"wasm\": [{\"data\": \"%%s\"}]%s}", more);
-    ExtismPlugin *plugin = guest_new(manifest(text, STATE, NULL, NULL));
+    ExtismPlugin *plugin = guest_new(manifest_of(STATE, more));
     CHECK(plugin != NULL);
     int32_t rc = guest_call(plugin, "count", "");
     CHECK(rc == 1);

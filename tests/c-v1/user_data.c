@@ -330,7 +330,8 @@ static void kept_through_traps(void)
     struct data data = {0, pthread_self()};
     ExtismFunction *f = noted(&data);
     ExtismPlugin *plugin = guest_with("(module " USER "\"f\" (func $f)) (func (export \"go\") (call $f))"
-                                      "(func (export \"fail\") (call $f) unreachable) (func (export \"_start\") (call $f)))",
+                                      "(func (export \"fail\") (call $f) unreachable)"
+                                      "(func (export \"_start\") (call $f)))",
                                       &f, 1, false);
 
     extism_function_free(f);
