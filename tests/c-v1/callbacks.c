@@ -225,6 +225,42 @@ static void base_stays(void)
     extism_plugin_free(plugin);
 }
 
+#ifndef INSTRUMENTED
+static void fills(struct act *act, ExtismCurrentPlugin *current)
+{
+    const uint8_t *base = extism_current_plugin_memory(current);
+
+    for (act->n = 0; act->n < 2000; act->n++) {
+        ExtismMemoryHandle at = extism_current_plugin_memory_alloc(current, 1 << 20);
+        if (!at)
+            break;
+        memset(extism_current_plugin_memory(current) + at, 1, 1 << 20);
+    }
+    act->ok = extism_current_plugin_memory(current) == base;
+}
+
+/* 512 MiB of address space beside what the process has: plugins with host functions work, and an alloc for which there
+   is no room answers 0. */
+static void little_address_space(void)
+{
+    long pages = 0;
+    FILE *file = fopen("/proc/self/statm", "r");
+
+    CHECK(file && fscanf(file, "%ld", &pages) == 1);
+    fclose(file);
+    rlim_t most = (rlim_t)(pages * sysconf(_SC_PAGESIZE)) + ((rlim_t)512 << 20);
+    struct rlimit limit = {most, most};
+    CHECK(setrlimit(RLIMIT_AS, &limit) == 0);
+    struct act act = act_of(fills);
+    ExtismPlugin *plugin = act_plugin(SWAP, &act);
+    CHECK(guest_call(plugin, "go", "input") == 0);
+    CHECK(act.ok && act.n >= 16 && act.n < 600);
+    act.run = shouts;
+    CHECK(guest_answers(plugin, "go", "input", "INPUT"));
+    extism_plugin_free(plugin);
+}
+#endif
+
 static void many(struct act *act, ExtismCurrentPlugin *current)
 {
     static ExtismMemoryHandle at[2000];
@@ -268,6 +304,9 @@ static const struct test tests[] = {
     {NULL, "alloc over the limit", alloc_over_limit},
     {NULL, "the base address stays", base_stays},
     {NULL, "many blocks", many_blocks},
+#ifndef INSTRUMENTED
+    {"limits", "little address space", little_address_space},
+#endif
 };
 
 RUN_TESTS(tests)

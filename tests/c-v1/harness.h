@@ -37,6 +37,11 @@
 #pragma weak extism_plugin_fuel_consumed
 #endif
 
+/* Valgrind (run.sh says so) and sanitizers need address space and memory of their own: tests of limits are left out. */
+#if defined(__SANITIZE_ADDRESS__) && !defined(INSTRUMENTED)
+#define INSTRUMENTED
+#endif
+
 /* Seconds that a test may run before it counts as hanging. Valgrind slows it down by a factor of twenty or more. */
 #ifndef TEST_SECONDS
 #define TEST_SECONDS 120

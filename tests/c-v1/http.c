@@ -246,7 +246,8 @@ static void module_by_url(void)
     extism_plugin_free(plugin);
 }
 
-/* A module that is still the same is not sent again. */
+/* A module that is still the same is not sent again. The other half of W30, machine code that programs share through
+   the user's directory, is a matter of files: the tests of the cache are in tests/suite. */
 static void module_again(void)
 {
     serve();

@@ -2,10 +2,6 @@
    valgrind or a sanitizer, which count what is lost, 10,000 take a while. */
 #include "acts.h"
 
-#if defined(__SANITIZE_ADDRESS__)
-#define NO_RSS
-#endif
-
 static int rounds(void)
 {
     const char *text = getenv("TEST_ROUNDS");
@@ -23,7 +19,7 @@ static long resident(void)
             pages = 0;
         fclose(file);
     }
-#ifdef NO_RSS
+#ifdef INSTRUMENTED
     pages = 0;
 #endif
     return pages * (sysconf(_SC_PAGESIZE) / 1024);
@@ -35,6 +31,7 @@ static void check_rounds(void (*round)(int))
     int n = rounds();
     long half = 0;
 
+    alarm(TEST_SECONDS + (unsigned)n / 2);
     for (int i = 0; i < n; i++) {
         if (i == n / 2)
             half = resident();

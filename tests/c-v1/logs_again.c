@@ -211,6 +211,46 @@ static void bounded(void)
     extism_plugin_free(plugin);
 }
 
+/* Lines of four threads, drained by a fifth: none is lost, none comes twice, none is torn. */
+static void *logs_many(void *number)
+{
+    ExtismPlugin *own = extism_plugin_new((const uint8_t *)LOGS, strlen(LOGS), NULL, 0, false, NULL);
+
+    for (int i = 0; i < 200; i++)
+        guest_call(own, "info", (const char *)number);
+    extism_plugin_free(own);
+    return NULL;
+}
+
+static int whole[4];
+
+static void counts(const char *data, ExtismSize size)
+{
+    static const char *const texts[] = {"line of one.", "line of two.", "line of three.", "line of four."};
+
+    for (int i = 0; i < 4; i++)
+        whole[i] += text_has(data, texts[i]) && data[size - 1] == '\n' && strlen(data) == size;
+}
+
+static void many_threads(void)
+{
+    static char texts[4][16] = {"line of one.", "line of two.", "line of three.", "line of four."};
+    pthread_t threads[4];
+
+    CHECK(extism_log_custom("info"));
+    for (int i = 0; i < 4; i++)
+        threads[i] = start(logs_many, texts[i]);
+    for (int i = 0; i < 20; i++) {
+        sleep_ms(2);
+        extism_log_drain(counts);
+    }
+    for (int i = 0; i < 4; i++)
+        pthread_join(threads[i], NULL);
+    extism_log_drain(counts);
+    for (int i = 0; i < 4; i++)
+        CHECK(whole[i] == 200);
+}
+
 static const struct test tests[] = {
     {"W24", "files that cannot be opened", unopenable},
     {"W24", "a file and another", file_again},
@@ -224,6 +264,7 @@ static const struct test tests[] = {
     {"W24", "NULL handler", no_handler},
     {"W24", "bounded", bounded},
     {NULL, "a callback that drains", in_callback},
+    {NULL, "lines of many threads", many_threads},
 };
 
 RUN_TESTS(tests)

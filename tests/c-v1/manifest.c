@@ -196,6 +196,15 @@ static void no_pages(void)
     extism_plugin_free(plugin);
 }
 
+static void no_pages_names_limit(void)
+{
+    ExtismPlugin *plugin = limited(GROWS, 0);
+
+    CHECK(!plugin || guest_call(plugin, "six", "") == -1);
+    CHECK_HAS(plugin ? extism_plugin_error(plugin) : creation_error, "max_pages");
+    extism_plugin_free(plugin);
+}
+
 /* A guest that grows beyond the limit is told so and goes on. */
 static void growth_beyond(void)
 {
@@ -275,6 +284,7 @@ static const struct test tests[] = {
     {NULL, "duplicate names", duplicate_names},
     {NULL, "bytes of variables", var_bytes},
     {NULL, "no pages", no_pages},
+    {"limits", "no pages, with the limit's name", no_pages_names_limit},
     {"limits", "growth beyond the limit", growth_beyond},
     {"W22", "growth to the memory's own maximum", growth_to_own_maximum},
     {NULL, "growth beyond the memory's own maximum", growth_beyond_own_maximum},

@@ -50,7 +50,7 @@ else
     [ -f "$3" ] || fail "no file $3"
     native_libs=$(cat "$3")
     flags=
-    [ "$mode" = ours ] || flags="-DTEST_SECONDS=600 -DNO_RSS"
+    [ "$mode" = ours ] || flags="-DTEST_SECONDS=600 -DINSTRUMENTED"
 fi
 [ -f "$library" ] || fail "no library $library"
 [ -f "$header_dir/extism.h" ] || fail "no extism.h in $header_dir"

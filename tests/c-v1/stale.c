@@ -185,6 +185,45 @@ static void wild_numbers(void)
     }
 }
 
+/* Four threads free the same things, and cancel meanwhile: each is freed once. */
+struct shared {
+    ExtismPlugin *plugin;
+    ExtismFunction *function;
+    ExtismCompiledPlugin *compiled;
+    const ExtismCancelHandle *handle;
+};
+
+static void *frees_all(void *arg)
+{
+    const struct shared *s = (const struct shared *)arg;
+
+    extism_plugin_cancel(s->handle);
+    extism_plugin_free(s->plugin);
+    extism_plugin_cancel(s->handle);
+    extism_function_free(s->function);
+    extism_compiled_plugin_free(s->compiled);
+    return NULL;
+}
+
+static void freed_by_four(void)
+{
+    for (int round = 0; round < 30; round++) {
+        struct shared s;
+        pthread_t threads[4];
+        data_frees = 0;
+        s.function = function_with("f", "", "", nothing, &data_frees, counts_free);
+        s.compiled = guest_compile(SIX, &s.function, 1);
+        s.plugin = guest_instance(s.compiled);
+        s.handle = extism_plugin_cancel_handle(s.plugin);
+        for (int i = 0; i < 4; i++)
+            threads[i] = start(frees_all, &s);
+        for (int i = 0; i < 4; i++)
+            pthread_join(threads[i], NULL);
+        CHECK(data_frees == 1);
+        CHECK(!extism_plugin_cancel(s.handle));
+    }
+}
+
 /* A freed pointer is not given again, so an old one never reaches a newer plugin. */
 static void never_again(void)
 {
@@ -218,6 +257,7 @@ static const struct test tests[] = {
     {"W3", "texts that no creation gave", foreign_text},
     {"W3", "other kinds", other_kinds},
     {"W3", "wild numbers", wild_numbers},
+    {"W3", "freed by four threads", freed_by_four},
     {"W3", "never given again", never_again},
 };
 

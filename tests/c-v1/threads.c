@@ -299,6 +299,42 @@ static void made_elsewhere(void)
     extism_plugin_free(worker.plugin);
 }
 
+/* Config and function_exists beside running calls, each on threads of its own. */
+#define CONFIGURED                                                                                                     \
+    "(module " GUEST "(data (i32.const 0) \"key\") (func (export \"get\")"                                             \
+    " (call $output (call $config_get (call $block (i32.const 0) (i32.const 3))))))"
+
+static void *configures(void *arg)
+{
+    struct worker *w = (struct worker *)arg;
+
+    for (int i = 0; i < 1000; i++) {
+        w->wrong += !guest_config(w->plugin, i % 2 ? "{\"key\": \"a\"}" : "{\"key\": \"a longer value\"}");
+        w->wrong += !extism_plugin_function_exists(w->plugin, "get");
+    }
+    return NULL;
+}
+
+static void config_beside_calls(void)
+{
+    ExtismPlugin *plugin = guest_new(CONFIGURED);
+    struct worker workers[2] = {{plugin, "", 0}, {plugin, "", 0}};
+    pthread_t threads[2];
+
+    CHECK(guest_config(plugin, "{\"key\": \"a\"}"));
+    for (int i = 0; i < 2; i++)
+        threads[i] = start(configures, &workers[i]);
+    for (int i = 0; i < 1000; i++) {
+        CHECK(guest_call(plugin, "get", "") == 0);
+        CHECK(guest_output_is(plugin, "a", 1) || guest_output_is(plugin, "a longer value", 14));
+    }
+    for (int i = 0; i < 2; i++) {
+        pthread_join(threads[i], NULL);
+        CHECK(workers[i].wrong == 0);
+    }
+    extism_plugin_free(plugin);
+}
+
 static const struct test tests[] = {
     {NULL, "calls queue", calls_queue},
     {"W25", "outputs of own calls", outputs_of_own_calls},
@@ -311,6 +347,7 @@ static const struct test tests[] = {
     {"W4", "free during a call", free_during_call},
     {"W4", "free during an endless call", free_during_endless_call},
     {NULL, "made elsewhere", made_elsewhere},
+    {"races?", "config beside calls", config_beside_calls},
 };
 
 RUN_TESTS(tests)
