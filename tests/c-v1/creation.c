@@ -91,7 +91,9 @@ static void reason_of_missing_file(void)
 
 static void reason_of_missing_directory(void)
 {
-    ExtismPlugin *plugin = guest_wasi(manifest_of("(module)", ", \"allowed_paths\": {\"/nowhere/dir\": \"/\"}"));
+    ExtismPlugin *plugin = guest_wasi(manifest_of(
+        "(module (import \"wasi_snapshot_preview1\" \"proc_exit\" (func (param i32))) (memory (export \"memory\") 1))",
+        ", \"allowed_paths\": {\"/nowhere/dir\": \"/\"}"));
 
     check_failure(plugin, "Unable to", "/nowhere/dir", "");
 }
