@@ -42,7 +42,7 @@ impl From<arg::Error> for Error {
 impl From<PluginError> for Error {
     fn from(error: PluginError) -> Self {
         let text = error::describe(&error);
-        if error.is_of_start() { Self::Create(text) } else { Self::Compile(text) }
+        if error.is_out_of_fuel() { Self::Create(text) } else { Self::Compile(text) }
     }
 }
 

@@ -11,10 +11,12 @@ use super::instance::create;
 use super::plugin::{Plugin, over};
 use super::report::{self, Called, FunctionName};
 use super::timeout::deadline;
+use super::trap;
 use crate::error::Excerpt;
 use crate::host::{self, Fault};
 use crate::manifest::AfterTrap;
-use crate::stop::{Run, Watch};
+use crate::stop::{Run, Stopped, Watch};
+use crate::wasi;
 
 /// Message of the `expect`s for [`Plugin::live`].
 const NOT_SPENT: &str = "a plugin without an instance is spent, and gets one before it is used";
@@ -103,7 +105,15 @@ impl Plugin {
                 self.spent = true;
                 CallError::Stopped(reason, self.recipe.timeout).into()
             }
-            None => CallError::Input { length: input.len(), cause }.into(),
+            None => {
+                let is_limited = self.recipe.limits.max_pages.is_some();
+                CallError::Input {
+                    length: input.len(),
+                    cause,
+                    limit: if is_limited { " (memory.max_pages)" } else { "" },
+                }
+                .into()
+            }
         }
     }
 
@@ -131,7 +141,7 @@ impl Plugin {
     fn failure(&mut self, run: &Run, trap: RuntimeError) -> Box<CallError> {
         let live = self.live.as_deref_mut().expect(NOT_SPENT);
         let exhausted = live.with_guest(|guest, store| guest.fuel.as_ref()?.exhausted(store));
-        let stopped = run.stopped();
+        let stopped = run.stopped().or_else(|| self.overdue(run, &trap));
         // The code stopped anywhere, perhaps in its allocator, so the next call gets a new instance. After a trap or an
         // exit (not a deadline, a cancellation or the end of the fuel) the manifest can keep the old one.
         let is_kept = self.recipe.after_trap == AfterTrap::Keep && !run.is_over() && exhausted.is_none();
@@ -148,6 +158,13 @@ impl Plugin {
             }
             (None, None) => CallError::Trap(trap).into(),
         }
+    }
+
+    /// Why the run is over, if a function that the plugin imports has failed after that: a request, for example, ends at
+    /// the deadline by itself, perhaps before the timer has looked.
+    fn overdue(&self, run: &Run, trap: &RuntimeError) -> Option<Stopped> {
+        let is_fault = !trap::is_in_code(trap) && wasi::exit_code(trap).is_none();
+        (is_fault && run.is_over()).then(|| self.stopper.watch().reason().unwrap_or(Stopped::Timeout))
     }
 
     /// The index of the function `name`, which is looked up once per instance.

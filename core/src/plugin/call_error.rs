@@ -38,8 +38,8 @@ pub(super) enum CallError {
     Timer(NoTimer),
     #[error("{}", out_of_fuel(Some(.function), *.limit))]
     OutOfFuel { function: Excerpt, limit: u64 },
-    #[error("the input of {length} bytes does not fit into the plugin's memory: {cause}")]
-    Input { length: usize, cause: Fault },
+    #[error("the input of {length} bytes does not fit into the plugin's memory: {cause}{limit}")]
+    Input { length: usize, cause: Fault, limit: &'static str },
     #[error("the function's name: {0}")]
     Name(Fault),
     #[error("the plugin could not be instantiated anew")]

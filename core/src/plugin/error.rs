@@ -23,9 +23,9 @@ use crate::wasi;
 pub struct PluginError(Box<Error>);
 
 impl PluginError {
-    /// True if the plugin's code has run, at its start, and failed or was stopped.
-    pub fn is_of_start(&self) -> bool {
-        matches!(*self.0, Error::Start { .. } | Error::Stopped(..))
+    /// True if the plugin's start functions have executed as many instructions as they may.
+    pub fn is_out_of_fuel(&self) -> bool {
+        matches!(*self.0, Error::Start { is_out_of_fuel: true, .. })
     }
 }
 
@@ -74,7 +74,7 @@ pub(crate) enum Error {
     #[error("module `{module}` could not be instantiated\n\nCaused by:\n    {cause}", cause = cause.replace('\n', "\n    "))]
     Instantiate { module: Excerpt, cause: String },
     #[error("module `{module}` failed at its start\n\nCaused by:\n    {cause}", cause = cause.replace('\n', "\n    "))]
-    Start { module: Excerpt, cause: String },
+    Start { module: Excerpt, cause: String, is_out_of_fuel: bool },
     #[error(transparent)]
     Environment(#[from] environment::Error),
     #[error("{}", stopped(*.0, *.1))]

@@ -162,7 +162,8 @@ impl Instantiation<'_> {
                     Some(limit) => timeout::out_of_fuel(None, limit),
                     None => trap::describe(&error, &self.recipe.plan.modules),
                 };
-                Err(Error::Start { module: Excerpt::of(&linked.name), cause })
+                let is_out_of_fuel = exhausted.is_some();
+                Err(Error::Start { module: Excerpt::of(&linked.name), cause, is_out_of_fuel })
             }
         }
     }
