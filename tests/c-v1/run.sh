@@ -87,12 +87,15 @@ compile() { # LANGUAGE SOURCE OUTPUT LIBRARY...
     esac
 }
 
-# Compiled guests are code that changes, and a trap is recognised by the exact address of its instruction.
+# Compiled guests are code that changes, and a trap is recognised by the exact address of its instruction. What is lost
+# at the end of leaks.c is an error.
 # shellcheck disable=SC2086
 run() {
     if [ "$mode" = valgrind ]; then
+        lost=
+        [ "$name" != leaks ] || lost="--leak-check=full --show-leak-kinds=definite --errors-for-leak-kinds=definite"
         ${VALGRIND:-valgrind} --quiet --smc-check=all-non-file --vex-iropt-register-updates=allregs-at-each-insn \
-            --error-exitcode=9 --suppressions="$here/../c/valgrind.supp" "$1"
+            --error-exitcode=9 --suppressions="$here/../c/valgrind.supp" $lost "$1"
     else
         "$1"
     fi
