@@ -139,9 +139,9 @@ impl Plugin {
 
     /// The error for a call that ended early. Decides whether the instance is spent.
     fn failure(&mut self, run: &Run, trap: RuntimeError) -> Box<CallError> {
+        let stopped = run.stopped().or_else(|| self.overdue(run, &trap));
         let live = self.live.as_deref_mut().expect(NOT_SPENT);
         let exhausted = live.with_guest(|guest, store| guest.fuel.as_ref()?.exhausted(store));
-        let stopped = run.stopped().or_else(|| self.overdue(run, &trap));
         // The code stopped anywhere, perhaps in its allocator, so the next call gets a new instance. After a trap or an
         // exit (not a deadline, a cancellation or the end of the fuel) the manifest can keep the old one.
         let is_kept = self.recipe.after_trap == AfterTrap::Keep && !run.is_over() && exhausted.is_none();
