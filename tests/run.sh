@@ -192,7 +192,11 @@ install() {
     # The comparison runs the compiled plugins of the official PDK.
     "$make" --no-print-directory -C fixtures pdk >/dev/null || exit 1
     run "installation" one_test packaging/test-install.sh $dist $plugin
-    run "comparison" one_test packaging/test-compare.sh $dist
+    run "comparison" one_test packaging/test-compare.sh $dist 0
+    if [ -d v1 ]; then
+        "$make" --no-print-directory build ABI=1 || exit 1
+        run "comparison for 1.x" one_test packaging/test-compare.sh $dist/v1 1
+    fi
     run "examples" one_test "$make" --no-print-directory example
 }
 

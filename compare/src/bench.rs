@@ -82,6 +82,7 @@ impl<'a> Bench<'a> {
             Mode::Size => return self.size(workload, library, &plugin).map(Some),
             Mode::Start => return self.start(workload, library, &plugin).map(Some),
             Mode::New => ("new", None),
+            Mode::Use => ("use", None),
             Mode::Call => ("call", None),
             Mode::Resident(plugins) => ("rss", Some(plugins)),
             Mode::Threads => ("threads", None),
