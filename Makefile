@@ -200,7 +200,7 @@ fixtures-pdk: ## fetch the plugins that come compiled with the official PDK
 	$(MAKE) -C fixtures pdk
 
 bench-gate: build ## count the instructions of calls, and compare with benches/gate.txt (needs valgrind)
-	benches/gate.sh $(abspath $(DIST)) $(if $(UPDATE),--update)
+	benches/gate.sh $(DIST) $(or $(ABI),0) $(if $(UPDATE),--update)
 
 # Builds nothing, so that root installs just the library that `make build` has made, with its features.
 install: ## install what `make build` has built: header, libraries and pkg-config files
