@@ -149,6 +149,10 @@ valgrind() {
     build
     run "C under valgrind" c_results tests/c/run.sh --valgrind . $dist $dist/native-libs.txt
     run "instructions of calls" one_test benches/gate.sh $dist 0
+    if [ -d v1 ]; then
+        "$make" --no-print-directory build ABI=1 || exit 1
+        run "instructions of calls for 1.x" one_test benches/gate.sh $dist/v1 1
+    fi
 }
 
 python() {
