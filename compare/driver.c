@@ -7,6 +7,7 @@
  *   MODE      new      nanoseconds to make and free a plugin, repeated for SECONDS: the median
  *             use      the same with one call in between
  *             call     nanoseconds of a call, repeated for SECONDS: the median
+ *             cpu      the same in the processor time of the thread, which other processes do not lengthen
  *             start    nanoseconds from NUMBER, a time of the monotonic clock, to the answer of a first call
  *             rss      bytes that NUMBER plugins, called once each, add to the resident set
  *             threads  calls a second of two threads at once, each on a plugin of its own, for SECONDS
@@ -34,11 +35,16 @@ _Noreturn void fail(int status, const char *what, const char *why)
     exit(status);
 }
 
-uint64_t now(void)
+static uint64_t time_of(clockid_t clock)
 {
     struct timespec time;
-    clock_gettime(CLOCK_MONOTONIC, &time);
+    clock_gettime(clock, &time);
     return (uint64_t)time.tv_sec * 1000000000 + (uint64_t)time.tv_nsec;
+}
+
+uint64_t now(void)
+{
+    return time_of(CLOCK_MONOTONIC);
 }
 
 /* Copies the address as POSIX recommends for dlsym. */
@@ -121,18 +127,28 @@ static double time_of_use(const struct work *work, union plugin *plugin)
     return time_to_free(work, make_and_call, plugin);
 }
 
-static double time_of_call(const struct work *work, union plugin *plugin)
+static double time_of_calls(const struct work *work, clockid_t clock, union plugin *plugin)
 {
     *plugin = make(work);
     uint64_t batch = batch_of_calls(work, *plugin);
     size_t count = 0;
     for (uint64_t end = now() + work->nanoseconds; count == 0 || (count < MAX_TIMES && now() < end); count++) {
-        uint64_t start = now();
+        uint64_t start = time_of(clock);
         for (uint64_t i = 0; i < batch; i++)
             call(work, *plugin);
-        times[count] = (double)(now() - start) / (double)batch;
+        times[count] = (double)(time_of(clock) - start) / (double)batch;
     }
     return median(times, count);
+}
+
+static double time_of_call(const struct work *work, union plugin *plugin)
+{
+    return time_of_calls(work, CLOCK_MONOTONIC, plugin);
+}
+
+static double processor_time_of_call(const struct work *work, union plugin *plugin)
+{
+    return time_of_calls(work, CLOCK_THREAD_CPUTIME_ID, plugin);
 }
 
 static double time_of_start(const struct work *work, union plugin *plugin)
@@ -167,6 +183,7 @@ static const struct mode {
     {"new", false, time_of_new},
     {"use", false, time_of_use},
     {"call", false, time_of_call},
+    {"cpu", false, processor_time_of_call},
     {"start", true, time_of_start},
     {"rss", true, resident_set},
     {"threads", false, calls_of_two_threads},

@@ -84,6 +84,7 @@ impl<'a> Bench<'a> {
             Mode::New => ("new", None),
             Mode::Use => ("use", None),
             Mode::Call => ("call", None),
+            Mode::Processor => ("cpu", None),
             Mode::Resident(plugins) => ("rss", Some(plugins)),
             Mode::Threads => ("threads", None),
             Mode::Scaling => ("scaling", None),
