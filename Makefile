@@ -84,6 +84,7 @@ help: ## show this list
 	@echo "           TESTS='c python' (test: those of tests/run.sh)"
 	@echo "           FEATURES=llvm,singlepass, NO_DEFAULT=1, DIST=DIRECTORY (build, tool), LTO=thin (build), SUDO=sudo (deps-llvm)"
 	@echo "           PEER=/path/to/libextism.so, COMPARE_FLAGS='--rounds 9 --workload call' (compare)"
+	@echo "           COMPARED_V1='cranelift llvm' (compare ABI=1)"
 	@echo "           CASES=call/echo (bench: those whose names contain it)"
 	@echo "           TARGET=rewrite, SECONDS=600 (fuzz): $(FUZZ_TARGETS)"
 	@echo "           SMOKE_SECONDS=30 (fuzz-smoke), COUNT=10000 (interrupts, forks, latency), CALLS=1000000 (soak)"
@@ -250,7 +251,7 @@ fixtures-pdk: ## fetch the plugins that come compiled with the official PDK
 	$(MAKE) -C fixtures pdk
 
 bench-gate: build ## count the instructions of calls, and compare with benches/gate.txt (needs valgrind)
-	benches/gate.sh $(abspath $(DIST)) $(if $(UPDATE),--update)
+	benches/gate.sh $(DIST) $(or $(ABI),0) $(if $(UPDATE),--update)
 
 # Builds nothing, so that root installs just the library that `make build` has made, with its features.
 install: ## install what `make build` has built: header, libraries and pkg-config files
@@ -262,21 +263,30 @@ uninstall: ## remove what `make install` has installed
 clean: ## remove what was built
 	$(CARGO) clean
 
-# The comparison: one library for each compiler and one without, built as they are shipped, and the peers
+# The comparison: one library for each compiler and one without, built as they are shipped, and the peers. For ABI=1, the
+# library for Extism 1.x with the default compiler, or those of COMPARED_V1, and Extism 1.41.0, which is fetched.
 
 COMPARED := cranelift llvm singlepass headless
-
-compare: compare-needs $(COMPARED:%=target/compare/%/libextism.so) target/compare/driver fixtures-big fixtures-pdk ## run the same workloads on every compiler; PEER=/path/to/libextism.so adds others (needs deps-llvm)
-	$(CARGO) run --release --locked -p extism-compare -- --libraries target/compare $(PEER:%=--peer %) $(COMPARE_FLAGS)
-
+COMPARED_V1 ?= cranelift
 # Names of the peers as the tables show them, and where compare/peers.sh puts them.
-PEERS := --peer 'Extism 0.1.0=target/peers/old/target/release/libextism_old.so' \
-    --peer 'Extism 1.41.0=target/peers/extism_sys/libextism_sys.so' \
+EXTISM_1 := --peer 'Extism 1.41.0=target/peers/extism_sys/libextism_sys.so'
+PEERS := --peer 'Extism 0.1.0=target/peers/old/target/release/libextism_old.so' $(EXTISM_1) \
     --peer 'wasmtime=target/peers/wasmtime/linux-x86_64/_libwasmtime.so'
 
-figures: peers ## run the comparison with the peers, and write the tables in the documents from it (on an idle machine)
-	$(MAKE) compare COMPARE_FLAGS="$(PEERS) $(COMPARE_FLAGS)"
+ifeq ($(ABI),1)
+compare: fixtures-pdk $(COMPARED_V1:%=target/compare/v1/%/libextism.so) target/compare/v1/driver
+	compare/peers.sh 1.x
+	$(CARGO) run --release --locked -p extism-compare -- --abi 1 --libraries target/compare/v1 $(EXTISM_1) $(PEER:%=--peer %) $(COMPARE_FLAGS)
+else
+compare: compare-needs $(COMPARED:%=target/compare/%/libextism.so) target/compare/driver fixtures-big fixtures-pdk ## run the same workloads on every compiler (needs deps-llvm), or for ABI=1 on our library for Extism 1.x and on Extism 1.41.0; PEER=/path/to/libextism.so adds others
+	$(CARGO) run --release --locked -p extism-compare -- --libraries target/compare $(PEER:%=--peer %) $(COMPARE_FLAGS)
+endif
+
+figures: peers ## run the comparisons with the peers, and write the tables in the documents from them (on an idle machine)
+	$(MAKE) compare ABI=0 COMPARE_FLAGS="$(PEERS) $(COMPARE_FLAGS)"
 	$(CARGO) run --release --locked -p extism-compare -- --write-pages target/compare/compare.json
+	$(MAKE) compare ABI=1
+	$(CARGO) run --release --locked -p extism-compare -- --write-pages target/compare/v1/compare.json
 
 peers: ## fetch Extism 1.41.0 and wasmtime, and build Extism 0.1.0, into target/peers
 	compare/peers.sh
@@ -287,13 +297,20 @@ compare-needs:
 	@$(MAKE) --no-print-directory -q -C fixtures big || $(MAKE) --no-print-directory -C fixtures tools
 
 target/compare/headless/libextism.so: $(SOURCES)
-	$(MAKE) build DIST=$(@D) NO_DEFAULT=1 FEATURES=wasi,http
+	$(MAKE) build ABI=0 DIST=$(@D) NO_DEFAULT=1 FEATURES=wasi,http
+
+target/compare/v1/headless/libextism.so: $(SOURCES)
+	$(MAKE) build ABI=1 DIST=$(@D) NO_DEFAULT=1 FEATURES=wasi,http
+
+target/compare/v1/%/libextism.so: $(SOURCES)
+	@$(if $(findstring llvm,$*),$(llvm))
+	$(MAKE) build ABI=1 DIST=$(@D) NO_DEFAULT=1 FEATURES=$*,wasi,http
 
 target/compare/%/libextism.so: $(SOURCES)
 	@$(if $(findstring llvm,$*),$(llvm))
-	$(MAKE) build DIST=$(@D) NO_DEFAULT=1 FEATURES=$*,wasi,http
+	$(MAKE) build ABI=0 DIST=$(@D) NO_DEFAULT=1 FEATURES=$*,wasi,http
 
-target/compare/driver: $(wildcard compare/*.c) compare/driver.h
+target/compare/driver target/compare/v1/driver: $(wildcard compare/*.c) compare/driver.h
 	@mkdir -p $(@D)
 	$(CC) -std=c11 -D_GNU_SOURCE -Wall -Wextra -Wpedantic -Werror -O2 $(filter %.c,$^) -ldl -o $@
 

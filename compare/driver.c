@@ -5,12 +5,15 @@
  *
  *   LIBRARY   with the C interface of Extism 0.1.0, of Extism 1.x, or of wasmtime, recognised by its functions
  *   MODE      new      nanoseconds to make and free a plugin, repeated for SECONDS: the median
+ *             use      the same with one call in between
  *             call     nanoseconds of a call, repeated for SECONDS: the median
+ *             cpu      the same in the processor time of the thread, which other processes do not lengthen
  *             start    nanoseconds from NUMBER, a time of the monotonic clock, to the answer of a first call
  *             rss      bytes that NUMBER plugins, called once each, add to the resident set
  *             threads  calls a second of two threads at once, each on a plugin of its own, for SECONDS
  *             scaling  the result of `threads`, divided by the calls a second that one thread makes on both plugins
- *   PLUGIN    a module's path; the prefix `wasi:` gives it WASI, `timeout:` before that a timeout of a minute
+ *   PLUGIN    a module's path; the prefix `wasi:` gives it WASI. Before that may stand one of `timeout:`, `context:`,
+ *             `compiled:`, `increment:` and `block:`; driver.h says at `enum way` what they do
  *   FUNCTION  empty: plugins are made and not called
  *   INPUT     text, or @N for N bytes
  *
@@ -32,11 +35,16 @@ _Noreturn void fail(int status, const char *what, const char *why)
     exit(status);
 }
 
-uint64_t now(void)
+static uint64_t time_of(clockid_t clock)
 {
     struct timespec time;
-    clock_gettime(CLOCK_MONOTONIC, &time);
+    clock_gettime(clock, &time);
     return (uint64_t)time.tv_sec * 1000000000 + (uint64_t)time.tv_nsec;
+}
+
+uint64_t now(void)
+{
+    return time_of(CLOCK_MONOTONIC);
 }
 
 /* Copies the address as POSIX recommends for dlsym. */
@@ -96,30 +104,51 @@ static double times[MAX_TIMES];
 
 /* Each mode returns its figure, and leaves a plugin that has been called in `*plugin`. */
 
-static double time_of_new(const struct work *work, union plugin *plugin)
+/* The time to make a plugin with a function and to free it. */
+static double time_to_free(const struct work *work, union plugin (*made)(const struct work *), union plugin *plugin)
 {
     size_t count = 0;
     for (uint64_t end = now() + work->nanoseconds; count == 0 || (count < MAX_TIMES && now() < end); count++) {
         uint64_t start = now();
-        work->library->plugin_free(make(work));
+        work->library->plugin_free(made(work));
         times[count] = (double)(now() - start);
     }
     *plugin = make_and_call(work);
     return median(times, count);
 }
 
-static double time_of_call(const struct work *work, union plugin *plugin)
+static double time_of_new(const struct work *work, union plugin *plugin)
+{
+    return time_to_free(work, make, plugin);
+}
+
+static double time_of_use(const struct work *work, union plugin *plugin)
+{
+    return time_to_free(work, make_and_call, plugin);
+}
+
+static double time_of_calls(const struct work *work, clockid_t clock, union plugin *plugin)
 {
     *plugin = make(work);
     uint64_t batch = batch_of_calls(work, *plugin);
     size_t count = 0;
     for (uint64_t end = now() + work->nanoseconds; count == 0 || (count < MAX_TIMES && now() < end); count++) {
-        uint64_t start = now();
+        uint64_t start = time_of(clock);
         for (uint64_t i = 0; i < batch; i++)
             call(work, *plugin);
-        times[count] = (double)(now() - start) / (double)batch;
+        times[count] = (double)(time_of(clock) - start) / (double)batch;
     }
     return median(times, count);
+}
+
+static double time_of_call(const struct work *work, union plugin *plugin)
+{
+    return time_of_calls(work, CLOCK_MONOTONIC, plugin);
+}
+
+static double processor_time_of_call(const struct work *work, union plugin *plugin)
+{
+    return time_of_calls(work, CLOCK_THREAD_CPUTIME_ID, plugin);
 }
 
 static double time_of_start(const struct work *work, union plugin *plugin)
@@ -152,7 +181,9 @@ static const struct mode {
     double (*measure)(const struct work *work, union plugin *plugin);
 } modes[] = {
     {"new", false, time_of_new},
+    {"use", false, time_of_use},
     {"call", false, time_of_call},
+    {"cpu", false, processor_time_of_call},
     {"start", true, time_of_start},
     {"rss", true, resident_set},
     {"threads", false, calls_of_two_threads},
@@ -178,8 +209,17 @@ static bool skip(const char **text, const char *start)
 
 static const struct library *load(const char *path, const char *plugin)
 {
-    struct source source = {0};
-    source.timeout = skip(&plugin, "timeout:");
+    static const struct {
+        const char *prefix;
+        enum way way;
+    } ways[] = {
+        {"timeout:", WITH_TIMEOUT}, {"context:", WITH_CONTEXT}, {"compiled:", COMPILED},
+        {"increment:", WITH_INCREMENT}, {"block:", WITH_BLOCK},
+    };
+    struct source source = {.way = PLAINLY};
+    for (size_t i = 0; i < sizeof ways / sizeof ways[0] && source.way == PLAINLY; i++)
+        if (skip(&plugin, ways[i].prefix))
+            source.way = ways[i].way;
     source.wasi = skip(&plugin, "wasi:");
     source.path = plugin;
     void *handle = dlopen(path, RTLD_NOW);

@@ -13,11 +13,21 @@ union plugin {
     void *address;
 };
 
+/* How plugins are made and called. All but the first two need the interface of Extism 1.x. */
+enum way {
+    PLAINLY,
+    WITH_TIMEOUT,   /* a call may take no longer than a minute */
+    WITH_CONTEXT,   /* each call has a host context */
+    COMPILED,       /* all are made of one compiled plugin */
+    WITH_INCREMENT, /* each has a host function of its own, `work`, which adds 1 to an i64 */
+    WITH_BLOCK,     /* the same, but `work` also allocates a block, asks for its length, and frees it */
+};
+
 /* The module that plugins are made of, and their settings. */
 struct source {
     const char *path; /* of the module */
     bool wasi;
-    bool timeout; /* a call may take no longer than a minute */
+    enum way way;
 };
 
 struct output {

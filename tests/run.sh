@@ -180,7 +180,8 @@ valgrind() {
     build_both
     run "C under valgrind" c_results tests/c/run.sh --valgrind . $dist $dist/native-libs.txt
     run "C for Extism 1.x under valgrind" c_results tests/c-v1/run.sh --valgrind v1 $dist_v1 $dist_v1/native-libs.txt
-    run "instructions of calls" one_test benches/gate.sh "$PWD/$dist"
+    run "instructions of calls" one_test benches/gate.sh $dist 0
+    run "instructions of calls for Extism 1.x" one_test benches/gate.sh $dist_v1 1
 }
 
 python() {
@@ -231,7 +232,8 @@ install() {
     "$make" --no-print-directory -C fixtures pdk >/dev/null || exit 1
     run "installation" one_test packaging/test-install.sh $dist $plugin
     run "installation for Extism 1.x" one_test env EXTISM_ABI=1 packaging/test-install.sh $dist_v1 $plugin
-    run "comparison" one_test packaging/test-compare.sh $dist
+    run "comparison" one_test packaging/test-compare.sh $dist 0
+    run "comparison for Extism 1.x" one_test packaging/test-compare.sh $dist_v1 1
     run "examples" one_test "$make" --no-print-directory example
     run "examples for Extism 1.x" one_test "$make" --no-print-directory example ABI=1
 }

@@ -44,6 +44,9 @@ pub(crate) fn page(results: &Results) -> Result<String, String> {
     if let Some(ratios) = Table::of_ratios(results) {
         page += &format!("<h2>How many times better</h2>\n{}", ratios.html());
     }
+    if let Some(bounds) = Table::of_bounds(results) {
+        page += &format!("<h2>Bounds</h2>\n{}", bounds.html());
+    }
     page.push_str("</html>\n");
     Ok(page)
 }

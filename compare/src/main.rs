@@ -21,11 +21,14 @@ use bench::Bench;
 use library::Library;
 use run::Results;
 use table::Table;
-use workload::WORKLOADS;
+use workload::Abi;
 
 #[derive(Parser)]
 #[command(about = "Run the same workloads on libraries with the C interface of Extism, side by side")]
 struct Arguments {
+    /// The C interface of the libraries in the directory: 0 for that of Extism 0.1.0, 1 for that of 1.x
+    #[arg(long, value_enum, default_value = "0")]
+    abi: Abi,
     /// A directory with one directory for each compiler, and the driver
     #[arg(long, default_value = "target/compare")]
     libraries: PathBuf,
@@ -47,7 +50,7 @@ struct Arguments {
     /// Measure nothing: put the figures of this compare.json into the documents
     #[arg(long, value_name = "PATH")]
     write_pages: Option<PathBuf>,
-    /// Measure nothing: fail unless the documents show the figures of docs/compare.json
+    /// Measure nothing: fail unless the documents show the committed figures
     #[arg(long)]
     check_pages: bool,
 }
@@ -82,7 +85,8 @@ fn run(arguments: &Arguments) -> Result<(), Failure> {
     if arguments.check_pages {
         return Ok(pages::check()?);
     }
-    known("--workload", &arguments.workload, WORKLOADS.iter().map(|workload| workload.name))?;
+    let abi = arguments.abi;
+    known("--workload", &arguments.workload, workload::workloads(abi).map(|workload| workload.name))?;
     let mut libraries = library::built(&arguments.libraries)?;
     known("--only", &arguments.only, libraries.iter().map(|library| library.name.as_str()))?;
     libraries.retain(|library| begins(&library.name, &arguments.only));
@@ -92,12 +96,16 @@ fn run(arguments: &Arguments) -> Result<(), Failure> {
     if libraries.is_empty() {
         return Err(format!("no libraries in {}: run `make compare`", arguments.libraries.display()).into());
     }
-    let workloads: Vec<_> = WORKLOADS.iter().filter(|workload| begins(workload.name, &arguments.workload)).collect();
+    let workloads: Vec<_> =
+        workload::workloads(abi).filter(|workload| begins(workload.name, &arguments.workload)).collect();
     let bench = Bench::new(&arguments.libraries, arguments.seconds, &libraries)?;
-    let results = Results::measure(&bench, arguments.rounds, &libraries, &workloads)?;
+    let results = Results::measure(&bench, abi, arguments.rounds, &libraries, &workloads)?;
     print!("{}", Table::of_figures(&results).markdown());
     if let Some(ratios) = Table::of_ratios(&results) {
         print!("\nHow many times better:\n\n{}", ratios.markdown());
+    }
+    if let Some(bounds) = Table::of_bounds(&results) {
+        print!("\nBounds:\n\n{}", bounds.markdown());
     }
     let to = |name: &str| arguments.libraries.join(name);
     let json = serde_json::to_string_pretty(&results).map_err(|error| error.to_string())?;

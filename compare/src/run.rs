@@ -10,11 +10,13 @@ use serde::Serialize;
 use crate::bench::Bench;
 use crate::library::Library;
 use crate::unit::Unit;
-use crate::workload::{Plugin, Workload};
+use crate::workload::{Abi, Plugin, Workload};
 
 /// The figures of all workloads.
 #[derive(Debug, Serialize)]
 pub(crate) struct Results {
+    /// The interface of our libraries.
+    abi: Abi,
     pub(crate) libraries: Vec<String>,
     /// Indices of the libraries of others; the first library is compared with each.
     pub(crate) peers: Vec<usize>,
@@ -40,6 +42,9 @@ pub(crate) struct Row {
     pub(crate) cells: Vec<Option<Cell>>,
     /// One for each peer: how many times better the first library's median is.
     pub(crate) ratios: Vec<Option<f64>>,
+    /// The most that the first library's time may be, as a part of the first peer's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) bound: Option<f64>,
 }
 
 /// The figures of one workload on one library.
@@ -63,13 +68,20 @@ impl Cell {
 }
 
 impl Row {
-    fn of(workload: &Workload, guests: Vec<Option<&'static str>>, cells: Vec<Option<Cell>>, peers: &[usize]) -> Self {
+    fn of(
+        workload: &Workload,
+        abi: Abi,
+        guests: Vec<Option<&'static str>>,
+        cells: Vec<Option<Cell>>,
+        peers: &[usize],
+    ) -> Self {
         let ratio = |peer: &usize| {
             let (first, peer) = (cells[0].as_ref()?, cells[*peer].as_ref()?);
             Some(workload.unit.better(first.median, peer.median))
         };
         let ratios = peers.iter().map(ratio).collect();
-        Self { name: workload.name, unit: workload.unit, unit_name: workload.unit.name(), guests, cells, ratios }
+        let (name, unit, bound) = (workload.name, workload.unit, workload.bound(abi));
+        Self { name, unit, unit_name: unit.name(), guests, cells, ratios, bound }
     }
 }
 
@@ -77,6 +89,7 @@ impl Results {
     /// Runs every workload on every library, in rounds.
     pub(crate) fn measure(
         bench: &Bench<'_>,
+        abi: Abi,
         rounds: u32,
         libraries: &[Library],
         workloads: &[&Workload],
@@ -116,9 +129,10 @@ impl Results {
             let cells: Vec<_> = (0..libraries.len()).map(cell).collect();
             let ran = libraries.iter().zip(&cells).map(|(library, cell)| cell.as_ref().map(|_| library));
             let guests = ran.map(|library| bench.guests(workload, library?)).collect();
-            Row::of(workload, guests, cells, &peers)
+            Row::of(workload, abi, guests, cells, &peers)
         });
         Ok(Self {
+            abi,
             rows: rows.collect(),
             libraries: libraries.iter().map(|library| library.name.clone()).collect(),
             peers,

@@ -31,6 +31,26 @@ impl Table {
         (!results.peers.is_empty()).then_some(table)
     }
 
+    /// The bounds that the first library's times have, as parts of the first peer's, and whether they are kept. `None`
+    /// without bounds or without peers.
+    pub(crate) fn of_bounds(results: &Results) -> Option<Self> {
+        let peer = &results.libraries[*results.peers.first()?];
+        let rows = results.rows.iter().filter_map(|row| Some((row.name, row.ratios[0], row.bound?)));
+        Self::of_parts(peer, rows)
+    }
+
+    /// The same for rows with a name, how many times better than the peer the first library is, and a bound.
+    pub(crate) fn of_parts<'a>(peer: &str, rows: impl Iterator<Item = (&'a str, Option<f64>, f64)>) -> Option<Self> {
+        let columns = [format!("part of {peer}'s time"), "at most".to_owned(), "kept".to_owned()];
+        let mut table = Self::new("workload", columns.into_iter());
+        for (name, times_better, bound) in rows {
+            let part = times_better.map(|times| 1.0 / times);
+            let kept = part.map(|part| if part <= bound { "yes" } else { "no" }.to_owned());
+            table.push(name, [part.map(three_digits), Some(bound.to_string()), kept].into_iter());
+        }
+        (table.0.len() > 1).then_some(table)
+    }
+
     /// An empty table with the names of its columns, the first of which is `corner`.
     pub(crate) fn new(corner: &str, columns: impl Iterator<Item = String>) -> Self {
         Self(vec![iter::once(corner.to_owned()).chain(columns).collect()])

@@ -5,6 +5,8 @@
 pub(crate) enum Unit {
     /// Nanoseconds.
     Time,
+    /// Nanoseconds of one of so many, from nanoseconds for all of them.
+    TimeOfEach(u64),
     /// Bytes a second, from nanoseconds for this many bytes.
     Throughput(u64),
     /// Bytes.
@@ -20,6 +22,7 @@ impl Unit {
     pub(crate) fn value(self, figure: f64) -> f64 {
         match self {
             Self::Time | Self::Bytes | Self::Rate | Self::Factor => figure,
+            Self::TimeOfEach(count) => figure / count as f64,
             Self::Throughput(bytes) => bytes as f64 / figure * 1e9,
         }
     }
@@ -32,7 +35,7 @@ impl Unit {
     /// The name of the unit.
     pub(crate) fn name(self) -> &'static str {
         match self {
-            Self::Time => "ns",
+            Self::Time | Self::TimeOfEach(_) => "ns",
             Self::Throughput(_) => "bytes per second",
             Self::Bytes => "bytes",
             Self::Rate => "calls per second",
@@ -48,7 +51,7 @@ impl Unit {
     /// A value for display, with three digits.
     pub(crate) fn show(self, value: f64) -> String {
         let units: &[&str] = match self {
-            Self::Time => &["ns", "us", "ms", "s"],
+            Self::Time | Self::TimeOfEach(_) => &["ns", "us", "ms", "s"],
             Self::Throughput(_) => &["B/s", "KB/s", "MB/s", "GB/s"],
             Self::Bytes => &["B", "KB", "MB", "GB"],
             Self::Rate => &["/s", "K/s", "M/s"],
