@@ -4,9 +4,10 @@
 //! plugin in it can be replaced, and is freed while the handle stays.
 
 use std::cell::{Cell, RefCell, RefMut};
+use std::mem;
 
-use extism_core::plugin::Plugin;
-use extism_core::sync::{AtomicBool, Lost, Ordering, ReentrantMutex};
+use extism_core::plugin::{HostFunction, Plugin};
+use extism_core::sync::{Arc, AtomicBool, Lost, Mutex, Ordering, ReentrantMutex};
 
 use crate::cancel::Canceller;
 use crate::error_text::ErrorText;
@@ -33,6 +34,9 @@ pub struct PluginHandle {
     place: ReentrantMutex<Place>,
     error: ErrorText,
     canceller: Canceller,
+    /// The plugin's host functions, for the one that replaces it. `None` once the plugin has been freed: the program waits
+    /// for their end. Changed only while the plugin's lock is held.
+    functions: Mutex<Option<Arc<[HostFunction]>>>,
 }
 
 struct Place {
@@ -53,9 +57,10 @@ impl PluginHandle {
     /// A handle with `plugin` in it.
     pub fn new(plugin: Plugin) -> Self {
         let canceller = Canceller::new(&plugin);
+        let functions = Mutex::new(Some(plugin.functions()));
         let place = Place { plugin: RefCell::new(Some(plugin)), is_freed_inside: Cell::new(false) };
         let place = ReentrantMutex::new(place);
-        Self { gone: AtomicBool::new(false), place, error: ErrorText::default(), canceller }
+        Self { gone: AtomicBool::new(false), place, error: ErrorText::default(), canceller, functions }
     }
 
     /// Waits for the plugin and calls `work` with it. If the plugin is freed inside, it is dropped here, when the lock is
@@ -115,6 +120,8 @@ impl PluginHandle {
         self.error.clear();
         if let Ok(lock) = self.place.lock() {
             lock.is_freed_inside.set(true);
+            // The plugin still has them.
+            self.functions.lock().take();
         }
     }
 
@@ -135,14 +142,22 @@ impl PluginHandle {
     }
 
     fn exchange(&self, plugin: Option<Plugin>) -> Result<Plugin, Unusable> {
+        // Declared first, and so dropped when the lock has been released: the end of functions may call the library.
+        let _functions;
         let lock = self.place.lock().map_err(|Lost| Unusable::Lost)?;
         let mut place = lock.plugin.try_borrow_mut().map_err(|_| Unusable::Reentered)?;
         let old = place.take().ok_or(Unusable::Freed)?;
         if let Some(plugin) = &plugin {
             self.canceller.follow(plugin);
         }
+        _functions = mem::replace(&mut *self.functions.lock(), plugin.as_ref().map(Plugin::functions));
         *place = plugin;
         Ok(old)
+    }
+
+    /// The host functions of the plugin; `None` if it has been freed. Does not wait for the plugin.
+    pub fn functions(&self) -> Option<Arc<[HostFunction]>> {
+        self.functions.lock().clone()
     }
 
     /// A canceller of the plugin's calls.

@@ -1,6 +1,7 @@
 //! A plugin: how it is made, and what can be asked of it between calls.
 
 use std::ffi::CStr;
+use std::sync::Arc;
 
 use wasmer::Extern;
 
@@ -76,8 +77,8 @@ impl Plugin {
     }
 
     /// The functions of the host program that it was made with.
-    pub fn functions(&self) -> &[HostFunction] {
-        &self.recipe.functions
+    pub fn functions(&self) -> Arc<[HostFunction]> {
+        Arc::clone(&self.recipe.functions)
     }
 
     /// A copy of the last call's output.
