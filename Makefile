@@ -17,6 +17,8 @@ HEADER := extism.h
 SYMBOLS := packaging/symbols.txt
 DIST ?= target/dist
 HEADLESS_DIST := target/headless
+EXAMPLES_DIR := c
+EXAMPLES := $(patsubst examples/c/%.c,%,$(wildcard examples/c/*.c))
 else ifeq ($(ABI),1)
 PACKAGE := extism-wasmer-v1
 CARGO_LIBRARY := target/release/libextism_v1.a
@@ -24,6 +26,8 @@ HEADER := v1/extism.h
 SYMBOLS := v1/symbols.txt
 DIST ?= target/dist/v1
 HEADLESS_DIST := target/headless/v1
+EXAMPLES_DIR := v1
+EXAMPLES := $(patsubst examples/v1/%,%,$(basename $(wildcard examples/v1/*.c examples/v1/*.cpp)))
 else
 $(error ABI is $(ABI), and has to be 0 or 1)
 endif
@@ -41,7 +45,7 @@ SECONDS ?= 30
 SMOKE_SECONDS ?= 30
 COUNT ?= 10000
 # The tests of `make test`, by their names in `tests/run.sh`.
-TESTS ?= rust tool models c python hosts install
+TESTS ?= rust tool models headers c python hosts install
 ORDERS ?= 20000
 THREAD_SECONDS ?= 60
 CALLS ?= 1000000
@@ -60,7 +64,6 @@ CARGO_TEST := $(CARGO) test --release --locked $(TESTED)
 
 SOURCES := Cargo.toml Cargo.lock .cargo/config.toml $(wildcard build.rs cbindgen.toml */build.rs */cbindgen.toml) \
     $(foreach crate,capi core v1,$(crate)/Cargo.toml) $(shell find src capi core v1/src stubs -name '*.rs')
-EXAMPLES := $(if $(filter 0,$(ABI)),$(patsubst examples/c/%.c,$(DIST)/%,$(wildcard examples/c/*.c)))
 PLUGIN := fixtures/wasm/count_vowels.v0.wasm
 
 # CC is not exported: if its value changes, cargo rebuilds every dependency that has C in it.
@@ -76,7 +79,7 @@ help: ## show this list
 	@echo
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 24
 	@echo
-	@echo "Variables: ABI=1 (build, headless, install, uninstall: the library for Extism 1.x; without, for 0.1.0)"
+	@echo "Variables: ABI=1 (build, headless, example, install, uninstall: the library for Extism 1.x; without, for 0.1.0)"
 	@echo "           PREFIX, LIBDIR, INCLUDEDIR, DESTDIR (install); NO_SKIP=1 (test: what is missing is an error)"
 	@echo "           TESTS='c python' (test: those of tests/run.sh)"
 	@echo "           FEATURES=llvm,singlepass, NO_DEFAULT=1, DIST=DIRECTORY (build, tool), LTO=thin (build), SUDO=sudo (deps-llvm)"
@@ -106,14 +109,23 @@ tool: ## build the command-line tool into target/dist
 	@mkdir -p $(DIST)
 	cp target/release/extism-wasmer $(DIST)/
 
-example: build $(EXAMPLES) ## build the library and the C examples, and run two on a real plugin
+example: build $(EXAMPLES:%=$(DIST)/%) ## build the library and the examples, and run some
+ifeq ($(ABI),0)
 	examples/c/manifest.sh $(DIST)/manifest $(PLUGIN)
+else
+	$(DIST)/host_function
+	$(DIST)/kv_store
+endif
 	$(DIST)/count_vowels $(PLUGIN)
 	@echo
 	@echo "The library works. Try next:"
 	@echo "  $(DIST)/count_vowels $(PLUGIN) 'any text'"
 	@echo "  make tool            # a command that calls, inspects and compiles plugins"
+ifeq ($(ABI),0)
 	@echo "  sudo make install    # for programs of your own, such as examples/c/count_vowels.c: README.md, \"Link it\""
+else
+	@echo "  sudo make install ABI=1    # for programs of your own, such as examples/v1/count_vowels.c: README.md, \"Link it\""
+endif
 
 test: ## run every test; what an optional one needs and does not find is named
 	tests/run.sh $(TESTS)
@@ -126,6 +138,9 @@ test-compilers: ## the Rust tests on every compiler, and without one on the code
 
 test-c: ## the C and C++ tests alone, against the .so and the .a
 	tests/run.sh c
+
+test-headers: ## compilers and other languages' parsers on both headers
+	tests/run.sh headers
 
 test-valgrind: ## the C tests under valgrind, and the instructions of calls
 	tests/run.sh valgrind
@@ -323,5 +338,10 @@ $(DIST)/extism.h: $(HEADER)
 	@mkdir -p $(DIST)
 	@cp $< $@
 
-$(EXAMPLES): $(DIST)/%: examples/c/%.c extism.h $(DIST)/libextism.so
-	$(CC) -std=c11 -Wall -Wextra -Wpedantic -Werror -O2 -pthread -I. $< -L$(DIST) -lextism -Wl,-rpath,'$$ORIGIN' -o $@
+EXAMPLE_FLAGS = -Wall -Wextra -Wpedantic -Werror -O2 -pthread -I$(dir $(HEADER)) $< -L$(DIST) -lextism -Wl,-rpath,'$$ORIGIN' -o $@
+
+$(DIST)/%: examples/$(EXAMPLES_DIR)/%.c $(HEADER) $(DIST)/libextism.so
+	$(CC) -std=c11 $(EXAMPLE_FLAGS)
+
+$(DIST)/%: examples/$(EXAMPLES_DIR)/%.cpp $(HEADER) $(DIST)/libextism.so
+	$(CXX) -std=c++17 $(EXAMPLE_FLAGS)

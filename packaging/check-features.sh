@@ -1,5 +1,5 @@
 #!/bin/sh
-# Runs clippy on the library with each compiler alone, with all and with none, each with and without WASI and HTTP.
+# Runs clippy on both C libraries with each compiler alone, with all and with none, each with and without WASI and HTTP.
 # Then on a copy with the code for other processors, where plugins are not stopped in their own code.
 set -eu
 cd "$(dirname "$0")/.."
@@ -10,19 +10,23 @@ if ! [ -x "$llvm/bin/llvm-config" ]; then
     exit 1
 fi
 
+libraries="-p extism-wasmer -p extism-wasmer-v1"
 for compilers in "" cranelift llvm singlepass cranelift,llvm,singlepass; do
     for others in "" wasi http wasi,http; do
         echo "== ${compilers:-headless}${others:+, $others}"
-        "${CARGO:-cargo}" clippy --quiet --release --locked --lib --no-default-features --features "$compilers,$others" -- -D warnings
+        # shellcheck disable=SC2086 # a list of words
+        "${CARGO:-cargo}" clippy --quiet --release --locked $libraries --lib --no-default-features \
+            --features "$compilers,$others" -- -D warnings
     done
 done
 
 copy=$(mktemp -d)
 trap 'rm -rf "$copy"' EXIT
 tar -c --exclude=./target --exclude=./.git . | tar -x -C "$copy"
-find "$copy/src" "$copy/capi/src" "$copy/core/src" -name '*.rs' -exec sed -i 's/target_arch = "x86_64"/target_arch = "another"/g' {} +
+find "$copy/src" "$copy/v1/src" "$copy/capi/src" "$copy/core/src" -name '*.rs' -exec sed -i 's/target_arch = "x86_64"/target_arch = "another"/g' {} +
 for features in "" cranelift,wasi,http; do
     echo "== ${features:-headless}, as for another processor"
-    CARGO_TARGET_DIR="${CARGO_TARGET_DIR:-$PWD/target}" "${CARGO:-cargo}" clippy --quiet --release --locked --lib \
+    # shellcheck disable=SC2086
+    CARGO_TARGET_DIR="${CARGO_TARGET_DIR:-$PWD/target}" "${CARGO:-cargo}" clippy --quiet --release --locked $libraries --lib \
         --manifest-path "$copy/Cargo.toml" --no-default-features --features "$features" -- -D warnings -A unexpected_cfgs
 done

@@ -3,11 +3,13 @@
 # the test skipped, unless NO_SKIP is set: then it is a failure.
 set -u
 
-usage="usage: run.sh (rust | compilers | tool | models | fuzz | c | valgrind | python | hosts | install)..."
+usage="usage: run.sh (rust | compilers | tool | models | fuzz | headers | c | valgrind | python | hosts | install)..."
 [ $# -gt 0 ] || { echo "$usage" >&2; exit 2; }
 
 cd "$(dirname "$0")/.." || exit 2
 dist=target/dist
+# The library for Extism 1.x.
+dist_v1=target/dist/v1
 plugin=fixtures/wasm/count_vowels.v0.wasm
 make=${MAKE:-make}
 log=$(mktemp "${TMPDIR:-/tmp}/extism-tests.XXXXXX")
@@ -15,8 +17,8 @@ trap 'rm -f "$log"' EXIT
 
 # No test uses the user's cache, or leaves code in it.
 export EXTISM_CACHE_DIR=
-# `make` exports where it would install. Tests of the installation choose their own places.
-unset DESTDIR PREFIX LIBDIR INCLUDEDIR MAKEFLAGS MFLAGS
+# `make` exports where it would install, and which library. Tests of the installation choose both themselves.
+unset ABI EXTISM_ABI DESTDIR PREFIX LIBDIR INCLUDEDIR MAKEFLAGS MFLAGS
 
 passed=0
 failed=0
@@ -76,19 +78,37 @@ one_test() { # passed | failed
     if [ "$1" = passed ]; then echo $good; else echo $bad; fi
 }
 
-build() {
-    "$make" --no-print-directory build || { echo "the library cannot be built" >&2; exit 1; }
+build() { # [TARGET]
+    "$make" --no-print-directory "${1:-build}" || { echo "the library cannot be built" >&2; exit 1; }
+}
+
+build_both() {
+    build
+    "$make" --no-print-directory build ABI=1 || { echo "the library for Extism 1.x cannot be built" >&2; exit 1; }
+}
+
+# Makes an environment with the Python packages of a list, unless it is there.
+python_with() { # SUBJECT ENVIRONMENT REQUIREMENTS [OPTION]...
+    subject=$1 environment=$2 requirements=$3
+    shift 3
+    if ! [ -x "$environment/bin/python" ] && ! python3 -m venv "$environment" >"$log" 2>&1; then
+        rm -rf "$environment"
+        missing "$subject" "python3 -m venv" python3-venv
+        return 1
+    fi
+    # Not `pip` itself, which contains the path where it was installed: the tree may have been moved.
+    "$environment/bin/python" -m pip install --quiet --disable-pip-version-check "$@" -r "$requirements" || exit 1
 }
 
 cargo_test="${CARGO:-cargo} test --release --locked --no-fail-fast"
 # The packages that the Makefile too builds together.
-tested="-p extism-wasmer -p extism-wasmer-capi -p extism-wasmer-core -p extism-benches -p extism-fuzz"
+tested="-p extism-wasmer -p extism-wasmer-v1 -p extism-wasmer-capi -p extism-wasmer-core -p extism-benches -p extism-fuzz"
 # The tests that do not depend on the chosen compiler, and each benchmark once.
 common="--lib --bench phases"
 
 rust() {
     "$make" --no-print-directory -C fixtures pdk >/dev/null || exit 1
-    run "Rust" cargo_results $cargo_test $tested $common --test suite
+    run "Rust" cargo_results $cargo_test $tested $common --test suite --test suite-v1
 }
 
 tool() {
@@ -110,7 +130,7 @@ compilers() {
     once=$common
     for compiler in cranelift llvm singlepass; do
         run "Rust on $compiler" cargo_results env EXTISM_COMPILER=$compiler EXTISM_CACHE_DIR="$caches/$compiler" \
-            $cargo_test $tested --features llvm,singlepass $once --test suite
+            $cargo_test $tested --features llvm,singlepass $once --test suite --test suite-v1
         once=
     done
     # The last of them is built without HTTP.
@@ -119,12 +139,14 @@ compilers() {
         [ $compiler != singlepass ] || features=wasi
         run "Rust without compilers ($features), on code of $compiler" cargo_results \
             env EXTISM_COMPILER=$compiler EXTISM_CACHE_DIR="$caches/$compiler" \
-            $cargo_test -p extism-wasmer -p extism-wasmer-capi -p extism-wasmer-core --no-default-features \
-            --features $features --lib --test suite
+            $cargo_test -p extism-wasmer -p extism-wasmer-v1 -p extism-wasmer-capi -p extism-wasmer-core \
+            --no-default-features --features $features --lib --test suite --test suite-v1
     done
 
     "$make" --no-print-directory headless || exit 1
     run "size of the library without compilers" one_test packaging/check-size.sh target/headless/libextism.so 4000000
+    "$make" --no-print-directory headless ABI=1 || exit 1
+    run "size of that for Extism 1.x" one_test packaging/check-size.sh target/headless/v1/libextism.so 4000000
 }
 
 models() {
@@ -138,32 +160,48 @@ fuzz() {
     run "fuzzing" case_results "$make" --no-print-directory fuzz-smoke FEATURES=$features
 }
 
+headers() {
+    have "headers" "${CC:-cc}" gcc "${CXX:-c++}" g++ python3 python3 php php-cli || return
+    python_with "headers" target/headers tests/headers/requirements.txt --require-hashes || return
+    build_both
+    run "readers of extism.h" one_test tests/headers/run.sh . $dist target/headers/bin/python
+    run "readers of v1/extism.h" one_test tests/headers/run.sh v1 $dist_v1 target/headers/bin/python
+}
+
 c() {
     have "C tests" "${CC:-cc}" gcc "${CXX:-c++}" g++ || return
-    build
+    build_both
     run "C and C++ on the .so and the .a" c_results tests/c/run.sh . $dist $dist/native-libs.txt
+    run "C and C++ on those for Extism 1.x" c_results tests/c-v1/run.sh v1 $dist_v1 $dist_v1/native-libs.txt
 }
 
 valgrind() {
     have "valgrind" valgrind valgrind "${CC:-cc}" gcc || return
-    build
+    build_both
     run "C under valgrind" c_results tests/c/run.sh --valgrind . $dist $dist/native-libs.txt
+    run "C for Extism 1.x under valgrind" c_results tests/c-v1/run.sh --valgrind v1 $dist_v1 $dist_v1/native-libs.txt
     run "instructions of calls" one_test benches/gate.sh "$PWD/$dist"
 }
 
 python() {
-    have "Python SDK" python3 python3 || return
+    have "Python SDK" python3 python3 readelf binutils || return
     build
-    venv=target/python
-    if ! [ -x $venv/bin/pip ] && ! python3 -m venv $venv >"$log" 2>&1; then
-        rm -rf $venv
-        missing "Python SDK" "python3 -m venv" python3-venv
-        return
-    fi
-    # Not `pip` itself, which contains the path where it was installed: the tree may have been moved.
-    $venv/bin/python -m pip install --quiet --disable-pip-version-check -r tests/python/requirements.txt || exit 1
+    python_with "Python SDK" target/python tests/python/requirements.txt || return
     run "Python SDK" python_results env EXTISM_PATH="$PWD/$dist" EXTISM_TEST_PLUGIN=$plugin \
-        $venv/bin/python tests/python/test_sdk.py
+        target/python/bin/python tests/python/test_sdk.py
+
+    # A new environment each time, so that the wheel is the one that was built now. `pip check` finds what the SDK's
+    # package says about versions.
+    build wheel
+    run "wheel" python_results env EXTISM_TEST_WHEEL="$(ls target/wheels/*.whl)" EXTISM_TEST_BUILD=$dist_v1 \
+        target/tools/wheel/bin/python tests/python-v1/test_wheel.py
+    rm -rf target/python-v1
+    python_with "Python SDK for Extism 1.x" target/python-v1 tests/python-v1/requirements.txt --require-hashes --no-deps ||
+        return
+    target/python-v1/bin/python -m pip install --quiet --disable-pip-version-check --no-index target/wheels/*.whl &&
+        target/python-v1/bin/python -m pip check || exit 1
+    run "Python SDK for Extism 1.x" python_results env EXTISM_TEST_PLUGIN=$plugin \
+        target/python-v1/bin/python tests/python-v1/test_sdk.py
 }
 
 hosts() {
@@ -188,17 +226,19 @@ hosts() {
 install() {
     have "installation" pkg-config pkg-config readelf binutils "${CXX:-c++}" g++ || return
     run "make install" one_test packaging/test-make-install.sh
-    build
+    build_both
     # The comparison runs the compiled plugins of the official PDK.
     "$make" --no-print-directory -C fixtures pdk >/dev/null || exit 1
     run "installation" one_test packaging/test-install.sh $dist $plugin
+    run "installation for Extism 1.x" one_test env EXTISM_ABI=1 packaging/test-install.sh $dist_v1 $plugin
     run "comparison" one_test packaging/test-compare.sh $dist
     run "examples" one_test "$make" --no-print-directory example
+    run "examples for Extism 1.x" one_test "$make" --no-print-directory example ABI=1
 }
 
 for subject; do
     case $subject in
-        rust | compilers | tool | models | fuzz | c | valgrind | python | hosts | install) $subject ;;
+        rust | compilers | tool | models | fuzz | headers | c | valgrind | python | hosts | install) $subject ;;
         *) echo "$usage" >&2; exit 2 ;;
     esac
 done

@@ -4,10 +4,10 @@
 //! plugin in it can be replaced, and is freed while the handle stays.
 
 use std::cell::{Cell, RefCell, RefMut};
-use std::mem;
+use std::sync::Weak;
 
 use extism_core::plugin::{HostFunction, Plugin};
-use extism_core::sync::{Arc, AtomicBool, Lost, Mutex, Ordering, ReentrantMutex};
+use extism_core::sync::{AtomicBool, Lost, Mutex, Ordering, ReentrantMutex};
 
 use crate::cancel::Canceller;
 use crate::error_text::ErrorText;
@@ -34,9 +34,8 @@ pub struct PluginHandle {
     place: ReentrantMutex<Place>,
     error: ErrorText,
     canceller: Canceller,
-    /// The plugin's host functions, for the one that replaces it. `None` once the plugin has been freed: the program waits
-    /// for their end. Changed only while the plugin's lock is held.
-    functions: Mutex<Option<Arc<[HostFunction]>>>,
+    /// The plugin's host functions, to be had during a call. They live as long as the plugin.
+    functions: Mutex<Weak<[HostFunction]>>,
 }
 
 struct Place {
@@ -56,8 +55,7 @@ impl Passing for PluginHandle {
 impl PluginHandle {
     /// A handle with `plugin` in it.
     pub fn new(plugin: Plugin) -> Self {
-        let canceller = Canceller::new(&plugin);
-        let functions = Mutex::new(Some(plugin.functions()));
+        let (canceller, functions) = (Canceller::new(&plugin), Mutex::new(plugin.functions()));
         let place = Place { plugin: RefCell::new(Some(plugin)), is_freed_inside: Cell::new(false) };
         let place = ReentrantMutex::new(place);
         Self { gone: AtomicBool::new(false), place, error: ErrorText::default(), canceller, functions }
@@ -120,8 +118,6 @@ impl PluginHandle {
         self.error.clear();
         if let Ok(lock) = self.place.lock() {
             lock.is_freed_inside.set(true);
-            // The plugin still has them.
-            self.functions.lock().take();
         }
     }
 
@@ -142,22 +138,21 @@ impl PluginHandle {
     }
 
     fn exchange(&self, plugin: Option<Plugin>) -> Result<Plugin, Unusable> {
-        // Declared first, and so dropped when the lock has been released: the end of functions may call the library.
-        let _functions;
         let lock = self.place.lock().map_err(|Lost| Unusable::Lost)?;
         let mut place = lock.plugin.try_borrow_mut().map_err(|_| Unusable::Reentered)?;
         let old = place.take().ok_or(Unusable::Freed)?;
         if let Some(plugin) = &plugin {
             self.canceller.follow(plugin);
+            *self.functions.lock() = plugin.functions();
         }
-        _functions = mem::replace(&mut *self.functions.lock(), plugin.as_ref().map(Plugin::functions));
         *place = plugin;
         Ok(old)
     }
 
-    /// The host functions of the plugin; `None` if it has been freed. Does not wait for the plugin.
-    pub fn functions(&self) -> Option<Arc<[HostFunction]>> {
-        self.functions.lock().clone()
+    /// The plugin's host functions; none once it has been freed. Does not wait for the plugin.
+    pub fn functions(&self) -> Vec<HostFunction> {
+        let functions = self.functions.lock().upgrade();
+        functions.map_or_else(Vec::new, |functions| functions.to_vec())
     }
 
     /// A canceller of the plugin's calls.

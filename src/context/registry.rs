@@ -75,9 +75,8 @@ impl Context {
     /// # Errors
     /// The new plugin cannot be made, or there is no plugin `id`.
     pub(crate) fn update(&self, id: PluginId, input: &[u8], with_wasi: bool) -> Result<(), Error> {
-        // Does not wait for a running call: what is wrong with the input is told first.
-        let functions = self.with_handle(id, PluginHandle::functions).flatten();
-        let functions = functions.map_or_else(Vec::new, |functions| functions.to_vec());
+        // What is wrong with the input is told before that there is no plugin `id`.
+        let functions = self.with_handle(id, PluginHandle::functions).unwrap_or_default();
         let plugin = Plugin::new(input, options(functions, with_wasi))?;
         let replaced = self.with_handle(id, |handle| {
             let old = handle.replace(plugin)?;

@@ -8,6 +8,7 @@ mod calls;
 mod cancel;
 mod creation;
 mod forks;
+mod front_door;
 mod functions;
 mod host;
 mod logs;
