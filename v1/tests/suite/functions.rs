@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::{ptr, thread};
 
-use extism_v1::ffi::{ExtismVal, ExtismValType, ExtismValUnion};
+use extism_v1::ffi::{self, ExtismVal, ExtismValType, ExtismValUnion};
 
 use crate::host::{Compiled, Current, Function, Plugin, bits, caller_of_f};
 
@@ -86,14 +86,17 @@ fn none_and_many_values() {
     let none = Function::new("none", &[], &[], move |_, _, _| {
         counted.fetch_add(1, Ordering::Relaxed);
     });
-    let many = Function::new("many", &[I32; 40], &[I64; 20], |_, inputs, outputs| {
+    // Singlepass has no imported functions with several results.
+    let count = if crate::host::text(ffi::extism_compiler()).as_deref() == Some("singlepass") { 1 } else { 20 };
+    let many = Function::new("many", &[I32; 40], &[I64; 20][..count], |_, inputs, outputs| {
         for (number, (output, input)) in outputs.iter_mut().zip(inputs).enumerate() {
-            output.v = ExtismValUnion { i64: 100 * number as i64 + bits(input).cast_signed() };
+            output.v = ExtismValUnion { i64: 1 + 100 * number as i64 + bits(input).cast_signed() };
         }
     });
     let parameters = "i32 ".repeat(40);
-    let results = "i64 ".repeat(20);
+    let results = "i64 ".repeat(count);
     let arguments: String = (0..40).map(|number| format!("(i32.const {number})")).collect();
+    let sum: usize = (0..count).map(|number| 1 + 101 * number).sum();
     let module = format!(
         r#"(module
             (import "extism:host/user" "none" (func $none))
@@ -102,9 +105,9 @@ fn none_and_many_values() {
                 (call $none)
                 (call $many {arguments})
                 {}
-                i64.const 19190
+                i64.const {sum}
                 i64.ne))"#,
-        "i64.add ".repeat(19)
+        "i64.add ".repeat(count - 1)
     );
     let plugin = Plugin::new(&module, &[&none, &many]);
     assert_eq!((plugin.call("run", b""), plugin.error()), (0, None));
