@@ -126,7 +126,7 @@ fn the_later_function_of_a_namespace_counts() {
     // It counts for plugins that are made later, and only for them.
     let second = second.in_namespace(c"elsewhere");
     assert_eq!(plugin.output_of("run", b""), b"1");
-    let error = Plugin::try_new(&caller_of_f(""), &[&second], None).err().expect("nobody serves it");
+    let error = Plugin::try_new(&caller_of_f(""), &[&second], None).expect_err("nobody serves it");
     let expected = "Unable to compile Extism plugin: unknown import: `extism:host/user::f` has not been defined";
     assert_eq!(error, expected);
 }
@@ -135,7 +135,7 @@ fn the_later_function_of_a_namespace_counts() {
 fn functions_that_cannot_be_used_are_named() {
     let make = |inputs: &[ExtismValType], outputs: &[ExtismValType]| {
         let function = Function::new("f", inputs, outputs, |_, _, _| {}).in_namespace(c"here");
-        Plugin::try_new("(module)", &[&function], None).err().expect("it cannot be used")
+        Plugin::try_new("(module)", &[&function], None).expect_err("it cannot be used")
     };
     assert_eq!(
         make(&[I32, V128], &[]),
@@ -144,7 +144,7 @@ fn functions_that_cannot_be_used_are_named() {
     assert!(make(&[], &[FuncRef]).contains("result 1 is 5 (FuncRef)"));
     assert!(make(&[ExternRef], &[]).contains("parameter 1 is 6 (ExternRef)"));
     let wrong = Function::new("f", &[I32], &[I64], |_, _, _| {});
-    let error = Plugin::try_new(&caller_of_f(""), &[&wrong], None).err().expect("another type");
+    let error = Plugin::try_new(&caller_of_f(""), &[&wrong], None).expect_err("another type");
     assert!(error.contains("`extism:host/user::f`") && error.contains("i64"), "{error}");
 }
 

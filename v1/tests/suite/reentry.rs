@@ -22,7 +22,7 @@ fn plugin(work: impl Fn(&Plugin) + Send + Sync + 'static) -> &'static Plugin {
         handle
     });
     let plugin = Box::leak(Box::new(Plugin::new(&caller_of_f(""), &[&function])));
-    shared.set(plugin).ok().expect("set once");
+    shared.set(plugin).expect("set once");
     plugin
 }
 
