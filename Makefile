@@ -95,7 +95,7 @@ headless: ## build the library without compilers into target/headless, or target
 	$(MAKE) build NO_DEFAULT=1 DIST=$(HEADLESS_DIST)
 
 wheel: target/tools/wheel/bin/python ## build a Python wheel of the library for Extism 1.x into target/wheels
-	$(MAKE) build ABI=1
+	$(MAKE) build ABI=1 DIST=target/dist/v1
 	target/tools/wheel/bin/python packaging/wheel/build.py target/dist/v1 v1/extism.h target/wheels
 
 target/tools/wheel/bin/python: packaging/wheel/requirements.txt

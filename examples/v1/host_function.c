@@ -23,7 +23,6 @@ static void shout(ExtismCurrentPlugin *plugin, const ExtismVal *inputs, ExtismSi
 {
     ExtismMemoryHandle from = (ExtismMemoryHandle)inputs[0].v.i64;
     ExtismSize length = extism_current_plugin_memory_length(plugin, from);
-    unsigned *calls = data;
 
     (void)n_inputs, (void)n_outputs; /* the library has compared them with the plugin's import */
     if (length == 0) {
@@ -40,7 +39,7 @@ static void shout(ExtismCurrentPlugin *plugin, const ExtismVal *inputs, ExtismSi
     for (ExtismSize i = 0; i < length; i++)
         memory[to + i] = (uint8_t)toupper(memory[from + i]);
     outputs[0].v.i64 = (int64_t)to;
-    ++*calls;
+    ++*(unsigned *)data;
 }
 
 static void say_calls(void *data)
