@@ -49,10 +49,9 @@ build_1() { # CFLAGS LIBS
 }
 
 run_host_function() { # LIBRARY_PATH
-    said=$(LD_LIBRARY_PATH=$1 "$work/host_function" 'a text') || fail "host_function said $said"
+    said=$(LD_LIBRARY_PATH=$1 "$work/host_function") || fail "host_function said $said"
     case $said in
-        'A TEXT
-the call failed: '*'there is nothing to shout'*'shout was called 1 times') ;;
+        *'Grace: 555-1906'*) ;;
         *) fail "host_function said $said" ;;
     esac
 }
@@ -64,7 +63,7 @@ run_1() { # LIBRARY_PATH
     done
     run_host_function "$1"
     said=$(LD_LIBRARY_PATH=$1 "$work/kv_store") || fail "kv_store said $said"
-    [ "$said" = 'one two, uno due' ] || fail "kv_store said $said"
+    [ "$said" = '5 10 3' ] || fail "kv_store said $said"
 }
 
 # shellcheck disable=SC2086

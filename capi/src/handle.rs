@@ -4,9 +4,10 @@
 //! plugin in it can be replaced, and is freed while the handle stays.
 
 use std::cell::{Cell, RefCell, RefMut};
+use std::sync::Weak;
 
-use extism_core::plugin::Plugin;
-use extism_core::sync::{AtomicBool, Lost, Ordering, ReentrantMutex};
+use extism_core::plugin::{HostFunction, Plugin};
+use extism_core::sync::{AtomicBool, Lost, Mutex, Ordering, ReentrantMutex};
 
 use crate::cancel::Canceller;
 use crate::error_text::ErrorText;
@@ -33,6 +34,8 @@ pub struct PluginHandle {
     place: ReentrantMutex<Place>,
     error: ErrorText,
     canceller: Canceller,
+    /// The plugin's host functions, to be had during a call. They live as long as the plugin.
+    functions: Mutex<Weak<[HostFunction]>>,
 }
 
 struct Place {
@@ -52,10 +55,10 @@ impl Passing for PluginHandle {
 impl PluginHandle {
     /// A handle with `plugin` in it.
     pub fn new(plugin: Plugin) -> Self {
-        let canceller = Canceller::new(&plugin);
+        let (canceller, functions) = (Canceller::new(&plugin), Mutex::new(plugin.functions()));
         let place = Place { plugin: RefCell::new(Some(plugin)), is_freed_inside: Cell::new(false) };
         let place = ReentrantMutex::new(place);
-        Self { gone: AtomicBool::new(false), place, error: ErrorText::default(), canceller }
+        Self { gone: AtomicBool::new(false), place, error: ErrorText::default(), canceller, functions }
     }
 
     /// Waits for the plugin and calls `work` with it. If the plugin is freed inside, it is dropped here, when the lock is
@@ -140,9 +143,16 @@ impl PluginHandle {
         let old = place.take().ok_or(Unusable::Freed)?;
         if let Some(plugin) = &plugin {
             self.canceller.follow(plugin);
+            *self.functions.lock() = plugin.functions();
         }
         *place = plugin;
         Ok(old)
+    }
+
+    /// The plugin's host functions; none once it has been freed. Does not wait for the plugin.
+    pub fn functions(&self) -> Vec<HostFunction> {
+        let functions = self.functions.lock().upgrade();
+        functions.map_or_else(Vec::new, |functions| functions.to_vec())
     }
 
     /// A canceller of the plugin's calls.

@@ -14,7 +14,7 @@ use std::cell::Cell;
 use std::marker::PhantomData;
 use std::mem;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
+use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError, TryLockResult};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -145,11 +145,7 @@ pub struct Closed {
 ///
 /// Only for the steps around a fork (`capi/src/fork.rs`): until it is opened, other threads wait.
 pub fn close(deadline: Instant) -> Closed {
-    let closing = until(deadline, || match CLOSING.try_lock() {
-        Ok(closing) => Some(closing),
-        Err(TryLockError::Poisoned(error)) => Some(error.into_inner()),
-        Err(TryLockError::WouldBlock) => None,
-    });
+    let closing = until(deadline, || taken(CLOSING.try_lock()));
     // If another thread has closed the gate, that thread opens it.
     let is_empty = closing.is_some() && {
         IS_CLOSED.store(true, Ordering::SeqCst);
@@ -192,6 +188,15 @@ pub(crate) fn until<T>(deadline: Instant, mut ask: impl FnMut() -> Option<T>) ->
             None if Instant::now() < deadline => thread::sleep(PAUSE),
             answer => return answer,
         }
+    }
+}
+
+/// The guard if the lock was free.
+pub(crate) fn taken<G>(asked: TryLockResult<G>) -> Option<G> {
+    match asked {
+        Ok(guard) => Some(guard),
+        Err(TryLockError::Poisoned(error)) => Some(error.into_inner()),
+        Err(TryLockError::WouldBlock) => None,
     }
 }
 

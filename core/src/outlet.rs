@@ -41,20 +41,15 @@ pub(crate) enum Outlet {
 }
 
 impl Outlet {
-    /// Opens a file to append to. Makes it if it is missing.
-    ///
-    /// # Errors
-    /// The file cannot be opened; opening a FIFO fails while nobody reads from it.
+    /// Opens a file to append to. Makes it if it is missing. Opening a FIFO fails while nobody reads from it.
     pub(crate) fn open(path: &Path) -> io::Result<Self> {
         let mut options = OpenOptions::new();
         options.append(true).create(true).custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY);
         options.open(path).map(Self::File)
     }
 
-    /// Writes as much of `bytes` as the file takes at once. A failed write raises no signal.
-    ///
-    /// # Errors
-    /// `WouldBlock` if the file takes nothing at the moment; any other error of the write.
+    /// Writes as much of `bytes` as the file takes at once; the error `WouldBlock` if it takes nothing at the moment. A
+    /// failed write raises no signal.
     pub(crate) fn write(&self, bytes: &[u8]) -> io::Result<usize> {
         write_signals::held(|| match self {
             Self::Stdout => write_shared(io::stdout().as_fd(), bytes),

@@ -25,9 +25,9 @@ pub fn parse(input: &[u8]) -> Result<usize, Described> {
 /// The bytes are not a module, or there is no compiler.
 pub fn rewrite(wasm: &[u8]) -> Result<Rewritten, Described> {
     let backend = precompile::in_use(None).map_err(Described::of)?;
-    let traits = compiler::traits(backend, &Machine::host());
-    let traits = traits.ok_or_else(|| Described::of(compiler::Error::NoCompiler))?;
-    code::rewrite(MAIN, wasm, Inlining::Alone, &traits, false).map(Rewritten).map_err(Described::of)
+    let features = compiler::features(backend, &Machine::host());
+    let features = features.ok_or_else(|| Described::of(compiler::Error::NoCompiler))?;
+    code::rewrite(MAIN, wasm, Inlining::Alone, backend, &features, false).map(Rewritten).map_err(Described::of)
 }
 
 /// Compiles a module for this machine; returns the size of the code.

@@ -43,24 +43,12 @@ pub(crate) fn pieces(file: &File, mut take: impl FnMut(&[u8]) -> io::Result<()>)
     }
 }
 
-/// The contents of the regular `file`; `None` if more than `max` bytes are `expected`, or there are more.
+/// The contents of the regular `file`; `None` if more than `max` bytes are `expected`, or there are more. Looks at
+/// `deadline`, if there is one, every few megabytes.
 ///
 /// # Errors
-/// The file cannot be read.
-pub(crate) fn whole(file: &File, expected: u64, max: u64) -> io::Result<Option<Vec<u8>>> {
-    whole_until(file, expected, max, None)
-}
-
-/// Like [`whole`]; looks at `deadline` every few megabytes.
-///
-/// # Errors
-/// As for [`whole`], or the deadline passes.
-pub(crate) fn whole_until(
-    file: &File,
-    expected: u64,
-    max: u64,
-    deadline: Option<Instant>,
-) -> io::Result<Option<Vec<u8>>> {
+/// The file cannot be read, or the deadline passes.
+pub(crate) fn whole(file: &File, expected: u64, max: u64, deadline: Option<Instant>) -> io::Result<Option<Vec<u8>>> {
     /// In bytes: some milliseconds.
     const PIECE: u64 = 4 << 20;
     if expected > max {
@@ -88,7 +76,7 @@ pub(crate) fn whole_until(
 
 #[cfg(test)]
 mod tests {
-    use super::{whole, whole_until};
+    use super::whole;
     use std::fs::{self, File};
     use std::io::ErrorKind;
     use std::time::{Duration, Instant};
@@ -98,7 +86,7 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("file");
         fs::write(&path, "contents").expect("writable");
-        let read = |expected, max| whole(&File::open(&path).expect("there"), expected, max).expect("readable");
+        let read = |expected, max| whole(&File::open(&path).expect("there"), expected, max, None).expect("readable");
         for expected in [0, 3, 8, 20] {
             assert_eq!(read(expected, 20).as_deref(), Some(&b"contents"[..]), "{expected}");
         }
@@ -114,7 +102,7 @@ mod tests {
         // More than one piece, the last one not full; 900 MB without blocks.
         let bytes: Vec<u8> = (0..9_000_001_u32).map(|number| (number % 251) as u8).collect();
         fs::write(&path, &bytes).expect("writable");
-        let read = |expected, max, deadline| whole_until(&File::open(&path).expect("there"), expected, max, deadline);
+        let read = |expected, max, deadline| whole(&File::open(&path).expect("there"), expected, max, deadline);
         let later = Some(Instant::now() + Duration::from_secs(3600));
         for (expected, deadline) in [(9_000_001, None), (9_000_001, later), (0, later), (10_000_000, later)] {
             let found = read(expected, 10_000_000, deadline).expect("in time");

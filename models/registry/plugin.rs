@@ -97,8 +97,8 @@ impl Plugin {
         self.used(|plugin| if json.is_empty() { Err(PluginError::Configuration(plugin.number)) } else { Ok(()) })
     }
 
-    pub(crate) fn functions(&self) -> &[HostFunction] {
-        &[]
+    pub(crate) fn functions(&self) -> std::sync::Weak<[HostFunction]> {
+        std::sync::Weak::<[HostFunction; 0]>::new()
     }
 
     pub(crate) fn has_function(&self, _name: &CStr) -> Result<bool, PluginError> {

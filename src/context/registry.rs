@@ -75,12 +75,8 @@ impl Context {
     /// # Errors
     /// The new plugin cannot be made, or there is no plugin `id`.
     pub(crate) fn update(&self, id: PluginId, input: &[u8], with_wasi: bool) -> Result<(), Error> {
-        let functions = match self.with_handle(id, |handle| handle.with(|plugin| plugin.functions().to_vec())) {
-            Some(Ok(functions)) => functions,
-            // What is wrong with the input is told first.
-            None | Some(Err(Unusable::Freed)) => Vec::new(),
-            Some(Err(why)) => return Err(Error::of(id, why)),
-        };
+        // What is wrong with the input is told before that there is no plugin `id`.
+        let functions = self.with_handle(id, PluginHandle::functions).unwrap_or_default();
         let plugin = Plugin::new(input, options(functions, with_wasi))?;
         let replaced = self.with_handle(id, |handle| {
             let old = handle.replace(plugin)?;

@@ -44,11 +44,8 @@ pub(crate) fn path() -> Option<PathBuf> {
     }
 }
 
-/// Opens the cache, and makes it first if `create` is set. Only its owner may read it.
-///
-/// # Errors
-/// The cache is switched off, cannot be opened, belongs to another user than this one or root, or others can write to
-/// it. All but the first are also logged.
+/// Opens the cache, and makes it first if `create` is set. Only its owner may read it. Logs why it cannot be used,
+/// unless it is switched off.
 pub(crate) fn open(create: bool) -> Result<(PrivateDir, PathBuf), Unusable> {
     let path = path().ok_or(Unusable::Nowhere)?;
     let readers = Readers::Owner;

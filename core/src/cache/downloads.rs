@@ -83,9 +83,6 @@ impl Downloads {
     }
 
     /// Opens the directory below `root`, which is at `path`; `None` if it does not exist.
-    ///
-    /// # Errors
-    /// Others can write to it.
     #[cfg(feature = "compiler")]
     pub(crate) fn open_in(root: &PrivateDir, path: &Path) -> io::Result<Option<Self>> {
         match root.directory("downloads") {
@@ -104,7 +101,7 @@ impl Downloads {
         }
         let read = || {
             let modules = self.downloads.directory(MODULES)?;
-            let bytes = modules.read(&name, max)?;
+            let bytes = modules.read(&name, max, None)?;
             io::Result::Ok((modules, bytes))
         };
         match read() {
@@ -135,12 +132,10 @@ impl Downloads {
         self.report(&format!("modules/{name}"), kept)
     }
 
-    /// The entry of the address with this key.
     pub(crate) fn entry(&self, key: &str) -> Option<CachedDownload> {
-        serde_json::from_slice(&self.downloads.directory(ADDRESSES).ok()?.read(key, MAX_ENTRY).ok()?).ok()
+        serde_json::from_slice(&self.downloads.directory(ADDRESSES).ok()?.read(key, MAX_ENTRY, None).ok()?).ok()
     }
 
-    /// Keeps the entry of the address with this key.
     pub(crate) fn note(&self, key: &str, entry: &CachedDownload) {
         let text = serde_json::to_vec(entry).map_err(io::Error::other);
         let noted = text.and_then(|text| self.place(ADDRESSES, key, &text, MAX_ENTRIES));
@@ -154,10 +149,7 @@ impl Downloads {
         trim(&directory, max, name)
     }
 
-    /// Locks the right to fetch `name`; `None` if another thread or process has it.
-    ///
-    /// # Errors
-    /// Nothing can be locked here.
+    /// Locks the right to fetch `name`; `None` if another thread or process has it, an error if no file can be locked.
     pub(crate) fn lock(&self, name: &str) -> io::Result<Option<FileLock>> {
         let locks = self.downloads.create_directory(LOCKS)?;
         // Locks of processes that were killed, and that nobody has wanted since.
@@ -168,9 +160,6 @@ impl Downloads {
     }
 
     /// The files of all modules, which are named by their SHA-256.
-    ///
-    /// # Errors
-    /// The directory cannot be read.
     #[cfg(feature = "compiler")]
     pub(crate) fn list(&self) -> io::Result<Vec<DirEntry>> {
         let entries = match self.downloads.directory(MODULES) {
@@ -181,19 +170,13 @@ impl Downloads {
     }
 
     /// Checks that the contents of the file match its name.
-    ///
-    /// # Errors
-    /// They do not match, or the file cannot be read.
     #[cfg(feature = "compiler")]
     pub(crate) fn verify(&self, name: &str) -> io::Result<()> {
-        let bytes = self.downloads.directory(MODULES)?.read(name, environment::CACHE_MAX_BYTES.value())?;
+        let bytes = self.downloads.directory(MODULES)?.read(name, environment::CACHE_MAX_BYTES.value(), None)?;
         if Digest::of(&bytes).to_string() == name { Ok(()) } else { Err(io::Error::other("damaged")) }
     }
 
     /// Removes the file of this name. If its address is used again, the server is asked anew.
-    ///
-    /// # Errors
-    /// It cannot be removed.
     #[cfg(feature = "compiler")]
     pub(crate) fn remove(&self, name: &str) -> io::Result<()> {
         self.downloads.directory(MODULES)?.remove(name)

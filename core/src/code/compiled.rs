@@ -25,7 +25,6 @@ pub(crate) struct PluginCode {
     pub(crate) code: Arc<CodeRanges>,
     /// An estimate of the memory that the code takes, in bytes.
     pub(super) size: usize,
-    /// The name of the compiler that made the code.
     pub(crate) compiler: &'static str,
     pub(super) origin: Origin,
     /// Set when [`origin`](Self::origin) is first called.

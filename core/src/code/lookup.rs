@@ -12,16 +12,14 @@ use wasmer::{Engine, Module};
 use super::compiled::{Origin, PluginCode};
 use super::error::Error;
 use super::make;
-use super::modules::Modules;
+use super::modules::{ModuleSource, Modules};
 use super::request::{Failure, Request};
 use super::shared::{CodeKey, get_or_make};
-use super::source::ModuleSource;
 use crate::cache::code::{self, CodeCache};
 use crate::compiler::{self, Backend, Machine};
 use crate::fork::{EnterWhenDropped, LeaveWhenDropped};
 use crate::module::contents::Contents;
-use crate::module::key::ModuleKey;
-use crate::module::reserved::{DATA_SECTION, IO_MEMORY_EXPORT};
+use crate::module::digest::ModuleKey;
 use crate::sandbox::{self, Memories, StoreTemplate};
 use crate::stop::CodeRanges;
 
@@ -31,9 +29,6 @@ impl Modules {
     /// Compiling ends at `deadline`, or later if [`Backend::time_for`] grants more time.
     ///
     /// In the code, modules have the names of their hashes, since each manifest may name them differently.
-    ///
-    /// # Errors
-    /// A module is not valid WebAssembly, or cannot be compiled; or there is neither code for it nor a compiler.
     pub(crate) fn code(
         &self,
         backend: Option<&'static Backend>,
@@ -47,7 +42,6 @@ impl Modules {
         get_or_make(&key, &self.sources, deadline, || self.code_of_its_own(backend, memories, deadline))
     }
 
-    /// Gets the code for one plugin alone.
     fn code_of_its_own(
         &self,
         backend: Option<&'static Backend>,
@@ -105,7 +99,7 @@ impl Request<'_> {
         let functions = modules.iter().flat_map(functions).collect();
         let code = Arc::new(CodeRanges::new(functions).for_threads(sandbox::prepare_thread));
         // The local engine outlives the modules if a panic ends this function.
-        let template = StoreTemplate::new(engine.clone(), self.memories, &modules, IO_MEMORY_EXPORT, DATA_SECTION);
+        let template = StoreTemplate::new(engine.clone(), self.memories, &modules);
         Ok(PluginCode {
             _going: EnterWhenDropped,
             modules,
@@ -120,10 +114,7 @@ impl Request<'_> {
     }
 
     /// A module from the cache, and the size of its code; `None` if it is not there. Code that is intact but cannot be
-    /// loaded counts as missing.
-    ///
-    /// # Errors
-    /// No code can be loaded in this process.
+    /// loaded counts as missing, unless this process cannot load any.
     fn found(
         &self,
         engine: &Engine,
@@ -131,7 +122,7 @@ impl Request<'_> {
         key: &ModuleKey,
         deadline: Option<Instant>,
     ) -> Result<Option<(Module, usize)>, Error> {
-        let artifact = self.cache.and_then(|cache| cache.find(key, &self.wanted, &self.machine, deadline));
+        let artifact = self.cache.and_then(|cache| cache.find(key, &self.wanted, deadline));
         let Some(artifact) = artifact else { return Ok(None) };
         let size = artifact.size();
         match artifact.load(source.name(), engine) {

@@ -2,14 +2,14 @@
 
 use std::time::Instant;
 
+use wasmer::sys::Features;
+
 use super::error::Error;
-use super::modules::Modules;
+use super::modules::{ModuleSource, Modules};
 use super::request::{Failure, Request};
-use super::source::ModuleSource;
 use crate::compiler::need::{self, Step};
-use crate::compiler::{self, Artifact, CompileOptions, Prepared, Traits};
+use crate::compiler::{self, Artifact, Backend, CompileOptions, Prepared};
 use crate::error::Excerpt;
-use crate::module::reserved::IO_MEMORY_MAX_PAGES;
 use crate::rewrite::{self, EstimatedCompiler, Inlining, Libcalls, RewriteOptions};
 
 /// Compiles the module of this index. The code's name for it is its BLAKE3, as each manifest may name it differently.
@@ -19,34 +19,35 @@ pub(super) fn make(request: &Request<'_>, index: usize, deadline: Option<Instant
     // Compiling needs the bytes anyway. Reading them before hashing reads a file once instead of twice.
     module.contents.bytes()?;
     let name = module.contents.blake3()?.to_hex();
-    let traits = compiler::traits(request.backend, &request.machine).ok_or(Failure::Missing(index))?;
+    let (backend, machine) = (request.backend, &request.wanted.machine);
+    let features = compiler::features(backend, machine).ok_or(Failure::Missing(index))?;
     let inlining = if sources.len() == 1 { Inlining::Alone } else { Inlining::Linked };
     let step = Step::begin(&module.name, "read it", need::to_prepare(module.contents.bytes()?.as_slice()))?;
-    let rewritten = rewrite(&name, &module.to_binary()?, inlining, &traits, *fuel);
+    let rewritten = rewrite(&name, &module.to_binary()?, inlining, backend, &features, *fuel);
     let prepared = rewritten.map_err(|cause| match (module.origin(), cause) {
-        (module, rewrite::Error::Unsupported(cause)) => Error::Unsupported { module, compiler: traits.compiler, cause },
+        (module, rewrite::Error::Unsupported(cause)) => Error::Unsupported { module, compiler: backend.name(), cause },
         (module, cause) => Error::Rewrite { module, cause },
     })?;
     step.check()?;
     // Compiling keeps memory free for itself.
     drop(step);
-    let options = CompileOptions { backend: request.backend, memories: request.memories, deadline };
-    Ok(compiler::compile(options, &module.name, &prepared, &request.machine)?)
+    let options = CompileOptions { backend, memories: request.memories, deadline };
+    Ok(compiler::compile(options, &module.name, &prepared, machine)?)
 }
 
-/// Rewrites a module, whose name will be `name`, for a compiler with these `traits`.
+/// Rewrites a module, whose name will be `name`, for a compiler and the proposals that it has.
 pub(crate) fn rewrite(
     name: &str,
     wasm: &[u8],
     inlining: Inlining,
-    traits: &Traits,
+    backend: &Backend,
+    features: &Features,
     fuel: bool,
 ) -> Result<Prepared, rewrite::Error> {
-    let libcalls = if traits.libcalls_are_replaced { Libcalls::Seen } else { Libcalls::Unseen };
-    let estimated = EstimatedCompiler::of(traits.optimises_at_length);
-    let options = RewriteOptions { features: &traits.features, inlining, libcalls, estimated, fuel };
-    let rewritten = rewrite::rewrite(name, wasm, options)?;
-    Ok(Prepared { wasm: rewritten.wasm, moving: rewritten.has_io_memory.then_some(IO_MEMORY_MAX_PAGES) })
+    let libcalls = if backend.libcalls_are_replaced { Libcalls::Seen } else { Libcalls::Unseen };
+    let estimated = EstimatedCompiler::of(backend.optimises_at_length);
+    let options = RewriteOptions { features, inlining, libcalls, estimated, fuel };
+    rewrite::rewrite(name, wasm, options)
 }
 
 /// Puts code into the cache, if there is one. The hashes are those of the module itself, not those that the cache has.
@@ -54,6 +55,6 @@ pub(super) fn keep(request: &Request<'_>, source: &ModuleSource, artifact: &Arti
     let (Some(cache), Some(contents), Some(sha256)) = (request.cache, source.contents(), source.sha256()?) else {
         return Ok(());
     };
-    let kept = cache.keep(sha256, &contents.blake3()?, &request.wanted, &request.machine, artifact);
+    let kept = cache.keep(sha256, &contents.blake3()?, &request.wanted, artifact);
     kept.map_err(|cause| Error::NotKept { module: Excerpt::of(source.name()), cache: cache.path.clone(), cause })
 }

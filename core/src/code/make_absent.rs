@@ -3,8 +3,8 @@
 use std::time::Instant;
 
 use super::error::Error;
+use super::modules::ModuleSource;
 use super::request::{Failure, Request};
-use super::source::ModuleSource;
 use crate::compiler::Artifact;
 
 pub(super) fn make(_: &Request<'_>, index: usize, _: Option<Instant>) -> Result<Artifact, Failure> {

@@ -17,7 +17,6 @@ mod modules;
 pub mod precompile;
 mod request;
 mod shared;
-mod source;
 
 #[cfg(not(feature = "compiler"))]
 use make_absent as make;

@@ -127,9 +127,6 @@ pub(crate) fn in_use(named: Option<&str>) -> Result<&'static Backend, compiler::
 }
 
 /// Puts the code of all modules of `request` into its cache, under the keys that [`Modules::code`] uses on its machine.
-///
-/// # Errors
-/// As there, or the code cannot be kept.
 fn fill(request: &Request<'_>, memories_move: bool) -> Result<Vec<Compiled>, Error> {
     let &Request { modules, cache, .. } = request;
     let mut all = Vec::with_capacity(modules.sources.len());
@@ -137,7 +134,7 @@ fn fill(request: &Request<'_>, memories_move: bool) -> Result<Vec<Compiled>, Err
         let key = source.cache_key(cache)?;
         let start = Instant::now();
         // Code for fewer CPU features would run too, but the user wants code for exactly this machine.
-        let found = cache.and_then(|cache| cache.find_exactly(&key, &request.wanted, &request.machine));
+        let found = cache.and_then(|cache| cache.find_exactly(&key, &request.wanted));
         let (artifact, took) = match found {
             Some(artifact) => (artifact, None),
             // No deadline: a manifest's timeout is for plugins, and this code is made ahead of time.

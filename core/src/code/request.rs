@@ -6,7 +6,7 @@ use crate::cache::code::{CodeCache, WantedArtifact};
 use crate::cache::directory::Unusable;
 use crate::compiler::{Backend, Machine};
 use crate::error::Excerpt;
-use crate::module::key::ModuleKey;
+use crate::module::digest::ModuleKey;
 use crate::module::reserved::REWRITE_VERSION;
 use crate::sandbox::Memories;
 
@@ -16,7 +16,6 @@ pub(super) struct Request<'a> {
     pub(super) memories: Memories,
     pub(super) modules: &'a Modules,
     pub(super) wanted: WantedArtifact,
-    pub(super) machine: Machine,
     pub(super) cache: Option<&'a CodeCache>,
 }
 
@@ -44,8 +43,8 @@ impl<'a> Request<'a> {
         let linked = modules.sources.len() > 1;
         let memories = if linked && backend.linked_memories_move { Memories::Moving } else { memories };
         let settings = backend.settings(linked, memories, modules.fuel, REWRITE_VERSION);
-        let wanted = WantedArtifact { backend: backend.name(), settings };
-        Self { backend, memories, modules, wanted, machine, cache }
+        let wanted = WantedArtifact { backend: backend.name(), settings, machine };
+        Self { backend, memories, modules, wanted, cache }
     }
 
     /// The error for the module of this index, whose code is not in the cache and cannot be compiled.
@@ -56,7 +55,7 @@ impl<'a> Request<'a> {
         key: &ModuleKey,
         cache: Result<&CodeCache, &Unusable>,
     ) -> Error {
-        let source = &self.modules.sources[index];
+        let (source, machine) = (&self.modules.sources[index], &self.wanted.machine);
         let sha256 = key.sha256.or_else(|| source.sha256().ok().flatten());
         let misfit = sha256.and_then(|sha256| cache.ok()?.misfit(sha256));
         let compiler = asked.map_or_else(String::new, |backend| format!("--compiler {} ", backend.name()));
@@ -76,8 +75,8 @@ impl<'a> Request<'a> {
             },
             sha256: sha256.map_or_else(String::new, |sha256| sha256.to_string()),
             backends: asked.map_or("any compiler", Backend::name).to_owned(),
-            options: format!("{compiler}{fuel}{memories}--target {} ", self.machine.triple()),
-            machine: self.machine.name(),
+            options: format!("{compiler}{fuel}{memories}--target {} ", machine.triple()),
+            machine: machine.name(),
             input: if self.modules.sources.len() > 1 { "MANIFEST" } else { "MODULE" },
         };
         Error::NoCode(Box::new(missing))

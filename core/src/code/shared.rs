@@ -12,15 +12,14 @@ use std::time::Instant;
 
 use super::compiled::PluginCode;
 use super::error::Error;
-use super::source::ModuleSource;
+use super::modules::ModuleSource;
 use crate::compiler;
 use crate::environment;
 use crate::module::bytes::ModuleBytes;
-use crate::module::key::ModuleKey;
+use crate::module::digest::ModuleKey;
 use crate::sandbox::Memories;
 use crate::sync::{Lazy, Mutex, ReentrantMutex};
 
-/// The most entries in the registry.
 const MAX_ENTRIES: usize = 256;
 
 /// Everything that determines a plugin's code.
@@ -247,7 +246,7 @@ mod tests {
 
     fn code(size: usize) -> PluginCode {
         let engine = EngineBuilder::headless().engine().into();
-        let template = StoreTemplate::new(engine, Memories::Reserved, &[], "", "");
+        let template = StoreTemplate::new(engine, Memories::Reserved, &[]);
         let code = Arc::new(CodeRanges::new(Vec::new()));
         let (_going, _gone) = Default::default();
         PluginCode {

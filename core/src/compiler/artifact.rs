@@ -72,7 +72,6 @@ impl Artifact {
         code.serialize().map(|bytes| Self { code: bytes.into(), need: need as u64 })
     }
 
-    /// The bytes of memory that loading it needs.
     #[cfg(feature = "compiler")]
     pub(crate) fn need(&self) -> u64 {
         self.need
@@ -159,9 +158,6 @@ pub(crate) fn refuse_at_exit(name: &str) -> Result<(), Error> {
 }
 
 /// The bytes, copied if they are not aligned so that Wasmer can read them in place.
-///
-/// # Errors
-/// There is no memory for a copy.
 fn aligned(bytes: Bytes) -> Result<Bytes, TryReserveError> {
     if bytes.as_ptr().align_offset(16) == 0 {
         return Ok(bytes);
@@ -176,9 +172,6 @@ fn aligned(bytes: Bytes) -> Result<Bytes, TryReserveError> {
 
 /// Checks that the system lets memory become executable, which the code of module `name` needs: Wasmer panics if it
 /// does not.
-///
-/// # Errors
-/// The system refuses executable memory.
 pub(crate) fn check_executable(name: &str) -> Result<(), Error> {
     const LENGTH: usize = 1 << 16;
     let access = ProtFlags::READ | ProtFlags::WRITE;

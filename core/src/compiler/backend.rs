@@ -7,34 +7,27 @@ use crate::sandbox::{DYNAMIC_GUARD, Memories};
 
 /// A compiler. One that is not built in is listed too: its code may come from the cache.
 #[derive(Debug)]
+#[cfg_attr(not(feature = "compiler"), expect(dead_code, reason = "asked when compiling"))]
 pub(crate) struct Backend {
     /// The name by which users choose it.
     pub(crate) name: &'static CStr,
     /// The compiler's own settings and version, which determine the code.
     pub(crate) options: &'static str,
-    #[cfg_attr(not(feature = "compiler"), expect(dead_code, reason = "asked when compiling"))]
-    /// Whether it compiles SIMD instructions.
     pub(crate) simd: bool,
-    #[cfg_attr(not(feature = "compiler"), expect(dead_code, reason = "asked when compiling"))]
     /// Checks a module for what makes this compiler panic instead of returning an error.
     pub(crate) refuses: Option<Refuse>,
     /// Whether modules that are linked with others must be compiled for memories that can move.
     pub(crate) linked_memories_move: bool,
     /// Whether its code calls Wasmer's libcalls through a table in the instance, where `sandbox/libcalls.rs` replaces
     /// them.
-    #[cfg_attr(not(feature = "compiler"), expect(dead_code, reason = "asked when compiling"))]
     pub(crate) libcalls_are_replaced: bool,
     /// Whether it takes as long as LLVM, so that the rewrite has to estimate that compiler's time.
-    #[cfg_attr(not(feature = "compiler"), expect(dead_code, reason = "asked when compiling"))]
     pub(crate) optimises_at_length: bool,
     /// Whether it takes process-wide locks at every compilation, not only at the first.
-    #[cfg_attr(not(feature = "compiler"), expect(dead_code, reason = "asked when compiling"))]
     pub(crate) has_locks: bool,
     /// Whether it allocates memory itself, in C++, and ends the process if the system refuses it.
-    #[cfg_attr(not(feature = "compiler"), expect(dead_code, reason = "asked when compiling"))]
     pub(crate) has_own_memory: bool,
     /// The time in which it compiles a megabyte of any module that the rewrite accepts.
-    #[cfg_attr(not(feature = "compiler"), expect(dead_code, reason = "asked when compiling"))]
     pub(crate) time_for_megabyte: Duration,
     /// Makes its configuration for a number of threads; `None` if it is not built in.
     pub(crate) config: Option<MakeConfig>,

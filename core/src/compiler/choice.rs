@@ -33,10 +33,7 @@ pub fn chosen() -> Option<&'static CStr> {
 }
 
 /// The compiler for a plugin whose manifest names `wanted`. `None` in a library without compilers, if none is named or
-/// chosen.
-///
-/// # Errors
-/// The manifest or the environment names one that cannot be chosen.
+/// chosen; an error if the manifest or the environment names one that cannot be chosen.
 pub(crate) fn select(wanted: Option<&str>) -> Result<Option<&'static Backend>, Error> {
     if let Some(name) = wanted {
         return named("the manifest's compiler", name).map(Some);
@@ -51,9 +48,6 @@ pub(crate) fn select(wanted: Option<&str>) -> Result<Option<&'static Backend>, E
 }
 
 /// The compiler called `name`; `by` is the setting that names it, for the error.
-///
-/// # Errors
-/// It cannot be chosen.
 pub(crate) fn named(by: &'static str, name: &str) -> Result<&'static Backend, Error> {
     find(name).ok_or_else(|| Error::UnknownBackend { by, name: Excerpt::of(name) })
 }

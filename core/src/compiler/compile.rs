@@ -30,19 +30,8 @@ pub(crate) struct CompileOptions {
     pub(crate) deadline: Option<Instant>,
 }
 
-/// The properties of a compiler that decide how modules are prepared for it.
-pub(crate) struct Traits {
-    /// The proposals that it supports and that are safe to offer.
-    pub(crate) features: Features,
-    /// Whether its code calls libcalls through a table in the instance, where `sandbox/libcalls.rs` replaces them.
-    pub(crate) libcalls_are_replaced: bool,
-    /// Whether it takes as long as LLVM, so that the rewrite has to estimate that compiler's time.
-    pub(crate) optimises_at_length: bool,
-    /// The compiler's name.
-    pub(crate) compiler: &'static str,
-}
-
 /// A module that is ready to be compiled.
+#[derive(Debug)]
 pub(crate) struct Prepared {
     pub(crate) wasm: Vec<u8>,
     /// The maximum, in pages, of the I/O memory, if the module has one. It always moves, and the tunables recognise it
@@ -127,20 +116,14 @@ fn build(engine: &Engine, wasm: &[u8], progress: &CompilationProgressCallback) -
     ArtifactBuild::new(&mut engine.inner_mut(), wasm, engine.target(), memories, tables, Some(progress))
 }
 
-/// The proposals that `backend` compiles for `machine`, and how its code calls libcalls; `None` if it is not built in.
-pub(crate) fn traits(backend: &Backend, machine: &Machine) -> Option<Traits> {
+/// The proposals that plugins may use with `backend` on `machine`; `None` if it is not built in.
+pub(crate) fn features(backend: &Backend, machine: &Machine) -> Option<Features> {
     let config = backend.config?(sandbox::compiling_threads());
-    let features = features(backend, &*config, machine);
-    Some(Traits {
-        features,
-        libcalls_are_replaced: backend.libcalls_are_replaced,
-        optimises_at_length: backend.optimises_at_length,
-        compiler: backend.name(),
-    })
+    Some(offered(backend, &*config, machine))
 }
 
 /// The proposals that the compiler supports and that are safe to offer to plugins.
-fn features(backend: &Backend, config: &dyn CompilerConfig, machine: &Machine) -> Features {
+fn offered(backend: &Backend, config: &dyn CompilerConfig, machine: &Machine) -> Features {
     let mut features = config.supported_features_for_target(&machine.target());
     features.simd(backend.simd && features.simd);
     features.relaxed_simd(backend.simd && features.relaxed_simd);
@@ -155,7 +138,7 @@ fn features(backend: &Backend, config: &dyn CompilerConfig, machine: &Machine) -
 fn engine(options: CompileOptions, moving: Option<u32>, machine: &Machine) -> Option<Engine> {
     let CompileOptions { backend, memories, deadline } = options;
     let mut config = backend.config?(sandbox::compiling_threads());
-    let features = features(backend, &*config, machine);
+    let features = offered(backend, &*config, machine);
     if let Some(deadline) = deadline {
         config.push_middleware(Arc::new(Deadline(deadline)));
     }
@@ -187,7 +170,6 @@ mod tests {
         Prepared { wasm, moving: None }
     }
 
-    /// Every compiler stops soon after its deadline.
     #[test]
     fn compiling_ends_at_the_deadline() {
         let prepared = large();
@@ -203,7 +185,6 @@ mod tests {
         }
     }
 
-    /// A deadline does not change the code.
     #[test]
     fn a_deadline_changes_nothing_else() {
         let wasm = wat::parse_str("(module (memory 1) (func (param i32) (i32.store (local.get 0) (i32.const 1))))");

@@ -6,7 +6,6 @@ use super::{cranelift, llvm, singlepass};
 /// All compilers. The first that is built in is the default.
 pub(super) static BACKENDS: [Backend; 3] = [cranelift::BACKEND, llvm::BACKEND, singlepass::BACKEND];
 
-/// All compilers, built in or not.
 #[cfg(feature = "compiler")]
 pub(crate) fn backends() -> impl Iterator<Item = &'static Backend> {
     BACKENDS.iter()

@@ -10,7 +10,6 @@ use wasmer::sys::{CpuFeature, Target};
 pub(crate) struct Machine(pub(super) Target);
 
 impl Machine {
-    /// The machine that this process runs on.
     pub(crate) fn host() -> Self {
         Self(Target::default())
     }

@@ -35,7 +35,7 @@ pub(crate) use choice::named;
 pub(crate) use choice::select;
 pub use choice::{choose, chosen};
 #[cfg(feature = "compiler")]
-pub(crate) use compile::{CompileOptions, Prepared, Traits, compile, traits};
+pub(crate) use compile::{CompileOptions, Prepared, compile, features};
 pub(crate) use error::Error;
 #[cfg(feature = "compiler")]
 pub(crate) use list::backends;

@@ -9,20 +9,20 @@
 //! for `EXTISM_CACHE_DIR`. A wrong value is an error of every plugin that is made, see [`check`].
 
 mod snapshot;
-mod variable;
 mod variables;
 
 #[cfg(feature = "compiler")]
 pub(crate) use snapshot::read_with;
 pub(crate) use snapshot::{cache_home, read, text};
-pub(crate) use variable::Error;
 #[cfg(any(feature = "compiler", feature = "http"))]
 pub(crate) use variables::CACHE_MAX_BYTES;
 #[cfg(feature = "wasi")]
 pub(crate) use variables::INHERIT_OUTPUT;
 #[cfg(feature = "http")]
 pub(crate) use variables::OFFLINE;
-pub(crate) use variables::{CACHE_DIR, CACHE_MEMORY_BYTES, COMPILER, CachePlace, MAX_MODULE_BYTES, TIMEOUT, check};
+pub(crate) use variables::{
+    CACHE_DIR, CACHE_MEMORY_BYTES, COMPILER, CachePlace, Error, MAX_MODULE_BYTES, TIMEOUT, check,
+};
 
 #[cfg(test)]
 mod tests;

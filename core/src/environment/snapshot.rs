@@ -6,7 +6,6 @@ use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
-/// A copy of the environment.
 pub(super) struct Snapshot {
     variables: HashMap<OsString, OsString>,
     /// The user's home directory, from `HOME` or the system.
@@ -57,7 +56,6 @@ pub(crate) fn text(name: &str) -> Option<&'static str> {
     snapshot().get(name, true)?.to_str()
 }
 
-/// The user's directory for caches.
 pub(crate) fn cache_home() -> Option<PathBuf> {
     snapshot().cache_home()
 }

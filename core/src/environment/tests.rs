@@ -4,10 +4,9 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::snapshot::Snapshot;
-use super::variable::Variable;
 use super::variables::{
     ALL, CACHE_DIR, CACHE_MAX_BYTES, CACHE_MEMORY_BYTES, COMPILER, CachePlace, INHERIT_OUTPUT, MAX_MODULE_BYTES,
-    OFFLINE, TIMEOUT,
+    OFFLINE, TIMEOUT, Variable,
 };
 
 fn snapshot(variables: &[(&str, &str)]) -> &'static Snapshot {

@@ -1,14 +1,70 @@
-//! The variables of this library.
+//! The variables of this library: their names, types and defaults, and the error for a wrong value.
 
 use std::ffi::OsStr;
 use std::path::Path;
 use std::sync::OnceLock;
 use std::time::Duration;
 
-use super::snapshot::snapshot;
-use super::variable::{Checked, Error, Variable};
+use thiserror::Error;
 
-/// The place of the cache.
+use super::snapshot::{Snapshot, snapshot};
+use crate::error::Excerpt;
+
+pub(crate) struct Variable<T> {
+    pub(super) name: &'static str,
+    pub(super) default: T,
+    /// True if an empty value counts as set.
+    may_be_empty: bool,
+    /// Reads a value; `None` if it is wrong.
+    read: fn(&'static OsStr) -> Option<T>,
+    /// The end of the error message for a wrong value.
+    wrong: &'static str,
+}
+
+/// A variable whose value cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("{name}: `{value}` {wrong}")]
+pub(crate) struct Error {
+    pub(super) name: &'static str,
+    value: Excerpt,
+    wrong: &'static str,
+}
+
+impl<T: Copy> Variable<T> {
+    const fn new(name: &'static str, default: T, read: fn(&'static OsStr) -> Option<T>, wrong: &'static str) -> Self {
+        Self { name, default, may_be_empty: false, read, wrong }
+    }
+
+    /// The value; the default if it is unset, or wrong, which `check` reports.
+    pub(crate) fn value(&'static self) -> T {
+        self.of(snapshot()).unwrap_or(self.default)
+    }
+
+    pub(super) fn of(&self, snapshot: &'static Snapshot) -> Result<T, Error> {
+        let Some(value) = snapshot.get(self.name, self.may_be_empty) else { return Ok(self.default) };
+        let error = || Error { name: self.name, value: Excerpt::of(value.to_string_lossy()), wrong: self.wrong };
+        (self.read)(value).ok_or_else(error)
+    }
+}
+
+/// A variable of any type.
+pub(super) trait Checked: Sync {
+    fn check(&self, snapshot: &'static Snapshot) -> Result<(), Error>;
+    #[cfg(test)]
+    fn name(&self) -> &'static str;
+}
+
+impl<T: Copy + Sync> Checked for Variable<T> {
+    fn check(&self, snapshot: &'static Snapshot) -> Result<(), Error> {
+        self.of(snapshot).map(drop)
+    }
+
+    #[cfg(test)]
+    fn name(&self) -> &'static str {
+        self.name
+    }
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum CachePlace {
     /// Below the user's directory for caches.
@@ -18,21 +74,13 @@ pub(crate) enum CachePlace {
 }
 
 /// The default compiler, if neither the manifest nor the program chooses one.
-pub(crate) static COMPILER: Variable<Option<&str>> = Variable {
-    name: "EXTISM_COMPILER",
-    default: None,
-    may_be_empty: false,
-    read: |value| value.to_str().map(Some),
-    wrong: "is not the name of a compiler",
-};
+pub(crate) static COMPILER: Variable<Option<&str>> =
+    Variable::new("EXTISM_COMPILER", None, |value| value.to_str().map(Some), "is not the name of a compiler");
 
 /// The directory of the cache, for compiled code and downloads.
 pub(crate) static CACHE_DIR: Variable<CachePlace> = Variable {
-    name: "EXTISM_CACHE_DIR",
-    default: CachePlace::Usual,
     may_be_empty: true,
-    read: |value| Some(if value.is_empty() { CachePlace::Nowhere } else { CachePlace::At(Path::new(value)) }),
-    wrong: "is not a directory",
+    ..Variable::new("EXTISM_CACHE_DIR", CachePlace::Usual, cache_place, "is not a directory")
 };
 
 /// The maximum size on disk of compiled code, and also of downloads, in bytes each.
@@ -42,36 +90,20 @@ pub(crate) static CACHE_MAX_BYTES: Variable<u64> = bytes("EXTISM_CACHE_MAX_BYTES
 pub(crate) static CACHE_MEMORY_BYTES: Variable<u64> = bytes("EXTISM_CACHE_MEMORY_BYTES", 64 << 20);
 
 /// The maximum duration of a call, if the manifest does not set one.
-pub(crate) static TIMEOUT: Variable<Option<Duration>> = Variable {
-    name: "EXTISM_TIMEOUT_MS",
-    default: None,
-    may_be_empty: false,
-    read: |value| number(value).map(Duration::from_millis).map(Some),
-    wrong: "is no number of milliseconds",
-};
+pub(crate) static TIMEOUT: Variable<Option<Duration>> =
+    Variable::new("EXTISM_TIMEOUT_MS", None, |value| milliseconds(value).map(Some), "is no number of milliseconds");
 
 /// True if no module may be fetched from the network.
-pub(crate) static OFFLINE: Variable<bool> = Variable {
-    name: "EXTISM_OFFLINE",
-    default: false,
-    may_be_empty: false,
-    read: |value| Some(value != "0"),
-    wrong: "is neither 0 nor 1",
-};
+pub(crate) static OFFLINE: Variable<bool> =
+    Variable::new("EXTISM_OFFLINE", false, |value| Some(value != "0"), "is neither 0 nor 1");
 
 /// The maximum size of a module, in bytes.
 pub(crate) static MAX_MODULE_BYTES: Variable<u64> = bytes("EXTISM_MAX_MODULE_BYTES", 256 << 20);
 
 /// True if plugins' standard output and error go to the process's.
-pub(crate) static INHERIT_OUTPUT: Variable<bool> = Variable {
-    name: "EXTISM_ENABLE_WASI_OUTPUT",
-    default: false,
-    may_be_empty: false,
-    read: |_| Some(true),
-    wrong: "is not a value",
-};
+pub(crate) static INHERIT_OUTPUT: Variable<bool> =
+    Variable::new("EXTISM_ENABLE_WASI_OUTPUT", false, |_| Some(true), "is not a value");
 
-/// All variables of this library.
 pub(super) static ALL: [&dyn Checked; 8] = [
     &COMPILER,
     &CACHE_DIR,
@@ -84,7 +116,15 @@ pub(super) static ALL: [&dyn Checked; 8] = [
 ];
 
 const fn bytes(name: &'static str, default: u64) -> Variable<u64> {
-    Variable { name, default, may_be_empty: false, read: number, wrong: "is not a number of bytes" }
+    Variable::new(name, default, number, "is not a number of bytes")
+}
+
+fn cache_place(value: &'static OsStr) -> Option<CachePlace> {
+    Some(if value.is_empty() { CachePlace::Nowhere } else { CachePlace::At(Path::new(value)) })
+}
+
+fn milliseconds(value: &OsStr) -> Option<Duration> {
+    number(value).map(Duration::from_millis)
 }
 
 fn number(value: &OsStr) -> Option<u64> {
@@ -92,9 +132,6 @@ fn number(value: &OsStr) -> Option<u64> {
 }
 
 /// Checks all variables of this library. Called before each plugin is made.
-///
-/// # Errors
-/// A variable has a wrong value; the error names it.
 pub(crate) fn check() -> Result<(), Error> {
     static CHECKED: OnceLock<Result<(), Error>> = OnceLock::new();
     CHECKED.get_or_init(|| ALL.iter().try_for_each(|variable| variable.check(snapshot()))).clone()

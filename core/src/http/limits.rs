@@ -11,7 +11,6 @@ pub(super) const CONNECT: Duration = Duration::from_secs(10);
 /// The timeout for each read and write.
 pub(super) const STALL: Duration = Duration::from_secs(30);
 
-/// The maximum number of redirects.
 pub(super) const MAX_REDIRECTS: usize = 10;
 
 /// The maximum length of a request's URL, and of all its headers together, in bytes.

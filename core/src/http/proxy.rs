@@ -16,10 +16,7 @@ pub(super) struct Chosen<'a> {
     pub(super) value: &'a str,
 }
 
-/// The proxy for requests to `url`, if there is one.
-///
-/// # Errors
-/// The environment names one that cannot be used.
+/// The proxy for requests to `url`, if there is one; an error if the environment names one that cannot be used.
 pub(super) fn of(url: &Url) -> Result<Option<Chosen<'static>>, Error> {
     choose(url, |name| environment::text(name).filter(|value| !value.is_empty()))
 }

@@ -11,7 +11,6 @@ use super::error::{Error, shown};
 use super::limits::MAX_HEAD;
 use crate::error::Excerpt;
 
-/// A request.
 #[derive(Debug, Clone)]
 pub(crate) struct Request<'a> {
     pub(super) method: Method,
@@ -57,9 +56,6 @@ const PUBLIC: [HeaderName; 7] = [
 
 impl<'a> Request<'a> {
     /// A request for `url` by `method`, in any case. User and password of the URL become a header.
-    ///
-    /// # Errors
-    /// The URL or the method is invalid, or cannot be used here.
     pub(crate) fn new(method: &str, url: &str) -> Result<Self, Error> {
         if url.len() > MAX_HEAD {
             return Err(Error::TooMuch("the URL"));
@@ -75,9 +71,6 @@ impl<'a> Request<'a> {
 
     /// Adds a header, or replaces one of the same name. Headers that only the client sets are ignored; returns false
     /// for these.
-    ///
-    /// # Errors
-    /// It is not a valid HTTP header.
     pub(crate) fn header(&mut self, name: &str, value: &str) -> Result<bool, Error> {
         self.head = self.head.saturating_add(name.len() + value.len() + ": \r\n".len());
         if self.head > MAX_HEAD {
@@ -93,21 +86,16 @@ impl<'a> Request<'a> {
 
     /// Asks for an answer only if it differs from an earlier answer of `url`, whose validators are in `headers`. They
     /// are sent to no other address.
-    ///
-    /// # Errors
-    /// They are not valid HTTP headers.
     pub(crate) fn unless(&mut self, url: &str, headers: &[(&'static str, &str)]) -> Result<(), Error> {
         let headers = headers.iter().map(|(name, value)| parse_header(name, value)).collect::<Result<_, _>>()?;
         self.condition = Some(Condition { url: url.to_owned(), headers });
         Ok(())
     }
 
-    /// Sets the body.
     pub(crate) fn body(&mut self, body: Cow<'a, [u8]>) {
         self.body = Some(body);
     }
 
-    /// The address that it asks for.
     pub(crate) fn url(&self) -> &Url {
         &self.url
     }

@@ -77,7 +77,6 @@ impl Response {
         }
     }
 
-    /// The address after redirects.
     pub(crate) fn url(&self) -> &str {
         self.url.as_str()
     }

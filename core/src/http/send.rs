@@ -24,7 +24,6 @@ pub(crate) enum Permission {
     Anywhere,
 }
 
-/// The rules of a request.
 pub(crate) struct Rules<'a> {
     /// Asked before each hop.
     pub(crate) permits: &'a dyn Fn(&Url) -> Permission,
@@ -57,9 +56,6 @@ pub(crate) fn send(mut request: Request<'_>, rules: &Rules<'_>) -> Result<Respon
 }
 
 /// Checks the first hop of a request with `permits`.
-///
-/// # Errors
-/// The request must not be sent.
 pub(crate) fn check(request: &Request<'_>, permits: impl Fn(&Url) -> Permission) -> Result<(), Error> {
     permission(&request.url, &permits, &Via::default()).map(drop)
 }

@@ -14,7 +14,6 @@ struct Counts {
 }
 
 impl Waiting {
-    /// The number of waiting threads.
     pub(crate) fn count(&self) -> usize {
         self.0.threads.load(Ordering::Relaxed)
     }

@@ -9,8 +9,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use log::Level;
 use sha2::{Digest as _, Sha256};
 
-use super::error::Error;
-use super::origin::ModuleOrigin;
+use super::error::{Error, ModuleOrigin};
 use crate::cache::downloads::{self, CachedDownload, Downloads};
 use crate::cache::private_dir::FileLock;
 use crate::environment;
@@ -24,14 +23,25 @@ use crate::sync::PerProcess;
 /// The time to wait for another fetch of the same module, unless a deadline is earlier.
 const PATIENCE: Duration = Duration::from_secs(600);
 
-/// A request for a module of a server.
-#[derive(Debug)]
-pub(crate) struct WantedModule<'a> {
-    pub(crate) remote: &'a Remote,
-    pub(crate) expected: Option<Digest>,
-    /// The size limit, in bytes.
-    pub(crate) max: u64,
-    pub(crate) deadline: Option<Instant>,
+/// The bytes of a module on a server, at most `max`, checked against the `expected` hash.
+///
+/// # Errors
+/// The server does not send it, it has another hash or is larger than allowed, or the deadline passes; or it is not in
+/// the cache, and `EXTISM_OFFLINE` forbids to fetch it.
+pub(super) fn load(
+    remote: &Remote,
+    expected: Option<Digest>,
+    max: u64,
+    deadline: Option<Instant>,
+) -> Result<Arc<ModuleBytes>, Error> {
+    WantedModule { remote, expected, max, deadline }.load()
+}
+
+struct WantedModule<'a> {
+    remote: &'a Remote,
+    expected: Option<Digest>,
+    max: u64,
+    deadline: Option<Instant>,
 }
 
 /// A module as its server sent it.
@@ -59,12 +69,7 @@ impl Turn {
 }
 
 impl WantedModule<'_> {
-    /// The module's bytes, checked against the expected hash.
-    ///
-    /// # Errors
-    /// The server does not send it, it has another hash or is larger than allowed, or the deadline passes; or it is not
-    /// in the cache, and `EXTISM_OFFLINE` forbids to fetch it.
-    pub(crate) fn load(&self) -> Result<Arc<ModuleBytes>, Error> {
+    fn load(&self) -> Result<Arc<ModuleBytes>, Error> {
         // First of all, so that a wrong address is an error whether or not the network is needed.
         let request = self.request()?;
         match (Downloads::open(), self.expected) {

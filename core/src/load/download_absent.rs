@@ -9,17 +9,6 @@ use crate::manifest::Remote;
 use crate::module::bytes::ModuleBytes;
 use crate::module::digest::Digest;
 
-#[derive(Debug)]
-#[expect(dead_code, reason = "nothing is fetched")]
-pub(crate) struct WantedModule<'a> {
-    pub(crate) remote: &'a Remote,
-    pub(crate) expected: Option<Digest>,
-    pub(crate) max: u64,
-    pub(crate) deadline: Option<Instant>,
-}
-
-impl WantedModule<'_> {
-    pub(crate) fn load(&self) -> Result<Arc<ModuleBytes>, Error> {
-        Err(Error::NoHttp { url: Excerpt::of(&self.remote.url) })
-    }
+pub(super) fn load(remote: &Remote, _: Option<Digest>, _: u64, _: Option<Instant>) -> Result<Arc<ModuleBytes>, Error> {
+    Err(Error::NoHttp { url: Excerpt::of(&remote.url) })
 }

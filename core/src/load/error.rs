@@ -1,19 +1,19 @@
-//! Errors of loading a module.
+//! Errors of loading a module, and the place that it comes from.
 
+use std::fmt;
 #[cfg(feature = "compiler")]
 use std::io;
 use std::path::PathBuf;
 
 use thiserror::Error;
 
-use super::origin::ModuleOrigin;
 use super::own_memory;
 use crate::error::Excerpt;
 #[cfg(feature = "compiler")]
 use crate::error::Message;
 #[cfg(feature = "http")]
 use crate::http::{self, Origin};
-use crate::module::contents;
+use crate::module::contents::{self, Contents};
 use crate::module::digest::Digest;
 
 /// Why a module could not be loaded.
@@ -63,4 +63,32 @@ pub(crate) enum Error {
     #[cfg(feature = "compiler")]
     #[error("{origin} ends at byte {end}, and has {size} bytes: what follows is no section of a module")]
     Extra { origin: ModuleOrigin, size: usize, end: usize },
+}
+
+/// Where a module comes from, as errors say it.
+#[derive(Debug)]
+pub(crate) enum ModuleOrigin {
+    /// The manifest or the caller, which gave the bytes of the module of this name.
+    Given(Excerpt),
+    /// A file or an address.
+    Place(Excerpt),
+}
+
+impl ModuleOrigin {
+    /// The file that `contents` are in, else the module called `name`.
+    pub(super) fn of(contents: &Contents, name: &str) -> Self {
+        match contents.path() {
+            Some(path) => Self::Place(Excerpt::of(path.display())),
+            None => Self::Given(Excerpt::of(name)),
+        }
+    }
+}
+
+impl fmt::Display for ModuleOrigin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Given(name) => write!(f, "module `{name}`"),
+            Self::Place(place) => write!(f, "`{place}`"),
+        }
+    }
 }

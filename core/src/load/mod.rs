@@ -8,18 +8,18 @@ mod download;
 #[cfg(not(feature = "http"))]
 mod download_absent;
 mod error;
-mod file;
 mod module;
-mod origin;
 mod own_memory;
 #[cfg(feature = "compiler")]
 mod text;
 
+#[cfg(not(feature = "http"))]
+use download_absent as download;
 pub(crate) use error::Error;
+#[cfg(feature = "compiler")]
+pub(crate) use error::ModuleOrigin;
 #[cfg(not(feature = "compiler"))]
 pub(crate) use module::expected_hash;
 #[cfg(feature = "compiler")]
 pub(crate) use module::read;
 pub(crate) use module::{LoadedModule, load};
-#[cfg(feature = "compiler")]
-pub(crate) use origin::ModuleOrigin;

@@ -1,18 +1,13 @@
-//! Loads a module from its source, and checks its hash.
+//! Loads a module from its source, and checks its hash. Of files, only regular ones are read, and each is opened once,
+//! so that the verified bytes run.
 
 #[cfg(feature = "compiler")]
 use std::borrow::Cow;
-#[cfg(feature = "compiler")]
 use std::path::Path;
 use std::time::Instant;
 
-#[cfg(feature = "http")]
-use super::download::WantedModule;
-#[cfg(not(feature = "http"))]
-use super::download_absent::WantedModule;
-use super::error::Error;
-use super::file;
-use super::origin::ModuleOrigin;
+use super::download;
+use super::error::{Error, ModuleOrigin};
 use super::own_memory;
 #[cfg(feature = "compiler")]
 use super::text;
@@ -22,10 +17,11 @@ use crate::error::Excerpt;
 use crate::http;
 use crate::manifest::{ModuleEntry, ModuleSource};
 use crate::module::bytes::ModuleBytes;
-use crate::module::contents::Contents;
+use crate::module::contents::{self, Contents};
 use crate::module::digest::Digest;
 #[cfg(feature = "compiler")]
 use crate::module::kind::{self, Extent};
+use crate::read as read_file;
 
 /// A module whose bytes match the manifest's hash, if it has one.
 #[derive(Debug)]
@@ -41,19 +37,13 @@ pub(crate) struct LoadedModule {
 }
 
 /// The SHA-256 that the manifest gives for the module of `entry`.
-///
-/// # Errors
-/// It is not a SHA-256.
 pub(crate) fn expected_hash(entry: &ModuleEntry<'_>) -> Result<Option<Digest>, Error> {
     let Some(given) = &entry.hash else { return Ok(None) };
     let bad = || Error::BadHash { name: Excerpt::of(&entry.name), given: Excerpt::of(given) };
     Digest::parse(given).ok_or_else(bad).map(Some)
 }
 
-/// Loads the module of `entry`, by `deadline` at the latest, and checks its hash.
-///
-/// # Errors
-/// The source cannot be read, is over the size limit, or has another hash.
+/// Loads the module of `entry`, by `deadline` at the latest, and checks its size and its hash.
 pub(crate) fn load(entry: ModuleEntry<'_>, deadline: Option<Instant>) -> Result<LoadedModule, Error> {
     let (sha256, max) = (expected_hash(&entry)?, environment::MAX_MODULE_BYTES.value());
     let address = match &entry.source {
@@ -62,7 +52,7 @@ pub(crate) fn load(entry: ModuleEntry<'_>, deadline: Option<Instant>) -> Result<
         _ => None,
     };
     let contents = match entry.source {
-        ModuleSource::Path(path) => verified(file::open(&entry.name, &path, max)?, &entry.name, sha256)?,
+        ModuleSource::Path(path) => verified(open(&entry.name, &path, max)?, &entry.name, sha256)?,
         ModuleSource::Data(bytes) if bytes.len() as u64 > max => {
             return Err(Error::TooLarge { name: Excerpt::of(entry.name), max });
         }
@@ -81,22 +71,33 @@ pub(crate) fn load(entry: ModuleEntry<'_>, deadline: Option<Instant>) -> Result<
         }
         ModuleSource::Url(remote) => {
             // Verified while it is downloaded.
-            let wanted = WantedModule { remote: &remote, expected: sha256, max, deadline };
-            Contents::of_module(wanted.load()?, None)
+            Contents::of_module(download::load(&remote, sha256, max, deadline)?, None)
         }
     };
     Ok(LoadedModule { name: entry.name, contents, address, sha256 })
 }
 
 /// The bytes of the regular file at `path`, at most as many as a module may have.
-///
-/// # Errors
-/// The file cannot be read, is not a regular file, or is longer.
 #[cfg(feature = "compiler")]
 pub(crate) fn read(path: &Path) -> Result<Vec<u8>, Error> {
     let name = path.display().to_string();
-    let contents = file::open(&name, path, environment::MAX_MODULE_BYTES.value())?;
+    let contents = open(&name, path, environment::MAX_MODULE_BYTES.value())?;
     Ok(contents.bytes()?.as_slice().to_vec())
+}
+
+/// The contents of the regular file at `path`, which is at most `max` bytes long.
+fn open(name: &str, path: &Path, max: u64) -> Result<Contents, Error> {
+    let in_file = |cause| contents::Error { path: path.to_owned(), cause };
+    let file = read_file::open(path).map_err(in_file)?;
+    // Checks the open file, not the path, behind which the file could be exchanged.
+    let metadata = file.metadata().map_err(in_file)?;
+    if !metadata.is_file() {
+        return Err(Error::NotAFile { path: path.to_owned() });
+    }
+    if metadata.len() > max {
+        return Err(Error::TooLarge { name: Excerpt::of(name), max });
+    }
+    Ok(Contents::of_file(file, path.to_owned(), metadata.len(), max)?)
 }
 
 /// `contents` of the module called `name`, if they have this hash.
@@ -112,16 +113,12 @@ fn verified(contents: Contents, name: &str, sha256: Option<Digest>) -> Result<Co
 
 #[cfg(feature = "compiler")]
 impl LoadedModule {
-    /// Where it comes from.
     pub(crate) fn origin(&self) -> ModuleOrigin {
         let address = self.address.clone().map(ModuleOrigin::Place);
         address.unwrap_or_else(|| ModuleOrigin::of(&self.contents, &self.name))
     }
 
     /// The module in binary: bytes without the magic number of the binary format are read as WAT.
-    ///
-    /// # Errors
-    /// The bytes are neither binary nor WAT, are malformed, or cannot be read.
     pub(crate) fn to_binary(&self) -> Result<Cow<'_, [u8]>, Error> {
         let bytes = self.contents.bytes()?.as_slice();
         if kind::is_binary(bytes) {

@@ -14,9 +14,6 @@ use crate::panics;
 const STACK: usize = 4 << 20;
 
 /// The binary form of the module `name`, whose text is `text`. Errors name `path`, if there is one.
-///
-/// # Errors
-/// The text is malformed, or the system allows no thread.
 pub(super) fn to_binary(name: &str, path: Option<&Path>, text: &[u8]) -> Result<Vec<u8>, Error> {
     let parse = || panics::quietly(|| wat::Parser::new().parse_bytes(path, text).map(Cow::into_owned));
     let parsed = thread::scope(|scope| {

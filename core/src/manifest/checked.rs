@@ -12,27 +12,22 @@ use crate::log as sink;
 /// The name of the main module, whose functions the host calls.
 pub(crate) const MAIN: &str = "main";
 
-/// The most modules of a manifest.
 pub(super) const MAX_MODULES: usize = 256;
 
 /// A checked manifest. A bare module is borrowed from the caller's buffer, which lives for `'a`.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Manifest<'a> {
     /// The modules in manifest order. Names are unique, and exactly one is [`MAIN`].
     pub(crate) modules: Vec<ModuleEntry<'a>>,
-    /// Limits of memory and of related amounts.
     pub(crate) memory: MemoryLimits,
-    /// The configuration that the plugin reads.
     pub(crate) config: BTreeMap<String, String>,
     /// Host directory (`ro:` in front: read-only) to guest path.
     pub(crate) allowed_paths: BTreeMap<String, String>,
-    /// The name of the compiler to use.
     pub(crate) compiler: Option<String>,
     /// The number of instructions that a call may execute, in all modules together. Making the plugin, which runs start
     /// functions, may execute as many. Each begins with the full number. `None`: instructions are not counted. A number
     /// above `i64::MAX` counts as `i64::MAX`.
     pub(crate) fuel: Option<u64>,
-    /// The treatment of an instance after a trap or an exit.
     pub(crate) after_trap: AfterTrap,
     /// The timeout of making the plugin, and of each call. Compiling may take longer (`docs/manifest.md`).
     pub(crate) timeout: Option<Duration>,
@@ -75,7 +70,6 @@ pub(crate) struct ModuleEntry<'a> {
     pub(crate) program: String,
     /// SHA-256 of the module's bytes in hex, as the manifest gives it.
     pub(crate) hash: Option<String>,
-    /// The source of the bytes.
     pub(crate) source: ModuleSource<'a>,
 }
 
@@ -107,7 +101,6 @@ pub(crate) struct AddressRange {
 pub(crate) struct Remote {
     /// The address as the manifest gives it.
     pub(crate) url: String,
-    /// The HTTP method.
     pub(crate) method: String,
     pub(crate) headers: BTreeMap<String, String>,
 }

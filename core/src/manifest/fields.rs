@@ -29,7 +29,6 @@ pub(super) struct Document {
     #[serde(deserialize_with = "scalar")]
     pub(super) timeout_ms: Option<u64>,
     pub(super) compiler: Option<String>,
-    /// A limit of each call, and of making the plugin.
     #[serde(deserialize_with = "scalar")]
     pub(super) fuel: Option<u64>,
     pub(super) after_trap: Option<String>,

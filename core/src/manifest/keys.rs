@@ -15,7 +15,6 @@ const MAX_NAMED: usize = 16;
 /// The longest key that is compared with known keys, in bytes.
 const MAX_COMPARED: usize = 64;
 
-/// The unknown keys of one document.
 #[derive(Debug, Default)]
 pub(super) struct Unknown {
     named: Vec<UnknownKey>,
@@ -57,7 +56,6 @@ impl Unknown {
         *self = Self::default();
     }
 
-    /// The first of them, if there is one.
     pub(super) fn first(&self) -> Option<&UnknownKey> {
         self.named.first()
     }
@@ -74,7 +72,6 @@ impl Unknown {
         self.named.iter().find(|key| key.path.starts_with(&entry))
     }
 
-    /// A warning for each.
     pub(super) fn warnings(&self) -> Vec<String> {
         let more = (self.more > 0).then(|| format!("manifest: {} more unknown keys ignored", self.more));
         self.named.iter().map(|key| format!("manifest: {key} ignored")).chain(more).collect()

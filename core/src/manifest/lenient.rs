@@ -53,10 +53,10 @@ impl<'de, T: Deserialize<'de> + Default> Visitor<'de> for Object<T> {
 pub(super) fn objects<'de, D: Deserializer<'de>, T: Deserialize<'de> + Default, const MAX: usize>(
     from: D,
 ) -> Result<(Vec<T>, usize), D::Error> {
-    from.deserialize_any(Objects::<T, MAX>(PhantomData))
+    let list = List { what: "a sequence", null_is_empty: false, max: MAX, element: PhantomData };
+    let (objects, count) = from.deserialize_any(list)?;
+    Ok((objects.into_iter().map(|One { object }| object).collect(), count))
 }
-
-struct Objects<T, const MAX: usize>(PhantomData<T>);
 
 /// One element of the list.
 #[derive(Deserialize)]
@@ -66,29 +66,50 @@ struct One<T> {
     object: T,
 }
 
-impl<'de, T: Deserialize<'de> + Default, const MAX: usize> Visitor<'de> for Objects<T, MAX> {
+/// A list of strings; null and `{}` are an empty one.
+pub(super) fn strings<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<String>, D::Error> {
+    let list = List { what: "a sequence of strings", null_is_empty: true, max: usize::MAX, element: PhantomData };
+    from.deserialize_any(list).map(|(strings, _)| strings)
+}
+
+/// Reads at most `max` elements, and counts them all; an empty map is an empty list.
+struct List<T> {
+    what: &'static str,
+    null_is_empty: bool,
+    max: usize,
+    element: PhantomData<T>,
+}
+
+impl<'de, T: Deserialize<'de>> Visitor<'de> for List<T> {
     type Value = (Vec<T>, usize);
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a sequence")
+        f.write_str(self.what)
+    }
+
+    fn visit_unit<E: Error>(self) -> Result<Self::Value, E> {
+        if self.null_is_empty { Ok((Vec::new(), 0)) } else { Err(E::invalid_type(Unexpected::Unit, &self)) }
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Self::Value, A::Error> {
-        let (mut objects, mut count) = (Vec::new(), 0);
+        let (mut elements, mut count) = (Vec::new(), 0);
         loop {
-            if count < MAX {
-                let Some(One { object }) = list.next_element()? else { break };
-                objects.push(object);
+            if count < self.max {
+                let Some(element) = list.next_element()? else { break };
+                elements.push(element);
             } else if list.next_element::<IgnoredAny>()?.is_none() {
                 break;
             }
             count += 1;
         }
-        Ok((objects, count))
+        Ok((elements, count))
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {
-        no_entry(map, &self).map(|()| (Vec::new(), 0))
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        match map.next_key::<IgnoredAny>()? {
+            None => Ok((Vec::new(), 0)),
+            Some(_) => Err(A::Error::invalid_type(Unexpected::Map, &self)),
+        }
     }
 
     fn visit_str<E: Error>(self, text: &str) -> Result<Self::Value, E> {
@@ -131,7 +152,7 @@ struct StringMapVisitor<V> {
     value: PhantomData<V>,
 }
 
-impl<'de, V: Deserialize<'de>> Visitor<'de> for StringMapVisitor<V> {
+impl<'de, V: Deserialize<'de> + Default> Visitor<'de> for StringMapVisitor<V> {
     type Value = StringMap<V>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -139,12 +160,11 @@ impl<'de, V: Deserialize<'de>> Visitor<'de> for StringMapVisitor<V> {
     }
 
     fn visit_unit<E: Error>(self) -> Result<Self::Value, E> {
-        let empty = StringMap { map: BTreeMap::new(), doubled: None };
-        if self.null_is_empty { Ok(empty) } else { Err(E::invalid_type(Unexpected::Unit, &self)) }
+        if self.null_is_empty { Ok(StringMap::default()) } else { Err(E::invalid_type(Unexpected::Unit, &self)) }
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        let mut strings = StringMap { map: BTreeMap::new(), doubled: None };
+        let mut strings = StringMap::default();
         while let Some((key, value)) = map.next_entry()? {
             strings.insert(key, value);
         }
@@ -152,7 +172,7 @@ impl<'de, V: Deserialize<'de>> Visitor<'de> for StringMapVisitor<V> {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut pairs: A) -> Result<Self::Value, A::Error> {
-        let mut strings = StringMap { map: BTreeMap::new(), doubled: None };
+        let mut strings = StringMap::default();
         while let Some(Pair(key, value)) = pairs.next_element()? {
             strings.insert(key, value);
         }
@@ -193,41 +213,6 @@ impl<'de, V: Deserialize<'de>> Deserialize<'de> for Pair<V> {
         }
 
         from.deserialize_any(PairVisitor(PhantomData))
-    }
-}
-
-/// A list of strings; null and `{}` are an empty one.
-pub(super) fn strings<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<String>, D::Error> {
-    from.deserialize_any(Strings)
-}
-
-struct Strings;
-
-impl<'de> Visitor<'de> for Strings {
-    type Value = Vec<String>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a sequence of strings")
-    }
-
-    fn visit_unit<E>(self) -> Result<Self::Value, E> {
-        Ok(Vec::new())
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Self::Value, A::Error> {
-        let mut strings = Vec::new();
-        while let Some(string) = list.next_element()? {
-            strings.push(string);
-        }
-        Ok(strings)
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {
-        no_entry(map, &self).map(|()| Vec::new())
-    }
-
-    fn visit_str<E: Error>(self, text: &str) -> Result<Self::Value, E> {
-        Err(unexpected(text, &self))
     }
 }
 
@@ -285,14 +270,6 @@ impl<'de, T: Scalar<'de>> Visitor<'de> for ScalarVisitor<T> {
 
     fn visit_str<E: Error>(self, text: &str) -> Result<Self::Value, E> {
         Err(unexpected(text, &self))
-    }
-}
-
-/// Accepts an empty map where a list is expected.
-fn no_entry<'de, A: MapAccess<'de>>(mut map: A, expected: &dyn Expected) -> Result<(), A::Error> {
-    match map.next_key::<IgnoredAny>()? {
-        None => Ok(()),
-        Some(_) => Err(A::Error::invalid_type(Unexpected::Map, expected)),
     }
 }
 

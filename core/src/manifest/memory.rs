@@ -24,17 +24,11 @@ pub(crate) struct NoMemory(usize);
 
 /// Checks that there is memory to parse the JSON `document`. Other threads may use the memory before the parser does,
 /// but the author of a document cannot make that likely.
-///
-/// # Errors
-/// There is not enough memory.
 pub(crate) fn for_json(document: &[u8]) -> Result<(), NoMemory> {
     look(document, COPIES)
 }
 
 /// The same for TOML.
-///
-/// # Errors
-/// There is not enough memory.
 pub(super) fn for_toml(document: &[u8]) -> Result<(), NoMemory> {
     look(document, COPIES + TOML)
 }

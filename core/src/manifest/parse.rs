@@ -51,16 +51,11 @@ pub(crate) fn parse(bytes: &[u8], abi: Abi) -> Result<Manifest<'_>, Error> {
     }
     let doubled =
         doubled.into_iter().map(|key| format!("manifest: `{key}` is there more than once, the last one counts"));
-    let mut warnings: Vec<_> = doubled.collect();
-    warnings.extend(unknown.warnings());
-    check(document, abi, &unknown, warnings)
+    check(document, abi, &unknown, doubled.chain(unknown.warnings()).collect())
 }
 
 /// Reads what is to change in a configuration: a JSON object of strings and nulls, or what a manifest may have in its
 /// place.
-///
-/// # Errors
-/// The text is anything else.
 pub(crate) fn config_changes(json: &[u8]) -> Result<BTreeMap<String, Option<String>>, Error> {
     memory::for_json(json)?;
     let mut json = serde_json::Deserializer::from_slice(kind::without_mark(json));
@@ -73,18 +68,7 @@ pub(crate) fn config_changes(json: &[u8]) -> Result<BTreeMap<String, Option<Stri
 fn bare(module: &[u8], abi: Abi) -> Manifest<'_> {
     let [name, program] = [MAIN; 2].map(str::to_owned);
     let entry = ModuleEntry { name, program, hash: None, source: ModuleSource::Data(Cow::Borrowed(module)) };
-    Manifest {
-        modules: vec![entry],
-        memory: limits(&Memory::default(), abi),
-        config: BTreeMap::new(),
-        allowed_paths: BTreeMap::new(),
-        compiler: None,
-        fuel: None,
-        after_trap: AfterTrap::default(),
-        timeout: None,
-        allowed_hosts: Vec::new(),
-        warnings: Vec::new(),
-    }
+    Manifest { modules: vec![entry], memory: limits(&Memory::default(), abi), ..Manifest::default() }
 }
 
 /// The keys that are there more than once in the document's maps of strings, one of each map. The parsers

@@ -9,7 +9,7 @@ use std::hash::{BuildHasher as _, RandomState};
 use std::io;
 use std::sync::{Arc, OnceLock, Weak};
 
-use rustix::io::Errno;
+use rustix::io::{pread, retry_on_intr};
 
 use super::digest::Digest;
 use crate::read;
@@ -39,9 +39,6 @@ static FINGERPRINT_KEYS: Lazy<RandomState> = Lazy::new(RandomState::new);
 
 impl ModuleBytes {
     /// The module bytes equal to `bytes`.
-    ///
-    /// # Errors
-    /// There is no memory for a copy.
     pub(crate) fn of_bytes(bytes: Cow<'_, [u8]>) -> Result<Arc<Self>, TryReserveError> {
         let bytes = match bytes {
             Cow::Owned(bytes) => return Ok(Self::of_vec(bytes)),
@@ -72,9 +69,6 @@ impl ModuleBytes {
     }
 
     /// The registered module with the bytes of a regular file, if there is one. `size` is the file's expected length.
-    ///
-    /// # Errors
-    /// The file cannot be read.
     pub(crate) fn known_of_file(file: &File, size: u64) -> io::Result<Option<Arc<Self>>> {
         let (mut front, mut back) = ([0; COVERED], [0; COVERED]);
         let front = read_at(file, &mut front, 0)?;
@@ -122,12 +116,10 @@ impl ModuleBytes {
         &self.bytes
     }
 
-    /// SHA-256 of the bytes.
     pub(crate) fn sha256(&self) -> Digest {
         *get_or_make(&self.sha256, || Digest::of(&self.bytes))
     }
 
-    /// BLAKE3 of the bytes.
     pub(crate) fn blake3(&self) -> &blake3::Hash {
         get_or_make(&self.blake3, || blake3::hash(&self.bytes))
     }
@@ -160,7 +152,6 @@ fn known(fingerprint: u64) -> Vec<Arc<ModuleBytes>> {
     modules.get(&fingerprint).map_or_else(Vec::new, |same| latest(same))
 }
 
-/// True if the file has exactly these bytes.
 fn has_bytes(file: &File, mut expected: &[u8]) -> io::Result<bool> {
     let mut is_same = true;
     let read = read::pieces(file, |piece| {
@@ -177,11 +168,9 @@ fn has_bytes(file: &File, mut expected: &[u8]) -> io::Result<bool> {
 fn read_at<'a>(file: &File, buffer: &'a mut [u8], offset: u64) -> io::Result<&'a [u8]> {
     let mut length = 0;
     while length < buffer.len() {
-        match rustix::io::pread(file, &mut buffer[length..], offset + length as u64) {
-            Ok(0) => break,
-            Ok(count) => length += count,
-            Err(Errno::INTR) => {}
-            Err(error) => return Err(error.into()),
+        match retry_on_intr(|| pread(file, &mut buffer[length..], offset + length as u64))? {
+            0 => break,
+            count => length += count,
         }
     }
     Ok(&buffer[..length])

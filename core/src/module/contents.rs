@@ -37,10 +37,6 @@ pub(crate) struct Contents {
 }
 
 impl Contents {
-    /// The contents `bytes`.
-    ///
-    /// # Errors
-    /// There is no memory for a copy.
     pub(crate) fn of_bytes(bytes: Cow<'_, [u8]>) -> Result<Self, TryReserveError> {
         Ok(Self::of_module(ModuleBytes::of_bytes(bytes)?, None))
     }
@@ -50,9 +46,6 @@ impl Contents {
     }
 
     /// The contents of a regular file that is `size` bytes long, and must not grow longer than `max` bytes.
-    ///
-    /// # Errors
-    /// The file cannot be read.
     pub(crate) fn of_file(file: File, path: PathBuf, size: u64, max: u64) -> Result<Self, Error> {
         match ModuleBytes::known_of_file(&file, size) {
             Ok(Some(bytes)) => Ok(Self::of_module(bytes, Some(path))),
@@ -72,7 +65,6 @@ impl Contents {
         }
     }
 
-    /// Where the file is, if they are in one.
     pub(crate) fn path(&self) -> Option<&Path> {
         self.path.as_deref()
     }
@@ -91,10 +83,7 @@ impl Contents {
         self.bytes.get()
     }
 
-    /// The bytes, which are read if they are not in memory.
-    ///
-    /// # Errors
-    /// The file cannot be read, is longer than allowed, or has changed since it was hashed.
+    /// The bytes, which are read if they are not in memory. Fails if the file has changed since it was hashed.
     pub(crate) fn bytes(&self) -> Result<&Arc<ModuleBytes>, Error> {
         if let Some(bytes) = self.bytes.get() {
             return Ok(bytes);
@@ -117,7 +106,7 @@ impl Contents {
             }
             (None, None) => return Err(io::Error::other("there is no file")),
         };
-        let bytes = read::whole(file, size, self.max)?.ok_or_else(|| self.too_long())?;
+        let bytes = read::whole(file, size, self.max, None)?.ok_or_else(|| self.too_long())?;
         let bytes = ModuleBytes::of_vec(bytes);
         if self.blake3.get().is_some_and(|hash| bytes.blake3() != hash) {
             return Err(io::Error::other("the file changed while it was read"));
@@ -125,23 +114,16 @@ impl Contents {
         Ok(bytes)
     }
 
-    /// BLAKE3 of the bytes.
-    ///
-    /// # Errors
-    /// As for [`bytes`](Self::bytes).
     pub(crate) fn blake3(&self) -> Result<blake3::Hash, Error> {
-        match (self.bytes.get(), self.blake3.get(), &self.file) {
-            (Some(bytes), _, _) => Ok(*bytes.blake3()),
-            (None, Some(hash), _) => Ok(*hash),
-            (None, None, file) => {
-                let file = file.as_ref().map(|(file, _)| file);
-                let hash = file.map_or_else(|| Err(io::Error::other("there is no file")), |file| self.hash(file));
-                hash.map(|hash| *sync::get_or_make(&self.blake3, || hash)).map_err(|cause| self.error(cause))
-            }
+        if let Some(hash) = self.bytes.get().map(|bytes| bytes.blake3()).or_else(|| self.blake3.get()) {
+            return Ok(*hash);
         }
+        let hash = self.hash().map_err(|cause| self.error(cause))?;
+        Ok(*self.blake3.get_or_init(|| hash))
     }
 
-    fn hash(&self, file: &File) -> io::Result<blake3::Hash> {
+    fn hash(&self) -> io::Result<blake3::Hash> {
+        let Some((file, _)) = &self.file else { return Err(io::Error::other("there is no file")) };
         let (mut hasher, mut length) = (blake3::Hasher::new(), 0);
         read::pieces(file, |piece| {
             hasher.update(piece);
@@ -151,10 +133,6 @@ impl Contents {
         Ok(hasher.finalize())
     }
 
-    /// SHA-256 of the bytes.
-    ///
-    /// # Errors
-    /// As for [`bytes`](Self::bytes).
     pub(crate) fn sha256(&self) -> Result<Digest, Error> {
         Ok(self.bytes()?.sha256())
     }

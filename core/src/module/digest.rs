@@ -1,20 +1,17 @@
-//! SHA-256 of a module, the `hash` of manifests.
+//! The hashes of a module: its SHA-256, the `hash` of manifests, and its key.
 
 use std::fmt;
 
 use sha2::{Digest as _, Sha256};
 
-/// A SHA-256.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct Digest([u8; 32]);
 
 impl Digest {
-    /// The SHA-256 of `bytes`.
     pub(crate) fn of(bytes: &[u8]) -> Self {
         Self(Sha256::digest(bytes).into())
     }
 
-    /// The SHA-256 of the bytes that `hasher` was fed.
     #[cfg(feature = "http")]
     pub(crate) fn from_hasher(hasher: Sha256) -> Self {
         Self(hasher.finalize().into())
@@ -38,6 +35,15 @@ impl fmt::Display for Digest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
     }
+}
+
+/// A module's hashes, as far as they are known; at least one is. Two keys are equal only if they have the same hashes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+pub(crate) struct ModuleKey {
+    /// Given by the manifest, or calculated where the cache on disk needs it.
+    pub(crate) sha256: Option<Digest>,
+    /// Calculated from the bytes, in a fraction of the time.
+    pub(crate) blake3: Option<blake3::Hash>,
 }
 
 #[cfg(test)]

@@ -86,10 +86,8 @@ fn is_yaml(text: &[u8]) -> bool {
     line == b"---" || line.strip_suffix(b":").is_some_and(is_key) || lines.any(|line| line == b"wasm:")
 }
 
-/// Any text.
 const TEXT: &str = "text of another kind";
 
-/// True if `kind` is a recognised kind.
 pub(crate) fn is_known(kind: &str) -> bool {
     kind != TEXT && kind != NOTHING
 }

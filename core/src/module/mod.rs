@@ -5,6 +5,5 @@ pub(crate) mod bytes;
 pub(crate) mod contents;
 pub(crate) mod demangle;
 pub(crate) mod digest;
-pub(crate) mod key;
 pub(crate) mod kind;
 pub(crate) mod reserved;

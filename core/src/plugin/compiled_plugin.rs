@@ -84,11 +84,6 @@ impl CompiledPlugin {
         Ok(making(|| Ok::<_, Error>(()), make)?)
     }
 
-    /// In a forked process, before it has a second thread: the bytes are lost if another thread was using them.
-    pub fn forked(&self) {
-        self.loaded.forked();
-    }
-
     /// Loads and compiles the modules, until `deadline`.
     fn of_manifest(
         mut manifest: Manifest<'_>,

@@ -63,8 +63,6 @@ pub(crate) enum Error {
     CommandAndReactor(Excerpt),
     #[error("no room to make the plugin: {0}")]
     NoRoom(#[from] NoRoom),
-    #[error("another thread was using the plugin's modules when this process was forked: compile the plugin anew")]
-    LostModules,
     #[error("no main module")]
     NoMain,
     #[error("the memory for input and output: {0}")]

@@ -15,12 +15,10 @@ use crate::manifest::Manifest;
 use crate::module::digest::Digest;
 use crate::sandbox::Memories;
 use crate::stop::Stopped;
-use crate::sync::{Lost, ReentrantMutex};
 
 /// The loaded modules of a manifest, and how to make code of them.
 pub(super) struct LoadedModules {
-    /// They read their bytes when these are first needed. Plugins of one compiled plugin share them.
-    modules: ReentrantMutex<Modules>,
+    modules: Modules,
     /// The names that they are linked by, in the order of the manifest.
     names: Vec<String>,
     backend: Option<&'static Backend>,
@@ -39,7 +37,7 @@ impl LoadedModules {
         let backend = compiler::select(manifest.compiler.as_deref())?;
         let names = manifest.modules.iter().map(|entry| entry.name.clone()).collect();
         let modules = Modules::load(mem::take(&mut manifest.modules), manifest.fuel.is_some(), deadline)?;
-        Ok(Self { modules: ReentrantMutex::new(modules), names, backend, with_wasi, timeout })
+        Ok(Self { modules, names, backend, with_wasi, timeout })
     }
 
     /// The modules' code, for the first of `memories` for which there can be code.
@@ -48,8 +46,7 @@ impl LoadedModules {
         memories: &'static [Memories],
         deadline: Option<Instant>,
     ) -> Result<Arc<PluginCode>, Error> {
-        let modules = self.modules.lock().map_err(|Lost| Error::LostModules)?;
-        modules.code(self.backend, memories, deadline).map_err(|error| match error {
+        self.modules.code(self.backend, memories, deadline).map_err(|error| match error {
             code::Error::Compiler(compiler::Error::TooLate) => Error::Stopped(Stopped::Timeout, self.timeout),
             other => other.into(),
         })
@@ -57,17 +54,12 @@ impl LoadedModules {
 
     /// Closes the modules' files. They are opened again if their bytes are needed, and must be the same then.
     pub(super) fn close_files(&mut self) {
-        self.modules.get_mut().close_files();
+        self.modules.close_files();
     }
 
     /// The SHA-256 of the module that is linked as `name`, for the log.
     pub(super) fn sha256(&self, name: &str) -> Option<Digest> {
-        self.modules.lock().ok()?.sha256(name)
-    }
-
-    /// In a forked process: the modules are lost if another thread was using them.
-    pub(super) fn forked(&self) {
-        self.modules.forked();
+        self.modules.sha256(name)
     }
 
     /// Links the modules with each other and with `functions`. `programs` has the manifest's names of the modules by the

@@ -1,6 +1,7 @@
 //! A plugin: how it is made, and what can be asked of it between calls.
 
 use std::ffi::CStr;
+use std::sync::{Arc, Weak};
 
 use wasmer::Extern;
 
@@ -75,9 +76,9 @@ impl Plugin {
         self.live.as_mut().map_or(&[], |live| live.guest_mut().io.output_in_place())
     }
 
-    /// The functions of the host program that it was made with.
-    pub fn functions(&self) -> &[HostFunction] {
-        &self.recipe.functions
+    /// The functions of the host program that it was made with, as long as it lives.
+    pub fn functions(&self) -> Weak<[HostFunction]> {
+        Arc::downgrade(&self.recipe.functions)
     }
 
     /// A copy of the last call's output.

@@ -1,11 +1,39 @@
-//! Reserves that threads hold, and the slots that these are in.
+//! Reserves that threads hold, and the slots that these are in; how a step finds out that the system refuses memory.
 
 use std::cell::Cell;
 use std::marker::PhantomData;
 
-use super::refusal::{NoRoom, RefusalWatch};
-use super::slot::{FOR_OTHERS, SLOTS, Slot};
+use thiserror::Error;
+
+use super::slot::{FOR_OTHERS, SLOTS, Slot, refusals};
 use crate::sync::Mutex;
+
+/// There is no memory for the work, or there was none in the middle of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub(crate) enum NoRoom {
+    #[error("{} MB must be free for that, and the system refuses them ({SETTINGS})", .0.div_ceil(1_000_000))]
+    Before(usize),
+    #[error("the system has refused memory in the middle of it ({SETTINGS})")]
+    Meanwhile,
+}
+
+/// The settings that limit the memory of a process, for errors.
+const SETTINGS: &str = "RLIMIT_AS, RLIMIT_DATA, `ulimit -v`, vm.overcommit_memory";
+
+/// Tells whether the system has refused memory since a moment.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct RefusalWatch(u64);
+
+impl RefusalWatch {
+    fn begin() -> Self {
+        Self(refusals())
+    }
+
+    /// Fails if the system has refused memory since then. Every later check fails too.
+    pub(crate) fn check(self) -> Result<(), NoRoom> {
+        if refusals() == self.0 { Ok(()) } else { Err(NoRoom::Meanwhile) }
+    }
+}
 
 /// In bytes: the least reserve of a step. It is enough for what does not depend on the size of a module.
 const LEAST: usize = 16 << 20;
@@ -52,9 +80,6 @@ impl Reserve {
     }
 
     /// Keeps `bytes` bytes free, and some more for what every step needs.
-    ///
-    /// # Errors
-    /// The system refuses them.
     pub(crate) fn hold(bytes: usize) -> Result<Self, NoRoom> {
         let watch = RefusalWatch::begin();
         let bytes = bytes.saturating_add(LEAST);
@@ -69,9 +94,6 @@ impl Reserve {
     }
 
     /// Keeps memory free for work that does not depend on the size of a module.
-    ///
-    /// # Errors
-    /// The system refuses it.
     pub(crate) fn share() -> Result<Self, NoRoom> {
         let watch = RefusalWatch::begin();
         let mut uses = USES.lock();
@@ -113,9 +135,6 @@ impl Drop for Reserve {
 }
 
 /// Opens a closed slot with at least `bytes` free bytes. False if blocks in it are still in use.
-///
-/// # Errors
-/// The system refuses the memory.
 fn open(slot: &Slot, slot_use: &mut SlotUse, bytes: usize) -> Result<bool, NoRoom> {
     let bounds = slot.bounds();
     if slot.is_unused() && (slot_use.free != bounds.start || bounds.len() < bytes) {

@@ -1,10 +1,8 @@
 //! Address space that is kept free while a module is worked on, for allocations that the system refuses meanwhile.
 //!
-//! Rust ends the process when an allocation fails, and the compilers are full of allocations. Therefore each step of
-//! making a plugin first maps a [`Reserve`] that is large enough for the rest of the step. If the system refuses
-//! memory, `allocator.rs` takes the block from a reserve instead, and notes it. The step goes on to the next point
-//! where it looks ([`RefusalWatch`]), and ends with the error [`NoRoom`]. If the reserve itself cannot be mapped, the
-//! step is refused with the same error.
+//! Each step of making a plugin first maps a [`Reserve`]. If the system refuses memory, `allocator.rs` takes the block
+//! from a reserve instead, and the step ends with the error [`NoRoom`] at the next point where it looks
+//! ([`RefusalWatch`]). ARCHITECTURE.md has more ("Memory that the system refuses").
 //!
 //! Reserves are not written to, so they take no memory, but they count for `RLIMIT_AS` and `RLIMIT_DATA`. They serve
 //! the whole process: compilers allocate on threads of their own.
@@ -13,11 +11,9 @@
 
 mod allocator;
 mod held;
-mod refusal;
 mod slot;
 
-pub(crate) use held::Reserve;
-pub use held::forked;
-pub(crate) use refusal::NoRoom;
 #[cfg(feature = "compiler")]
-pub(crate) use refusal::RefusalWatch;
+pub(crate) use held::RefusalWatch;
+pub use held::forked;
+pub(crate) use held::{NoRoom, Reserve};

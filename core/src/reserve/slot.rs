@@ -149,6 +149,21 @@ impl Slot {
         }
         block.map(ptr::with_exposed_provenance_mut)
     }
+
+    /// Changes the size of a block in place, if it is the last one and there is room.
+    pub(super) fn resize(&self, block: *mut u8, from: usize, to: usize) -> bool {
+        let (before, after) = (block.addr() + from, block.addr().checked_add(to));
+        after.is_some_and(|after| {
+            after <= self.bounds().end
+                && self.next.compare_exchange(before, after, Ordering::SeqCst, Ordering::SeqCst).is_ok()
+        })
+    }
+
+    /// Takes back a block of `size` bytes.
+    fn give_back(&self, block: *mut u8, size: usize) {
+        self.resize(block, size, 0);
+        self.blocks.fetch_sub(1, Ordering::SeqCst);
+    }
 }
 
 fn unmap(range: Range<usize>) {
@@ -187,23 +202,6 @@ pub(super) fn take(layout: Layout) -> *mut u8 {
 /// The slot that `block` is in, if it is in a reserve. The block is in use.
 pub(super) fn slot_of(block: *mut u8) -> Option<&'static Slot> {
     SLOTS.iter().find(|slot| slot.bounds().contains(&block.addr()))
-}
-
-impl Slot {
-    /// Changes the size of a block in place, if it is the last one and there is room.
-    pub(super) fn resize(&self, block: *mut u8, from: usize, to: usize) -> bool {
-        let (before, after) = (block.addr() + from, block.addr().checked_add(to));
-        after.is_some_and(|after| {
-            after <= self.bounds().end
-                && self.next.compare_exchange(before, after, Ordering::SeqCst, Ordering::SeqCst).is_ok()
-        })
-    }
-
-    /// Takes back a block of `size` bytes.
-    fn give_back(&self, block: *mut u8, size: usize) {
-        self.resize(block, size, 0);
-        self.blocks.fetch_sub(1, Ordering::SeqCst);
-    }
 }
 
 /// Takes back a block, if it is in a reserve.

@@ -158,7 +158,6 @@ impl CodeChanges<'_> {
     }
 }
 
-/// The number of locals that a function declares.
 fn locals(body: &FunctionBody<'_>) -> Result<u32, BinaryReaderError> {
     let mut count = 0_u32;
     for group in body.get_locals_reader()? {

@@ -65,7 +65,6 @@ impl Op {
         matches!(self, Self::SetOutput | Self::OutputOffset | Self::OutputLength)
     }
 
-    /// Parameters and results of the function.
     fn signature(self) -> (&'static [wasmparser::ValType], &'static [wasmparser::ValType]) {
         use wasmparser::ValType::{I32, I64};
         match self {
@@ -139,7 +138,6 @@ impl Inliner {
         Some(Self { by_import, memory: survey.memory_count(), globals })
     }
 
-    /// True if calls of `function` are inlined.
     pub(crate) fn inlines(&self, function: u32) -> bool {
         self.by_import.contains_key(&function)
     }

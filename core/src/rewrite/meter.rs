@@ -13,7 +13,6 @@ use wasmparser::Operator;
 /// Writes the code that counts, down from the limit.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Meter {
-    /// The index of the global.
     pub(crate) global: u32,
 }
 
@@ -59,38 +58,31 @@ impl Stretches {
     /// Takes the next instruction. If a stretch ends with it, returns how many instructions the stretch has: control
     /// may go elsewhere after it, or come from elsewhere to the instruction after it.
     pub(crate) fn next(&mut self, operator: &Operator<'_>) -> Option<(u32, End)> {
+        use Operator as O;
         self.count += 1;
         let end = match operator {
-            Operator::Block { .. } => {
+            O::Block { .. } => {
                 self.labels.push(false);
                 return None;
             }
-            Operator::If { .. } => {
+            O::If { .. } => {
                 self.labels.push(false);
                 End::Unchecked
             }
-            Operator::Loop { .. } => {
+            O::Loop { .. } => {
                 self.labels.push(true);
                 End::Unchecked
             }
-            Operator::End => match self.labels.pop() {
+            O::End => match self.labels.pop() {
                 Some(_) => End::Unchecked,
                 None => End::Checked,
             },
-            Operator::Else => End::Unchecked,
-            Operator::Br { relative_depth } | Operator::BrIf { relative_depth } => self.branch(*relative_depth),
-            Operator::BrOnNull { relative_depth } | Operator::BrOnNonNull { relative_depth } => {
-                self.branch(*relative_depth)
-            }
-            Operator::Unreachable
-            | Operator::BrTable { .. }
-            | Operator::Return
-            | Operator::Call { .. }
-            | Operator::CallIndirect { .. }
-            | Operator::CallRef { .. }
-            | Operator::ReturnCall { .. }
-            | Operator::ReturnCallIndirect { .. }
-            | Operator::ReturnCallRef { .. } => End::Checked,
+            O::Else => End::Unchecked,
+            O::Br { relative_depth } | O::BrIf { relative_depth } => self.branch(*relative_depth),
+            O::BrOnNull { relative_depth } | O::BrOnNonNull { relative_depth } => self.branch(*relative_depth),
+            O::Unreachable | O::BrTable { .. } | O::Return => End::Checked,
+            O::Call { .. } | O::CallIndirect { .. } | O::CallRef { .. } => End::Checked,
+            O::ReturnCall { .. } | O::ReturnCallIndirect { .. } | O::ReturnCallRef { .. } => End::Checked,
             _ => return None,
         };
         Some((mem::take(&mut self.count), end))

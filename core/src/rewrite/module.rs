@@ -9,7 +9,8 @@ use super::sections::Sections;
 use super::survey::Survey;
 use super::validate::validate;
 use super::wrappers::Wrappers;
-use crate::module::reserved::DATA_SECTION;
+use crate::compiler::Prepared;
+use crate::module::reserved::{DATA_SECTION, IO_MEMORY_MAX_PAGES};
 
 /// The order of sections in a module. The start section is dropped, custom sections come last.
 const ORDER: [SectionId; 12] = [
@@ -27,14 +28,6 @@ const ORDER: [SectionId; 12] = [
     SectionId::Data,
 ];
 
-/// A rewritten module, ready to be compiled.
-#[derive(Debug)]
-pub(crate) struct Rewritten {
-    pub(crate) wasm: Vec<u8>,
-    /// The module owns the I/O memory. No other memory of it has the same type.
-    pub(crate) has_io_memory: bool,
-}
-
 /// Validates `wasm`, rewrites it and names it `name`.
 ///
 /// If calls are inlined, the module gets the I/O memory as its own, and globals. If libcalls are
@@ -43,7 +36,7 @@ pub(crate) struct Rewritten {
 ///
 /// # Errors
 /// The module is invalid, uses a proposal that is not among the features, or exceeds a limit.
-pub(crate) fn rewrite(name: &str, wasm: &[u8], options: RewriteOptions<'_>) -> Result<Rewritten, Error> {
+pub(crate) fn rewrite(name: &str, wasm: &[u8], options: RewriteOptions<'_>) -> Result<Prepared, Error> {
     validate(wasm, options.features, options.fuel, options.estimated)?;
     let survey = Survey::of(wasm)?;
     let wrappers = Wrappers::of(&survey);
@@ -60,5 +53,6 @@ pub(crate) fn rewrite(name: &str, wasm: &[u8], options: RewriteOptions<'_>) -> R
         module.section(&CustomSection { name: "producers".into(), data: data.into() });
     }
     module.section(&names(name, &survey, &wrappers));
-    Ok(Rewritten { wasm: module.finish(), has_io_memory: sections.has_io_memory() })
+    let moving = sections.has_io_memory().then_some(IO_MEMORY_MAX_PAGES);
+    Ok(Prepared { wasm: module.finish(), moving })
 }

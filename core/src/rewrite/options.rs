@@ -36,7 +36,6 @@ impl EstimatedCompiler {
     }
 }
 
-/// Options of the rewrite.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct RewriteOptions<'a> {
     /// The proposals that the compiler supports; the module may use no others.

@@ -1,6 +1,7 @@
 //! Writes the sections of the rewritten module. A section in which nothing changes is copied byte by byte.
 
 use wasm_encoder::reencode::Reencode as _;
+use wasm_encoder::reencode::utils::export_kind;
 use wasm_encoder::{
     ConstExpr, DataSection, ElementSection, Elements, ExportKind, ExportSection, FunctionSection, GlobalSection,
     GlobalType, ImportSection, MemorySection, MemoryType, Module, RawSection, SectionId, TableSection, ValType,
@@ -159,11 +160,11 @@ impl<'a> Sections<'a> {
     }
 
     fn exports(&self, module: &mut Module) {
-        let Self { survey, indices, .. } = self;
+        let (survey, mut indices) = (self.survey, self.indices);
         let mut exports = ExportSection::new();
         for export in &survey.exports {
             let index = if export.kind == ExternalKind::Global { indices.global(export.index) } else { export.index };
-            exports.export(export.name, kind(export.kind), index);
+            exports.export(export.name, export_kind(&mut indices, export.kind), index);
         }
         if let Some(function) = survey.start {
             exports.export(START_EXPORT, ExportKind::Func, function);
@@ -214,15 +215,5 @@ impl<'a> Sections<'a> {
         indices.parse_data_section(&mut data, section)?;
         module.section(&data);
         Ok(())
-    }
-}
-
-fn kind(kind: ExternalKind) -> ExportKind {
-    match kind {
-        ExternalKind::Func | ExternalKind::FuncExact => ExportKind::Func,
-        ExternalKind::Table => ExportKind::Table,
-        ExternalKind::Memory => ExportKind::Memory,
-        ExternalKind::Global => ExportKind::Global,
-        ExternalKind::Tag => ExportKind::Tag,
     }
 }

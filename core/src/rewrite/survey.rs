@@ -15,7 +15,6 @@ use crate::error::Excerpt;
 use crate::host::abi::{HOST_MODULE, MEMORY};
 use crate::module::reserved::{FUEL_IMPORT, IO_MEMORY_MAX_PAGES, is_reserved};
 
-/// The I/O memory's type.
 pub(super) const IO_MEMORY_TYPE: MemoryType = MemoryType {
     minimum: 1,
     maximum: Some(IO_MEMORY_MAX_PAGES as u64),
@@ -79,7 +78,6 @@ impl<'a> Survey<'a> {
         Ok(survey)
     }
 
-    /// The contents of a section, if there is one.
     pub(crate) fn section(&self, id: SectionId) -> Option<&'a [u8]> {
         self.sections.iter().find(|(other, _)| *other == id as u8).map(|(_, contents)| *contents)
     }

@@ -39,14 +39,33 @@ fn rewritten_for(wat: &str, options: RewriteOptions<'_>) -> Vec<u8> {
     wasm
 }
 
-fn export_names(wasm: &[u8]) -> Vec<String> {
-    let mut names = Vec::new();
+/// The names and indices of a module's exports.
+fn exports(wasm: &[u8]) -> Vec<(&str, u32)> {
+    let mut all = Vec::new();
     for payload in Parser::new(0).parse_all(wasm) {
         if let Payload::ExportSection(exports) = payload.expect("valid") {
-            names.extend(exports.into_iter().map(|export| export.expect("valid").name.to_owned()));
+            all.extend(
+                exports.into_iter().map(|export| export.expect("valid")).map(|export| (export.name, export.index)),
+            );
         }
     }
-    names
+    all
+}
+
+fn export_names(wasm: &[u8]) -> Vec<&str> {
+    exports(wasm).into_iter().map(|(name, _)| name).collect()
+}
+
+/// The instructions of each of a module's functions.
+fn bodies(wasm: &[u8]) -> Vec<Vec<Operator<'_>>> {
+    let mut bodies = Vec::new();
+    for payload in Parser::new(0).parse_all(wasm) {
+        if let Payload::CodeSectionEntry(body) = payload.expect("valid") {
+            let operators = body.get_operators_reader().expect("valid").into_iter();
+            bodies.push(operators.map(|operator| operator.expect("valid")).collect());
+        }
+    }
+    bodies
 }
 
 #[test]
@@ -104,12 +123,7 @@ fn what_is_not_seen_is_counted() {
 
 /// The number of a module's instructions that ask a memory to grow.
 fn growths(wasm: &[u8]) -> usize {
-    let bodies = Parser::new(0).parse_all(wasm).filter_map(|payload| match payload.expect("valid") {
-        Payload::CodeSectionEntry(body) => Some(body.get_operators_reader().expect("valid")),
-        _ => None,
-    });
-    let operators = bodies.flat_map(|operators| operators.into_iter().map(|operator| operator.expect("valid")));
-    operators.filter(|operator| matches!(operator, Operator::MemoryGrow { .. })).count()
+    bodies(wasm).iter().flatten().filter(|operator| matches!(operator, Operator::MemoryGrow { .. })).count()
 }
 
 /// If instructions are counted, all names of the module's own globals still refer to the same globals.
@@ -125,25 +139,12 @@ fn what_names_a_global_still_does() {
         (data (offset (global.get $zero)) "text")
         (func $g (drop (global.get $zero)) (global.set $one (global.get $own)) (global.set $last (i64.const 1))))"#;
     let shape = |wasm: &[u8]| {
-        let mut shape = Vec::new();
-        for payload in Parser::new(0).parse_all(wasm) {
-            match payload.expect("valid") {
-                Payload::ExportSection(exports) => {
-                    let own = |name: &str| !name.starts_with("extism-wasmer:");
-                    let exports = exports.into_iter().map(|export| export.expect("valid"));
-                    shape.extend(
-                        exports.filter(|export| own(export.name)).map(|export| (export.name.to_owned(), export.index)),
-                    );
-                }
-                Payload::CodeSectionEntry(body) => {
-                    for operator in body.get_operators_reader().expect("valid") {
-                        match operator.expect("valid") {
-                            Operator::GlobalGet { global_index } => shape.push(("get".to_owned(), global_index)),
-                            Operator::GlobalSet { global_index } => shape.push(("set".to_owned(), global_index)),
-                            _ => {}
-                        }
-                    }
-                }
+        let own = exports(wasm).into_iter().filter(|(name, _)| !name.starts_with("extism-wasmer:"));
+        let mut shape: Vec<_> = own.map(|(name, index)| (name.to_owned(), index)).collect();
+        for operator in bodies(wasm).into_iter().flatten() {
+            match operator {
+                Operator::GlobalGet { global_index } => shape.push(("get".to_owned(), global_index)),
+                Operator::GlobalSet { global_index } => shape.push(("set".to_owned(), global_index)),
                 _ => {}
             }
         }
@@ -167,20 +168,16 @@ fn what_names_a_global_still_does() {
 fn stretches(wat: &str) -> Vec<(i64, bool)> {
     let wasm = rewritten_for(wat, COUNTED);
     let mut stretches = Vec::new();
-    for payload in Parser::new(0).parse_all(&wasm) {
-        if let Payload::CodeSectionEntry(body) = payload.expect("valid") {
-            let operators = body.get_operators_reader().expect("valid").into_iter();
-            let operators: Vec<_> = operators.map(|operator| operator.expect("valid")).collect();
-            for three in operators.windows(3) {
-                match three {
-                    [Operator::GlobalGet { .. }, Operator::I64Const { value }, Operator::I64Sub] => {
-                        stretches.push((*value, false));
-                    }
-                    [Operator::I64LtS, Operator::If { .. }, Operator::Unreachable] => {
-                        stretches.last_mut().expect("it is counted before").1 = true;
-                    }
-                    _ => {}
+    for body in bodies(&wasm) {
+        for three in body.windows(3) {
+            match three {
+                [Operator::GlobalGet { .. }, Operator::I64Const { value }, Operator::I64Sub] => {
+                    stretches.push((*value, false));
                 }
+                [Operator::I64LtS, Operator::If { .. }, Operator::Unreachable] => {
+                    stretches.last_mut().expect("it is counted before").1 = true;
+                }
+                _ => {}
             }
         }
     }
@@ -226,11 +223,7 @@ fn each_instruction_is_counted_once() {
     assert_eq!(counts(wat), [2, 2, 1, 1, 1, 1]);
     // An inlined call counts as one instruction, the code that replaces it not at all.
     let inlined: i64 = counts(INLINED).iter().sum();
-    let body = Parser::new(0).parse_all(&wat::parse_str(INLINED).expect("WAT")).find_map(|payload| match payload {
-        Ok(Payload::CodeSectionEntry(body)) => Some(body.get_operators_reader().expect("valid").into_iter().count()),
-        _ => None,
-    });
-    assert_eq!(Some(inlined as usize), body);
+    assert_eq!(inlined as usize, bodies(&wat::parse_str(INLINED).expect("WAT"))[0].len());
 }
 
 #[test]
@@ -288,16 +281,14 @@ const INLINED: &str = r#"(module
 fn inlined_functions_are_called_only_where_they_have_to_be() {
     let calls = |wasm: &[u8]| {
         let mut calls = 0;
-        for payload in Parser::new(0).parse_all(wasm) {
-            if let Payload::CodeSectionEntry(body) = payload.expect("valid") {
-                let mut depth = 0;
-                for operator in body.get_operators_reader().expect("valid") {
-                    match operator.expect("valid") {
-                        Operator::If { .. } => depth += 1,
-                        Operator::End => depth -= 1,
-                        Operator::Call { .. } => calls += usize::from(depth == 0),
-                        _ => {}
-                    }
+        for body in bodies(wasm) {
+            let mut depth = 0;
+            for operator in body {
+                match operator {
+                    Operator::If { .. } => depth += 1,
+                    Operator::End => depth -= 1,
+                    Operator::Call { .. } => calls += usize::from(depth == 0),
+                    _ => {}
                 }
             }
         }
@@ -321,7 +312,7 @@ fn a_function_of_another_type_or_beside_such_memories_is_not_inlined() {
         r#"(module (import "a" "b" (memory 1 65521))
             (import "env" "extism_input_length" (func $f (result i64))) (func (drop (call $f))))"#,
     ] {
-        assert!(!export_names(&rewritten(wat)).iter().any(|name| name == IO_MEMORY_EXPORT), "{wat}");
+        assert!(!export_names(&rewritten(wat)).contains(&IO_MEMORY_EXPORT), "{wat}");
     }
 }
 

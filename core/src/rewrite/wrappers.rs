@@ -11,7 +11,6 @@ use std::collections::BTreeMap;
 
 use super::survey::Survey;
 
-/// The wrappers of one module.
 #[derive(Default)]
 pub(crate) struct Wrappers {
     /// The wrapper's index for each imported function.

@@ -31,21 +31,12 @@ pub(crate) enum Work {
 
 /// The work of an instruction, if it makes a libcall and so is counted.
 pub(crate) fn work(operator: &Operator<'_>) -> Option<Work> {
+    use Operator as O;
     match operator {
-        Operator::MemoryFill { .. }
-        | Operator::MemoryCopy { .. }
-        | Operator::MemoryInit { .. }
-        | Operator::TableFill { .. }
-        | Operator::TableCopy { .. }
-        | Operator::TableInit { .. }
-        | Operator::TableGrow { .. } => Some(Work::Much),
-        Operator::MemorySize { .. }
-        | Operator::TableSize { .. }
-        | Operator::TableGet { .. }
-        | Operator::TableSet { .. }
-        | Operator::DataDrop { .. }
-        | Operator::ElemDrop { .. }
-        | Operator::RefFunc { .. } => Some(Work::Little),
+        O::MemoryFill { .. } | O::MemoryCopy { .. } | O::MemoryInit { .. } => Some(Work::Much),
+        O::TableFill { .. } | O::TableCopy { .. } | O::TableInit { .. } | O::TableGrow { .. } => Some(Work::Much),
+        O::MemorySize { .. } | O::TableSize { .. } | O::TableGet { .. } | O::TableSet { .. } => Some(Work::Little),
+        O::DataDrop { .. } | O::ElemDrop { .. } | O::RefFunc { .. } => Some(Work::Little),
         _ => None,
     }
 }

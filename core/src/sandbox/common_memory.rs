@@ -4,13 +4,9 @@
 
 use std::ptr::NonNull;
 use std::sync::Arc;
-use std::time::Duration;
 
 use parking_lot::Mutex;
-use wasmer::sys::vm::{
-    ExpectedValue, LinearMemory, MemoryStyle, ThreadConditions, Trap, VMMemory, VMMemoryDefinition, VMSharedMemory,
-    WaiterError,
-};
+use wasmer::sys::vm::{LinearMemory, MemoryStyle, Trap, VMMemory, VMMemoryDefinition};
 use wasmer::{MemoryError, MemoryType, Pages};
 
 /// The shared memory, and the copies of its address and length in instances.
@@ -119,21 +115,5 @@ impl LinearMemory for CommonMemory {
 
     fn copy(&self) -> Result<Box<dyn LinearMemory + Send + Sync + 'static>, MemoryError> {
         self.common.lock().memory.copy()
-    }
-
-    fn as_shared(&self) -> Result<VMSharedMemory, MemoryError> {
-        Err(MemoryError::MemoryNotShared)
-    }
-
-    unsafe fn do_wait(&mut self, _: u32, _: ExpectedValue, _: Option<Duration>) -> Result<u32, WaiterError> {
-        Err(WaiterError::Unimplemented)
-    }
-
-    fn do_notify(&mut self, _: u32, _: u32) -> u32 {
-        0
-    }
-
-    fn thread_conditions(&self) -> Option<&ThreadConditions> {
-        None
     }
 }

@@ -5,8 +5,9 @@
 //! frees it when no process has it open or mapped any more.
 #![expect(unsafe_code, reason = "memory is mapped where an instance has it")]
 
+use std::fs::File;
 use std::mem::ManuallyDrop;
-use std::os::fd::OwnedFd;
+use std::os::unix::fs::FileExt as _;
 use std::ptr;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -18,6 +19,8 @@ use rustix::process::{Resource, getrlimit};
 use wasmer::sys::vm::VMMemoryDefinition;
 use wasmer::{AsStoreRef, Instance, Module};
 use wasmer_types::ModuleInfo;
+
+use crate::module::reserved::DATA_SECTION;
 
 /// In bytes. Less data than this is copied.
 const LEAST: u64 = 128 << 10;
@@ -43,9 +46,9 @@ pub(crate) struct InitialData {
 }
 
 impl InitialData {
-    /// Reads the custom section `section`: two 64-bit numbers, the bytes of data and the number of segments.
-    pub(crate) fn of(module: &Module, section: &str) -> Self {
-        let contents = module.custom_sections(section).next().unwrap_or_default();
+    /// Reads the custom section that the rewrite has added.
+    pub(crate) fn of(module: &Module) -> Self {
+        let contents = module.custom_sections(DATA_SECTION).next().unwrap_or_default();
         let mut numbers = contents.chunks_exact(8).map(|bytes| bytes.try_into().map_or(0, u64::from_le_bytes));
         let [bytes, segments] = std::array::from_fn(|_| numbers.next().unwrap_or(0));
         let memory = module.info().memories.values().next();
@@ -94,14 +97,14 @@ impl InitialData {
 /// A sealed file with the initial contents of a memory, from address 0 on.
 #[derive(Debug)]
 pub(crate) struct Image {
-    file: ManuallyDrop<OwnedFd>,
+    file: ManuallyDrop<File>,
     /// Device and inode number of the file. A host that closes descriptors which it did not open may have closed this
     /// one, and the number may name another file.
     identity: (u64, u64),
     length: usize,
 }
 
-fn identity(file: &OwnedFd) -> Option<(u64, u64)> {
+fn identity(file: &File) -> Option<(u64, u64)> {
     let stat = rustix::fs::fstat(file).ok()?;
     Some((stat.st_dev, stat.st_ino))
 }
@@ -114,7 +117,8 @@ impl Image {
         if getrlimit(Resource::Fsize).current.is_some_and(|limit| limit < length) {
             return None;
         }
-        let file = rustix::fs::memfd_create("extism-wasmer", MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING).ok()?;
+        let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
+        let file = File::from(rustix::fs::memfd_create("extism-wasmer", flags).ok()?);
         let identity = identity(&file)?;
         rustix::fs::ftruncate(&file, length).ok()?;
         /// In bytes. No system's pages are larger, except huge pages, which a program must request.
@@ -122,7 +126,7 @@ impl Image {
         for (piece, number) in bytes.chunks(PAGE).zip(0..) {
             // A page that is not written is a hole, which reads as zeros.
             if piece.iter().any(|byte| *byte != 0) {
-                write_all(&file, piece, number * PAGE as u64).ok()?;
+                file.write_all_at(piece, number * PAGE as u64).ok()?;
             }
         }
         rustix::fs::fcntl_add_seals(&file, SealFlags::SHRINK | SealFlags::GROW | SealFlags::WRITE | SealFlags::SEAL)
@@ -159,19 +163,4 @@ impl Drop for Image {
             drop(unsafe { ManuallyDrop::take(&mut self.file) });
         }
     }
-}
-
-fn write_all(file: &OwnedFd, mut bytes: &[u8], mut offset: u64) -> Result<(), Errno> {
-    while !bytes.is_empty() {
-        match rustix::io::pwrite(file, bytes, offset) {
-            Ok(0) => return Err(Errno::IO),
-            Ok(count) => {
-                bytes = &bytes[count..];
-                offset += count as u64;
-            }
-            Err(Errno::INTR) => {}
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(())
 }

@@ -4,7 +4,6 @@
 //! Start with [`StoreTemplate`]. This room does not know what a plugin is, or how code is made.
 
 mod address_space;
-mod allowance;
 mod common_memory;
 pub mod fork;
 mod image;
@@ -31,11 +30,10 @@ use libcalls_absent as libcalls;
 pub(crate) use address_space::Memories;
 #[cfg(feature = "compiler")]
 pub(crate) use address_space::{COMPILING_STACK, compiling_threads, is_small};
-pub(crate) use allowance::Allowance;
 #[cfg(feature = "llvm")]
 pub(crate) use libcall_thunks::WithStackProbe;
 pub(crate) use libcalls::replace as make_stoppable;
-pub(crate) use limits::{Limits, Tables, without_prefix};
+pub(crate) use limits::{Allowance, Limits, Tables, without_prefix};
 pub(crate) use moving_memory::DYNAMIC_GUARD;
 pub(crate) use stacks::{give_up_spare, prepare_thread};
 pub(crate) use store_template::StoreTemplate;

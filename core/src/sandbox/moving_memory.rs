@@ -18,6 +18,8 @@ use rustix::mm::{MapFlags, MprotectFlags, ProtFlags};
 use wasmer::sys::vm::{LinearMemory, MemoryStyle, VMMemoryDefinition};
 use wasmer::{MemoryError, MemoryType, Pages};
 
+use super::plugin_memory::MAX_PAGES;
+
 /// In bytes: inaccessible guard after the memory, so that accesses with a small constant offset need only one check.
 pub(crate) const DYNAMIC_GUARD: u64 = 1 << 16;
 
@@ -26,9 +28,6 @@ const PAGE: usize = 1 << 16;
 
 /// The least that a memory reserves, in bytes, unless its maximum is lower.
 const LEAST: usize = 256 << 10;
-
-/// The most pages of a memory: LLVM's code reads the length of a moving memory as 32 bits, in which 65,536 pages are 0.
-const MOST_PAGES: u32 = (1 << 16) - 1;
 
 /// An anonymous mapping of `capacity` bytes and the guard. Only its first bytes, the memory's size, are accessible.
 #[derive(Debug)]
@@ -116,10 +115,8 @@ impl Mapping {
         Err(Errno::NOSYS)
     }
 
-    /// Makes everything behind the first `used` bytes inaccessible.
-    ///
-    /// # Errors
-    /// It stays accessible: accesses out of bounds do not trap there, but reach nothing beyond this mapping.
+    /// Makes everything behind the first `used` bytes inaccessible. If that fails, accesses out of bounds do not trap
+    /// there, but reach nothing beyond this mapping.
     fn close(&mut self, used: usize) -> Result<(), Errno> {
         let length = self.capacity + DYNAMIC_GUARD as usize - used;
         // SAFETY: the range is part of this mapping, and nothing uses it yet.
@@ -217,7 +214,7 @@ pub(crate) enum Room {
 
 /// The most pages that a memory of this type can have.
 fn most(ty: &MemoryType) -> Pages {
-    ty.maximum.unwrap_or(Pages(MOST_PAGES)).min(Pages(MOST_PAGES))
+    ty.maximum.unwrap_or(MAX_PAGES).min(MAX_PAGES)
 }
 
 /// The number of bytes to reserve for a memory of `size` bytes with a maximum of `most` pages.

@@ -4,18 +4,14 @@
 use std::ptr::NonNull;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
 
-use wasmer::sys::vm::{
-    ExpectedValue, LinearMemory, MemoryStyle, ThreadConditions, Trap, VMMemory, VMMemoryDefinition, VMSharedMemory,
-    WaiterError,
-};
+use wasmer::sys::vm::{LinearMemory, MemoryStyle, Trap, VMMemory, VMMemoryDefinition};
 use wasmer::{MemoryError, MemoryType, Pages};
 
 use super::limits::{Budget, Spare};
 
 /// The most pages of a memory, one less than WebAssembly allows: Wasmer's libcalls that fill and copy reject ranges
-/// that end at 4 GiB as out of bounds, and LLVM's code reads the length of some memories as 32 bits.
+/// that end at 4 GiB as out of bounds, and LLVM's code reads the length of moving memories as 32 bits.
 pub(crate) const MAX_PAGES: Pages = Pages(65_535);
 
 /// A memory that takes its growth from the plugin's budget, stays within [`MAX_PAGES`], and may begin with its data.
@@ -43,6 +39,7 @@ impl Drop for PluginMemory {
     }
 }
 
+// The methods for memories that threads share stay the trait's: plugins have no threads.
 impl LinearMemory for PluginMemory {
     fn ty(&self) -> MemoryType {
         self.memory.ty()
@@ -85,27 +82,5 @@ impl LinearMemory for PluginMemory {
 
     fn copy(&self) -> Result<Box<dyn LinearMemory + Send + Sync + 'static>, MemoryError> {
         self.memory.copy()
-    }
-
-    fn as_shared(&self) -> Result<VMSharedMemory, MemoryError> {
-        self.memory.as_shared()
-    }
-
-    unsafe fn do_wait(
-        &mut self,
-        dst: u32,
-        expected: ExpectedValue,
-        timeout: Option<Duration>,
-    ) -> Result<u32, WaiterError> {
-        // SAFETY: the contract of this method is the same, and the caller promises to keep it.
-        unsafe { self.memory.do_wait(dst, expected, timeout) }
-    }
-
-    fn do_notify(&mut self, dst: u32, count: u32) -> u32 {
-        self.memory.do_notify(dst, count)
-    }
-
-    fn thread_conditions(&self) -> Option<&ThreadConditions> {
-        self.memory.thread_conditions()
     }
 }

@@ -10,9 +10,8 @@ use wasmer::sys::{BaseTunables, NativeEngineExt};
 use wasmer::{AsStoreRef, Engine, Instance, Module, Pages, Store};
 
 use super::address_space::{self, Memories};
-use super::allowance::Allowance;
 use super::image::InitialData;
-use super::limits::{Budget, Limits, Reservations, TableElements, Tables};
+use super::limits::{Allowance, Budget, Limits, Reservations, TableElements, Tables};
 use super::moving_memory::Room;
 use super::tunables::PluginTunables;
 #[cfg(target_os = "linux")]
@@ -25,26 +24,17 @@ pub(crate) struct StoreTemplate {
     engine: Engine,
     /// The kind of memory that the code was compiled for.
     memories: Memories,
-    /// The name under which modules export the I/O memory that they define.
-    io_export: &'static str,
-    /// Modules are linked with each other, and share the I/O memory.
+    /// Whether modules are linked with each other, and so share the I/O memory.
     is_linked: bool,
     /// The initial data of each module's memory 0.
     data: Arc<[InitialData]>,
 }
 
 impl StoreTemplate {
-    /// For `modules`, whose code is in `engine`. `data_section` is the custom section in which the rewrite says how
-    /// much data memory 0 begins with; `io_export` the name under which modules export the I/O memory.
-    pub(crate) fn new(
-        engine: Engine,
-        memories: Memories,
-        modules: &[Module],
-        io_export: &'static str,
-        data_section: &str,
-    ) -> Self {
-        let data = modules.iter().map(|module| InitialData::of(module, data_section)).collect();
-        Self { engine, memories, io_export, is_linked: modules.len() > 1, data }
+    /// For `modules`, whose code is in `engine`.
+    pub(crate) fn new(engine: Engine, memories: Memories, modules: &[Module]) -> Self {
+        let data = modules.iter().map(InitialData::of).collect();
+        Self { engine, memories, is_linked: modules.len() > 1, data }
     }
 
     /// The kind of memory that the code was compiled for.
@@ -71,7 +61,6 @@ impl StoreTemplate {
             budget,
             memories: if imports_io_memory { self.memories } else { Memories::Moving },
             moving: None,
-            io_export: self.io_export,
             io_room: if limits.io_memory_stays { io_room(limits.max_pages) } else { Room::Moves },
             common: self.is_linked.then(|| Mutex::new(None)),
             data: Arc::clone(&self.data),

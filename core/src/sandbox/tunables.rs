@@ -24,6 +24,7 @@ use super::limits::Tables;
 use super::limits::{Budget, Reservations, Spare, TableElements};
 use super::moving_memory::{DYNAMIC_GUARD, MovingMemory, Room};
 use super::plugin_memory::{MAX_PAGES, PluginMemory};
+use crate::module::reserved::IO_MEMORY_EXPORT;
 
 /// The tunables for compilers: the kind of `memories`, and the maximum of memories that move in any case (`moving`).
 #[cfg(feature = "compiler")]
@@ -33,7 +34,6 @@ pub(crate) fn compile_time(memories: Memories, moving: Option<u32>) -> impl Tuna
         budget: None,
         memories,
         moving: moving.map(Pages),
-        io_export: "",
         io_room: Room::Moves,
         common: None,
         data: Arc::new([]),
@@ -49,8 +49,6 @@ pub(super) struct PluginTunables {
     pub(super) memories: Memories,
     /// The maximum, in pages, that marks memories of the moving kind whatever `memories` says; only for compilers.
     pub(super) moving: Option<Pages>,
-    /// The name under which a module exports the I/O memory that it defines; empty for compilers.
-    pub(super) io_export: &'static str,
     /// The room of the I/O memory.
     pub(super) io_room: Room,
     /// Of linked modules: the I/O memory, which they share, once the host has made it.
@@ -80,22 +78,13 @@ impl PluginTunables {
         if let Some(budget) = &budget {
             budget.take(ty.minimum.0)?;
         }
-        let reserved = self.reserved(style, make);
-        let (spare, reserved) = match reserved {
-            Ok((memory, spare)) => (spare, Ok(memory)),
-            Err(error) => (None, Err(error)),
-        };
-        let made = reserved.and_then(|memory| match image {
-            Some((image, segments)) if fill(&memory, image)? => Ok((memory, segments)),
-            _ => Ok((memory, 0)),
+        let made = self.reserved(style, make).and_then(|(memory, spare)| match image {
+            Some((image, segments)) if fill(&memory, image)? => Ok((memory, spare, segments)),
+            _ => Ok((memory, spare, 0)),
         });
         match made {
-            Ok((memory, 0))
-                if budget.is_none() && spare.is_none() && ty.maximum.is_some_and(|max| max <= MAX_PAGES) =>
-            {
-                Ok(memory)
-            }
-            Ok((memory, filled)) => Ok(VMMemory(Box::new(PluginMemory::new(memory, budget, spare, filled)))),
+            Ok((memory, None, 0)) if budget.is_none() && ty.maximum.is_some_and(|max| max <= MAX_PAGES) => Ok(memory),
+            Ok((memory, spare, filled)) => Ok(VMMemory(Box::new(PluginMemory::new(memory, budget, spare, filled)))),
             Err(error) => {
                 budget.inspect(|budget| budget.give_back(ty.minimum.0));
                 Err(error)
@@ -103,7 +92,7 @@ impl PluginTunables {
         }
     }
 
-    /// A memory that an instance defines.
+    /// A memory that an instance defines, with the data of `image`.
     ///
     /// # Safety
     /// As for [`Tunables::create_vm_memory`]: `definition` must be the instance's place for it.
@@ -111,10 +100,11 @@ impl PluginTunables {
         &self,
         ty: &MemoryType,
         style: &MemoryStyle,
+        image: Option<(&Image, u64)>,
         definition: NonNull<VMMemoryDefinition>,
         room: Room,
     ) -> Result<VMMemory, MemoryError> {
-        match style {
+        self.make(ty, style, image, || match style {
             MemoryStyle::Dynamic { .. } => {
                 // SAFETY: the caller promises it; the store keeps both the memory and the instance until it is dropped.
                 let memory = unsafe { MovingMemory::for_instance(ty, definition, room) }?;
@@ -122,7 +112,7 @@ impl PluginTunables {
             }
             // SAFETY: the contract of that method is the same, and the caller promises to keep it.
             MemoryStyle::Static => unsafe { self.base.create_vm_memory(ty, style, definition) },
-        }
+        })
     }
 
     /// Counts a memory, then makes it. Returns it with the [`Spare`] that it uses, if any.
@@ -142,7 +132,7 @@ impl PluginTunables {
 
     /// The index of the I/O memory in a module that defines it.
     fn io_memory(&self, module: &ModuleInfo) -> Option<MemoryIndex> {
-        match module.exports.get(self.io_export) {
+        match module.exports.get(IO_MEMORY_EXPORT) {
             Some(ExportIndex::Memory(index)) => Some(*index),
             _ => None,
         }
@@ -195,10 +185,8 @@ impl Tunables for PluginTunables {
                     // complete, Wasmer keeps it with the store; before, nobody can grow the memory through this handle.
                     Ok(VMMemory(Box::new(unsafe { common.for_instance(*definition) })))
                 }
-                _ => self.make(ty, &styles[index], image, || {
-                    // SAFETY: the caller promises that each definition is the instance's place for the memory.
-                    unsafe { self.own_memory(ty, &styles[index], *definition, room) }
-                }),
+                // SAFETY: the caller promises that each definition is the instance's place for the memory.
+                _ => unsafe { self.own_memory(ty, &styles[index], image, *definition, room) },
             };
             let memory = memory.map_err(|error| LinkError::Resource(format!("Failed to create memory: {error}")))?;
             memories.push(InternalStoreHandle::new(context, memory));
@@ -228,10 +216,8 @@ impl Tunables for PluginTunables {
         style: &MemoryStyle,
         definition: NonNull<VMMemoryDefinition>,
     ) -> Result<VMMemory, MemoryError> {
-        self.make(ty, style, None, || {
-            // SAFETY: the contract of this method is the same, and the caller promises to keep it.
-            unsafe { self.own_memory(ty, style, definition, Room::Moves) }
-        })
+        // SAFETY: the contract of this method is the same, and the caller promises to keep it.
+        unsafe { self.own_memory(ty, style, None, definition, Room::Moves) }
     }
 
     fn create_host_table(&self, ty: &TableType, style: &TableStyle) -> Result<VMTable, String> {

@@ -12,7 +12,6 @@ pub(crate) struct CodeRanges {
 }
 
 impl CodeRanges {
-    /// The addresses of `functions`.
     pub(crate) fn new(mut functions: Vec<Range<usize>>) -> Self {
         /// Gaps of fewer bytes than this are padding, and count as code.
         const PADDING: usize = 32;

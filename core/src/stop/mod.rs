@@ -1,13 +1,9 @@
 //! Stops a plugin's run at its deadline, or when another thread asks for it.
 //!
-//! A plugin's own code is stopped by a signal, and checks nothing. (LLVM's has yield points: `rewrite/` adds them.)
-//! The timer thread sleeps until the earliest deadline (`timer.rs`). At the deadline this thread, or at any time a
-//! canceller, marks the run in the plugin's `Record` as to be ended, and signals the thread that runs it (`signal.rs`).
-//! The signal's handler (`handler.rs`) makes the plugin's thread trap if it is in the plugin's own code. Anywhere else
-//! the signal does nothing, and is sent again a little later.
-//!
-//! Host functions check: each asks [`Watch`] when it begins and ends, and again during work that is long or waits. The
-//! replacements of Wasmer's libcalls check when they are done (`leave_if_stopped`).
+//! A plugin's own code is stopped by a signal, and checks nothing. The timer thread (`timer.rs`), or a canceller, marks
+//! the run in the plugin's `Record` as to be ended, and signals the thread that runs it (`signal.rs`). The signal's
+//! handler (`handler.rs`) makes that thread trap if it is in the plugin's own code. Elsewhere, host functions ask
+//! [`Watch`], and the replacements of Wasmer's libcalls call `leave_if_stopped`. ARCHITECTURE.md has more ("Stopping").
 //!
 //! Start with [`Stopper`].
 
@@ -15,7 +11,6 @@
 mod action;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 mod alternate_stack;
-mod cancel;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 mod chain;
 mod code;
@@ -37,13 +32,13 @@ mod this_thread;
 mod timer;
 mod watch;
 
-pub use cancel::Handle;
 pub(crate) use code::CodeRanges;
 #[cfg(target_os = "linux")]
 pub(crate) use faults::cover as cover_faults;
 pub(crate) use record::Stopped;
 #[cfg(not(all(target_os = "linux", target_arch = "x86_64")))]
 use signal_absent as signal;
+pub use stopper::Handle;
 pub(crate) use stopper::{Run, Stopper};
 pub use this_thread::is_running_here;
 pub(crate) use timer::{NoTimer, check as check_timer};

@@ -82,7 +82,6 @@ pub(crate) struct Record {
     deadline: AtomicU64,
     /// The kernel's id of the thread that runs it.
     thread: AtomicI32,
-    /// The run was stopped.
     stopped: AtomicBool,
     /// The `state` of the run that a pending signal is meant for; 0 is none.
     signalled: AtomicU64,
@@ -167,7 +166,6 @@ impl Record {
         self.stopped.load(Ordering::Relaxed)
     }
 
-    /// Changes the thread's id.
     pub(crate) fn set_thread(&self, thread: i32) {
         self.thread.store(thread, Ordering::Relaxed);
     }

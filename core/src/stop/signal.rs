@@ -17,7 +17,6 @@ use super::info::Info;
 use super::this_thread::ThisThread;
 use super::{action, alternate_stack};
 
-/// A system error number.
 pub(crate) type Errno = i32;
 
 /// The library's real-time signal: one that nobody uses, else the last but one. Its handler is installed on first use.
@@ -72,9 +71,6 @@ pub(crate) fn send(thread: i32) -> bool {
 }
 
 /// Tells whether this thread can send signals to other threads of the process.
-///
-/// # Errors
-/// The system's reason for refusing them.
 pub(crate) fn can_send() -> Result<(), Errno> {
     if key().is_none() {
         return Err(libc::EAGAIN);
@@ -122,9 +118,7 @@ impl Blocked {
         // SAFETY: written, or all zeros, the empty set.
         Self(unsafe { before.assume_init() })
     }
-}
 
-impl Blocked {
     /// True if the thread blocked this signal before.
     fn was_blocked(&self, number: i32) -> bool {
         // SAFETY: the set is initialised.

@@ -3,7 +3,6 @@
 
 use super::this_thread::ThisThread;
 
-/// A system error number.
 pub(crate) type Errno = i32;
 
 pub(crate) fn prepare(_: &ThisThread) -> i32 {

@@ -1,18 +1,17 @@
-//! The plugin's side: announces its runs, one at a time, so that others can stop them.
+//! The plugin's side: announces its runs, one at a time, so that others can stop them; cancels them.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
-use super::cancel::Handle;
 use super::code::CodeRanges;
-use super::record::{Record, Stopped};
+use super::record::{Record, SOON, Stopped};
 use super::signal;
 use super::this_thread::THREAD;
 use super::timer::{self, NoTimer};
 use super::watch::Watch;
+use crate::fork;
 
-/// Announces the runs of one plugin.
 #[derive(Debug)]
 pub(crate) struct Stopper {
     record: &'static Record,
@@ -23,7 +22,6 @@ pub(crate) struct Stopper {
 }
 
 impl Stopper {
-    /// Makes the stopper of a plugin with this code.
     pub(crate) fn new(code: Arc<CodeRanges>) -> Self {
         static OWNERS: AtomicU64 = AtomicU64::new(1);
         let owner = OWNERS.fetch_add(1, Ordering::Relaxed);
@@ -32,10 +30,7 @@ impl Stopper {
         Self { record, owner, code }
     }
 
-    /// Begins a run on this thread; dropping the returned value ends it.
-    ///
-    /// # Errors
-    /// There is a deadline that nothing could enforce.
+    /// Begins a run on this thread; dropping the returned value ends it. Fails if nothing could enforce the deadline.
     pub(crate) fn begin(&self, deadline: Option<Instant>) -> Result<Run, NoTimer> {
         let deadline = deadline.map_or(u64::MAX, timer::nanoseconds);
         let (outer, thread) = THREAD.with(|thread| {
@@ -54,7 +49,6 @@ impl Stopper {
         Ok(run)
     }
 
-    /// A watch for the plugin's host functions.
     pub(crate) fn watch(&self) -> Watch {
         Watch(self.record)
     }
@@ -69,6 +63,26 @@ impl Drop for Stopper {
     fn drop(&mut self) {
         self.record.disown();
         timer::give_back(self.record);
+    }
+}
+
+/// Cancels a plugin's runs, from any thread. It may outlive the plugin, and then cancels nothing.
+#[derive(Debug, Clone, Copy)]
+pub struct Handle {
+    record: &'static Record,
+    /// The number of the plugin's [`Stopper`].
+    owner: u64,
+}
+
+impl Handle {
+    /// Stops the plugin's current run; `false` if there is none, or if no signal reaches it.
+    pub fn cancel(&self) -> bool {
+        let _inside = fork::enter();
+        self.record.cancel(self.owner).is_some_and(|notice| {
+            let was_told = self.record.deliver(notice, signal::send);
+            // Without a timer, the first notification is the only one.
+            timer::look_by(timer::now() + SOON).is_ok() || was_told
+        })
     }
 }
 

@@ -2,7 +2,7 @@
 //! one, or for ever if there is none.
 
 use std::io;
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError, TryLockError};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -11,6 +11,7 @@ use thiserror::Error;
 use super::next::Next;
 use super::record::Record;
 use super::signal;
+use crate::fork;
 use crate::sync::{AtomicU64, Lazy};
 
 static NEXT: Next = Next(AtomicU64::new(Next::NEVER));
@@ -23,7 +24,6 @@ static CHANGED: Condvar = Condvar::new();
 static FOUND_OUT: Condvar = Condvar::new();
 
 pub(crate) struct Schedule {
-    /// All records.
     records: Vec<&'static Record>,
     /// Records without an owner.
     free: Vec<&'static Record>,
@@ -93,10 +93,8 @@ pub(crate) fn give_back(record: &'static Record) {
     schedule().free.push(record);
 }
 
-/// Makes the timer thread look at the records at time `at` or before.
-///
-/// # Errors
-/// There is no timer thread and none can be started, or it cannot signal others.
+/// Makes the timer thread look at the records at time `at` or before. Fails if none can be started, or it cannot signal
+/// other threads.
 pub(crate) fn look_by(at: u64) -> Result<(), NoTimer> {
     if NEXT.is_by(at) {
         return Ok(());
@@ -111,9 +109,6 @@ pub(crate) fn look_by(at: u64) -> Result<(), NoTimer> {
 }
 
 /// Checks anew whether deadlines can be enforced.
-///
-/// # Errors
-/// As for a run with a deadline.
 pub(crate) fn check() -> Result<(), NoTimer> {
     let mut schedule = watched()?;
     // A filter of system calls may have been installed since, for this thread or for all.
@@ -182,13 +177,8 @@ fn wait(schedule: MutexGuard<'static, Schedule>, until: u64) -> MutexGuard<'stat
     CHANGED.wait_timeout(schedule, left).unwrap_or_else(PoisonError::into_inner).0
 }
 
-/// The schedule, if nobody holds it at the moment.
 pub(crate) fn try_hold() -> Option<MutexGuard<'static, Schedule>> {
-    match SCHEDULE.try_lock() {
-        Ok(schedule) => Some(schedule),
-        Err(TryLockError::Poisoned(error)) => Some(error.into_inner()),
-        Err(TryLockError::WouldBlock) => None,
-    }
+    fork::taken(SCHEDULE.try_lock())
 }
 
 /// In a forked process: its only thread had the id `before` and has `now`; the runs of other threads are over.

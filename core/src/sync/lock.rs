@@ -5,7 +5,7 @@
 
 use std::ops::{Deref, DerefMut};
 use std::panic;
-use std::sync::{self, LockResult, PoisonError, TryLockError, TryLockResult};
+use std::sync::{self, LockResult, PoisonError, TryLockResult};
 use std::time::{Duration, Instant};
 
 use crate::fork::{self, Inside};
@@ -41,7 +41,7 @@ impl<T> Mutex<T> {
     /// Waits for the lock, at most for `patience`; `None` if that is not enough.
     pub(crate) fn try_lock_for(&self, patience: Duration) -> Option<Guard<sync::MutexGuard<'_, T>>> {
         let _inside = fork::enter();
-        let guard = fork::until(Instant::now() + patience, || taken(self.0.try_lock()))?;
+        let guard = fork::until(Instant::now() + patience, || fork::taken(self.0.try_lock()))?;
         Some(Guard { guard, _inside })
     }
 }
@@ -68,19 +68,10 @@ fn lock<G>(wait: impl FnOnce() -> LockResult<G>, mut ask: impl FnMut() -> TryLoc
     if !fork::has_lost() {
         return Guard { guard: wait().unwrap_or_else(PoisonError::into_inner), _inside };
     }
-    let guard = fork::until(Instant::now() + PATIENCE, || taken(ask()));
+    let guard = fork::until(Instant::now() + PATIENCE, || fork::taken(ask()));
     // Unwinds without running the panic hook, which would print to standard error. The C boundary catches it.
     let lost = || panic::resume_unwind(Box::new(LOST));
     Guard { guard: guard.unwrap_or_else(lost), _inside }
-}
-
-/// The guard if the lock was free.
-fn taken<G>(asked: TryLockResult<G>) -> Option<G> {
-    match asked {
-        Ok(guard) => Some(guard),
-        Err(TryLockError::Poisoned(error)) => Some(error.into_inner()),
-        Err(TryLockError::WouldBlock) => None,
-    }
 }
 
 /// The time to wait for a lock that may be lost: its holder may not exist in this forked process.
@@ -109,12 +100,10 @@ impl<G: DerefMut> DerefMut for Guard<G> {
 pub(crate) struct InnerMutex<T>(sync::Mutex<T>);
 
 impl<T> InnerMutex<T> {
-    /// A lock around `value`, held by nobody.
     pub(crate) const fn new(value: T) -> Self {
         Self(sync::Mutex::new(value))
     }
 
-    /// Waits for the lock.
     pub(crate) fn lock(&self) -> sync::MutexGuard<'_, T> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -42,35 +42,26 @@ impl<T> Deref for Lazy<T> {
 /// A value that a forked process cannot use, such as one with threads or connections: each process makes its own.
 #[cfg(any(feature = "compiler", feature = "http"))]
 #[derive(Debug)]
-pub(crate) struct PerProcess<T: 'static>(Mutex<Option<MadeValue<T>>>);
-
-#[cfg(any(feature = "compiler", feature = "http"))]
-#[derive(Debug)]
-struct MadeValue<T: 'static> {
-    /// The process that made the value, as [`fork::generation`] counts processes.
-    generation: u32,
-    value: &'static T,
+pub(crate) struct PerProcess<T: 'static> {
+    /// The value, and the process that made it, as [`fork::generation`] counts processes.
+    made: Mutex<Option<(&'static T, u32)>>,
 }
 
 #[cfg(any(feature = "compiler", feature = "http"))]
 impl<T: Sync> PerProcess<T> {
-    /// No value yet.
     pub(crate) const fn new() -> Self {
-        Self(Mutex::new(None))
+        Self { made: Mutex::new(None) }
     }
 
     /// This process's value, which `make` makes at the first use. It is never dropped.
-    ///
-    /// # Errors
-    /// `make` fails.
     pub(crate) fn get_or_make<E>(&self, make: impl FnOnce() -> Result<T, E>) -> Result<&'static T, E> {
         let generation = fork::generation();
-        let mut place = self.0.lock();
-        match &*place {
-            Some(made) if made.generation == generation => Ok(made.value),
+        let mut made = self.made.lock();
+        match *made {
+            Some((value, maker)) if maker == generation => Ok(value),
             _ => {
                 let value = Box::leak(Box::new(make()?));
-                *place = Some(MadeValue { generation, value });
+                *made = Some((value, generation));
                 Ok(value)
             }
         }

@@ -9,6 +9,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use crate::fork::taken;
+
 /// A reentrant lock. A panic does not poison it.
 #[derive(Default)]
 pub struct ReentrantMutex<T> {
@@ -55,11 +57,6 @@ impl<T> ReentrantMutex<T> {
         Self { lock: Mutex::new(()), owner: AtomicUsize::new(NOBODY), value }
     }
 
-    /// The value, for the only owner of the lock.
-    pub const fn get_mut(&mut self) -> &mut T {
-        &mut self.value
-    }
-
     /// Waits for the lock, unless this thread holds it already.
     ///
     /// # Errors
@@ -97,11 +94,7 @@ impl<T> ReentrantMutex<T> {
         if self.owner.load(Ordering::Relaxed) == this_thread() {
             return Some(ReentrantGuard { mutex: self, outermost: None });
         }
-        match self.lock.try_lock() {
-            Ok(guard) => Some(self.taken(guard)),
-            Err(TryLockError::Poisoned(error)) => Some(self.taken(error.into_inner())),
-            Err(TryLockError::WouldBlock) => None,
-        }
+        taken(self.lock.try_lock()).map(|guard| self.taken(guard))
     }
 
     fn taken<'a>(&'a self, guard: MutexGuard<'a, ()>) -> ReentrantGuard<'a, T> {

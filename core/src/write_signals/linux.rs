@@ -42,6 +42,22 @@ impl Held {
         }
         Self { mask, raisable }
     }
+
+    /// Leaves signals pending that were sent to the whole process. The kernel sends a write's signal to the writing
+    /// thread, and otherwise it looks the same as one that the process has sent to itself by `kill`.
+    fn keep_those_of_the_process(&mut self) {
+        let pending = pending();
+        if !SIGNALS.iter().any(|signal| contains(&pending, *signal) && contains(&self.raisable, *signal)) {
+            return;
+        }
+        // Without `/proc`, all are taken for the write's.
+        let Some(own) = pending_of_this_thread() else { return };
+        for signal in SIGNALS {
+            if own & 1 << (signal - 1) == 0 {
+                remove(&mut self.raisable, signal);
+            }
+        }
+    }
 }
 
 impl Drop for Held {
@@ -61,26 +77,8 @@ impl Drop for Held {
     }
 }
 
-impl Held {
-    /// Leaves signals pending that were sent to the whole process. The kernel sends a write's signal to the writing
-    /// thread, and otherwise it looks the same as one that the process has sent to itself by `kill`.
-    fn keep_those_of_the_process(&mut self) {
-        let pending = pending();
-        if !SIGNALS.iter().any(|signal| contains(&pending, *signal) && contains(&self.raisable, *signal)) {
-            return;
-        }
-        // Without `/proc`, all are taken for the write's.
-        let Some(own) = pending_of_this_thread() else { return };
-        for signal in SIGNALS {
-            if own & 1 << (signal - 1) == 0 {
-                remove(&mut self.raisable, signal);
-            }
-        }
-    }
-}
-
 /// The pending signals that are blocked, of this thread and of the process.
-fn pending() -> sigset_t {
+pub(super) fn pending() -> sigset_t {
     let mut pending = set_of(&[]);
     // SAFETY: the set is written.
     unsafe { libc::sigpending(&raw mut pending) };

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use libc::{SIG_BLOCK, SIG_UNBLOCK, SIGPIPE, SIGXFSZ, c_int, sighandler_t};
 
-use super::linux::{contains, held, set_of};
+use super::linux::{self, contains, held, set_of};
 
 /// The number of handler calls.
 static DELIVERED: AtomicUsize = AtomicUsize::new(0);
@@ -32,13 +32,6 @@ fn is_blocked(signal: c_int) -> bool {
     // SAFETY: the mask is written.
     unsafe { libc::pthread_sigmask(SIG_BLOCK, ptr::null(), &raw mut mask) };
     contains(&mask, signal)
-}
-
-fn is_pending(signal: c_int) -> bool {
-    let mut pending = set_of(&[]);
-    // SAFETY: the set is written.
-    unsafe { libc::sigpending(&raw mut pending) };
-    contains(&pending, signal)
 }
 
 /// Raises a signal on this thread, as the kernel does for a write.
@@ -121,7 +114,7 @@ fn only_what_the_write_raises_is_taken_away() {
         held(work);
         for signal in [SIGPIPE, SIGXFSZ] {
             assert_eq!(is_blocked(signal), blocked.contains(&signal), "{case}: mask of {signal}");
-            assert_eq!(is_pending(signal), pending.contains(&signal), "{case}: {signal} pending");
+            assert_eq!(contains(&linux::pending(), signal), pending.contains(&signal), "{case}: {signal} pending");
         }
         change_mask(SIG_UNBLOCK, blocked);
         assert_eq!(DELIVERED.load(Ordering::Relaxed), expected, "{case}");

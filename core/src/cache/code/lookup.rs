@@ -14,10 +14,10 @@ use crate::cache::directory::{self, Unusable, warn};
 #[cfg(feature = "compiler")]
 use crate::cache::private_dir::Readers;
 use crate::cache::private_dir::{DirEntry, PrivateDir};
+use crate::compiler::Artifact;
 use crate::compiler::artifact::Header;
-use crate::compiler::{Artifact, Machine};
 use crate::log as sink;
-use crate::module::{digest::Digest, key::ModuleKey};
+use crate::module::digest::{Digest, ModuleKey};
 use crate::sync::Mutex;
 
 /// The directory with the artifacts.
@@ -43,17 +43,11 @@ pub(crate) struct CodeCache {
 
 impl CodeCache {
     /// Opens the cache in the directory that the environment names; creates it if `create`.
-    ///
-    /// # Errors
-    /// There is no such directory, or it cannot be used.
     pub(crate) fn of_environment(create: bool) -> Result<Self, Unusable> {
         directory::open(create).map(|(root, path)| Self { root, path, obstacle: Mutex::default() })
     }
 
     /// Opens the cache at `path`; creates it if `create`. Files written to it are for `readers`.
-    ///
-    /// # Errors
-    /// It is not there, cannot be made, belongs to another user than this one or root, or others can write to it.
     #[cfg(feature = "compiler")]
     pub(crate) fn open(path: &Path, create: bool, readers: Readers) -> io::Result<Self> {
         let root = if create { PrivateDir::create(path, readers) } else { PrivateDir::open(path, readers) }?;
@@ -72,23 +66,17 @@ impl CodeCache {
         self.obstacle.lock().get_or_insert(text);
     }
 
-    /// The code of a module that `machine` can run, preferably that which uses most CPU features. Code that is
+    /// The code of a module that the wanted machine can run, preferably that which uses most CPU features. Code that is
     /// not read by `deadline` counts as missing.
-    pub(crate) fn find(
-        &self,
-        key: &ModuleKey,
-        wanted: &WantedArtifact,
-        machine: &Machine,
-        deadline: Option<Instant>,
-    ) -> Option<Artifact> {
-        self.pick(key, wanted, machine, deadline, |entries| wanted.candidates(entries, machine))
+    pub(crate) fn find(&self, key: &ModuleKey, wanted: &WantedArtifact, deadline: Option<Instant>) -> Option<Artifact> {
+        self.pick(key, wanted, deadline, |entries| wanted.candidates(entries))
     }
 
-    /// The code of a module that uses exactly the CPU features of `machine`.
+    /// The code of a module that uses exactly the CPU features of the wanted machine.
     #[cfg(feature = "compiler")]
-    pub(crate) fn find_exactly(&self, key: &ModuleKey, wanted: &WantedArtifact, machine: &Machine) -> Option<Artifact> {
-        let name = wanted.name(machine);
-        self.pick(key, wanted, machine, None, |entries| {
+    pub(crate) fn find_exactly(&self, key: &ModuleKey, wanted: &WantedArtifact) -> Option<Artifact> {
+        let name = wanted.name();
+        self.pick(key, wanted, None, |entries| {
             entries.iter().map(|entry| entry.name.as_str()).filter(|other| *other == name).collect()
         })
     }
@@ -102,7 +90,6 @@ impl CodeCache {
         &self,
         key: &ModuleKey,
         wanted: &WantedArtifact,
-        machine: &Machine,
         deadline: Option<Instant>,
         candidates: impl FnOnce(&[DirEntry]) -> Vec<&str>,
     ) -> Option<Artifact> {
@@ -116,7 +103,7 @@ impl CodeCache {
             }
         };
         for name in candidates(&entries) {
-            match read(&module, name, deadline, |header| wanted.is(header, &sha256, key, machine)) {
+            match read(&module, name, deadline, |header| wanted.is(header, &sha256, key)) {
                 Ok(artifact) => {
                     module.touch(name);
                     return Some(artifact);
@@ -164,6 +151,6 @@ fn read(
 ) -> io::Result<Artifact> {
     let damaged = || io::Error::other("damaged, not used");
     Header::peek(&module.read_front(name, FRONT)?).ok_or_else(damaged)?;
-    let (header, artifact) = Artifact::unseal(module.read_until(name, MAX_ARTIFACT, deadline)?).ok_or_else(damaged)?;
+    let (header, artifact) = Artifact::unseal(module.read(name, MAX_ARTIFACT, deadline)?).ok_or_else(damaged)?;
     if is_wanted(&header) { Ok(artifact) } else { Err(io::Error::other("not what its name says, not used")) }
 }

@@ -11,8 +11,8 @@ use super::wanted::WantedArtifact;
 use crate::cache::directory::warn;
 use crate::cache::private_dir::PrivateDir;
 use crate::cache::shelf;
+use crate::compiler::Artifact;
 use crate::compiler::artifact::Header;
-use crate::compiler::{Artifact, Machine};
 use crate::environment::CACHE_MAX_BYTES;
 use crate::module::digest::Digest;
 use crate::sync::Mutex;
@@ -20,7 +20,6 @@ use crate::sync::Mutex;
 /// The file in the cache that a process locks while it evicts.
 const TRIM_LOCK: &str = ".lock";
 
-/// An artifact in the cache.
 #[derive(Debug)]
 pub(crate) struct CachedArtifact {
     /// SHA-256 of its module, in hex.
@@ -36,19 +35,15 @@ pub(crate) struct CachedArtifact {
 static WRITTEN: Mutex<Option<(PathBuf, u64)>> = Mutex::new(None);
 
 impl CodeCache {
-    /// Writes the code of a module.
-    ///
-    /// # Errors
-    /// It cannot be written, or is larger than the cache may be; the cache is unchanged.
+    /// Writes the code of a module. A failure leaves the cache unchanged.
     pub(crate) fn keep(
         &self,
         sha256: Digest,
         blake3: &blake3::Hash,
         wanted: &WantedArtifact,
-        machine: &Machine,
         artifact: &Artifact,
     ) -> io::Result<()> {
-        let name = wanted.name(machine);
+        let (name, machine) = (wanted.name(), &wanted.machine);
         let header = Header {
             module: sha256.to_string(),
             blake3: blake3.to_hex().to_string(),
@@ -104,9 +99,6 @@ impl CodeCache {
     }
 
     /// All artifacts in the cache. Removes leftovers of interrupted writes.
-    ///
-    /// # Errors
-    /// The cache cannot be read.
     pub(crate) fn list(&self) -> io::Result<Vec<CachedArtifact>> {
         let mut all = Vec::new();
         for (sha256, module) in self.modules()? {
@@ -120,7 +112,7 @@ impl CodeCache {
 
     /// Checks that an artifact is intact and of the module that it is filed under; returns its header.
     pub(crate) fn verify(&self, module: &str, name: &str) -> io::Result<Header> {
-        match Artifact::unseal(self.module(module)?.read(name, MAX_ARTIFACT)?) {
+        match Artifact::unseal(self.module(module)?.read(name, MAX_ARTIFACT, None)?) {
             Some((header, _)) if header.module == module => Ok(header),
             Some(_) => Err(io::Error::other("the code of another module")),
             None => Err(io::Error::other("damaged")),
@@ -128,9 +120,6 @@ impl CodeCache {
     }
 
     /// Removes an artifact and, with a module's last one, its directory and links.
-    ///
-    /// # Errors
-    /// The artifact cannot be removed.
     pub(crate) fn remove(&self, sha256: &str, name: &str) -> io::Result<()> {
         let modules = self.root.directory(MODULES)?;
         let module = modules.directory(sha256)?;

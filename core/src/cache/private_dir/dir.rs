@@ -27,7 +27,6 @@ pub(crate) struct PrivateDir {
     pub(super) readers: Readers,
 }
 
-/// An entry of a directory.
 #[derive(Debug)]
 pub(crate) struct DirEntry {
     pub(crate) name: String,
@@ -68,9 +67,6 @@ impl PrivateDir {
     }
 
     /// Like [`open`](Self::open), but makes it first, and those above it, if it does not exist.
-    ///
-    /// # Errors
-    /// As for [`open`](Self::open), or it cannot be made.
     pub(crate) fn create(path: &Path, readers: Readers) -> io::Result<Self> {
         match Self::open(path, readers) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
@@ -82,18 +78,12 @@ impl PrivateDir {
     }
 
     /// Opens a directory in this one.
-    ///
-    /// # Errors
-    /// As for [`open`](Self::open).
     pub(crate) fn directory(&self, name: &str) -> io::Result<Self> {
         let opened = rustix::fs::openat(&self.open, name, DIRECTORY, Mode::empty());
         Self::checked(opened.map_err(|error| failed_in(&self.open, name, error))?, self.readers)
     }
 
     /// Opens a directory in this one, and makes it first if it does not exist.
-    ///
-    /// # Errors
-    /// As for [`create`](Self::create).
     pub(crate) fn create_directory(&self, name: &str) -> io::Result<Self> {
         match self.directory(name) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
@@ -111,23 +101,15 @@ impl PrivateDir {
         Ok(Self { open, readers })
     }
 
-    /// The contents of a file of at most `max` bytes.
+    /// The contents of a file of at most `max` bytes, read by `deadline` at the latest, if there is one.
     ///
     /// # Errors
     /// It does not exist, is not a regular file, is a link, is longer, belongs to another user than this one or root,
-    /// or others can write to it.
-    pub(crate) fn read(&self, name: &str, max: u64) -> io::Result<Vec<u8>> {
+    /// others can write to it, or the deadline passes.
+    pub(crate) fn read(&self, name: &str, max: u64, deadline: Option<Instant>) -> io::Result<Vec<u8>> {
         let (file, size) = self.file(name)?;
-        read::whole(&file, size, max)?.ok_or_else(|| too_large(max))
-    }
-
-    /// Like [`read`](Self::read), by `deadline` at the latest, if there is one.
-    ///
-    /// # Errors
-    /// As for [`read`](Self::read), or the deadline passes.
-    pub(crate) fn read_until(&self, name: &str, max: u64, deadline: Option<Instant>) -> io::Result<Vec<u8>> {
-        let (file, size) = self.file(name)?;
-        read::whole_until(&file, size, max, deadline)?.ok_or_else(|| too_large(max))
+        let too_large = || io::Error::other(format!("larger than {max} bytes"));
+        read::whole(&file, size, max, deadline)?.ok_or_else(too_large)
     }
 
     /// Opens a file that only this user and root can write to; returns it and its size.
@@ -144,9 +126,6 @@ impl PrivateDir {
     }
 
     /// The first bytes of a file, at most `length`.
-    ///
-    /// # Errors
-    /// As for [`read`](Self::read).
     pub(crate) fn read_front(&self, name: &str, length: u64) -> io::Result<Vec<u8>> {
         let (file, size) = self.file(name)?;
         let mut front = Vec::with_capacity(usize::try_from(size.min(length)).unwrap_or(0));
@@ -154,10 +133,8 @@ impl PrivateDir {
         Ok(front)
     }
 
-    /// Writes a file of the given parts under `name`, atomically: readers see the old file or the new one.
-    ///
-    /// # Errors
-    /// It cannot be written; nothing is left behind then.
+    /// Writes a file of the given parts under `name`, atomically: readers see the old file or the new one. A failure
+    /// leaves nothing behind.
     pub(crate) fn write(&self, name: &str, parts: &[&[u8]]) -> io::Result<()> {
         static COUNTER: AtomicU64 = AtomicU64::new(0);
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos();
@@ -188,9 +165,6 @@ impl PrivateDir {
     }
 
     /// The directory's entries, in no order. Names that are not UTF-8 cannot be the library's, and are left out.
-    ///
-    /// # Errors
-    /// It cannot be read.
     pub(crate) fn entries(&self) -> io::Result<Vec<DirEntry>> {
         let mut entries = Vec::new();
         for entry in Dir::read_from(&self.open)? {
@@ -211,25 +185,15 @@ impl PrivateDir {
     }
 
     /// Removes a file or link.
-    ///
-    /// # Errors
-    /// It cannot be removed.
     pub(crate) fn remove(&self, name: &str) -> io::Result<()> {
         Ok(rustix::fs::unlinkat(&self.open, name, AtFlags::empty())?)
     }
 
-    /// Removes an empty directory.
-    ///
-    /// # Errors
-    /// It is not empty, or cannot be removed.
     pub(crate) fn remove_directory(&self, name: &str) -> io::Result<()> {
         Ok(rustix::fs::unlinkat(&self.open, name, AtFlags::REMOVEDIR)?)
     }
 
     /// Makes a symbolic link called `name` that holds `text`; replaces one that holds another text.
-    ///
-    /// # Errors
-    /// It cannot be made.
     pub(crate) fn write_link(&self, name: &str, text: &str) -> io::Result<()> {
         match rustix::fs::symlinkat(text, &self.open, name) {
             Err(rustix::io::Errno::EXIST)
@@ -246,19 +210,12 @@ impl PrivateDir {
     }
 
     /// The text of the symbolic link called `name`.
-    ///
-    /// # Errors
-    /// It does not exist, or is no link.
     pub(crate) fn read_link(&self, name: &str) -> io::Result<CString> {
         Ok(rustix::fs::readlinkat(&self.open, name, Vec::new())?)
     }
 }
 
 const DIRECTORY: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
-
-fn too_large(max: u64) -> io::Error {
-    io::Error::other(format!("larger than {max} bytes"))
-}
 
 fn modified(stat: &Stat) -> SystemTime {
     let seconds = u64::try_from(stat.st_mtime).unwrap_or(0);

@@ -25,7 +25,6 @@ pub(crate) struct Needs {
 }
 
 impl Needs {
-    /// Reads the module, up to the first malformed part.
     pub(crate) fn of(wasm: &[u8]) -> Self {
         let (size, mut bodies) = (Size::of(wasm), Vec::new());
         for body in payloads(wasm)
@@ -102,7 +101,6 @@ struct Size {
 }
 
 impl Size {
-    /// Reads up to the first thing that is malformed.
     fn of(wasm: &[u8]) -> Self {
         let mut size = Self { other: wasm.len(), ..Self::default() };
         payloads(wasm).for_each(|payload| size.add(&payload));

@@ -17,9 +17,6 @@ pub(crate) struct Step<'a> {
 
 impl<'a> Step<'a> {
     /// Keeps `bytes` bytes free until the step is dropped.
-    ///
-    /// # Errors
-    /// The system refuses them.
     pub(crate) fn begin(module: &'a str, what: &'static str, bytes: usize) -> Result<Self, Error> {
         let reserve = Reserve::hold(bytes).map_err(|cause| no_room(module, what, cause))?;
         Ok(Self { module, what, reserve })

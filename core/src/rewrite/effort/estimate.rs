@@ -110,7 +110,6 @@ impl Effort {
         }
     }
 
-    /// Adds the cost of the function `index`.
     pub(crate) fn add(&mut self, index: u32, spent: u64) -> Result<(), Error> {
         self.most = self.most.max((spent, index));
         self.spent = self.spent.saturating_add(spent);

@@ -1,4 +1,4 @@
-//! The time that LLVM takes beyond Cranelift's.
+//! The time that LLVM takes beyond Cranelift's, and all that the estimate for it does in another way.
 //!
 //! LLVM gets [`TIMES`] the estimate for Cranelift, which covers most code, and [`TIMES_LIMIT`] the limit. Some code
 //! takes LLVM longer than that: those prices are here, in nanoseconds of one core. Several of LLVM's passes compare
@@ -9,15 +9,19 @@
 use wasmparser::Operator;
 
 use super::operators::is_dear;
+use crate::rewrite::options::EstimatedCompiler;
 
 /// LLVM takes so many times as long as Cranelift.
-pub(super) const TIMES: u64 = 12;
+const TIMES: u64 = 12;
 
 /// It may take so many times as long: 4 s, and 80 s a megabyte. esbuild, whose functions are large, is at 0.84 of that.
-pub(super) const TIMES_LIMIT: u64 = 16;
+const TIMES_LIMIT: u64 = 16;
 
 /// The most loops nested in each other: with 400 of them and 50 locals, LLVM takes 5 s.
-pub(super) const MAX_LOOPS: u32 = 100;
+const MAX_LOOPS: u32 = 100;
+
+/// The same for other compilers. A loop costs more the deeper it is; usual programs nest up to 10.
+const OTHERS_MAX_LOOPS: u32 = 500;
 
 /// A type, beside [`price::TYPE`](super::price::TYPE). Each type and function is a module of its own for LLVM.
 pub(super) const TYPE: u64 = 700_000;
@@ -44,8 +48,30 @@ const PAIR_OF_BRANCHES: u64 = 40;
 const PAIR_OF_PASSED: u64 = 2;
 /// Counts as so many dear instructions, as [`PAIR_OF_DEAR`] grows with the square.
 const SWIZZLE_IS_DEAR: u64 = 8;
-/// The same for the addition of neighbours in a vector.
-const PAIRWISE_ADDITION_IS_DEAR: u64 = 3;
+/// The addition of neighbours in a vector.
+const PAIRWISE_ADDITION: Kind = Kind::Dear { as_many: 3, price: DEAR };
+const ONE_DEAR: Kind = Kind::Dear { as_many: 1, price: DEAR };
+
+impl EstimatedCompiler {
+    /// The estimate is so many times that for Cranelift.
+    pub(super) fn times(self) -> u64 {
+        if self == Self::Llvm { TIMES } else { 1 }
+    }
+
+    /// The limit is so many times that for Cranelift.
+    pub(super) fn times_limit(self) -> u64 {
+        if self == Self::Llvm { TIMES_LIMIT } else { 1 }
+    }
+
+    pub(super) fn max_loops(self) -> u32 {
+        if self == Self::Llvm { MAX_LOOPS } else { OTHERS_MAX_LOOPS }
+    }
+
+    /// The end of an error about the limit. Nothing for Cranelift: no compiler accepts more.
+    pub(super) fn advice(self) -> &'static str {
+        if self == Self::Llvm { "; this is the limit for llvm, another compiler may accept it" } else { "" }
+    }
+}
 
 /// The price of a type's or a function's results.
 pub(super) fn results(results: u64) -> u64 {
@@ -112,95 +138,35 @@ enum Kind {
 }
 
 fn kind(operator: &Operator<'_>) -> Kind {
+    use Operator as O;
     match operator {
-        Operator::Nop
-        | Operator::Drop
-        | Operator::End
-        | Operator::Return
-        | Operator::Unreachable
-        | Operator::F32Const { .. }
-        | Operator::F64Const { .. }
-        | Operator::V128Const { .. }
-        | Operator::LocalGet { .. }
-        | Operator::LocalSet { .. }
-        | Operator::LocalTee { .. }
-        | Operator::GlobalGet { .. }
-        | Operator::GlobalSet { .. }
-        | Operator::I32Const { .. }
-        | Operator::I64Const { .. }
-        | Operator::Block { .. }
-        | Operator::Br { .. }
-        | Operator::Call { .. } => Kind::Free,
-        Operator::Loop { .. }
-        | Operator::If { .. }
-        | Operator::Else
-        | Operator::BrIf { .. }
-        | Operator::BrTable { .. } => Kind::Branch,
-        Operator::I8x16Swizzle | Operator::I8x16RelaxedSwizzle => {
-            Kind::Dear { as_many: SWIZZLE_IS_DEAR, price: SWIZZLE }
-        }
-        Operator::I16x8ExtAddPairwiseI8x16S
-        | Operator::I16x8ExtAddPairwiseI8x16U
-        | Operator::I32x4ExtAddPairwiseI16x8S
-        | Operator::I32x4ExtAddPairwiseI16x8U => Kind::Dear { as_many: PAIRWISE_ADDITION_IS_DEAR, price: DEAR },
-        _ if is_access(operator) => Kind::Access,
-        _ if is_dear(operator) || is_hard(operator) || is_vector(operator) => Kind::Dear { as_many: 1, price: DEAR },
+        O::Nop | O::Drop | O::End | O::Return | O::Unreachable => Kind::Free,
+        O::LocalGet { .. } | O::LocalSet { .. } | O::LocalTee { .. } => Kind::Free,
+        O::GlobalGet { .. } | O::GlobalSet { .. } => Kind::Free,
+        O::I32Const { .. } | O::I64Const { .. } | O::F32Const { .. } | O::F64Const { .. } => Kind::Free,
+        O::V128Const { .. } => Kind::Free,
+        O::Block { .. } | O::Br { .. } | O::Call { .. } => Kind::Free,
+        O::Loop { .. } | O::If { .. } | O::Else | O::BrIf { .. } | O::BrTable { .. } => Kind::Branch,
+        O::I32Load { .. } | O::I64Load { .. } | O::F32Load { .. } | O::F64Load { .. } => Kind::Access,
+        O::I32Load8S { .. } | O::I32Load8U { .. } | O::I32Load16S { .. } | O::I32Load16U { .. } => Kind::Access,
+        O::I64Load8S { .. } | O::I64Load8U { .. } | O::I64Load16S { .. } | O::I64Load16U { .. } => Kind::Access,
+        O::I64Load32S { .. } | O::I64Load32U { .. } => Kind::Access,
+        O::I32Store { .. } | O::I64Store { .. } | O::F32Store { .. } | O::F64Store { .. } => Kind::Access,
+        O::I32Store8 { .. } | O::I32Store16 { .. } => Kind::Access,
+        O::I64Store8 { .. } | O::I64Store16 { .. } | O::I64Store32 { .. } => Kind::Access,
+        O::I8x16Swizzle | O::I8x16RelaxedSwizzle => Kind::Dear { as_many: SWIZZLE_IS_DEAR, price: SWIZZLE },
+        O::I16x8ExtAddPairwiseI8x16S | O::I16x8ExtAddPairwiseI8x16U => PAIRWISE_ADDITION,
+        O::I32x4ExtAddPairwiseI16x8S | O::I32x4ExtAddPairwiseI16x8U => PAIRWISE_ADDITION,
+        // These are harder for LLVM than for Cranelift.
+        O::CallIndirect { .. } | O::ReturnCallIndirect { .. } => ONE_DEAR,
+        O::F32Min | O::F32Max | O::F64Min | O::F64Max => ONE_DEAR,
+        O::I32TruncSatF32S | O::I32TruncSatF32U | O::I32TruncSatF64S | O::I32TruncSatF64U => ONE_DEAR,
+        O::I64TruncSatF32S | O::I64TruncSatF32U | O::I64TruncSatF64S | O::I64TruncSatF64U => ONE_DEAR,
+        _ if is_dear(operator) || is_vector(operator) => ONE_DEAR,
         _ => Kind::Computation,
     }
 }
 
-/// True for loads and stores of numbers.
-fn is_access(operator: &Operator<'_>) -> bool {
-    matches!(
-        operator,
-        Operator::I32Load { .. }
-            | Operator::I64Load { .. }
-            | Operator::F32Load { .. }
-            | Operator::F64Load { .. }
-            | Operator::I32Load8S { .. }
-            | Operator::I32Load8U { .. }
-            | Operator::I32Load16S { .. }
-            | Operator::I32Load16U { .. }
-            | Operator::I64Load8S { .. }
-            | Operator::I64Load8U { .. }
-            | Operator::I64Load16S { .. }
-            | Operator::I64Load16U { .. }
-            | Operator::I64Load32S { .. }
-            | Operator::I64Load32U { .. }
-            | Operator::I32Store { .. }
-            | Operator::I64Store { .. }
-            | Operator::F32Store { .. }
-            | Operator::F64Store { .. }
-            | Operator::I32Store8 { .. }
-            | Operator::I32Store16 { .. }
-            | Operator::I64Store8 { .. }
-            | Operator::I64Store16 { .. }
-            | Operator::I64Store32 { .. }
-    )
-}
-
-/// True for what is harder for LLVM than for Cranelift.
-fn is_hard(operator: &Operator<'_>) -> bool {
-    matches!(
-        operator,
-        Operator::CallIndirect { .. }
-            | Operator::ReturnCallIndirect { .. }
-            | Operator::F32Min
-            | Operator::F32Max
-            | Operator::F64Min
-            | Operator::F64Max
-            | Operator::I32TruncSatF32S
-            | Operator::I32TruncSatF32U
-            | Operator::I32TruncSatF64S
-            | Operator::I32TruncSatF64U
-            | Operator::I64TruncSatF32S
-            | Operator::I64TruncSatF32U
-            | Operator::I64TruncSatF64S
-            | Operator::I64TruncSatF64U
-    )
-}
-
-/// True for all instructions on vectors.
 fn is_vector(operator: &Operator<'_>) -> bool {
     macro_rules! any_of {
         ($(@$proposal:ident $operator:ident $({ $($field:ident: $type:ty),* })? => $visit:ident ($($arity:tt)*))*) => {

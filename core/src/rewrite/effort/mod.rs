@@ -1,7 +1,6 @@
 //! Limits the cost of compiling a module. Start with `estimate.rs`; `price.rs` has the measured prices, and `llvm.rs`
 //! those of code that takes LLVM longer.
 
-mod compiler;
 mod estimate;
 mod llvm;
 mod operators;

@@ -13,7 +13,6 @@ pub(super) const PAIR_OF_ARGUMENTS: u64 = 12;
 pub(super) const IN_REGISTERS: u64 = 6;
 /// A parameter or result of a block, or a value that a branch passes on.
 pub(super) const VALUE: u64 = 600;
-/// A local variable.
 pub(super) const LOCAL: u64 = 200;
 pub(super) const INSTRUCTION: u64 = 3_000;
 /// An instruction that can trap or makes a libcall.

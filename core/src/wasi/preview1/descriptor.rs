@@ -6,12 +6,10 @@ use std::path::{Component, Path, PathBuf};
 use cap_std::ambient_authority;
 use cap_std::fs::Dir;
 
-use super::errno::Errno;
-use super::error::Error;
+use super::errno::{Errno, Error};
 use super::stdio::Output;
 use crate::error::{Excerpt, Message};
 
-/// An open descriptor.
 pub(crate) enum Descriptor {
     /// Standard input, always at its end.
     Input,

@@ -5,8 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::descriptor::{self, Descriptor, Directory, OpenFile};
-use super::errno::Errno;
-use super::error::Error;
+use super::errno::{Errno, Error};
 use super::listing::Listing;
 use super::stdio::Output;
 use crate::error::Excerpt;
@@ -15,7 +14,6 @@ use crate::host::Logs;
 /// An instance that has so many descriptors can open no more. Each is one of the host's, which has 1,024 by default.
 const MAX_DESCRIPTORS: usize = 128;
 
-/// All descriptors of one instance.
 pub(crate) struct Descriptors {
     /// The index is the descriptor's number; `None` is a free number.
     open: Vec<Option<Descriptor>>,
@@ -25,9 +23,8 @@ pub(crate) struct Descriptors {
 impl Descriptors {
     /// The streams and the directories of `allowed_paths`: host path (`ro:` in front: read-only) to guest path.
     pub(crate) fn new(allowed_paths: &BTreeMap<String, String>, logs: &Arc<Logs>) -> Result<Self, Error> {
-        let (stdout, stderr) = (Output::stdout(logs), Output::stderr(logs));
-        let streams = [Descriptor::Input, Descriptor::Output(stdout), Descriptor::Output(stderr)];
-        let mut descriptors: Vec<Option<Descriptor>> = streams.into_iter().map(Some).collect();
+        let streams = [Descriptor::Input].into_iter().chain(Output::both(logs).map(Descriptor::Output));
+        let mut descriptors: Vec<Option<Descriptor>> = streams.map(Some).collect();
         let mut taken = BTreeSet::new();
         for (host, guest) in allowed_paths {
             let (path, directory) = descriptor::open(host, guest)?;

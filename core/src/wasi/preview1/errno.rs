@@ -1,6 +1,21 @@
-//! WASI's error numbers, and the conversion from the host's.
+//! Why a function fails: WASI's error numbers, and the conversion from the host's. Why a plugin cannot have WASI.
 
 use std::io;
+
+use thiserror::Error;
+
+use crate::error::{Excerpt, Message};
+
+/// Why a plugin cannot have WASI.
+#[derive(Debug, Error)]
+pub(crate) enum Error {
+    #[error("allowed_paths: `{host}`: {cause}")]
+    Directory { host: Excerpt, cause: Message },
+    #[error("allowed_paths: two directories are mapped to `{0}`")]
+    DuplicateMapping(Excerpt),
+    #[error("the module imports WASI but has no memory")]
+    NoMemory,
+}
 
 /// The result of a function that returns nothing but its error number.
 pub(super) type Result0 = Result<(), Errno>;

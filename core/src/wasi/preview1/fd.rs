@@ -17,11 +17,11 @@ use super::yield_point::yield_point;
 use crate::write_signals;
 
 /// Accepts any hint and ignores it.
-pub(crate) fn advise(frame: Frame<'_>, fd: u32, _offset: u64, _length: u64, _advice: u32) -> Result0 {
+pub(crate) fn advise(frame: Frame<'_>, fd: u32) -> Result0 {
     frame.descriptors.file(fd).map(drop)
 }
 
-pub(crate) fn allocate(frame: Frame<'_>, fd: u32, _offset: u64, _length: u64) -> Result0 {
+pub(crate) fn allocate(frame: Frame<'_>, fd: u32) -> Result0 {
     frame.descriptors.file(fd)?;
     Err(Errno::NOTSUP)
 }
@@ -84,7 +84,7 @@ pub(crate) fn fdstat_set_flags(frame: Frame<'_>, fd: u32, flags: u32) -> Result0
     Ok(())
 }
 
-pub(crate) fn fdstat_set_rights(frame: Frame<'_>, fd: u32, _base: u64, _inheriting: u64) -> Result0 {
+pub(crate) fn fdstat_set_rights(frame: Frame<'_>, fd: u32) -> Result0 {
     frame.descriptors.get(fd)?;
     Err(Errno::NOTSUP)
 }
@@ -246,6 +246,12 @@ pub(crate) fn readdir(frame: Frame<'_>, fd: u32, to: u32, length: u32, cookie: u
         frame.descriptors.listing = Some(listing);
     }
     frame.memory.write_u32(used, filled)
+}
+
+/// All functions on sockets: no descriptor is one.
+pub(crate) fn no_socket(frame: Frame<'_>, fd: u32) -> Result0 {
+    frame.descriptors.get(fd)?;
+    Err(Errno::NOTSOCK)
 }
 
 /// The guest path of a directory of `allowed_paths`. Plugins find these directories by it; other descriptors fail.

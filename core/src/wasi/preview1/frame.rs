@@ -34,7 +34,6 @@ pub(super) struct Frame<'a> {
     pub(super) descriptors: &'a mut Descriptors,
     pub(super) memory: GuestMemory<'a>,
     pub(super) plugin: &'a SharedState,
-    /// The program's name, its only argument.
     pub(super) program: &'a str,
     pub(super) config_is_environment: bool,
     pub(super) watch: Watch,

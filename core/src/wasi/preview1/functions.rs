@@ -6,7 +6,7 @@ use super::frame::{Version, WasiState, enter};
 use super::{fd, path, poll, process};
 
 macro_rules! functions {
-    ($($name:literal => $function:path, ($($argument:ident: $type:ty),*);)*) => {
+    ($($name:literal => $function:path, ($($argument:ident: $type:ty),*) $(, ignored ($($ignored:ty),*))?;)*) => {
         /// Makes the function `name`. All functions but `proc_exit` return an error number.
         pub(super) fn make(
             store: &mut StoreMut<'_>,
@@ -18,7 +18,11 @@ macro_rules! functions {
                 $($name => Some(Function::new_typed_with_env(
                     store,
                     env,
-                    move |env: FunctionEnvMut<'_, WasiState>, $($argument: $type),*| -> Result<i32, RuntimeError> {
+                    move |
+                        env: FunctionEnvMut<'_, WasiState>,
+                        $($argument: $type,)*
+                        $($(_: $ignored,)*)?
+                    | -> Result<i32, RuntimeError> {
                         enter(env, version, |frame| $function(frame, $($argument),*))
                     },
                 )),)*
@@ -38,15 +42,15 @@ functions! {
     "clock_time_get" => process::clock_time_get, (clock: u32, precision: u64, to: u32);
     "random_get" => process::random_get, (to: u32, length: u32);
     "sched_yield" => process::sched_yield, ();
-    "proc_raise" => process::proc_raise, (signal: u32);
+    "proc_raise" => process::proc_raise, (), ignored (u32);
     "poll_oneoff" => poll::poll_oneoff, (subscriptions: u32, events: u32, count: u32, ready: u32);
-    "fd_advise" => fd::advise, (fd: u32, offset: u64, length: u64, advice: u32);
-    "fd_allocate" => fd::allocate, (fd: u32, offset: u64, length: u64);
+    "fd_advise" => fd::advise, (fd: u32), ignored (u64, u64, u32);
+    "fd_allocate" => fd::allocate, (fd: u32), ignored (u64, u64);
     "fd_close" => fd::close, (fd: u32);
     "fd_datasync" => fd::datasync, (fd: u32);
     "fd_fdstat_get" => fd::fdstat_get, (fd: u32, to: u32);
     "fd_fdstat_set_flags" => fd::fdstat_set_flags, (fd: u32, flags: u32);
-    "fd_fdstat_set_rights" => fd::fdstat_set_rights, (fd: u32, base: u64, inheriting: u64);
+    "fd_fdstat_set_rights" => fd::fdstat_set_rights, (fd: u32), ignored (u64, u64);
     "fd_filestat_get" => fd::filestat_get, (fd: u32, to: u32);
     "fd_filestat_set_size" => fd::filestat_set_size, (fd: u32, size: u64);
     "fd_filestat_set_times" => fd::filestat_set_times, (fd: u32, accessed: u64, modified: u64, flags: u32);
@@ -74,8 +78,8 @@ functions! {
     "path_rename" => path::rename, (fd: u32, path: u32, length: u32, new_fd: u32, new_path: u32, new_length: u32);
     "path_symlink" => path::symlink, (target: u32, target_length: u32, fd: u32, path: u32, length: u32);
     "path_unlink_file" => path::unlink_file, (fd: u32, path: u32, length: u32);
-    "sock_accept" => process::sock_accept, (fd: u32, flags: u32, to: u32);
-    "sock_recv" => process::sock_recv, (fd: u32, vectors: u32, count: u32, flags: u32, size: u32, out_flags: u32);
-    "sock_send" => process::sock_send, (fd: u32, vectors: u32, count: u32, flags: u32, size: u32);
-    "sock_shutdown" => process::sock_shutdown, (fd: u32, how: u32);
+    "sock_accept" => fd::no_socket, (fd: u32), ignored (u32, u32);
+    "sock_recv" => fd::no_socket, (fd: u32), ignored (u32, u32, u32, u32, u32);
+    "sock_send" => fd::no_socket, (fd: u32), ignored (u32, u32, u32, u32);
+    "sock_shutdown" => fd::no_socket, (fd: u32), ignored (u32);
 }

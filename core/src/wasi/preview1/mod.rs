@@ -13,7 +13,6 @@ mod codes;
 mod descriptor;
 mod descriptors;
 mod errno;
-mod error;
 mod fd;
 mod frame;
 mod functions;
@@ -31,6 +30,6 @@ mod times;
 mod wasi;
 mod yield_point;
 
-pub(crate) use error::Error;
+pub(crate) use errno::Error;
 pub(crate) use process::exit_code;
 pub(crate) use wasi::{Wasi, check};

@@ -157,7 +157,6 @@ pub(crate) fn open(
     frame.memory.write_length(to, number)
 }
 
-/// The access that a file is opened for.
 #[derive(Clone, Copy)]
 struct Access {
     readable: bool,

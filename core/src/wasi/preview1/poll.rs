@@ -8,7 +8,6 @@ use super::frame::{Frame, Version};
 use super::memory::room;
 use super::process::{MONOTONIC, REALTIME, now};
 
-/// The most subscriptions of one call.
 const MAX_SUBSCRIPTIONS: u32 = 1024;
 
 /// `eventtype` of preview 1.
@@ -73,14 +72,12 @@ fn subscription(frame: &Frame<'_>, at: u32, index: u32) -> Result<Subscription, 
         }
         READ | WRITE => {
             let fd = u32::from_le_bytes(frame.memory.read(at + 16)?);
-            match (frame.descriptors.get(fd), event_type) {
-                (Ok(Descriptor::Input), READ) => hang_up = true,
-                (Ok(Descriptor::Input), _) | (Ok(Descriptor::Output(_)), READ) | (Err(_), _) => {
-                    return Ok(Subscription { user_data, event_type, wait: Err(Errno::BADF), hang_up });
-                }
-                _ => {}
+            let descriptor = frame.descriptors.get(fd);
+            hang_up = event_type == READ && matches!(descriptor, Ok(Descriptor::Input));
+            match (descriptor, event_type) {
+                (Ok(Descriptor::Input), WRITE) | (Ok(Descriptor::Output(_)), READ) | (Err(_), _) => Err(Errno::BADF),
+                _ => Ok(Duration::ZERO),
             }
-            Ok(Duration::ZERO)
         }
         _ => return Err(Errno::INVAL),
     };

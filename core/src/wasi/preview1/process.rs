@@ -1,4 +1,4 @@
-//! The functions on the program: arguments, environment, clocks, random numbers. Sockets, too, which do not exist here.
+//! The functions on the program: arguments, environment, clocks, random numbers.
 
 use std::sync::LazyLock;
 use std::thread;
@@ -132,7 +132,7 @@ pub(crate) fn sched_yield(_: Frame<'_>) -> Result0 {
     Ok(())
 }
 
-pub(crate) fn proc_raise(_: Frame<'_>, _signal: u32) -> Result0 {
+pub(crate) fn proc_raise(_: Frame<'_>) -> Result0 {
     Err(Errno::NOTSUP)
 }
 
@@ -148,33 +148,4 @@ pub(super) fn proc_exit(status: i32) -> Result<(), Exit> {
 /// The plugin's exit status, if `proc_exit` has stopped it.
 pub(crate) fn exit_code(error: &RuntimeError) -> Option<i32> {
     error.downcast_ref::<Exit>().map(|exit| exit.0)
-}
-
-pub(crate) fn sock_accept(frame: Frame<'_>, fd: u32, _flags: u32, _to: u32) -> Result0 {
-    no_socket(&frame, fd)
-}
-
-pub(crate) fn sock_recv(
-    frame: Frame<'_>,
-    fd: u32,
-    _vectors: u32,
-    _count: u32,
-    _flags: u32,
-    _size: u32,
-    _out_flags: u32,
-) -> Result0 {
-    no_socket(&frame, fd)
-}
-
-pub(crate) fn sock_send(frame: Frame<'_>, fd: u32, _vectors: u32, _count: u32, _flags: u32, _size: u32) -> Result0 {
-    no_socket(&frame, fd)
-}
-
-pub(crate) fn sock_shutdown(frame: Frame<'_>, fd: u32, _how: u32) -> Result0 {
-    no_socket(&frame, fd)
-}
-
-fn no_socket(frame: &Frame<'_>, fd: u32) -> Result0 {
-    frame.descriptors.get(fd)?;
-    Err(Errno::NOTSOCK)
 }

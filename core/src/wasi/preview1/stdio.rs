@@ -29,21 +29,14 @@ pub(crate) enum Output {
 }
 
 impl Output {
-    /// Standard output: inherited, or logged at level info.
-    pub(crate) fn stdout(logs: &Arc<Logs>) -> Self {
-        if inherits() {
-            Self::Inherited { outlet: Outlet::Stdout, is_terminal: io::stdout().is_terminal() }
+    /// Standard output, logged at level info unless it is inherited, and standard error, logged at level warn.
+    pub(crate) fn both(logs: &Arc<Logs>) -> [Self; 2] {
+        if environment::INHERIT_OUTPUT.value() {
+            let (stdout, stderr) = (io::stdout().is_terminal(), io::stderr().is_terminal());
+            [(Outlet::Stdout, stdout), (Outlet::Stderr, stderr)]
+                .map(|(outlet, is_terminal)| Self::Inherited { outlet, is_terminal })
         } else {
-            Self::Logged(Lines::new(Level::Info, logs))
-        }
-    }
-
-    /// Standard error: inherited, or logged at level warn.
-    pub(crate) fn stderr(logs: &Arc<Logs>) -> Self {
-        if inherits() {
-            Self::Inherited { outlet: Outlet::Stderr, is_terminal: io::stderr().is_terminal() }
-        } else {
-            Self::Logged(Lines::new(Level::Warn, logs))
+            [Level::Info, Level::Warn].map(|level| Self::Logged(Lines::new(level, logs)))
         }
     }
 
@@ -82,10 +75,6 @@ fn write_inherited(outlet: &Outlet, bytes: &[u8], watch: Watch) -> Result<usize,
         yield_point(watch)?;
     }
     Ok(written)
-}
-
-fn inherits() -> bool {
-    environment::INHERIT_OUTPUT.value()
 }
 
 /// Collects bytes and logs whole lines. Text without a newline waits for more, or for the end of the instance.

@@ -7,7 +7,7 @@ use wasmer::{AsStoreMut, Extern, FunctionEnv, Instance};
 
 use super::descriptor;
 use super::descriptors::Descriptors;
-use super::error::Error;
+use super::errno::Error;
 use super::frame::{Version, WasiState};
 use super::functions;
 use crate::host::Guest;
@@ -18,11 +18,8 @@ use crate::wasi::program::Program;
 pub(crate) struct Wasi(FunctionEnv<WasiState>);
 
 impl Wasi {
-    /// WASI for `program` with the directories of `allowed_paths`, which maps host path (`ro:` in front: read-only) to
-    /// guest path.
-    ///
-    /// # Errors
-    /// A directory does not exist or is not a directory, or a guest path is malformed or used twice.
+    /// WASI for a module with the name `program` and the directories of `allowed_paths`, which maps host path (`ro:` in
+    /// front: read-only) to guest path.
     pub(crate) fn new(
         store: &mut impl AsStoreMut,
         guest: &FunctionEnv<Guest>,
@@ -49,10 +46,7 @@ impl Wasi {
         functions::make(&mut store.as_store_mut(), &self.0, version, name).map(Extern::from)
     }
 
-    /// Connects WASI with the instance that uses it. Until then, its functions fail.
-    ///
-    /// # Errors
-    /// The module has no memory to exchange data in.
+    /// Connects WASI with the instance that uses it, which needs a memory. Until then, its functions fail.
     pub(crate) fn attach(&self, store: &mut impl AsStoreMut, instance: &Instance) -> Result<(), Error> {
         let memory = instance.exports.get_memory(MEMORY_EXPORT).map_err(|_| Error::NoMemory)?;
         self.0.as_mut(store).memory = Some(memory.clone());
