@@ -48,10 +48,10 @@ build_1() { # CFLAGS LIBS
     ${CXX:-c++} -std=c++17 $warnings "$examples/kv_store.cpp" -o "$work/kv_store" $1 $2
 }
 
-run_host_function() { # LIBRARY_PATH
+run_host_function() { # LIBRARY_PATH TEXT
     said=$(LD_LIBRARY_PATH=$1 "$work/host_function") || fail "host_function said $said"
     case $said in
-        *'Grace: 555-1906'*) ;;
+        *"$2"*) ;;
         *) fail "host_function said $said" ;;
     esac
 }
@@ -61,9 +61,12 @@ run_1() { # LIBRARY_PATH
         said=$(LD_LIBRARY_PATH=$1 "$work/$program" "$plugin" "this is a test")
         [ "$said" = '{"count": 4}' ] || fail "$program said $said"
     done
-    run_host_function "$1"
+    run_host_function "$1" "Grace: 555-1906"
     said=$(LD_LIBRARY_PATH=$1 "$work/kv_store") || fail "kv_store said $said"
-    [ "$said" = '5 10 3' ] || fail "kv_store said $said"
+    case $said in
+        *'5 10 3'*) ;;
+        *) fail "kv_store said $said" ;;
+    esac
 }
 
 # shellcheck disable=SC2086
@@ -84,7 +87,7 @@ run_0() { # LIBRARY_PATH
         said=$(LD_LIBRARY_PATH=$1 "$work/$name" ${program#* } "this is a test" | tr -d ' ')
         [ "$said" = '{"count":4}' ] || fail "$name said $said"
     done
-    run_host_function "$1"
+    run_host_function "$1" HELLO
     said=$(LD_LIBRARY_PATH=$1 "$work/update" 2>&1) || fail "update said $said"
     case $said in
         *'new code: answer returns 0, and there is more') ;;
