@@ -59,8 +59,10 @@ unsafe extern "C" fn run(
 ) {
     assert_eq!((n_inputs, n_outputs), (1, 1));
     assert!(ffi::extism_current_plugin_host_context(plugin).is_null());
-    // SAFETY: the library promises one value, all bits of which are numbers.
-    let handle = unsafe { (*inputs).v.i64 }.cast_unsigned();
+    // SAFETY: the library promises one value.
+    let input = unsafe { inputs.read() };
+    // SAFETY: all bits are numbers.
+    let handle = unsafe { input.v.i64 }.cast_unsigned();
     let block = |handle| {
         let length = usize::try_from(ffi::extism_current_plugin_memory_length(plugin, handle)).expect("short");
         let address = ffi::extism_current_plugin_memory(plugin).wrapping_add(usize::try_from(handle).expect("small"));

@@ -58,10 +58,16 @@ fn frames(backtrace: &str) -> String {
 mod tests {
     use super::{CallFailure, FailureKind, HostFailure, code, text};
 
+    /// An error of the host: what it is about, its reason, and the functions that were running.
+    type Found = (FailureKind, &'static str, &'static str);
+
+    /// The status, the plugin's error, the host's, and what C is told.
+    type Case = (i32, Option<&'static str>, Option<Found>, i32, String);
+
     const FRAMES: &str = "0: main!f [1]\n1: main!g [2]\n";
 
     /// The return value and the text of a call in which the plugin set the error `guest`, and the host found one.
-    fn told(code_: i32, guest: Option<&str>, host: Option<(FailureKind, &str, &str)>) -> (i32, String) {
+    fn told(code_: i32, guest: Option<&str>, host: Option<Found>) -> (i32, String) {
         let host = host.map(|(kind, reason, frames)| HostFailure::new(kind, reason.to_owned(), frames.to_owned()));
         let failure = CallFailure { code: code_, guest: guest.map(str::to_owned), host };
         (code(&failure), text(failure))
@@ -77,7 +83,7 @@ mod tests {
             )
         };
         let host = |kind, reason, frames| Some((kind, reason, frames));
-        let cases: &[(i32, Option<&str>, Option<(FailureKind, &str, &str)>, i32, String)] = &[
+        let cases: &[Case] = &[
             (0, Some("warning"), None, 0, "warning".to_owned()),
             (1, Some("Some error message"), None, 1, "Some error message".to_owned()),
             (-1, None, host(FailureKind::Trap, "wasm trap: unreachable", FRAMES), 134, trap.to_owned()),

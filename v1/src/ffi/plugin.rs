@@ -103,7 +103,7 @@ pub extern "C" fn extism_plugin_new_error_free(err: *mut c_char) {
 }
 
 /// Frees a plugin, waiting for a call that another thread is running on it. The host functions that it was made with are
-/// released on this thread, before the return.
+/// released on this thread, before the return; while thread-local values are destroyed, on another, for which this waits.
 ///
 /// From inside a host function that the plugin itself is calling, the plugin is freed when its call returns, which then
 /// fails; for all functions, it is freed at once.

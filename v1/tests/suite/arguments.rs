@@ -1,7 +1,6 @@
 //! NULL, freed and foreign pointers: error values, never a crash.
 #![expect(unsafe_code, reason = "what no safe function passes")]
 
-use std::ffi::c_void;
 use std::ptr;
 
 use extism_v1::ffi;
@@ -33,7 +32,7 @@ fn all_functions_take_what_is_not_theirs() {
     live.into_iter().for_each(check_others);
     let function = Function::of_i64("f", |_, handle| handle);
     check_plugin(function.0.addr());
-    assert!(ffi::extism_plugin_id(pointer(live[0])).cast::<c_void>() != ptr::null());
+    assert!(!ffi::extism_plugin_id(pointer(live[0])).is_null());
     ffi::extism_plugin_free(pointer(live[0]));
 }
 
@@ -94,6 +93,6 @@ fn functions_that_cannot_be_made() {
     // Without work it can be made, but not used.
     let function = Function(new(c"f".as_ptr(), 0));
     assert!(!function.0.is_null());
-    let error = Plugin::try_new("(module)", &[&function], None).err().expect("it cannot be used");
+    let error = Plugin::try_new("(module)", &[&function], None).expect_err("it cannot be used");
     assert_eq!(error, "host function `extism:host/user::f`: `func` was NULL in extism_function_new");
 }

@@ -26,8 +26,8 @@ const CONFIGURED: &str = r#"(module
 
 #[test]
 fn the_texts_say_where_it_failed() {
-    let new = |input: &str| Plugin::try_new(input, &[], None).err().expect("it fails");
-    let compile = |input: &str| Compiled::try_new(input, &[], None).err().expect("it fails");
+    let new = |input: &str| Plugin::try_new(input, &[], None).expect_err("it fails");
+    let compile = |input: &str| Compiled::try_new(input, &[], None).expect_err("it fails");
     for text in [new("garbage"), compile("garbage"), new("{}"), new(&caller_of_f(""))] {
         assert!(text.starts_with("Unable to compile Extism plugin: "), "{text}");
     }
@@ -38,7 +38,7 @@ fn the_texts_say_where_it_failed() {
     let instance = |input: &str, fuel| Compiled::try_new(input, &[], fuel).expect("it compiles").instance();
     let trap = "(module (func $start unreachable) (start $start))";
     let endless = "(module (func $start (loop (br 0))) (start $start))";
-    let fuel = |input: &str| Plugin::try_new(input, &[], Some(1000)).err().expect("it fails");
+    let fuel = |input: &str| Plugin::try_new(input, &[], Some(1000)).expect_err("it fails");
     for (text, part) in [
         (instance(&caller_of_f(""), None).err(), "unknown import: `extism:host/user::f`"),
         (instance(trap, None).err(), "wasm trap: unreachable"),
@@ -102,7 +102,7 @@ fn instances_have_their_own_configuration_and_id() {
     assert_eq!(one.output_of("run", b""), b"one", "nothing applied");
     assert!(one.configure(r#"{"key": null}"#));
     assert_eq!(one.output_of("run", b""), b"");
-    let ids: BTreeSet<_> = [&one, &two, &one].map(|plugin| id(plugin)).into();
+    let ids: BTreeSet<_> = [&one, &two, &one].map(id).into();
     assert_eq!(ids.len(), 2);
     let address = ffi::extism_plugin_id(one.0);
     assert_eq!(one.call("missing", b""), -1);

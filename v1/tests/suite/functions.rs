@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::{ptr, thread};
 
-use extism_v1::ffi::{ExtismVal, ExtismValType, ExtismValUnion};
+use extism_v1::ffi::{self, ExtismVal, ExtismValType, ExtismValUnion};
 
 use crate::host::{Compiled, Current, Function, Plugin, bits, caller_of_f};
 
@@ -86,14 +86,17 @@ fn none_and_many_values() {
     let none = Function::new("none", &[], &[], move |_, _, _| {
         counted.fetch_add(1, Ordering::Relaxed);
     });
-    let many = Function::new("many", &[I32; 40], &[I64; 20], |_, inputs, outputs| {
+    // Singlepass has no imported functions with several results.
+    let count = if crate::host::text(ffi::extism_compiler()).as_deref() == Some("singlepass") { 1 } else { 20 };
+    let many = Function::new("many", &[I32; 40], &[I64; 20][..count], |_, inputs, outputs| {
         for (number, (output, input)) in outputs.iter_mut().zip(inputs).enumerate() {
-            output.v = ExtismValUnion { i64: 100 * number as i64 + bits(input).cast_signed() };
+            output.v = ExtismValUnion { i64: 1 + 100 * number as i64 + bits(input).cast_signed() };
         }
     });
     let parameters = "i32 ".repeat(40);
-    let results = "i64 ".repeat(20);
+    let results = "i64 ".repeat(count);
     let arguments: String = (0..40).map(|number| format!("(i32.const {number})")).collect();
+    let sum: usize = (0..count).map(|number| 1 + 101 * number).sum();
     let module = format!(
         r#"(module
             (import "extism:host/user" "none" (func $none))
@@ -102,9 +105,9 @@ fn none_and_many_values() {
                 (call $none)
                 (call $many {arguments})
                 {}
-                i64.const 19190
+                i64.const {sum}
                 i64.ne))"#,
-        "i64.add ".repeat(19)
+        "i64.add ".repeat(count - 1)
     );
     let plugin = Plugin::new(&module, &[&none, &many]);
     assert_eq!((plugin.call("run", b""), plugin.error()), (0, None));
@@ -123,7 +126,7 @@ fn the_later_function_of_a_namespace_counts() {
     // It counts for plugins that are made later, and only for them.
     let second = second.in_namespace(c"elsewhere");
     assert_eq!(plugin.output_of("run", b""), b"1");
-    let error = Plugin::try_new(&caller_of_f(""), &[&second], None).err().expect("nobody serves it");
+    let error = Plugin::try_new(&caller_of_f(""), &[&second], None).expect_err("nobody serves it");
     let expected = "Unable to compile Extism plugin: unknown import: `extism:host/user::f` has not been defined";
     assert_eq!(error, expected);
 }
@@ -132,7 +135,7 @@ fn the_later_function_of_a_namespace_counts() {
 fn functions_that_cannot_be_used_are_named() {
     let make = |inputs: &[ExtismValType], outputs: &[ExtismValType]| {
         let function = Function::new("f", inputs, outputs, |_, _, _| {}).in_namespace(c"here");
-        Plugin::try_new("(module)", &[&function], None).err().expect("it cannot be used")
+        Plugin::try_new("(module)", &[&function], None).expect_err("it cannot be used")
     };
     assert_eq!(
         make(&[I32, V128], &[]),
@@ -141,7 +144,7 @@ fn functions_that_cannot_be_used_are_named() {
     assert!(make(&[], &[FuncRef]).contains("result 1 is 5 (FuncRef)"));
     assert!(make(&[ExternRef], &[]).contains("parameter 1 is 6 (ExternRef)"));
     let wrong = Function::new("f", &[I32], &[I64], |_, _, _| {});
-    let error = Plugin::try_new(&caller_of_f(""), &[&wrong], None).err().expect("another type");
+    let error = Plugin::try_new(&caller_of_f(""), &[&wrong], None).expect_err("another type");
     assert!(error.contains("`extism:host/user::f`") && error.contains("i64"), "{error}");
 }
 

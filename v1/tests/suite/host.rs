@@ -11,6 +11,7 @@ use extism_v1::ffi::{
 };
 
 /// A plugin that is freed at the end of the test.
+#[derive(Debug)]
 pub(crate) struct Plugin(pub(crate) *mut ExtismPlugin);
 
 // SAFETY: the library promises that plugins may be used from any thread.
@@ -145,6 +146,7 @@ pub(crate) fn text(text: *const c_char) -> Option<String> {
 }
 
 /// A compiled plugin that is freed at the end of the test.
+#[derive(Debug)]
 pub(crate) struct Compiled(pub(crate) *mut ExtismCompiledPlugin);
 
 // SAFETY: the library promises that compiled plugins may be used from any thread.

@@ -14,4 +14,5 @@ mod host;
 mod logs;
 mod outputs;
 mod reentry;
+mod thread_end;
 mod user_data;

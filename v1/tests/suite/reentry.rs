@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use extism_v1::ffi;
 
-use crate::host::{CancelHandle, Function, Plugin, caller_of_f};
+use crate::host::{CancelHandle, Current, Function, Plugin, caller_of_f};
 
 /// A plugin that its own host functions use.
 type Shared = Arc<OnceLock<&'static Plugin>>;
@@ -22,7 +22,7 @@ fn plugin(work: impl Fn(&Plugin) + Send + Sync + 'static) -> &'static Plugin {
         handle
     });
     let plugin = Box::leak(Box::new(Plugin::new(&caller_of_f(""), &[&function])));
-    shared.set(plugin).ok().expect("set once");
+    shared.set(plugin).expect("set once");
     plugin
 }
 
@@ -73,12 +73,15 @@ fn another_plugin_does_not_help() {
     assert_eq!(inner.load(Ordering::Relaxed), 1);
 }
 
-/// Makes a plugin whose callback does the same, `depth` times.
-fn nested(depth: u32) {
+/// Makes a plugin whose callback does the same, `depth` times, and uses the memory of the plugin with the token `outer`.
+fn nested(depth: u32, outer: usize) {
     let function = Function::of_i64("f", move |current, handle| {
+        let outer = Current(std::ptr::without_provenance_mut(outer));
+        let theirs = outer.alloc(100_000);
+        assert!(outer.0.is_null() || outer.length(theirs) == 100_000);
         let block = current.block(b"mine");
         if depth > 0 {
-            nested(depth - 1);
+            nested(depth - 1, current.0.addr());
         }
         assert_eq!(current.bytes(block), b"mine");
         handle
@@ -89,7 +92,7 @@ fn nested(depth: u32) {
 #[test]
 fn sixty_plugins_call_each_other() {
     // As large as a main thread's.
-    let thread = std::thread::Builder::new().stack_size(8 << 20).spawn(|| nested(60)).expect("a thread");
+    let thread = std::thread::Builder::new().stack_size(8 << 20).spawn(|| nested(60, 0)).expect("a thread");
     thread.join().expect("no panic");
 }
 

@@ -84,7 +84,7 @@ fn a_failing_creation_spends_nothing() {
     let trap = "(func $start unreachable) (start $start)";
     for (input, end) in [("no module", "Unable to compile"), (&caller_of_f(trap), "Unable to create")] {
         for _ in 0..2 {
-            let error = Plugin::try_new(input, &[&function], None).err().expect("it fails");
+            let error = Plugin::try_new(input, &[&function], None).expect_err("it fails");
             assert!(error.starts_with(end), "{error}");
         }
     }
