@@ -27,7 +27,7 @@ SYMBOLS := v1/symbols.txt
 DIST ?= target/dist/v1
 HEADLESS_DIST := target/headless/v1
 EXAMPLES_DIR := v1
-EXAMPLES := $(patsubst examples/v1/%,%,$(basename $(wildcard examples/v1/*.c examples/v1/*.cpp)))
+EXAMPLES := count_vowels
 else
 $(error ABI is $(ABI), and has to be 0 or 1)
 endif
@@ -96,7 +96,7 @@ headless: ## build the library without compilers into target/headless, or target
 	$(MAKE) build NO_DEFAULT=1 DIST=$(HEADLESS_DIST)
 
 wheel: target/tools/wheel/bin/python ## build a Python wheel of the library for Extism 1.x into target/wheels
-	$(MAKE) build ABI=1
+	$(MAKE) build ABI=1 DIST=target/dist/v1
 	target/tools/wheel/bin/python packaging/wheel/build.py target/dist/v1 v1/extism.h target/wheels
 
 target/tools/wheel/bin/python: packaging/wheel/requirements.txt
@@ -114,8 +114,7 @@ example: build $(EXAMPLES:%=$(DIST)/%) ## build the library and the examples, an
 ifeq ($(ABI),0)
 	examples/c/manifest.sh $(DIST)/manifest $(PLUGIN)
 else
-	$(DIST)/host_function
-	$(DIST)/kv_store
+	examples/v1/run.sh $(DIST)
 endif
 	$(DIST)/count_vowels $(PLUGIN)
 	@echo
@@ -355,10 +354,6 @@ $(DIST)/extism.h: $(HEADER)
 	@mkdir -p $(DIST)
 	@cp $< $@
 
-EXAMPLE_FLAGS = -Wall -Wextra -Wpedantic -Werror -O2 -pthread -I$(dir $(HEADER)) $< -L$(DIST) -lextism -Wl,-rpath,'$$ORIGIN' -o $@
-
 $(DIST)/%: examples/$(EXAMPLES_DIR)/%.c $(HEADER) $(DIST)/libextism.so
-	$(CC) -std=c11 $(EXAMPLE_FLAGS)
-
-$(DIST)/%: examples/$(EXAMPLES_DIR)/%.cpp $(HEADER) $(DIST)/libextism.so
-	$(CXX) -std=c++17 $(EXAMPLE_FLAGS)
+	$(CC) -std=c11 -Wall -Wextra -Wpedantic -Werror -O2 -pthread -I$(dir $(HEADER)) $< -L$(DIST) -lextism \
+	    -Wl,-rpath,'$$ORIGIN' -o $@

@@ -48,25 +48,32 @@ build_1() { # CFLAGS LIBS
     ${CXX:-c++} -std=c++17 $warnings "$examples/kv_store.cpp" -o "$work/kv_store" $1 $2
 }
 
+run_host_function() { # LIBRARY_PATH TEXT
+    said=$(LD_LIBRARY_PATH=$1 "$work/host_function") || fail "host_function said $said"
+    case $said in
+        *"$2"*) ;;
+        *) fail "host_function said $said" ;;
+    esac
+}
+
 run_1() { # LIBRARY_PATH
     for program in count_vowels count_vowels_cpp; do
         said=$(LD_LIBRARY_PATH=$1 "$work/$program" "$plugin" "this is a test")
         [ "$said" = '{"count": 4}' ] || fail "$program said $said"
     done
-    said=$(LD_LIBRARY_PATH=$1 "$work/host_function" 'a text') || fail "host_function said $said"
-    case $said in
-        'A TEXT
-the call failed: there is nothing to shout'*'shout was called 1 times') ;;
-        *) fail "host_function said $said" ;;
-    esac
+    run_host_function "$1" "Grace: 555-1906"
     said=$(LD_LIBRARY_PATH=$1 "$work/kv_store") || fail "kv_store said $said"
-    [ "$said" = 'one two, uno due' ] || fail "kv_store said $said"
+    case $said in
+        *'5 10 3'*) ;;
+        *) fail "kv_store said $said" ;;
+    esac
 }
 
 # shellcheck disable=SC2086
 build_0() { # CFLAGS LIBS
     ${CC:-cc} -std=c11 $warnings "$examples/count_vowels.c" -o "$work/count_vowels" $1 $2
     ${CC:-cc} -std=c11 $warnings "$examples/config.c" -o "$work/config" $1 $2
+    ${CC:-cc} -std=c11 $warnings "$examples/host_function.c" -o "$work/host_function" $1 $2
     ${CC:-cc} -std=c11 $warnings "$examples/manifest.c" -o "$work/manifest" $1 $2
     ${CC:-cc} -std=c11 $warnings "$examples/compilers.c" -o "$work/compilers" $1 $2
     ${CC:-cc} -std=c11 $warnings "$examples/update.c" -o "$work/update" $1 $2
@@ -80,6 +87,7 @@ run_0() { # LIBRARY_PATH
         said=$(LD_LIBRARY_PATH=$1 "$work/$name" ${program#* } "this is a test" | tr -d ' ')
         [ "$said" = '{"count":4}' ] || fail "$name said $said"
     done
+    run_host_function "$1" HELLO
     said=$(LD_LIBRARY_PATH=$1 "$work/update" 2>&1) || fail "update said $said"
     case $said in
         *'new code: answer returns 0, and there is more') ;;

@@ -196,9 +196,8 @@ class Create(SdkTest):
 class Example(unittest.TestCase):
     def test_the_host_function(self):
         program = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../examples/v1/host_function.py")
-        command = [sys.executable, program, os.environ["EXTISM_TEST_PLUGIN"], TEXT]
-        said = subprocess.run(command, check=True, capture_output=True, text=True).stdout
-        self.assertEqual(said, "this is a test: 4 vowels\n")
+        said = subprocess.run([sys.executable, program], check=True, capture_output=True, text=True).stdout
+        self.assertIn("Grace: 555-1906", said)
 
 
 class Call(SdkTest):
