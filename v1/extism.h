@@ -574,10 +574,11 @@ ExtismSize extism_current_plugin_memory_length(ExtismCurrentPlugin *plugin, Exti
 void extism_current_plugin_memory_free(ExtismCurrentPlugin *plugin, ExtismMemoryHandle ptr);
 
 /**
- * The pointer that `extism_plugin_call_with_host_context` was given for the plugin's call.
+ * The host context of the plugin's call: a pointer of the program's own, which the functions of Extism 1.x can pass with
+ * a call. Those of Extism 0.1.0 cannot.
  *
  * @param plugin The plugin that calls the host function.
- * @return The pointer. NULL if the call had none, or if `plugin` is not good here.
+ * @return The pointer. NULL if the call has none, or if `plugin` is not good here.
  */
 void *extism_current_plugin_host_context(ExtismCurrentPlugin *plugin);
 

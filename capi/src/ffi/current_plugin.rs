@@ -57,10 +57,11 @@ pub extern "C" fn extism_current_plugin_memory_free(plugin: *mut ExtismCurrentPl
     guard((), || callback::with_plugin(plugin.addr(), |plugin| plugin.free(ptr)).unwrap_or(()));
 }
 
-/// The pointer that `extism_plugin_call_with_host_context` was given for the plugin's call.
+/// The host context of the plugin's call: a pointer of the program's own, which the functions of Extism 1.x can pass with
+/// a call. Those of Extism 0.1.0 cannot.
 ///
 /// @param plugin The plugin that calls the host function.
-/// @return The pointer. NULL if the call had none, or if `plugin` is not good here.
+/// @return The pointer. NULL if the call has none, or if `plugin` is not good here.
 #[unsafe(no_mangle)]
 pub extern "C" fn extism_current_plugin_host_context(plugin: *mut ExtismCurrentPlugin) -> *mut c_void {
     guard(ptr::null_mut(), || callback::host_context(plugin.addr()))

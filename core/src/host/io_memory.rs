@@ -35,7 +35,7 @@ pub(crate) struct IoMemory {
     /// The output, unless registers hold it.
     output: Range<u64>,
     /// See `copy_output`; usually empty.
-    output_copy: Vec<u8>,
+    pub(super) output_copy: Vec<u8>,
     /// Inlined code may access what begins below this offset, so it may write up to a word beyond.
     bound: u64,
     /// Bytes from this offset on are zero, except those that inlined code has written.
@@ -231,47 +231,6 @@ impl IoMemory {
         self.output_copy = Vec::new();
     }
 
-    /// The address and length of the output, which the C caller reads in place. The byte after it is readable.
-    ///
-    /// # Errors
-    /// The output ends at the memory's end, and the host cannot allocate a copy with one more byte.
-    pub(crate) fn output_address(&mut self) -> Result<(*const u8, u64), Fault> {
-        let output = self.output();
-        let length = output.end - output.start;
-        match &self.memory {
-            Some(memory) if output.end < memory.size() => {
-                let offset = usize::try_from(output.start).unwrap_or(0);
-                Ok((memory.base().wrapping_add(offset), length))
-            }
-            _ => Ok((self.copy_output()?, length)),
-        }
-    }
-
-    /// The output's bytes.
-    pub(crate) fn output_in_place(&self) -> &[u8] {
-        self.get(self.output()).unwrap_or_default()
-    }
-
-    /// A copy of the output's bytes.
-    #[cfg(feature = "compiler")]
-    pub(crate) fn output_bytes(&self) -> Vec<u8> {
-        self.output_in_place().to_vec()
-    }
-
-    /// A copy of the output with one byte after it, outside the memory. It serves output that ends at the memory's end;
-    /// output in a block never does.
-    fn copy_output(&mut self) -> Result<*const u8, Fault> {
-        if self.output_copy.is_empty() {
-            let output = self.get(self.output()).unwrap_or_default();
-            let mut copy = Vec::new();
-            copy.try_reserve_exact(output.len() + 1).map_err(|_| Fault::NoRoom(output.len() + 1))?;
-            copy.extend_from_slice(output);
-            copy.push(0);
-            self.output_copy = copy;
-        }
-        Ok(self.output_copy.as_ptr())
-    }
-
     /// Allocates a block of `length` bytes; `None` if it does not fit.
     pub(crate) fn alloc(&mut self, length: u64) -> Option<u64> {
         let limit = self.capacity.end_of_blocks(self.given.end);
@@ -360,7 +319,7 @@ impl IoMemory {
         Ok(place)
     }
 
-    fn get(&self, range: Range<u64>) -> Option<&[u8]> {
+    pub(super) fn get(&self, range: Range<u64>) -> Option<&[u8]> {
         self.memory.as_ref()?.get(range)
     }
 

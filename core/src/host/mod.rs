@@ -16,6 +16,7 @@ mod guest;
 mod io_memory;
 mod logs;
 mod network;
+mod output;
 mod registers;
 mod shared_blocks;
 mod slices;

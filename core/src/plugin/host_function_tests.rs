@@ -182,7 +182,6 @@ fn an_error_ends_the_call_with_its_text() {
     let failure = call(&mut plugin, c"run").expect_err("fails");
     let host = failure.host.expect("the host's");
     assert_eq!((failure.code, host.kind, host.reason.as_str()), (-1, FailureKind::Fault, "the database is closed"));
-    assert!(host.backtrace.contains("run") || host.backtrace.contains("!"), "{}", host.backtrace);
 }
 
 /// A module that returns what `module::name` returns, and the result or the error with these host functions.
