@@ -32,9 +32,14 @@ use crate::stop::Stopper;
 ///
 /// It keeps its modules' bytes, or the paths of files that the process need not read: they are compiled anew if the system
 /// refuses the address space for their memories.
-#[derive(Clone)]
 pub struct CompiledPlugin {
-    loaded: Arc<LoadedModules>,
+    loaded: LoadedModules,
+    parts: Parts,
+}
+
+/// The parts that plugins are made of.
+#[derive(Clone)]
+struct Parts {
     code: Arc<PluginCode>,
     settings: Settings,
     /// Declared last: its functions may call this library when they are dropped.
@@ -66,10 +71,9 @@ impl CompiledPlugin {
         let abi = options.abi;
         let make = |manifest: Manifest<'_>, _: Option<Instant>| {
             let timeout = options.timeout_of(&manifest)?;
-            let mut compiled = Self::of_manifest(manifest, options, timeout, deadline(timeout))?;
-            // Nobody else has it yet.
-            Arc::get_mut(&mut compiled.loaded).into_iter().for_each(LoadedModules::close_files);
-            Ok(compiled)
+            let (mut loaded, parts) = Parts::of_manifest(manifest, options, timeout, deadline(timeout))?;
+            loaded.close_files();
+            Ok(Self { loaded, parts })
         };
         Ok(making(|| manifest::parse(input, abi), make)?)
     }
@@ -80,18 +84,25 @@ impl CompiledPlugin {
     /// # Errors
     /// An import cannot be served, a limit is exceeded, or a start function fails.
     pub fn instantiate(&self, label: Option<Arc<str>>) -> Result<Plugin, PluginError> {
-        let make = |(), since| self.clone().plugin(label, deadline(self.settings.timeout), since);
+        let Self { loaded, parts } = self;
+        let make = |(), since| parts.clone().plugin(loaded, label, deadline(parts.settings.timeout), since);
         Ok(making(|| Ok::<_, Error>(()), make)?)
     }
+}
 
+impl Parts {
     /// Loads and compiles the modules, until `deadline`.
     fn of_manifest(
         mut manifest: Manifest<'_>,
         mut options: Options,
         timeout: Option<Timeout>,
         deadline: Option<Instant>,
-    ) -> Result<Self, Error> {
-        let functions = mem::take(&mut options.functions).into();
+    ) -> Result<(LoadedModules, Self), Error> {
+        let functions = match mem::take(&mut options.functions) {
+            // Needs no allocation.
+            none if none.is_empty() => Arc::default(),
+            functions => functions.into(),
+        };
         let (with_wasi, abi) = (options.wasi, options.abi);
         options.add_to(&mut manifest);
         manifest.log_warnings();
@@ -109,22 +120,19 @@ impl CompiledPlugin {
             with_wasi,
             abi,
         };
-        Ok(Self {
-            code: loaded.compile(Memories::preferred(), deadline)?,
-            loaded: Arc::new(loaded),
-            settings,
-            functions,
-        })
+        let code = loaded.compile(Memories::preferred(), deadline)?;
+        Ok((loaded, Self { code, settings, functions }))
     }
 
     /// Makes a plugin, until `deadline`. `since` is when that began, for the log.
     fn plugin(
         self,
+        loaded: &LoadedModules,
         label: Option<Arc<str>>,
         deadline: Option<Instant>,
         since: Option<Instant>,
     ) -> Result<Plugin, Error> {
-        let Self { loaded, code, settings, functions } = self;
+        let Self { code, settings, functions } = self;
         let memory = settings.memory;
         let plan = loaded.link(&code, &settings.programs, &functions)?;
         let mut recipe = Recipe {
@@ -153,7 +161,7 @@ impl CompiledPlugin {
         let state = PluginState::new(settings.config, vars, network, settings.abi == Abi::V0, label);
         let (stopper, live) = match start(&recipe, deadline, &state) {
             Err(refused @ Error::NoReservation(_)) if recipe.compiled.template.memories() == Memories::Reserved => {
-                recipe.move_memories(&loaded, deadline, refused)?;
+                recipe.move_memories(loaded, deadline, refused)?;
                 start(&recipe, deadline, &state)?
             }
             started => started?,
@@ -188,7 +196,8 @@ impl Plugin {
     fn of_manifest(manifest: Manifest<'_>, options: Options, since: Option<Instant>) -> Result<Self, Error> {
         let timeout = options.timeout_of(&manifest)?;
         let (label, deadline) = (options.label.clone(), deadline(timeout));
-        CompiledPlugin::of_manifest(manifest, options, timeout, deadline)?.plugin(label, deadline, since)
+        let (loaded, parts) = Parts::of_manifest(manifest, options, timeout, deadline)?;
+        parts.plugin(&loaded, label, deadline, since)
     }
 }
 

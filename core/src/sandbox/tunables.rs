@@ -130,8 +130,11 @@ impl PluginTunables {
         Ok((memory, spare))
     }
 
-    /// The index of the I/O memory in a module that defines it.
+    /// The index of the I/O memory in a module that defines it, if it is unlike other memories of the module.
     fn io_memory(&self, module: &ModuleInfo) -> Option<MemoryIndex> {
+        if self.common.is_none() && self.io_room == Room::Moves {
+            return None;
+        }
         match module.exports.get(IO_MEMORY_EXPORT) {
             Some(ExportIndex::Memory(index)) => Some(*index),
             _ => None,
