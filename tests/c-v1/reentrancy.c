@@ -254,6 +254,49 @@ static void free_in_callback(void)
     CHECK(data_frees == 1);
 }
 
+/* Makes a plugin like the one that calls it, and calls that, until the library refuses. */
+static void goes_deeper(struct act *act, ExtismCurrentPlugin *current)
+{
+    (void)current;
+    ExtismPlugin *plugin = act_plugin(ACT_GUEST, act);
+
+    act->n++;
+    if (plugin == NULL)
+        act->ok = strstr(creation_error, "stack") != NULL;
+    else if (guest_call(plugin, "go", "input") != 0)
+        act->ok = strstr(extism_plugin_error(plugin), "stack") != NULL;
+    extism_plugin_free(plugin);
+}
+
+static void *without_end_on_thread(void *unused)
+{
+    struct act act = act_of(goes_deeper);
+    ExtismPlugin *plugin = act_plugin(ACT_GUEST, &act);
+
+    CHECK(guest_answers(plugin, "go", "input", "input"));
+    CHECK(act.ok && act.n >= 16);
+    CHECK(guest_call(plugin, "six", "") == 6);
+    extism_plugin_free(plugin);
+    return unused;
+}
+
+/* The innermost creation or call is refused while the stack has room. All others go on. */
+static void without_end(void)
+{
+    static const size_t stacks[] = {128, 256, 1024};
+
+    for (size_t i = 0; i < COUNT(stacks); i++) {
+        pthread_attr_t attributes;
+        pthread_t thread;
+
+        pthread_attr_init(&attributes);
+        CHECK(pthread_attr_setstacksize(&attributes, stacks[i] << 10) == 0);
+        CHECK(pthread_create(&thread, &attributes, without_end_on_thread, NULL) == 0);
+        CHECK(pthread_join(thread, NULL) == 0);
+        pthread_attr_destroy(&attributes);
+    }
+}
+
 static const struct test tests[] = {
     {"W6", "call", call},
     {"W6", "call through another plugin", call_through_another},
@@ -269,6 +312,7 @@ static const struct test tests[] = {
     {NULL, "a nested trap", nested_trap},
     {NULL, "cancel of the outer call", cancel_of_outer},
     {"W5", "free", free_in_callback},
+    {"limits", "calls inside calls without end", without_end},
 };
 
 RUN_TESTS(tests)

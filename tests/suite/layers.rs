@@ -72,6 +72,7 @@ const UNSAFE_PLACES: &[&str] = &[
     "core/src/plugin/instance.rs",
     "core/src/reserve/",
     "core/src/sandbox/common_memory.rs",
+    "core/src/sandbox/host_stack.rs",
     "core/src/sandbox/image.rs",
     "core/src/sandbox/libcalls.rs",
     "core/src/sandbox/moving_memory.rs",

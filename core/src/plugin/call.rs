@@ -15,6 +15,7 @@ use super::trap;
 use crate::error::Excerpt;
 use crate::host::{self, Fault};
 use crate::manifest::AfterTrap;
+use crate::sandbox::{self, NoStack};
 use crate::stop::{Run, Stopped, Watch};
 use crate::wasi;
 
@@ -33,8 +34,14 @@ impl Plugin {
         let copy = report::copy(name, since);
         let result = match self.stopper.begin(deadline(self.recipe.timeout)) {
             Ok(run) => {
-                let result =
-                    if self.spent { self.call_anew(&run, name, input) } else { self.call_live(&run, name, input) };
+                let result = match room(&run) {
+                    Ok(()) if self.spent => self.call_anew(&run, name, input),
+                    Ok(()) => self.call_live(&run, name, input),
+                    Err(cause) => {
+                        self.forget_output();
+                        Err(CallError::Stack(cause).into())
+                    }
+                };
                 over(run);
                 result
             }
@@ -177,6 +184,12 @@ impl Plugin {
         let function = Function::find(&live.store, &live.main, text)?;
         Ok(live.functions.add(name, function))
     }
+}
+
+/// Checks that there is room for a call inside a call.
+#[inline]
+fn room(run: &Run) -> Result<(), NoStack> {
+    if run.is_nested() { sandbox::check_host_stack() } else { Ok(()) }
 }
 
 /// A copy of a function's name. It can be long, so copying ends when the plugin must stop.

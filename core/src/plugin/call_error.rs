@@ -10,6 +10,7 @@ use super::timeout::{Timeout, out_of_fuel, stopped};
 use super::trap;
 use crate::error::{self, Excerpt};
 use crate::host::Fault;
+use crate::sandbox::NoStack;
 use crate::stop::{NoTimer, Stopped};
 use crate::wasi;
 
@@ -42,6 +43,8 @@ pub(super) enum CallError {
     Input { length: usize, cause: Fault, limit: &'static str },
     #[error("the function's name: {0}")]
     Name(Fault),
+    #[error("{0}")]
+    Stack(NoStack),
     #[error("the plugin could not be instantiated anew")]
     Renew(#[source] Error),
 }
@@ -81,7 +84,9 @@ impl CallError {
                 Heading::None
             }
             Self::Parameters { .. } | Self::Trap(_) | Self::Stopped(..) | Self::OutOfFuel { .. } => Heading::CausedBy,
-            Self::Timer(_) | Self::Input { .. } | Self::Name(_) | Self::Renew(_) => Heading::CallFailed,
+            Self::Timer(_) | Self::Input { .. } | Self::Name(_) | Self::Stack(_) | Self::Renew(_) => {
+                Heading::CallFailed
+            }
         }
     }
 

@@ -24,8 +24,8 @@ use crate::input::Input;
 use crate::manifest::{self, AfterTrap, Manifest, MemoryLimits};
 use crate::panics;
 use crate::reserve::Reserve;
-use crate::sandbox::{Limits, Memories};
-use crate::stop::Stopper;
+use crate::sandbox::{self, Limits, Memories};
+use crate::stop::{self, Stopper};
 
 /// A manifest whose modules are loaded and compiled. Any number of plugins can be made of it, by any thread. They share
 /// its code and its host functions, and nothing else.
@@ -212,6 +212,9 @@ where
 {
     panics::quietly(|| {
         let since = report::clock();
+        if stop::is_running_here() {
+            sandbox::check_host_stack()?;
+        }
         let reserve = Reserve::share()?;
         environment::check()?;
         let made = make(input()?, since)?;

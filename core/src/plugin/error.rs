@@ -14,6 +14,7 @@ use crate::error::{Excerpt, Message};
 use crate::host;
 use crate::manifest::{self, MAIN};
 use crate::reserve::NoRoom;
+use crate::sandbox::NoStack;
 use crate::stop::{NoTimer, Stopped};
 use crate::wasi;
 
@@ -63,6 +64,8 @@ pub(crate) enum Error {
     CommandAndReactor(Excerpt),
     #[error("no room to make the plugin: {0}")]
     NoRoom(#[from] NoRoom),
+    #[error(transparent)]
+    Stack(#[from] NoStack),
     #[error("no main module")]
     NoMain,
     #[error("the memory for input and output: {0}")]

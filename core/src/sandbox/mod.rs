@@ -6,6 +6,7 @@
 mod address_space;
 mod common_memory;
 pub mod fork;
+mod host_stack;
 mod image;
 #[cfg(feature = "llvm")]
 mod libcall_thunks;
@@ -30,6 +31,7 @@ use libcalls_absent as libcalls;
 pub(crate) use address_space::Memories;
 #[cfg(feature = "compiler")]
 pub(crate) use address_space::{COMPILING_STACK, compiling_threads, is_small};
+pub(crate) use host_stack::{NoStack, check as check_host_stack};
 #[cfg(feature = "llvm")]
 pub(crate) use libcall_thunks::WithStackProbe;
 pub(crate) use libcalls::replace as make_stoppable;
