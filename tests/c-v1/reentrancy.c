@@ -258,8 +258,10 @@ static void free_in_callback(void)
 static void goes_deeper(struct act *act, ExtismCurrentPlugin *current)
 {
     (void)current;
-    ExtismPlugin *plugin = act_plugin(ACT_GUEST, act);
+    ExtismFunction *one = function_with("act", "I", "I", act_now, act, NULL);
+    ExtismPlugin *plugin = guest_with(ACT_GUEST, &one, 1, false);
 
+    extism_function_free(one);
     act->n++;
     if (plugin == NULL)
         act->ok = strstr(creation_error, "stack") != NULL;
