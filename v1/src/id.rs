@@ -1,6 +1,7 @@
 //! The ids of plugins: random UUIDs (RFC 9562, version 4).
 
 use std::fmt;
+use std::sync::Arc;
 
 /// The id of a plugin: 16 bytes, in the order in which its text shows them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,6 +22,20 @@ impl Id {
         Self(bytes)
     }
 
+    /// The id as text. Each plugin gets it for its log lines, so it is made without the library's formatting, which takes a
+    /// tenth of the time of making a plugin.
+    pub(crate) fn text(self) -> Arc<str> {
+        const DIGITS: &[u8; 16] = b"0123456789abcdef";
+        let mut text = String::with_capacity(36);
+        for (number, byte) in self.0.into_iter().enumerate() {
+            if matches!(number, 4 | 6 | 8 | 10) {
+                text.push('-');
+            }
+            [byte >> 4, byte & 0x0f].map(|digit| text.push(char::from(DIGITS[usize::from(digit)])));
+        }
+        text.into()
+    }
+
     /// The address of its first byte.
     pub(crate) fn address(&self) -> *const u8 {
         self.0.as_ptr()
@@ -29,10 +44,7 @@ impl Id {
 
 impl fmt::Display for Id {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().enumerate().try_for_each(|(number, byte)| {
-            let hyphen = if matches!(number, 4 | 6 | 8 | 10) { "-" } else { "" };
-            write!(f, "{hyphen}{byte:02x}")
-        })
+        f.write_str(&self.text())
     }
 }
 

@@ -52,7 +52,7 @@ impl From<PluginError> for Error {
 /// It cannot be made.
 pub(crate) fn plugin(parts: Parts<'_>) -> Result<usize, Error> {
     let id = id()?;
-    let options = Options { label: label(id), ..options(parts.functions, parts.with_wasi, parts.fuel) };
+    let options = Options { label: Some(id.text()), ..options(parts.functions, parts.with_wasi, parts.fuel) };
     Ok(add(id, made(|| plugin::Plugin::new(parts.input, options))?))
 }
 
@@ -73,7 +73,7 @@ pub(crate) fn instance(compiled: usize) -> Result<usize, Error> {
     const STALE: &str = "`compiled_plugin` is NULL, has been freed, or never was a compiled plugin";
     let compiled = COMPILED.get(compiled).ok_or_else(|| Error::Create(STALE.to_owned()))?;
     let id = id()?;
-    let made = made(|| compiled.instantiate(label(id)));
+    let made = made(|| compiled.instantiate(Some(id.text())));
     Ok(add(id, made.map_err(|error| Error::Create(error::describe(&error)))?))
 }
 
@@ -89,11 +89,6 @@ fn add(id: Id, plugin: plugin::Plugin) -> usize {
 
 fn id() -> Result<Id, Error> {
     Id::new().map_err(|error| Error::Create(format!("no random numbers for the plugin's id: {error}")))
-}
-
-/// The plugin's name in log lines.
-fn label(id: Id) -> Option<Arc<str>> {
-    Some(id.to_string().into())
 }
 
 fn options(functions: Vec<HostFunction>, wasi: bool, fuel: Option<u64>) -> Options {
