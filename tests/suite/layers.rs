@@ -137,7 +137,7 @@ fn architecture_has_each_room_on_its_floor() {
     let mut told: Vec<(usize, &str)> = rows
         .filter_map(|(floor, rest)| {
             let (room, _) = rest.split_once('`')?;
-            Some((floor.parse().ok()?, room.trim_end_matches(['/']).trim_end_matches(".rs")))
+            Some((floor.parse().ok()?, room.trim_end_matches('/').trim_end_matches(".rs")))
         })
         .collect();
     let numbered = ROOMS.iter().zip(1..);
