@@ -79,7 +79,8 @@ help: ## show this list
 	@echo
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 24
 	@echo
-	@echo "Variables: ABI=1 (build, headless, example, install, uninstall: the library for Extism 1.x; without, for 0.1.0)"
+	@echo "Variables: ABI=1 (build, headless, example, install, uninstall, compare, bench-gate: the library for Extism 1.x;"
+	@echo "           without it, for 0.1.0. wheel is for 1.x always; header, figures and test are for both)"
 	@echo "           PREFIX, LIBDIR, INCLUDEDIR, DESTDIR (install); NO_SKIP=1 (test: what is missing is an error)"
 	@echo "           TESTS='c python' (test: those of tests/run.sh)"
 	@echo "           FEATURES=llvm,singlepass, NO_DEFAULT=1, DIST=DIRECTORY (build, tool), LTO=thin (build), SUDO=sudo (deps-llvm)"

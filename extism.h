@@ -1,5 +1,6 @@
 /*
- * libextism on Wasmer: the C interface of Extism 0.1.0. Generated from src/ffi by `make header`; do not edit.
+ * libextism on Wasmer: the C interface of Extism 0.1.0. Generated from src/ffi and capi/src/ffi by `make header`; do
+ * not edit.
  *
  * From C++, use extism.hpp, or include this inside extern "C" { }: the declarations are kept plain so that FFI parsers
  * can read them.
@@ -337,13 +338,17 @@ uint64_t extism_plugin_fuel_used(struct ExtismContext *ctx, ExtismPlugin plugin)
  * `extism_plugin_update` keeps the functions. What frees the plugin releases them on its thread, before it returns:
  * `extism_plugin_free`, `extism_context_reset` or `extism_context_free`.
  *
+ * Compiling may take seconds, unless the code is in the process or in the cache. Start functions of the modules run before
+ * this returns, on this thread, and may call the host functions.
+ *
  * @param ctx The context that the plugin will belong to.
  * @param wasm A module or manifest as for `extism_plugin_new`. Borrowed until the return.
  * @param wasm_size The number of bytes at `wasm`.
  * @param functions Host functions, `n_functions` of them, that the plugin may import. Each may be given to any number of
  *                  plugins, and freed at any time. Of two with the same namespace and name, the later counts. NULL:
- *                  there are none.
- * @param n_functions The number of pointers at `functions`, at most 100000.
+ *                  there are none. The plugin cannot be made if one of them is NULL or has been freed, has a type that
+ *                  cannot be used, or was made without `func`.
+ * @param n_functions The number of pointers at `functions`, at most 100000. Ignored if `functions` is NULL.
  * @param with_wasi Whether the modules may import WASI.
  * @return The plugin's id, or -1; `extism_error(ctx, -1)` then says why.
  *
@@ -466,10 +471,9 @@ const char *extism_wasmer_version(void);
  * @param func The work of the function, which any thread may be given. If it is NULL, no plugin can be made with the
  *             function.
  * @param user_data What `func` gets as its last argument, on each thread. May be NULL.
- * @param free_user_data Called once with `user_data` when nothing can use it any more: by that `extism_function_free`,
- *                       `extism_plugin_free` or the like which frees the last of this function and the plugins and
- *                       compiled plugins made with it; on the same thread, before that returns. It may use the library.
- *                       NULL: nothing is called, as if `user_data` is NULL.
+ * @param free_user_data Called once with `user_data` when nothing can use it any more: inside the call that frees the
+ *                       last of this function and of all that was made with it, on the same thread, before that call
+ *                       returns. It may use the library. Not called if it or `user_data` is NULL.
  * @return The function, to be freed with `extism_function_free`. NULL if the name is NULL or not UTF-8, or if there are
  *         too many types; `free_user_data` is not called then.
  *
@@ -488,25 +492,25 @@ struct ExtismFunction *extism_function_new(const char *name,
                                            void (*free_user_data)(void *user_data));
 
 /**
- * Sets the namespace of a host function: the module that plugins import it from. Counts for plugins and compiled plugins
- * that are made later.
+ * Sets the namespace of a host function: the module that plugins import it from. Counts for what is made with the function
+ * later.
  *
- * @param ptr The function. Nothing happens if it is NULL or has been freed.
+ * @param function The function. Nothing happens if it is NULL or has been freed.
  * @param namespace_ The namespace, in UTF-8; `extism:host/user` until it is set. Borrowed until the return. Nothing
  *                   happens if it is NULL or not UTF-8.
  *
  * # Safety
  * `namespace_` must be NULL or point to a NUL-terminated string.
  */
-void extism_function_set_namespace(struct ExtismFunction *ptr,
+void extism_function_set_namespace(struct ExtismFunction *function,
                                    const char *namespace_);
 
 /**
  * Frees a host function. Plugins that were made with it keep what they need of it.
  *
- * @param f The function. NULL and functions that have been freed before are ignored.
+ * @param function The function. NULL and functions that have been freed before are ignored.
  */
-void extism_function_free(struct ExtismFunction *f);
+void extism_function_free(struct ExtismFunction *function);
 
 /**
  * The plugin's memory for input, output and blocks. The block of handle `h` begins at this address plus `h`.
@@ -524,36 +528,37 @@ uint8_t *extism_current_plugin_memory(struct ExtismCurrentPlugin *plugin);
  * or by `extism_current_plugin_memory_free`. The plugin's code may free it, too.
  *
  * @param plugin The plugin that calls the host function.
- * @param n The number of bytes.
- * @return The block's handle, from 1 to 2147483647. 0 if `n` is 0, if the block is larger than the plugin's memory may
+ * @param size The number of bytes.
+ * @return The block's handle, from 1 to 2147483647. 0 if `size` is 0, if the block is larger than the plugin's memory may
  *         be, if there is no room, or if `plugin` is not good here.
  */
-ExtismMemoryHandle extism_current_plugin_memory_alloc(struct ExtismCurrentPlugin *plugin, ExtismSize n);
+ExtismMemoryHandle extism_current_plugin_memory_alloc(struct ExtismCurrentPlugin *plugin,
+                                                      ExtismSize size);
 
 /**
  * The length of a block in the plugin's memory: one of the host's or of the plugin's, such as the plugin's arguments.
  *
  * @param plugin The plugin that calls the host function.
- * @param n The block's handle.
+ * @param handle The block's handle.
  * @return The number of bytes. 0 if no block begins there, or if `plugin` is not good here.
  */
-ExtismSize extism_current_plugin_memory_length(struct ExtismCurrentPlugin *plugin, ExtismMemoryHandle n);
+ExtismSize extism_current_plugin_memory_length(struct ExtismCurrentPlugin *plugin, ExtismMemoryHandle handle);
 
 /**
  * Frees a block in the plugin's memory, the host's or the plugin's. Does nothing if no block begins there, or if
  * `plugin` is not good here.
  *
  * @param plugin The plugin that calls the host function.
- * @param ptr The block's handle.
+ * @param handle The block's handle.
  */
-void extism_current_plugin_memory_free(struct ExtismCurrentPlugin *plugin, ExtismMemoryHandle ptr);
+void extism_current_plugin_memory_free(struct ExtismCurrentPlugin *plugin, ExtismMemoryHandle handle);
 
 /**
- * The host context of the plugin's call: a pointer of the program's own, which the functions of Extism 1.x can pass with
- * a call. Those of Extism 0.1.0 cannot.
+ * The host context of the plugin's call: a pointer of the program's own that came with the call.
  *
  * @param plugin The plugin that calls the host function.
- * @return The pointer. NULL if the call has none, or if `plugin` is not good here.
+ * @return The pointer. NULL if the call has none, as every call of the interface of Extism 0.1.0, or if `plugin` is not
+ *         good here.
  */
 void *extism_current_plugin_host_context(struct ExtismCurrentPlugin *plugin);
 

@@ -33,9 +33,13 @@ prefix=${PREFIX:-/usr/local}
 libdir=${LIBDIR:-$prefix/lib}
 includedir=${INCLUDEDIR:-$prefix/include}
 case ${EXTISM_ABI:-0} in
-    # 0.1.0 called the file for pkg-config libextism.pc, later versions extism.pc.
-    0) build="make build" headers="extism.h extism.hpp" packages="extism libextism extism-static" ;;
-    1) build="make build ABI=1" headers=v1/extism.h packages="extism extism-static" ;;
+    # 0.1.0 called the file for pkg-config libextism.pc, later versions extism.pc. Files of the other library that would
+    # lead to this one's header and library are in `others`.
+    0) build="make build" headers="extism.h extism.hpp" packages="extism libextism extism-static" others="" ;;
+    1)
+        build="make build ABI=1" headers=v1/extism.h packages="extism extism-static"
+        others="$includedir/extism.hpp $libdir/pkgconfig/libextism.pc"
+        ;;
     *) fail "EXTISM_ABI is $EXTISM_ABI, and has to be 0 or 1" ;;
 esac
 version=${VERSION:-$("$here/version.sh" "${EXTISM_ABI:-0}")}
@@ -73,6 +77,9 @@ install_all() { # BUILD_DIR
     readelf -d "$1/libextism.so" | grep -q "SONAME.*\[$soname\]" || fail "the soname of $1/libextism.so is not $soname"
     libs_private=$(tr '\n' ' ' <"$1/native-libs.txt" | sed 's/ *$//')
 
+    for other in $others; do
+        rm -f "$destdir$other"
+    done
     install -d "$destdir$includedir" "$destdir$libdir/pkgconfig"
     for header in $headers; do
         install -m 644 "$root/$header" "$destdir$includedir"
@@ -106,12 +113,9 @@ tell_loader() {
     fi
 }
 
-# The names that both libraries have belong to the one that was installed last; the other's stay.
+# What programs are built with belongs to the library that was installed last; the other's stays.
 uninstall_all() {
     rm -f "$destdir$libdir/$soname" "$destdir$libdir/libextism.so.$version"
-    if [ "${EXTISM_ABI:-0}" = 0 ]; then
-        rm -f "$destdir$includedir/extism.hpp" "$destdir$libdir/pkgconfig/libextism.pc"
-    fi
     link=$(readlink "$destdir$libdir/libextism.so") || link=$soname
     [ "$link" = "$soname" ] || return 0
     rm -f "$destdir$libdir/libextism.so" "$destdir$libdir/libextism.a"

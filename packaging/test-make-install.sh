@@ -101,6 +101,10 @@ make_both uninstall 1
 only_named $of_0
 is_there 0 "$both/lib"
 make_both install 1
+# No name is left by which a program for 0.1.0 would get the header and the library for 1.x.
+# shellcheck disable=SC2086
+only_named $of_1 lib/libextism.so.0 "lib/libextism.so.$(packaging/version.sh 0)"
+is_there 1 "$both/lib"
 make_both uninstall 0
 # shellcheck disable=SC2086
 only_named $of_1

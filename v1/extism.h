@@ -171,12 +171,16 @@ extern "C" {
 /**
  * Makes a plugin.
  *
+ * Compiling may take seconds, unless the code is in the process or in the cache. Start functions of the modules run before
+ * this returns, on this thread, and may call the host functions.
+ *
  * @param wasm A WebAssembly module, binary or text, or a manifest in JSON or TOML. Borrowed until the return.
  * @param wasm_size The number of bytes at `wasm`.
  * @param functions Host functions, `n_functions` of them, that the plugin may import. Each may be given to any number of
  *                  plugins, and freed at any time. Of two with the same namespace and name, the later counts. NULL:
- *                  there are none.
- * @param n_functions The number of pointers at `functions`, at most 100000.
+ *                  there are none. The plugin cannot be made if one of them is NULL or has been freed, has a type that
+ *                  cannot be used, or was made without `func`.
+ * @param n_functions The number of pointers at `functions`, at most 100000. Ignored if `functions` is NULL.
  * @param with_wasi Whether the modules may import WASI.
  * @param errmsg Where to put the text of why it failed, to be freed with `extism_plugin_new_error_free`. Written on
  *               failure only, and never read. May be NULL.
@@ -255,13 +259,13 @@ const uint8_t *extism_plugin_id(ExtismPlugin *plugin);
 bool extism_plugin_reset(ExtismPlugin *plugin);
 
 /**
- * Loads and compiles the modules of a plugin. Nothing of them runs: an import that nobody serves, or a start function that
- * fails, shows when a plugin is made.
+ * Loads and compiles the modules of a plugin, which may take seconds. Nothing of them runs: an import that nobody serves,
+ * or a start function that fails, shows when a plugin is made.
  *
  * @param wasm A WebAssembly module, binary or text, or a manifest in JSON or TOML. Borrowed until the return.
  * @param wasm_size The number of bytes at `wasm`.
  * @param functions Host functions for the plugins, as for `extism_plugin_new`.
- * @param n_functions The number of pointers at `functions`, at most 100000.
+ * @param n_functions As for `extism_plugin_new`.
  * @param with_wasi Whether the modules may import WASI.
  * @param errmsg As for `extism_plugin_new`.
  * @return The compiled plugin, to be freed with `extism_compiled_plugin_free`. NULL if it cannot be made.
@@ -302,7 +306,8 @@ ExtismCompiledPlugin *extism_compiled_plugin_new_with_fuel_limit(const uint8_t *
 
 /**
  * Makes a plugin of a compiled plugin. It has an id, a configuration, variables and a memory of its own, and shares the
- * code and the host functions. It may outlive the compiled plugin.
+ * code and the host functions. It may outlive the compiled plugin. Start functions of the modules run before this returns,
+ * on this thread, and may call the host functions.
  *
  * @param compiled The compiled plugin.
  * @param errmsg As for `extism_plugin_new`.
@@ -311,14 +316,15 @@ ExtismCompiledPlugin *extism_compiled_plugin_new_with_fuel_limit(const uint8_t *
  * # Safety
  * `errmsg` must be NULL or point to a pointer that may be written.
  */
-ExtismPlugin *extism_plugin_new_from_compiled(const ExtismCompiledPlugin *compiled, char **errmsg);
+ExtismPlugin *extism_plugin_new_from_compiled(const ExtismCompiledPlugin *compiled,
+                                              char **errmsg);
 
 /**
  * Frees a compiled plugin. Plugins that were made of it keep what they need of it.
  *
- * @param plugin The compiled plugin. NULL and those that have been freed before are ignored.
+ * @param compiled The compiled plugin. NULL and those that have been freed before are ignored.
  */
-void extism_compiled_plugin_free(ExtismCompiledPlugin *plugin);
+void extism_compiled_plugin_free(ExtismCompiledPlugin *compiled);
 
 /**
  * Changes the configuration that a plugin reads, from its next look on. Does not wait for a running call. Clears the
@@ -452,9 +458,10 @@ ExtismSize extism_plugin_output_length(ExtismPlugin *plugin);
  * it is.
  *
  * @param plugin The plugin.
- * @return The bytes, which are not NUL-terminated, but the one after them may be read. They are valid until the plugin is
- *         called, reset or freed; up to 4096 bytes stay as they are until this thread calls the plugin again, whatever
- *         other threads call. Not NULL even if there is no output. NULL if there is no such plugin.
+ * @return The bytes, which are not NUL-terminated, but the one after them may be read. Not NULL even if there is no output.
+ *         NULL if there is no such plugin. Up to 4096 bytes: valid until this thread calls the plugin, or it is reset or
+ *         freed. Larger: until any thread calls it, too; ask again after that. A plugin keeps the outputs of the 256
+ *         threads that have called it last.
  */
 const uint8_t *extism_plugin_output_data(ExtismPlugin *plugin);
 
@@ -491,10 +498,9 @@ bool extism_plugin_cancel(const ExtismCancelHandle *handle);
  * @param func The work of the function, which any thread may be given. If it is NULL, no plugin can be made with the
  *             function.
  * @param user_data What `func` gets as its last argument, on each thread. May be NULL.
- * @param free_user_data Called once with `user_data` when nothing can use it any more: by that `extism_function_free`,
- *                       `extism_plugin_free` or the like which frees the last of this function and the plugins and
- *                       compiled plugins made with it; on the same thread, before that returns. It may use the library.
- *                       NULL: nothing is called, as if `user_data` is NULL.
+ * @param free_user_data Called once with `user_data` when nothing can use it any more: inside the call that frees the
+ *                       last of this function and of all that was made with it, on the same thread, before that call
+ *                       returns. It may use the library. Not called if it or `user_data` is NULL.
  * @return The function, to be freed with `extism_function_free`. NULL if the name is NULL or not UTF-8, or if there are
  *         too many types; `free_user_data` is not called then.
  *
@@ -513,25 +519,25 @@ ExtismFunction *extism_function_new(const char *name,
                                     void (*free_user_data)(void *user_data));
 
 /**
- * Sets the namespace of a host function: the module that plugins import it from. Counts for plugins and compiled plugins
- * that are made later.
+ * Sets the namespace of a host function: the module that plugins import it from. Counts for what is made with the function
+ * later.
  *
- * @param ptr The function. Nothing happens if it is NULL or has been freed.
+ * @param function The function. Nothing happens if it is NULL or has been freed.
  * @param namespace_ The namespace, in UTF-8; `extism:host/user` until it is set. Borrowed until the return. Nothing
  *                   happens if it is NULL or not UTF-8.
  *
  * # Safety
  * `namespace_` must be NULL or point to a NUL-terminated string.
  */
-void extism_function_set_namespace(ExtismFunction *ptr,
+void extism_function_set_namespace(ExtismFunction *function,
                                    const char *namespace_);
 
 /**
  * Frees a host function. Plugins that were made with it keep what they need of it.
  *
- * @param f The function. NULL and functions that have been freed before are ignored.
+ * @param function The function. NULL and functions that have been freed before are ignored.
  */
-void extism_function_free(ExtismFunction *f);
+void extism_function_free(ExtismFunction *function);
 
 /**
  * The plugin's memory for input, output and blocks. The block of handle `h` begins at this address plus `h`.
@@ -549,36 +555,37 @@ uint8_t *extism_current_plugin_memory(ExtismCurrentPlugin *plugin);
  * or by `extism_current_plugin_memory_free`. The plugin's code may free it, too.
  *
  * @param plugin The plugin that calls the host function.
- * @param n The number of bytes.
- * @return The block's handle, from 1 to 2147483647. 0 if `n` is 0, if the block is larger than the plugin's memory may
+ * @param size The number of bytes.
+ * @return The block's handle, from 1 to 2147483647. 0 if `size` is 0, if the block is larger than the plugin's memory may
  *         be, if there is no room, or if `plugin` is not good here.
  */
-ExtismMemoryHandle extism_current_plugin_memory_alloc(ExtismCurrentPlugin *plugin, ExtismSize n);
+ExtismMemoryHandle extism_current_plugin_memory_alloc(ExtismCurrentPlugin *plugin,
+                                                      ExtismSize size);
 
 /**
  * The length of a block in the plugin's memory: one of the host's or of the plugin's, such as the plugin's arguments.
  *
  * @param plugin The plugin that calls the host function.
- * @param n The block's handle.
+ * @param handle The block's handle.
  * @return The number of bytes. 0 if no block begins there, or if `plugin` is not good here.
  */
-ExtismSize extism_current_plugin_memory_length(ExtismCurrentPlugin *plugin, ExtismMemoryHandle n);
+ExtismSize extism_current_plugin_memory_length(ExtismCurrentPlugin *plugin, ExtismMemoryHandle handle);
 
 /**
  * Frees a block in the plugin's memory, the host's or the plugin's. Does nothing if no block begins there, or if
  * `plugin` is not good here.
  *
  * @param plugin The plugin that calls the host function.
- * @param ptr The block's handle.
+ * @param handle The block's handle.
  */
-void extism_current_plugin_memory_free(ExtismCurrentPlugin *plugin, ExtismMemoryHandle ptr);
+void extism_current_plugin_memory_free(ExtismCurrentPlugin *plugin, ExtismMemoryHandle handle);
 
 /**
- * The host context of the plugin's call: a pointer of the program's own, which the functions of Extism 1.x can pass with
- * a call. Those of Extism 0.1.0 cannot.
+ * The host context of the plugin's call: a pointer of the program's own that came with the call.
  *
  * @param plugin The plugin that calls the host function.
- * @return The pointer. NULL if the call has none, or if `plugin` is not good here.
+ * @return The pointer. NULL if the call has none, as every call of the interface of Extism 0.1.0, or if `plugin` is not
+ *         good here.
  */
 void *extism_current_plugin_host_context(ExtismCurrentPlugin *plugin);
 

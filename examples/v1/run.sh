@@ -21,7 +21,7 @@ esac
 
 here=$(cd "$(dirname "$0")" && pwd)
 library=$(cd "$1" && pwd)
-wheel=${2-}
+wheel=${2:+$(realpath "$2")}
 plugin=$here/../../fixtures/wasm/count_vowels.v1.wasm
 python=${PYTHON:-python3}
 work=$(mktemp -d "${TMPDIR:-/tmp}/extism-examples.XXXXXX")
@@ -65,7 +65,7 @@ check() { # NAME TEXT COMMAND...
     fi
 }
 
-# Builds the example NAME, and runs it with arguments.
+# Builds the example NAME, and runs it with arguments, in the root of the repository.
 try() { # NAME TEXT ARGUMENT...
     name=$1 text=$2
     shift 2
@@ -93,6 +93,9 @@ serve() {
     return 1
 }
 
+# The program in README.md names its plugin from here.
+cd "$here/../.."
+try hello '{"count": 4}'
 try count_vowels '{"count": 4}' "$plugin"
 try host_function 'Grace: 555-1906'
 check "host_function, the error" 'Nobody: returned -1: this name is not in the book' "$work/host_function"

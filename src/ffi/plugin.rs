@@ -260,13 +260,17 @@ pub extern "C" fn extism_plugin_fuel_used(ctx: *mut ExtismContext, plugin: Extis
 /// `extism_plugin_update` keeps the functions. What frees the plugin releases them on its thread, before it returns:
 /// `extism_plugin_free`, `extism_context_reset` or `extism_context_free`.
 ///
+/// Compiling may take seconds, unless the code is in the process or in the cache. Start functions of the modules run before
+/// this returns, on this thread, and may call the host functions.
+///
 /// @param ctx The context that the plugin will belong to.
 /// @param wasm A module or manifest as for `extism_plugin_new`. Borrowed until the return.
 /// @param wasm_size The number of bytes at `wasm`.
 /// @param functions Host functions, `n_functions` of them, that the plugin may import. Each may be given to any number of
 ///                  plugins, and freed at any time. Of two with the same namespace and name, the later counts. NULL:
-///                  there are none.
-/// @param n_functions The number of pointers at `functions`, at most 100000.
+///                  there are none. The plugin cannot be made if one of them is NULL or has been freed, has a type that
+///                  cannot be used, or was made without `func`.
+/// @param n_functions The number of pointers at `functions`, at most 100000. Ignored if `functions` is NULL.
 /// @param with_wasi Whether the modules may import WASI.
 /// @return The plugin's id, or -1; `extism_error(ctx, -1)` then says why.
 ///

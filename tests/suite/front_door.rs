@@ -59,9 +59,11 @@ fn compare_functions(header: &str, symbols: &str, count: usize) {
 }
 
 #[test]
-fn the_readme_shows_the_example_that_is_built() {
-    let program = text("examples/c/hello.c");
-    assert!(text("README.md").contains(&format!("```c\n{program}```")), "README.md and examples/c/hello.c differ");
+fn the_readme_shows_the_examples_that_are_built() {
+    for path in ["examples/c/hello.c", "examples/v1/hello.c"] {
+        let program = text(path);
+        assert!(text("README.md").contains(&format!("```c\n{program}```")), "README.md and {path} differ");
+    }
 }
 
 /// The tests that docs/compatibility.md names as evidence exist.

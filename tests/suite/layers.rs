@@ -106,6 +106,10 @@ fn is_in(path: &str, places: &[&str]) -> bool {
     places.iter().any(|place| path.starts_with(place) || path.starts_with(&format!("core/src/{place}")))
 }
 
+fn architecture() -> String {
+    fs::read_to_string(root().join("ARCHITECTURE.md")).expect("it is there, and text")
+}
+
 fn floor_of(room: &str) -> Option<usize> {
     ROOMS.iter().position(|floor| floor.contains(&room))
 }
@@ -125,6 +129,24 @@ fn each_room_uses_only_those_below() {
         }
     }
     assert!(checked > 300, "only {checked} uses were found");
+}
+
+#[test]
+fn architecture_has_each_room_on_its_floor() {
+    let document = architecture();
+    let rows = document.lines().filter_map(|line| line.strip_prefix("| ")?.split_once(" | `"));
+    let mut told: Vec<(usize, &str)> = rows
+        .filter_map(|(floor, rest)| {
+            let (room, _) = rest.split_once('`')?;
+            Some((floor.parse().ok()?, room.trim_end_matches('/').trim_end_matches(".rs")))
+        })
+        .collect();
+    let numbered = ROOMS.iter().zip(1..);
+    let mut rooms: Vec<_> = numbered.flat_map(|(rooms, floor)| rooms.iter().map(move |&room| (floor, room))).collect();
+    assert!(told.is_sorted_by_key(|(floor, _)| *floor), "{told:?}");
+    told.sort_unstable();
+    rooms.sort_unstable();
+    assert_eq!(told, rooms);
 }
 
 #[test]
@@ -156,6 +178,27 @@ fn unsafe_code_is_only_in_the_listed_files() {
         let path = shown(&file.path);
         let found = file.code.lines().any(|line| line.contains("unsafe ") || line.contains("unsafe{"));
         assert!(!found || is_in(&path, UNSAFE_PLACES), "{path} has unsafe code");
+    }
+}
+
+#[test]
+fn architecture_names_the_files_with_unsafe_code() {
+    let document = architecture();
+    let (_, list) = document.split_once("\n3. `unsafe`").expect("it is an invariant");
+    let (list, _) = list.split_once("\n4. ").expect("another one follows");
+    let mut told: Vec<&str> = list.split('`').skip(1).step_by(2).filter(|name| name.ends_with(".rs")).collect();
+    told.extend(list.split('`').filter(|name| name.ends_with("src/ffi/")));
+    for place in UNSAFE_PLACES {
+        let place = place.strip_prefix("core/src/").unwrap_or(place);
+        let shown = place.rsplit_once('/').map_or(place, |(_, name)| if name.is_empty() { place } else { name });
+        let is_told = list.contains(&format!("{shown}`")) || list.contains(&format!("{shown}/`"));
+        assert!(is_told, "ARCHITECTURE.md does not say that `{place}` has unsafe code");
+    }
+    for name in told {
+        assert!(
+            UNSAFE_PLACES.iter().any(|place| place.ends_with(name)),
+            "ARCHITECTURE.md names `{name}`, UNSAFE_PLACES not"
+        );
     }
 }
 

@@ -23,45 +23,45 @@ pub extern "C" fn extism_current_plugin_memory(plugin: *mut ExtismCurrentPlugin)
 /// or by `extism_current_plugin_memory_free`. The plugin's code may free it, too.
 ///
 /// @param plugin The plugin that calls the host function.
-/// @param n The number of bytes.
-/// @return The block's handle, from 1 to 2147483647. 0 if `n` is 0, if the block is larger than the plugin's memory may
+/// @param size The number of bytes.
+/// @return The block's handle, from 1 to 2147483647. 0 if `size` is 0, if the block is larger than the plugin's memory may
 ///         be, if there is no room, or if `plugin` is not good here.
 #[unsafe(no_mangle)]
 pub extern "C" fn extism_current_plugin_memory_alloc(
     plugin: *mut ExtismCurrentPlugin,
-    n: ExtismSize,
+    size: ExtismSize,
 ) -> ExtismMemoryHandle {
-    guard(0, || callback::with_plugin(plugin.addr(), |plugin| plugin.alloc(n)).unwrap_or(0))
+    guard(0, || callback::with_plugin(plugin.addr(), |plugin| plugin.alloc(size)).unwrap_or(0))
 }
 
 /// The length of a block in the plugin's memory: one of the host's or of the plugin's, such as the plugin's arguments.
 ///
 /// @param plugin The plugin that calls the host function.
-/// @param n The block's handle.
+/// @param handle The block's handle.
 /// @return The number of bytes. 0 if no block begins there, or if `plugin` is not good here.
 #[unsafe(no_mangle)]
 pub extern "C" fn extism_current_plugin_memory_length(
     plugin: *mut ExtismCurrentPlugin,
-    n: ExtismMemoryHandle,
+    handle: ExtismMemoryHandle,
 ) -> ExtismSize {
-    guard(0, || callback::with_plugin(plugin.addr(), |plugin| plugin.length(n)).unwrap_or(0))
+    guard(0, || callback::with_plugin(plugin.addr(), |plugin| plugin.length(handle)).unwrap_or(0))
 }
 
 /// Frees a block in the plugin's memory, the host's or the plugin's. Does nothing if no block begins there, or if
 /// `plugin` is not good here.
 ///
 /// @param plugin The plugin that calls the host function.
-/// @param ptr The block's handle.
+/// @param handle The block's handle.
 #[unsafe(no_mangle)]
-pub extern "C" fn extism_current_plugin_memory_free(plugin: *mut ExtismCurrentPlugin, ptr: ExtismMemoryHandle) {
-    guard((), || callback::with_plugin(plugin.addr(), |plugin| plugin.free(ptr)).unwrap_or(()));
+pub extern "C" fn extism_current_plugin_memory_free(plugin: *mut ExtismCurrentPlugin, handle: ExtismMemoryHandle) {
+    guard((), || callback::with_plugin(plugin.addr(), |plugin| plugin.free(handle)).unwrap_or(()));
 }
 
-/// The host context of the plugin's call: a pointer of the program's own, which the functions of Extism 1.x can pass with
-/// a call. Those of Extism 0.1.0 cannot.
+/// The host context of the plugin's call: a pointer of the program's own that came with the call.
 ///
 /// @param plugin The plugin that calls the host function.
-/// @return The pointer. NULL if the call has none, or if `plugin` is not good here.
+/// @return The pointer. NULL if the call has none, as every call of the interface of Extism 0.1.0, or if `plugin` is not
+///         good here.
 #[unsafe(no_mangle)]
 pub extern "C" fn extism_current_plugin_host_context(plugin: *mut ExtismCurrentPlugin) -> *mut c_void {
     guard(ptr::null_mut(), || callback::host_context(plugin.addr()))

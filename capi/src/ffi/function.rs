@@ -21,10 +21,9 @@ use crate::guard::guard;
 /// @param func The work of the function, which any thread may be given. If it is NULL, no plugin can be made with the
 ///             function.
 /// @param user_data What `func` gets as its last argument, on each thread. May be NULL.
-/// @param free_user_data Called once with `user_data` when nothing can use it any more: by that `extism_function_free`,
-///                       `extism_plugin_free` or the like which frees the last of this function and the plugins and
-///                       compiled plugins made with it; on the same thread, before that returns. It may use the library.
-///                       NULL: nothing is called, as if `user_data` is NULL.
+/// @param free_user_data Called once with `user_data` when nothing can use it any more: inside the call that frees the
+///                       last of this function and of all that was made with it, on the same thread, before that call
+///                       returns. It may use the library. Not called if it or `user_data` is NULL.
 /// @return The function, to be freed with `extism_function_free`. NULL if the name is NULL or not UTF-8, or if there are
 ///         too many types; `free_user_data` is not called then.
 ///
@@ -79,21 +78,21 @@ unsafe fn types(types: *const ExtismValType, count: ExtismSize) -> Option<Vec<u3
     Some((0..count).map(read).collect())
 }
 
-/// Sets the namespace of a host function: the module that plugins import it from. Counts for plugins and compiled plugins
-/// that are made later.
+/// Sets the namespace of a host function: the module that plugins import it from. Counts for what is made with the function
+/// later.
 ///
-/// @param ptr The function. Nothing happens if it is NULL or has been freed.
+/// @param function The function. Nothing happens if it is NULL or has been freed.
 /// @param namespace_ The namespace, in UTF-8; `extism:host/user` until it is set. Borrowed until the return. Nothing
 ///                   happens if it is NULL or not UTF-8.
 ///
 /// # Safety
 /// `namespace_` must be NULL or point to a NUL-terminated string.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn extism_function_set_namespace(ptr: *mut ExtismFunction, namespace_: *const c_char) {
+pub unsafe extern "C" fn extism_function_set_namespace(function: *mut ExtismFunction, namespace_: *const c_char) {
     guard((), || {
         // SAFETY: C passes a NUL-terminated string, see above.
         let namespace = unsafe { arg::string("namespace_", namespace_) };
-        if let (Some(function), Ok(Some(namespace))) = (FUNCTIONS.get(ptr.addr()), namespace) {
+        if let (Some(function), Ok(Some(namespace))) = (FUNCTIONS.get(function.addr()), namespace) {
             function.set_namespace(namespace);
         }
     });
@@ -101,8 +100,8 @@ pub unsafe extern "C" fn extism_function_set_namespace(ptr: *mut ExtismFunction,
 
 /// Frees a host function. Plugins that were made with it keep what they need of it.
 ///
-/// @param f The function. NULL and functions that have been freed before are ignored.
+/// @param function The function. NULL and functions that have been freed before are ignored.
 #[unsafe(no_mangle)]
-pub extern "C" fn extism_function_free(f: *mut ExtismFunction) {
-    guard((), || drop(FUNCTIONS.remove(f.addr())));
+pub extern "C" fn extism_function_free(function: *mut ExtismFunction) {
+    guard((), || drop(FUNCTIONS.remove(function.addr())));
 }

@@ -18,13 +18,13 @@ pub struct ExtismCompiledPlugin {
     _private: (),
 }
 
-/// Loads and compiles the modules of a plugin. Nothing of them runs: an import that nobody serves, or a start function that
-/// fails, shows when a plugin is made.
+/// Loads and compiles the modules of a plugin, which may take seconds. Nothing of them runs: an import that nobody serves,
+/// or a start function that fails, shows when a plugin is made.
 ///
 /// @param wasm A WebAssembly module, binary or text, or a manifest in JSON or TOML. Borrowed until the return.
 /// @param wasm_size The number of bytes at `wasm`.
 /// @param functions Host functions for the plugins, as for `extism_plugin_new`.
-/// @param n_functions The number of pointers at `functions`, at most 100000.
+/// @param n_functions As for `extism_plugin_new`.
 /// @param with_wasi Whether the modules may import WASI.
 /// @param errmsg As for `extism_plugin_new`.
 /// @return The compiled plugin, to be freed with `extism_compiled_plugin_free`. NULL if it cannot be made.
@@ -100,7 +100,8 @@ pub unsafe extern "C" fn extism_compiled_plugin_new_with_fuel_limit(
 }
 
 /// Makes a plugin of a compiled plugin. It has an id, a configuration, variables and a memory of its own, and shares the
-/// code and the host functions. It may outlive the compiled plugin.
+/// code and the host functions. It may outlive the compiled plugin. Start functions of the modules run before this returns,
+/// on this thread, and may call the host functions.
 ///
 /// @param compiled The compiled plugin.
 /// @param errmsg As for `extism_plugin_new`.
@@ -121,15 +122,15 @@ pub unsafe extern "C" fn extism_plugin_new_from_compiled(
 
 /// Frees a compiled plugin. Plugins that were made of it keep what they need of it.
 ///
-/// @param plugin The compiled plugin. NULL and those that have been freed before are ignored.
+/// @param compiled The compiled plugin. NULL and those that have been freed before are ignored.
 #[unsafe(no_mangle)]
-pub extern "C" fn extism_compiled_plugin_free(plugin: *mut ExtismCompiledPlugin) {
+pub extern "C" fn extism_compiled_plugin_free(compiled: *mut ExtismCompiledPlugin) {
     guard((), || {
         if thread_end::stage() == Stage::Ending && !thread_end::is_busy() {
             // If no thread can be made, it lives until the process ends.
-            let _ = thread_end::elsewhere(|| extism_compiled_plugin_free(plugin));
+            let _ = thread_end::elsewhere(|| extism_compiled_plugin_free(compiled));
             return;
         }
-        drop(COMPILED.remove(plugin.addr()));
+        drop(COMPILED.remove(compiled.addr()));
     });
 }

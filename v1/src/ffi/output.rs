@@ -21,9 +21,10 @@ pub extern "C" fn extism_plugin_output_length(plugin: *mut ExtismPlugin) -> Exti
 /// it is.
 ///
 /// @param plugin The plugin.
-/// @return The bytes, which are not NUL-terminated, but the one after them may be read. They are valid until the plugin is
-///         called, reset or freed; up to 4096 bytes stay as they are until this thread calls the plugin again, whatever
-///         other threads call. Not NULL even if there is no output. NULL if there is no such plugin.
+/// @return The bytes, which are not NUL-terminated, but the one after them may be read. Not NULL even if there is no output.
+///         NULL if there is no such plugin. Up to 4096 bytes: valid until this thread calls the plugin, or it is reset or
+///         freed. Larger: until any thread calls it, too; ask again after that. A plugin keeps the outputs of the 256
+///         threads that have called it last.
 #[unsafe(no_mangle)]
 pub extern "C" fn extism_plugin_output_data(plugin: *mut ExtismPlugin) -> *const u8 {
     guard(ptr::null(), || registry::with(plugin.addr(), |plugin| plugin.output().0).unwrap_or(ptr::null()))

@@ -23,12 +23,16 @@ pub struct ExtismPlugin {
 
 /// Makes a plugin.
 ///
+/// Compiling may take seconds, unless the code is in the process or in the cache. Start functions of the modules run before
+/// this returns, on this thread, and may call the host functions.
+///
 /// @param wasm A WebAssembly module, binary or text, or a manifest in JSON or TOML. Borrowed until the return.
 /// @param wasm_size The number of bytes at `wasm`.
 /// @param functions Host functions, `n_functions` of them, that the plugin may import. Each may be given to any number of
 ///                  plugins, and freed at any time. Of two with the same namespace and name, the later counts. NULL:
-///                  there are none.
-/// @param n_functions The number of pointers at `functions`, at most 100000.
+///                  there are none. The plugin cannot be made if one of them is NULL or has been freed, has a type that
+///                  cannot be used, or was made without `func`.
+/// @param n_functions The number of pointers at `functions`, at most 100000. Ignored if `functions` is NULL.
 /// @param with_wasi Whether the modules may import WASI.
 /// @param errmsg Where to put the text of why it failed, to be freed with `extism_plugin_new_error_free`. Written on
 ///               failure only, and never read. May be NULL.
