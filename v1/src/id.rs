@@ -31,7 +31,7 @@ impl Id {
             if matches!(number, 4 | 6 | 8 | 10) {
                 text.push('-');
             }
-            [byte >> 4, byte & 0x0f].map(|digit| text.push(char::from(DIGITS[usize::from(digit)])));
+            text.extend([byte >> 4, byte & 0x0f].map(|digit| char::from(DIGITS[usize::from(digit)])));
         }
         text.into()
     }

@@ -5,8 +5,9 @@ use std::ptr;
 
 use super::host_function::{FUNCTIONS, Function, UserData};
 use super::types::{ExtismFunction, ExtismFunctionType, ExtismSize, ExtismValType};
-use crate::arg;
 use crate::guard::guard;
+use crate::{arg, fork};
+use extism_core::first_use;
 
 /// Makes a host function, which plugins made with it can import. Any number of plugins can be made with it, and it can be
 /// freed as soon as they are.
@@ -43,6 +44,9 @@ pub unsafe extern "C" fn extism_function_new(
     free_user_data: Option<unsafe extern "C" fn(user_data: *mut c_void)>,
 ) -> *mut ExtismFunction {
     guard(ptr::null_mut(), || {
+        // A program's first function may be this one.
+        first_use::begin();
+        fork::prepare();
         // SAFETY: C passes a NUL-terminated string, see above.
         let name = unsafe { arg::string("name", name) };
         // SAFETY: C passes as many types as it says, see above.

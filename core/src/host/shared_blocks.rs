@@ -33,4 +33,12 @@ impl IoMemory {
     pub(crate) fn note_host_writes(&mut self) {
         self.dirty_end = self.dirty_end.max(self.blocks.top());
     }
+
+    /// Makes the memory's first byte 0: programs take the address of handle 0, which is none, for an empty C string. The
+    /// plugin may have written there, where no block is.
+    pub(crate) fn clear_first_byte(&mut self) {
+        if let Some(memory) = &mut self.memory {
+            memory.clear(0..1);
+        }
+    }
 }

@@ -6,6 +6,7 @@ use wasmer::RuntimeError;
 
 use super::call_error::{CallError, CallResult, outcome};
 use super::call_failure::CallOutcome;
+use super::error::Error;
 use super::function::{Function, FunctionIndex, Role, initialise};
 use super::instance::create;
 use super::plugin::{Plugin, over};
@@ -90,7 +91,10 @@ impl Plugin {
     /// variables are kept. If the new one cannot be made, the plugin has none until the next call.
     fn renew(&mut self, run: &Run) -> CallResult<()> {
         self.live = None;
-        let live = create(&self.recipe, run, self.stopper.watch(), &self.state).map_err(CallError::Renew)?;
+        let live = create(&self.recipe, run, self.stopper.watch(), &self.state).map_err(|error| match error {
+            Error::Stopped(reason, timeout) => CallError::Stopped(reason, timeout),
+            other => CallError::Renew(other),
+        })?;
         self.live = Some(Box::new(live));
         (self.spent, self.initialised) = (false, false);
         Ok(())

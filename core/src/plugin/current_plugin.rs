@@ -14,10 +14,11 @@ impl<'a> CurrentPlugin<'a> {
     pub(super) fn new(guest: &'a mut Guest) -> Self {
         // The host function writes to blocks by their addresses, unseen.
         guest.io.note_host_writes();
+        guest.io.clear_first_byte();
         Self { guest }
     }
 
-    /// The address of the memory's first byte.
+    /// The address of the memory's first byte, which is 0.
     pub fn memory(&self) -> *mut u8 {
         self.guest.io.base()
     }

@@ -23,8 +23,18 @@ impl Memories {
 const SMALL: u64 = 256 << 30;
 
 /// The process's limit on its address space, in bytes; `None` if it is unlimited.
-pub(crate) fn limit() -> Option<u64> {
+fn limit() -> Option<u64> {
     getrlimit(Resource::As).current
+}
+
+/// The address space that the process may still take, in bytes; `None` if that is unlimited. All of the limit if the
+/// system does not tell what is taken.
+pub(crate) fn left() -> Option<u64> {
+    let limit = limit()?;
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let kibibytes = |line: &str| line.strip_prefix("VmSize:")?.trim().strip_suffix(" kB")?.parse::<u64>().ok();
+    let taken = status.lines().find_map(kibibytes).unwrap_or(0);
+    Some(limit.saturating_sub(taken.saturating_mul(1024)))
 }
 
 pub(crate) fn is_small() -> bool {

@@ -86,10 +86,10 @@ impl StoreTemplate {
 }
 
 /// The room of an I/O memory that stays where it is: what `max_pages` allows. Under a limit on the process's address
-/// space it is at most a sixteenth of that, so that there is room for others.
+/// space it is at most a sixteenth of what is left of that, so that there is room for others, and for the process.
 fn io_room(max_pages: Option<u32>) -> Room {
     const SHARE: u64 = 16;
     const PAGE: u64 = 1 << 16;
-    let most = address_space::limit().map_or(u32::MAX, |limit| u32::try_from(limit / SHARE / PAGE).unwrap_or(u32::MAX));
+    let most = address_space::left().map_or(u32::MAX, |left| u32::try_from(left / SHARE / PAGE).unwrap_or(u32::MAX));
     Room::Stays { pages: Pages(max_pages.unwrap_or(u32::MAX).min(most)) }
 }
