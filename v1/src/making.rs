@@ -70,7 +70,7 @@ pub(crate) fn compiled_plugin(parts: Parts<'_>) -> Result<usize, Error> {
 /// # Errors
 /// It cannot be made.
 pub(crate) fn instance(compiled: usize) -> Result<usize, Error> {
-    const STALE: &str = "`compiled_plugin` is NULL, has been freed, or never was a compiled plugin";
+    const STALE: &str = "`compiled` is NULL, has been freed, or never was a compiled plugin";
     let compiled = COMPILED.get(compiled).ok_or_else(|| Error::Create(STALE.to_owned()))?;
     let id = id()?;
     let made = made(|| compiled.instantiate(label(id)));

@@ -83,7 +83,7 @@ fn pointers_that_cannot_be_used_are_told() {
         // SAFETY: the library must take what is no compiled plugin.
         assert!(unsafe { ffi::extism_plugin_new_from_compiled(compiled, &raw mut message) }.is_null());
         let text = crate::host::text(message).expect("written");
-        assert!(text.starts_with("Unable to create Extism plugin: `compiled_plugin` is NULL"), "{text}");
+        assert!(text.starts_with("Unable to create Extism plugin: `compiled` is NULL"), "{text}");
         ffi::extism_plugin_new_error_free(message);
         // SAFETY: as above.
         assert!(unsafe { ffi::extism_plugin_new_from_compiled(compiled, ptr::null_mut()) }.is_null());
