@@ -58,6 +58,18 @@ pub unsafe fn c_str<'a>(name: &'static str, text: *const c_char) -> Result<&'a C
     Ok(unsafe { CStr::from_ptr(text) })
 }
 
+/// The UTF-8 string at `text`.
+///
+/// # Errors
+/// It is NULL, or not UTF-8.
+///
+/// # Safety
+/// As for [`c_str`].
+pub unsafe fn some_string<'a>(name: &'static str, text: *const c_char) -> Result<&'a str, Error> {
+    // SAFETY: the caller promises it.
+    unsafe { string(name, text) }?.ok_or_else(|| Reason::Null(name).into())
+}
+
 /// The UTF-8 string at `text`; `None` if that is NULL.
 ///
 /// # Errors

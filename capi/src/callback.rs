@@ -1,7 +1,8 @@
 //! The host functions that run on this thread, innermost first.
 //!
-//! C gets a token for the plugin that calls a host function, and another one each time. Only the thread on which the
-//! host function runs knows it, and only until the return. Nothing that threads share is read or written for this, and
+//! C gets a token for the plugin that calls a host function, and another one each time: the same one comes again after
+//! thousands of calls at the earliest (`token.rs`). Only the thread on which the host function runs knows it, and only
+//! until the return. Nothing that threads share is read or written for this, and
 //! nothing is allocated.
 #![expect(unsafe_code, reason = "a thread-local refers to what is on the thread's stack")]
 

@@ -19,5 +19,6 @@ pub mod log;
 pub mod recent;
 pub mod thread_end;
 pub mod thread_errors;
+pub mod thread_life;
 pub mod thread_number;
 pub mod token;

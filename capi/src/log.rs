@@ -114,12 +114,20 @@ pub fn note_failure(plugin: Option<impl Display>, text: &str) {
     }
 }
 
-/// Logs that a C function of the 1.x face failed, with `text` as the reason. `label` is the id of the plugin that it is
-/// about, which the line ends with. Calls of plugins do not use it, as above.
+/// Logs that a C function of the 1.x face failed, with `text` as the reason. `label` is the id of the plugin
+/// that it is about, which the line ends with. Calls of plugins do not use it, as above.
 pub fn note_failure_v1(label: Option<&str>, text: &str) {
     if let Some(shown) = reason(text) {
         sink::note_of(Level::Error, label, format_args!("{shown}"));
     }
+}
+
+/// Logs that `function`, a C function of both faces, failed, for the reason `why`. It may be the program's first use of the
+/// library.
+pub(crate) fn note_failed(function: &str, why: impl Display) {
+    first_use::begin();
+    fork::prepare();
+    note_failure_v1(None, &format!("{function}: {why}"));
 }
 
 /// The text of an error as a line shows it; `None` if errors are not logged.

@@ -1,7 +1,8 @@
 //! Calls from a thread that is ending: in `atexit` functions, and in destructors of static and thread-local objects.
 //!
 //! The engine panics without its thread-local values, which are destroyed before the host's own destructors run, in the
-//! main thread too. Each later call runs on a thread made for it, while the calling thread waits.
+//! main thread too. Each later call runs on a thread made for it, which stands in for the calling thread while
+//! that waits: the call's output and error are those of the calling thread.
 //!
 //! Each thread has two [`Sentinel`]s. The destructor of either notes that the thread is ending. Thread-local values are
 //! destroyed in reverse order of their first use. `AFTER_USE` is first used right after the thread's first use of the
@@ -12,6 +13,8 @@
 use extism_core::stop;
 use std::cell::Cell;
 use std::{io, panic, thread};
+
+use crate::thread_number::{stand_in_for, thread_number};
 
 /// The life stages of a thread.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -86,7 +89,9 @@ pub fn elsewhere<T>(work: impl FnOnce() -> T) -> io::Result<T> {
     unsafe impl<T> Send for Lent<T> {}
 
     let work = Lent(work);
+    let number = thread_number();
     let work = move || {
+        stand_in_for(number);
         let Lent(work) = { work };
         Lent(work())
     };

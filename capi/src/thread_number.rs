@@ -11,10 +11,18 @@ sync::thread_local! {
     static NUMBER: Cell<u64> = const { Cell::new(0) };
 }
 
-/// The number of this thread, from 1 up. Never given to another, unlike the system's thread ids.
+/// The number of this thread, from 1 up. Never given to another, unlike the system's thread ids, but to one that stands in
+/// for it.
 #[inline]
 pub fn thread_number() -> u64 {
     NUMBER.with(|number| if number.get() == 0 { begin(number) } else { number.get() })
+}
+
+/// Has this thread, which is new, do the work of the thread of this number, which waits for it: what is that one's own is
+/// this one's.
+#[allow(dead_code, reason = "the models take this file, and have no such threads")]
+pub(crate) fn stand_in_for(number: u64) {
+    NUMBER.set(number);
 }
 
 #[cold]

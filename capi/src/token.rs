@@ -1,5 +1,6 @@
 //! Tokens: a C caller holds one instead of a pointer. A token is an address that is looked up in a table and never
-//! dereferenced. None is given out twice, so that a stale or foreign token is recognised.
+//! dereferenced. None is given out twice, so that a stale or foreign token is recognised; those that are [`passing`] come
+//! again late.
 
 use std::cell::Cell;
 use std::collections::HashMap;

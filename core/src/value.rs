@@ -16,6 +16,9 @@ pub enum ValType {
     F64,
 }
 
+/// So many arguments and results of a call together need no allocation.
+pub const FEW_VALUES: usize = 8;
+
 /// A number. Floats are kept as their bits, so that each NaN arrives as it was sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Val {

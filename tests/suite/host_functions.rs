@@ -10,6 +10,9 @@ use std::{ptr, slice};
 use extism::ffi::{self, ExtismContext, ExtismCurrentPlugin, ExtismFunction, ExtismVal, ExtismValType, ExtismValUnion};
 use extism_capi::boolean::BoolArg;
 
+use crate::child;
+use crate::log::LogFile;
+
 const NO_CONTEXT: *mut ExtismContext = ptr::null_mut();
 
 /// Makes the block that `f` returns its output.
@@ -163,6 +166,23 @@ fn what_frees_the_plugin_lets_them_go() {
         assert!(call(context, plugins[0], "").is_err());
         ffi::extism_context_free(context);
     }
+}
+
+#[test]
+fn functions_that_cannot_be_made_or_used_are_logged() {
+    child::alone("host_functions::functions_that_cannot_be_made_or_used_are_logged", || {
+        let log = LogFile::new("error");
+        // SAFETY: the library must take NULL for the name; there are no types.
+        let function = unsafe {
+            ffi::extism_function_new(ptr::null(), ptr::null(), 0, ptr::null(), 0, None, ptr::null_mut(), None)
+        };
+        assert!(function.is_null());
+        let context = ffi::extism_context_new();
+        assert_eq!(create(context, &mut [ptr::null()]), -1);
+        ffi::extism_context_free(context);
+        let lines: Vec<_> = log.lines().into_iter().map(|line| line.message).collect();
+        assert_eq!(lines[..2], ["extism_function_new: `name` is NULL", "functions[0] is NULL"], "{lines:?}");
+    });
 }
 
 #[test]

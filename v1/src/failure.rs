@@ -34,7 +34,8 @@ fn of_host(failure: HostFailure) -> String {
         FailureKind::Exit(status) => caused(&backtrace, &format!("Exited with i32 exit status {status}")),
         FailureKind::Fault if backtrace.is_empty() => reason,
         FailureKind::Fault => format!("{reason}\n\n{}", frames(&backtrace)),
-        FailureKind::Cancelled => format!("timeout: {reason}"),
+        // By another thread, or by a host function of its own.
+        FailureKind::Cancelled => "timeout: cancelled".to_owned(),
         FailureKind::Timeout | FailureKind::OutOfFuel | FailureKind::NotCalled => reason,
     }
 }
@@ -102,7 +103,7 @@ mod tests {
                 None,
                 host(FailureKind::Cancelled, "cancelled by another thread", ""),
                 134,
-                "timeout: cancelled by another thread".to_owned(),
+                "timeout: cancelled".to_owned(),
             ),
             (-1, None, host(FailureKind::OutOfFuel, "out of fuel: 5", ""), -1, "out of fuel: 5".to_owned()),
             (

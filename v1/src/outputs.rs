@@ -6,6 +6,8 @@
 //! its begin. A thread that has called nothing gets the newest output: some languages ask on another thread than the one
 //! that called.
 //!
+//! The output of a thread is kept as long as the thread lives. Those of ended threads go when others call.
+//!
 //! Asking does not wait for a running call: the list has a lock of its own, which is held for moments.
 
 use std::cell::RefCell;
@@ -13,6 +15,7 @@ use std::ptr;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use extism_capi::handle::Unusable;
+use extism_capi::thread_life::ThreadLife;
 use extism_capi::thread_number::thread_number;
 use extism_core::plugin::Plugin;
 use extism_core::sync::{Lost, ReentrantMutex};
@@ -20,8 +23,8 @@ use extism_core::sync::{Lost, ReentrantMutex};
 /// The most bytes of an output that is copied at the end of its call.
 const SMALL: usize = 4 << 10;
 
-/// The most threads whose outputs are kept. Beyond it the oldest is dropped: threads end, but their outputs stay.
-const MOST: usize = 256;
+/// Up to so many outputs are kept without a look at whether their threads have ended.
+const FEW: usize = 16;
 
 /// An address for empty output: not null, and its byte may be read.
 static NOTHING: u8 = 0;
@@ -30,31 +33,31 @@ static NOTHING: u8 = 0;
 #[derive(Default)]
 pub(crate) struct Outputs {
     /// The number of the thread whose call is running, or 0. Written by that thread, and of use to no other.
-    running: AtomicU64,
+    caller: AtomicU64,
     /// The number of the thread whose output lies in the plugin's memory, or 0. Changed by threads that have the plugin.
-    in_place: AtomicU64,
+    uncopied: AtomicU64,
     /// Not one of the locks that a fork waits for, as each call takes it.
     list: ReentrantMutex<RefCell<List>>,
 }
 
 #[derive(Default)]
 struct List {
+    /// Sorted by thread.
     outputs: Vec<Output>,
     /// The index of the newest.
     newest: usize,
-    /// The number of calls so far.
-    count: u64,
+    /// The number of outputs that were left when those of ended threads were last dropped.
+    left: usize,
 }
 
 /// The output of a thread's last call.
 struct Output {
     thread: u64,
-    /// The call's number: newer ones have higher ones.
-    age: u64,
-    /// A copy, with one more byte. Empty if there is no output, or if it is in place.
+    life: ThreadLife,
+    /// A copy, with one more byte. Empty if there is no output, or if it is not copied.
     copy: Vec<u8>,
-    /// Address and length in the plugin's memory, for C.
-    in_place: Option<(usize, u64)>,
+    /// Address and length in the plugin's memory, for C, if it is not copied.
+    uncopied: Option<(usize, u64)>,
 }
 
 /// A call that is running.
@@ -71,20 +74,22 @@ impl Outputs {
     #[inline]
     pub(crate) fn begin(&self, plugin: &mut Plugin) -> Result<Running<'_>, Unusable> {
         let thread = thread_number();
-        if self.in_place.load(Ordering::Relaxed) != 0 {
-            self.leave_place(thread, plugin)?;
+        if self.uncopied.load(Ordering::Relaxed) != 0 {
+            self.copy_out(thread, plugin)?;
         }
-        self.running.store(thread, Ordering::Relaxed);
+        self.caller.store(thread, Ordering::Relaxed);
         Ok(Running { outputs: self, thread })
     }
 
     /// Forgets the output that lies in the memory of `plugin`; another thread's is copied.
     #[cold]
-    fn leave_place(&self, thread: u64, plugin: &mut Plugin) -> Result<(), Unusable> {
+    fn copy_out(&self, thread: u64, plugin: &mut Plugin) -> Result<(), Unusable> {
         let list = self.list.lock().map_err(|Lost| Unusable::Lost)?;
-        let owner = self.in_place.swap(0, Ordering::Relaxed);
-        if let Some(output) = list.borrow_mut().outputs.iter_mut().find(|output| output.thread == owner) {
-            output.in_place = None;
+        let owner = self.uncopied.swap(0, Ordering::Relaxed);
+        let mut list = list.borrow_mut();
+        if let Ok(index) = list.find(owner) {
+            let output = &mut list.outputs[index];
+            output.uncopied = None;
             if owner != thread {
                 output.keep(plugin.output_in_place());
             }
@@ -92,27 +97,27 @@ impl Outputs {
         Ok(())
     }
 
-    /// Address and length of the output of this thread's last call; of the newest call if this thread has called nothing,
-    /// or too long ago. Not null. Empty while a call of this thread is running.
+    /// Address and length of the output of this thread's last call; of the newest call if this thread has called nothing.
+    /// Not null. Empty while a call of this thread is running.
     pub(crate) fn get(&self) -> (*const u8, u64) {
         let nothing = (&raw const NOTHING, 0);
         let thread = thread_number();
-        if self.running.load(Ordering::Relaxed) == thread {
+        if self.caller.load(Ordering::Relaxed) == thread {
             return nothing;
         }
         let Ok(list) = self.list.lock() else { return nothing };
         let list = list.borrow();
-        let own = || list.outputs.iter().find(|output| output.thread == thread);
-        let newest = list.outputs.get(list.newest);
-        let output = newest.filter(|output| output.thread == thread).or_else(own).or(newest);
-        output.and_then(Output::place).unwrap_or(nothing)
+        let index = list.find(thread).unwrap_or(list.newest);
+        list.outputs.get(index).and_then(Output::place).unwrap_or(nothing)
     }
 
-    /// Forgets all.
+    /// Empties all. Threads that have called have no output then, whatever others call.
     pub(crate) fn clear(&self) {
-        self.in_place.store(0, Ordering::Relaxed);
+        self.uncopied.store(0, Ordering::Relaxed);
         if let Ok(list) = self.list.lock() {
-            list.take();
+            for output in &mut list.borrow_mut().outputs {
+                (output.copy, output.uncopied) = (Vec::new(), None);
+            }
         }
     }
 
@@ -140,8 +145,8 @@ impl Running<'_> {
         output.copy = Vec::new();
         // It can only fail if there is no memory for a copy of output at the very end of the plugin's memory.
         if let Ok((address, length)) = plugin.output() {
-            output.in_place = Some((address.addr(), length));
-            self.outputs.in_place.store(self.thread, Ordering::Relaxed);
+            output.uncopied = Some((address.addr(), length));
+            self.outputs.uncopied.store(self.thread, Ordering::Relaxed);
         }
         Ok(())
     }
@@ -149,36 +154,40 @@ impl Running<'_> {
 
 impl Drop for Running<'_> {
     fn drop(&mut self) {
-        self.outputs.running.store(0, Ordering::Relaxed);
+        self.outputs.caller.store(0, Ordering::Relaxed);
     }
 }
 
 impl List {
-    /// The place for a new output of this thread, which is the newest from here on.
-    fn output_of(&mut self, thread: u64) -> &mut Output {
-        self.count += 1;
-        if self.outputs.get(self.newest).is_none_or(|newest| newest.thread != thread) {
-            let own = self.outputs.iter().position(|output| output.thread == thread);
-            self.newest = own.unwrap_or_else(|| self.add(thread));
+    /// The index of this thread's output; else where it belongs.
+    #[inline]
+    fn find(&self, thread: u64) -> Result<usize, usize> {
+        match self.outputs.get(self.newest) {
+            Some(newest) if newest.thread == thread => Ok(self.newest),
+            _ => self.outputs.binary_search_by_key(&thread, |output| output.thread),
         }
+    }
+
+    /// The place for a new output of this thread, which is the newest from here on.
+    #[inline]
+    fn output_of(&mut self, thread: u64) -> &mut Output {
+        self.newest = self.find(thread).unwrap_or_else(|_| self.add(thread));
         let output = &mut self.outputs[self.newest];
-        (output.age, output.in_place) = (self.count, None);
+        output.uncopied = None;
         output
     }
 
+    /// Adds an output of this thread, whose index is returned. Drops those of ended threads if they may be half of all.
+    #[cold]
     fn add(&mut self, thread: u64) -> usize {
-        let new = Output { thread, age: 0, copy: Vec::new(), in_place: None };
-        let oldest = self.outputs.iter().enumerate().min_by_key(|(_, output)| output.age);
-        match oldest.filter(|_| self.outputs.len() == MOST).map(|(index, _)| index) {
-            Some(index) => {
-                self.outputs[index] = new;
-                index
-            }
-            None => {
-                self.outputs.push(new);
-                self.outputs.len() - 1
-            }
+        if self.outputs.len() >= FEW.max(2 * self.left) {
+            self.outputs.retain(|output| !output.life.is_over());
+            self.left = self.outputs.len();
         }
+        let index = self.outputs.partition_point(|output| output.thread < thread);
+        let new = Output { thread, life: ThreadLife::of_this(), copy: Vec::new(), uncopied: None };
+        self.outputs.insert(index, new);
+        index
     }
 }
 
@@ -197,7 +206,7 @@ impl Output {
     }
 
     fn place(&self) -> Option<(*const u8, u64)> {
-        match self.in_place {
+        match self.uncopied {
             Some((address, length)) => Some((ptr::without_provenance(address), length)),
             None => Some((self.copy.as_ptr(), self.copy.len().checked_sub(1)? as u64)),
         }
@@ -206,21 +215,26 @@ impl Output {
 
 #[cfg(test)]
 mod tests {
-    use super::{List, MOST, SMALL};
+    use std::thread;
+
+    use super::{FEW, List, SMALL};
 
     #[test]
-    fn the_outputs_of_many_threads_are_bounded() {
+    fn outputs_of_ended_threads_go_and_no_others() {
         let mut list = List::default();
-        list.output_of(1).keep(b"first");
-        for thread in 2..=MOST as u64 {
-            list.output_of(thread).keep(b"other");
+        list.output_of(5).keep(b"lives");
+        let address = list.outputs[0].place();
+        for number in 10..1000 {
+            thread::scope(|scope| scope.spawn(|| list.output_of(number).keep(b"ended")).join().expect("no panic"));
+            assert!(list.outputs.len() <= FEW, "{}", list.outputs.len());
+            assert_eq!(list.outputs[list.newest].thread, number);
         }
-        list.output_of(1).keep(b"first again");
-        list.output_of(1000).keep(b"newest");
-        assert_eq!(list.outputs.len(), MOST);
-        let threads: Vec<_> = list.outputs.iter().map(|output| output.thread).collect();
-        assert!(threads.contains(&1) && threads.contains(&3) && !threads.contains(&2), "the oldest went");
-        assert_eq!(list.outputs[list.newest].thread, 1000);
+        assert_eq!(list.find(5).map(|index| list.outputs[index].place()), Ok(address));
+        for number in (2000..3000).rev() {
+            list.output_of(number).keep(b"lives");
+        }
+        assert!((2000..3000).chain([5]).all(|number| list.find(number).is_ok()));
+        assert_eq!((list.outputs[list.newest].thread, list.find(5)), (2000, Ok(0)));
     }
 
     #[test]

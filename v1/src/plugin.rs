@@ -137,19 +137,20 @@ impl Plugin {
         self.facts().is_some_and(|facts| facts.is_callable(name))
     }
 
-    /// Merges a JSON object into the configuration. Forgets the error if that succeeds; does not wait.
-    pub(crate) fn configure(&self, json: &[u8]) -> bool {
+    /// Merges a JSON object into the configuration. Forgets the error if that succeeds, and logs why if it does not; does
+    /// not wait.
+    pub(crate) fn configure(&self, json: Result<&[u8], arg::Error>) -> bool {
         let Some(facts) = self.facts() else { return false };
-        match facts.configure(json) {
-            Ok(()) => {
+        let failed = match json.map(|json| facts.configure(json)) {
+            Ok(Ok(())) => {
                 self.handle.clear_error();
-                true
+                return true;
             }
-            Err(error) => {
-                log::note_failure_v1(Some(&self.id.to_string()), &error.to_string());
-                false
-            }
-        }
+            Ok(Err(error)) => error.to_string(),
+            Err(argument) => format!("config: {argument}"),
+        };
+        log::note_failure_v1(Some(&self.id.to_string()), &failed);
+        false
     }
 
     /// Has the plugin get the headers of HTTP answers from its next request on. Does not wait.

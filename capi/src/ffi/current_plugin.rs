@@ -72,7 +72,7 @@ pub extern "C" fn extism_current_plugin_host_context(plugin: *mut ExtismCurrentP
 ///
 /// @param plugin The plugin that calls the host function. Nothing happens if it is not good here.
 /// @param text The error, of which the first 1048576 bytes count; bytes that are not UTF-8 are replaced. Borrowed until
-///             the return. NULL takes back what an earlier call has set.
+///             the return. An empty one is replaced by one that says so. NULL takes back what an earlier call has set.
 ///
 /// # Safety
 /// `text` must be NULL or point to a NUL-terminated string.
@@ -80,11 +80,13 @@ pub extern "C" fn extism_current_plugin_host_context(plugin: *mut ExtismCurrentP
 pub unsafe extern "C" fn extism_current_plugin_error_set(plugin: *mut ExtismCurrentPlugin, text: *const c_char) {
     /// In bytes.
     const MOST: usize = 1 << 20;
+    /// In place of an empty text, which would look like no error.
+    const NO_TEXT: &[u8] = b"the host function failed without a text";
     guard((), || {
         // SAFETY: C passes a NUL-terminated string, see above.
         let text = unsafe { arg::c_str("text", text) }.ok();
         let text = text.map(|text| {
-            let bytes = text.to_bytes();
+            let bytes = if text.is_empty() { NO_TEXT } else { text.to_bytes() };
             String::from_utf8_lossy(&bytes[..bytes.len().min(MOST)]).into_owned()
         });
         callback::set_error(plugin.addr(), text);

@@ -3,10 +3,12 @@
 use std::ffi::{c_char, c_void};
 use std::ptr;
 
+use thiserror::Error;
+
 use super::host_function::{FUNCTIONS, Function, UserData};
 use super::types::{ExtismFunction, ExtismFunctionType, ExtismSize, ExtismValType};
 use crate::guard::guard;
-use crate::{arg, fork};
+use crate::{arg, fork, log};
 use extism_core::first_use;
 
 /// Makes a host function, which plugins made with it can import. Any number of plugins can be made with it, and it can be
@@ -26,7 +28,7 @@ use extism_core::first_use;
 ///                       last of this function and of all that was made with it, on the same thread, before that call
 ///                       returns. It may use the library. Not called if it or `user_data` is NULL.
 /// @return The function, to be freed with `extism_function_free`. NULL if the name is NULL or not UTF-8, or if there are
-///         too many types; `free_user_data` is not called then.
+///         too many types: the log has a line of level error that says so, and `free_user_data` is not called.
 ///
 /// # Safety
 /// `name` must be NULL or point to a NUL-terminated string, `inputs` and `outputs` must be NULL or point to as many types
@@ -48,30 +50,46 @@ pub unsafe extern "C" fn extism_function_new(
         first_use::begin();
         fork::prepare();
         // SAFETY: C passes a NUL-terminated string, see above.
-        let name = unsafe { arg::string("name", name) };
+        let name = unsafe { arg::some_string("name", name) };
         // SAFETY: C passes as many types as it says, see above.
-        let inputs = unsafe { types(inputs, n_inputs) };
+        let inputs = unsafe { types("n_inputs", inputs, n_inputs) };
         // SAFETY: as above.
-        let outputs = unsafe { types(outputs, n_outputs) };
-        let (Ok(Some(name)), Some(inputs), Some(outputs)) = (name, inputs, outputs) else { return ptr::null_mut() };
-        let user_data = UserData::new(user_data, free_user_data);
-        let token = FUNCTIONS.insert(Function::new(name, &inputs, &outputs, func, user_data));
-        ptr::without_provenance_mut(token)
+        let outputs = unsafe { types("n_outputs", outputs, n_outputs) };
+        let make = || {
+            let (name, inputs, outputs) = (name?, inputs?, outputs?);
+            let user_data = UserData::new(user_data, free_user_data);
+            Ok(FUNCTIONS.insert(Function::new(name, &inputs, &outputs, func, user_data)))
+        };
+        let made = make().inspect_err(|error: &BadArgument| log::note_failed("extism_function_new", error));
+        ptr::without_provenance_mut(made.unwrap_or(0))
     })
 }
 
-/// The numbers of the types at `types`; `None` if they are more than a function may have. Not as `ExtismValType`s: C may
-/// pass numbers that are none.
+/// Why there is no function.
+#[derive(Debug, Error)]
+enum BadArgument {
+    #[error(transparent)]
+    Name(#[from] arg::Error),
+    #[error("`{0}` is {1}, and a function has at most {MOST} of them")]
+    TooMany(&'static str, ExtismSize),
+}
+
+/// The most parameters, and the most results, that engines allow.
+const MOST: usize = 1000;
+
+/// The numbers of the types at `types`. Not as `ExtismValType`s: C may pass numbers that are none.
+///
+/// # Errors
+/// They are more than a function may have. `name` is that of the parameter that says so.
 ///
 /// # Safety
 /// If `types` is not NULL, `count` types must be readable there.
-unsafe fn types(types: *const ExtismValType, count: ExtismSize) -> Option<Vec<u32>> {
-    /// The most parameters, and the most results, that engines allow.
-    const MOST: usize = 1000;
+unsafe fn types(name: &'static str, types: *const ExtismValType, count: ExtismSize) -> Result<Vec<u32>, BadArgument> {
     if types.is_null() {
-        return Some(Vec::new());
+        return Ok(Vec::new());
     }
-    let count = usize::try_from(count).ok().filter(|count| *count <= MOST)?;
+    let few = usize::try_from(count).ok().filter(|count| *count <= MOST);
+    let count = few.ok_or(BadArgument::TooMany(name, count))?;
     let types = types.cast::<u32>();
     let read = |number| {
         // SAFETY: the caller promises that it is one of those that are readable.
@@ -79,7 +97,7 @@ unsafe fn types(types: *const ExtismValType, count: ExtismSize) -> Option<Vec<u3
         // SAFETY: as above.
         unsafe { place.read_unaligned() }
     };
-    Some((0..count).map(read).collect())
+    Ok((0..count).map(read).collect())
 }
 
 /// Sets the namespace of a host function: the module that plugins import it from. Counts for what is made with the function

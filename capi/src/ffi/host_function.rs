@@ -8,8 +8,8 @@ use thiserror::Error;
 
 use super::types::{ExtismFunction, ExtismFunctionType, ExtismSize};
 use super::value::CValues;
-use crate::callback;
 use crate::token::TokenTable;
+use crate::{callback, log};
 use extism_core::error::Excerpt;
 use extism_core::plugin::{CurrentPlugin, HostFunction, Val, ValType};
 use extism_core::sync::Mutex;
@@ -166,6 +166,8 @@ pub unsafe fn collect(functions: *const *const ExtismFunction, count: ExtismSize
         // SAFETY: as above.
         let token = unsafe { place.read_unaligned() }.addr();
         if token == 0 {
+            // The error has no room for which one it is.
+            log::note_failure_v1(None, &format!("functions[{number}] is NULL"));
             return Err(Error::Null);
         }
         FUNCTIONS.get(token).ok_or(Error::Stale(number))?.to_core()

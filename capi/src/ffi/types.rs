@@ -60,7 +60,8 @@ pub struct ExtismFunction {
 }
 
 /// The plugin that calls a host function, for the time of that call and on its thread. Each call of a host function gets
-/// another pointer. At other times, and on other threads, functions recognise it, do nothing and return 0 or NULL.
+/// another pointer. At other times, and on other threads, functions recognise it, do nothing and return 0 or NULL. Do not
+/// keep it all the same: a pointer comes again on its thread, after 4096 calls of host functions at the earliest.
 pub struct ExtismCurrentPlugin {
     _private: (),
 }

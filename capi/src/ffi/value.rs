@@ -4,16 +4,13 @@ use std::mem::MaybeUninit;
 use std::{iter, ptr};
 
 use super::types::{ExtismVal, ExtismValType, ExtismValUnion};
-use extism_core::plugin::Val;
-
-/// The number of values that are converted on the stack; more need an allocation.
-const ON_STACK: usize = 16;
+use extism_core::plugin::{FEW_VALUES, Val};
 
 /// Places for values as C sees them, for the time of one call. They are where they are made: moving them would cost as
 /// much as the rest of a call.
 pub(super) struct CValues {
     /// Places, not values: C may write types that are none.
-    few: [MaybeUninit<ExtismVal>; ON_STACK],
+    few: [MaybeUninit<ExtismVal>; FEW_VALUES],
     /// All of them, if they are more than `few` has places for.
     many: Vec<MaybeUninit<ExtismVal>>,
 }
@@ -21,13 +18,13 @@ pub(super) struct CValues {
 impl CValues {
     #[inline(always)]
     pub(super) fn new() -> Self {
-        Self { few: [const { MaybeUninit::uninit() }; ON_STACK], many: Vec::new() }
+        Self { few: [const { MaybeUninit::uninit() }; FEW_VALUES], many: Vec::new() }
     }
 
     /// Puts `values` into the places. Returns the address of the first one; null if there are none.
     #[inline(always)]
     pub(super) fn fill(&mut self, values: &[Val]) -> *mut ExtismVal {
-        let places = if values.len() <= ON_STACK {
+        let places = if values.len() <= FEW_VALUES {
             iter::zip(&mut self.few, values).for_each(|(place, value)| *place = MaybeUninit::new((*value).into()));
             &mut self.few[..]
         } else {
@@ -78,8 +75,8 @@ impl From<Val> for ExtismVal {
 
 #[cfg(test)]
 mod tests {
-    use super::{CValues, ExtismVal, ON_STACK};
-    use extism_core::plugin::{Val, ValType};
+    use super::{CValues, ExtismVal};
+    use extism_core::plugin::{FEW_VALUES, Val, ValType};
 
     const ZEROS: [Val; 4] = [Val::I32(0), Val::I64(0), Val::F32(0), Val::F64(0)];
 
@@ -87,11 +84,12 @@ mod tests {
     fn values_keep_their_bits_both_ways() {
         // The floats are signalling NaNs with payloads.
         let some = [Val::I32(-1), Val::I64(i64::MIN), Val::F32(0x7fa0_1234), Val::F64(0x7ff4_0000_dead_beef)];
-        for count in [0, 1, 4, ON_STACK, ON_STACK + 1, 1000] {
+        for count in [0, 1, 4, FEW_VALUES, FEW_VALUES + 1, 1000] {
             let values: Vec<_> = some.into_iter().cycle().take(count).collect();
             let mut back: Vec<_> = ZEROS.into_iter().cycle().take(count).collect();
             let mut places = CValues::new();
             assert_eq!(places.fill(&values).is_null(), count == 0);
+            assert_eq!(places.many.capacity() == 0, count <= FEW_VALUES, "few need no allocation");
             places.read_back(&mut back);
             assert_eq!(back, values);
         }

@@ -19,7 +19,7 @@ use wasmer::{AsStoreMut, Extern, Function, FunctionEnv, FunctionEnvMut, Function
 use wasmer_types::RawValue;
 
 use super::guest::Guest;
-use crate::value::{Val, ValType};
+use crate::value::{FEW_VALUES, Val, ValType};
 
 /// The work of a function: it gets the state of the plugin that calls it, the arguments, and the results, which are 0.
 pub(crate) type Work = Box<dyn Fn(&mut Guest, &[Val], &mut [Val]) -> Result<(), RuntimeError>>;
@@ -104,11 +104,9 @@ impl DirectFunction {
     /// # Safety
     /// `values` must have the arguments, and room for the results.
     unsafe fn call(&self, values: *mut RawValue) -> Result<(), Box<dyn Error + Send + Sync>> {
-        /// So many arguments and results together need no allocation.
-        const FEW: usize = 8;
         let count = self.parameters.len() + self.results.len();
-        let (mut few, mut many) = ([Val::I64(0); FEW], Vec::new());
-        let all = if count <= FEW {
+        let (mut few, mut many) = ([Val::I64(0); FEW_VALUES], Vec::new());
+        let all = if count <= FEW_VALUES {
             &mut few[..count]
         } else {
             many.resize(count, Val::I64(0));

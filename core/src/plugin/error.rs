@@ -6,6 +6,7 @@ use std::fmt;
 use thiserror::Error;
 use wasmer::Type;
 
+use super::host_function::HostFunction;
 use super::timeout::{Timeout, stopped};
 use crate::code;
 use crate::compiler;
@@ -46,17 +47,25 @@ pub(crate) enum Error {
     #[error(transparent)]
     Code(#[from] code::Error),
     #[error("unknown import: `{module}::{name}` has not been defined{importer}{hint}")]
-    UnknownImport { module: Excerpt, name: Excerpt, importer: Importer, hint: &'static str },
+    UnknownImport { module: Excerpt, name: Excerpt, importer: Importer, hint: Hint },
     #[error(
-        "Invalid function import from {}: {name}\nThis host does not know it; the plugin may be made for a newer one",
+        "Invalid function import from {}: {name}\nThis host does not know it; the plugin may be made for a newer one{hint}",
         host::HOST_MODULE
     )]
-    UnknownHostImport { name: Excerpt },
+    UnknownHostImport { name: Excerpt, hint: Hint },
     #[error(
-        "incompatible import type for `{module}::{name}`\n\nCaused by:\n    expected {wanted}, found {found}{importer}"
+        "incompatible import type for `{module}::{name}`\n\nCaused by:\n    expected {wanted}, found {found}{whose}{importer}"
     )]
-    IncompatibleImport { module: Excerpt, name: Excerpt, wanted: Message, found: Message, importer: Importer },
-    #[error("host function `{module}::{name}` cannot be served by the program: the library inlines its calls")]
+    IncompatibleImport {
+        module: Excerpt,
+        name: Excerpt,
+        wanted: Message,
+        found: Message,
+        /// Says whose types they are, or is empty.
+        whose: &'static str,
+        importer: Importer,
+    },
+    #[error("host function `{module}::{name}` cannot take the place of Extism's own function, whose calls are inlined")]
     Irreplaceable { module: Excerpt, name: Excerpt },
     #[error("modules import each other: {0}")]
     Cycle(Excerpt),
@@ -94,6 +103,29 @@ pub(crate) enum Error {
     StateKept,
     #[error("the output: {0}")]
     Output(host::Fault),
+}
+
+/// What may help with an unknown import, as a line that errors add. Empty if there is nothing.
+#[derive(Debug, Default)]
+pub(crate) struct Hint(String);
+
+impl Hint {
+    /// The plugin imports WASI, and may not.
+    pub(super) fn no_wasi() -> Self {
+        Self("\nThe plugin needs WASI, but was created without it".to_owned())
+    }
+
+    /// The program has `function`, which has the name of the import.
+    pub(super) fn near(function: &HostFunction) -> Self {
+        let found = Excerpt::of(format_args!("{}::{}", function.namespace, function.name));
+        Self(format!("\nThe program has `{found}`"))
+    }
+}
+
+impl fmt::Display for Hint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
 }
 
 /// The module with an import that cannot be served, as a line that errors add. Empty if there is only one module.

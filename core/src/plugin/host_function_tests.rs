@@ -210,9 +210,21 @@ fn imports_are_found_by_namespace_and_name() {
         // They may stand for functions of the guest ABIs.
         ("extism:host/env", "get_log_level", &[("extism:host/env", "get_log_level", 7)], Ok(7)),
         ("wasi_snapshot_preview1", "sched_yield", &[("wasi_snapshot_preview1", "sched_yield", 8)], Ok(8)),
-        ("a", "f", &[("b", "f", 1)], Err("unknown import: `a::f` has not been defined")),
-        ("extism:host/env", "input_length", &[("extism:host/env", "input_length", 1)], Err("inlines its calls")),
-        ("env", "extism_input_length", &[("env", "extism_input_length", 1)], Err("inlines its calls")),
+        ("a", "f", &[("b", "f", 1)], Err("unknown import: `a::f` has not been defined\nThe program has `b::f`")),
+        ("extism:host/env", "f", &[("b", "f", 1), ("c", "f", 2), ("d", "g", 2)], Err("\nThe program has `c::f`")),
+        ("a", "f", &[("a", "g", 1)], Err("unknown import: `a::f` has not been defined")),
+        (
+            "extism:host/env",
+            "input_length",
+            &[("extism:host/env", "input_length", 1)],
+            Err("cannot take the place of Extism's own function"),
+        ),
+        (
+            "env",
+            "extism_input_length",
+            &[("env", "extism_input_length", 1)],
+            Err("cannot take the place of Extism's own function"),
+        ),
     ] {
         match (who_serves(module, name, functions), expected) {
             (Ok(found), Ok(expected)) => assert_eq!(found, expected, "{module}::{name}"),
@@ -227,7 +239,7 @@ fn a_function_of_another_type_is_refused_by_name() {
     let body = |_: &mut CurrentPlugin<'_>, _: &[Val], _: &mut [Val]| Ok(());
     let refused = plugin(THROUGH, vec![function("host", "f", (&[ValType::I32], &[]), body)]);
     let error = refused.err().map(|error| error.to_string()).unwrap_or_default();
-    let expected = "expected a function (i64) -> (i64), found a function (i32) -> ()";
+    let expected = "expected a function (i64) -> (i64), found a function (i32) -> (): the first is the plugin's import";
     assert!(error.contains("`host::f`") && error.contains(expected), "{error}");
 }
 

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use wasmer::{AsStoreMut, AsStoreRef, Extern, ExternType, Function, FunctionEnv, ImportType, Instance, Store, Type};
 use wasmer_types::{ImportIndex, ModuleInfo};
 
-use super::error::{Error, Importer, type_name};
+use super::error::{Error, Hint, Importer, type_name};
 use super::link::{Linked, Provider};
 use super::recipe::Recipe;
 use crate::error::{Excerpt, Message};
@@ -82,10 +82,16 @@ impl Instantiation<'_> {
                 module: Excerpt::of(module),
                 name: Excerpt::of(name),
                 importer: self.importer(linked),
-                hint: "",
+                hint: Hint::default(),
             })?;
             if !fits(self.store, info, index, &found) {
-                return Err(incompatible(self.store, linked, externs.len(), &found, self.importer(linked)));
+                let whose = match provider {
+                    Provider::HostFunction(_) => {
+                        ": the first is the plugin's import, the second the program's host function"
+                    }
+                    _ => "",
+                };
+                return Err(incompatible(self.store, linked, externs.len(), (&found, whose), self.importer(linked)));
             }
             externs.push(found);
         }
@@ -133,8 +139,14 @@ fn fits(store: &impl AsStoreRef, info: &ModuleInfo, import: &ImportIndex, found:
     }
 }
 
-/// The error for the import of this number, which `found` does not fit.
-fn incompatible(store: &impl AsStoreRef, linked: &Linked, number: usize, found: &Extern, importer: Importer) -> Error {
+/// The error for the import of this number, which `found` does not fit. `whose` says whose types they are.
+fn incompatible(
+    store: &impl AsStoreRef,
+    linked: &Linked,
+    number: usize,
+    (found, whose): (&Extern, &'static str),
+    importer: Importer,
+) -> Error {
     let import = linked.module.imports().nth(number);
     let of_import = |text: fn(&ImportType) -> String| import.as_ref().map(text).unwrap_or_default();
     Error::IncompatibleImport {
@@ -142,6 +154,7 @@ fn incompatible(store: &impl AsStoreRef, linked: &Linked, number: usize, found: 
         name: Excerpt::of(of_import(|import| import.name().to_owned())),
         wanted: Message::of(of_import(|import| show(import.ty()))),
         found: Message::of(show(&found.ty(store))),
+        whose,
         importer,
     }
 }

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, HashMap};
 use wasmer::Module;
 use wasmer_types::{ExportIndex, ImportIndex};
 
-use super::error::{Error, Importer};
+use super::error::{Error, Hint, Importer};
 use super::host_function::HostFunction;
 use crate::error::Excerpt;
 use crate::host;
@@ -202,7 +202,7 @@ impl<'a> Resolver<'a> {
             return Ok(Provider::Host);
         }
         if module == host::HOST_MODULE {
-            return Err(Error::UnknownHostImport { name: Excerpt::of(name) });
+            return Err(Error::UnknownHostImport { name: Excerpt::of(name), hint: self.near(name) });
         }
         if module == "env"
             && let Some(index) = self.any_library(importer, name)
@@ -212,11 +212,17 @@ impl<'a> Resolver<'a> {
         if self.with_wasi && WASI_MODULES.contains(&module) {
             return Ok(Provider::Wasi);
         }
-        let hint = WASI_MODULES.contains(&module).then_some("\nThe plugin needs WASI, but was created without it");
+        let hint = if WASI_MODULES.contains(&module) { Hint::no_wasi() } else { self.near(name) };
         let [module, name] = [module, name].map(Excerpt::of);
         let Linking { names, programs, .. } = self.linking;
         let importer = Importer::new(&names[importer], names.len(), programs);
-        Err(Error::UnknownImport { module, name, importer, hint: hint.unwrap_or_default() })
+        Err(Error::UnknownImport { module, name, importer, hint })
+    }
+
+    /// The hint at the last host function that has this name, in whatever namespace.
+    fn near(&self, name: &str) -> Hint {
+        let near = self.linking.functions.iter().rev().find(|function| *function.name == *name);
+        near.map_or_else(Hint::default, Hint::near)
     }
 
     /// The last library in the order of names that exports `name`, other than `importer`.

@@ -1,6 +1,6 @@
 //! A plugin from manifest to running instance: parse, load, rewrite, compile, link, instantiate, call.
 //!
-//! Start with `plugin.rs`. `recipe.rs` is all that an instance is made of: `link.rs` finds the provider of each import,
+//! Start with `plugin.rs`, and `compiled_plugin.rs`, which makes plugins. `recipe.rs` is all that an instance is made of: `link.rs` finds the provider of each import,
 //! `instance.rs` and `imports.rs` make a live instance of the result. `call.rs` is one call. This room does not know
 //! ids, contexts or C.
 
@@ -39,4 +39,4 @@ pub use host_function::{HostFunction, HostFunctionBody};
 pub use options::Options;
 pub use plugin::Plugin;
 
-pub use crate::value::{Val, ValType};
+pub use crate::value::{FEW_VALUES, Val, ValType};

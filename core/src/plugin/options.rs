@@ -47,7 +47,7 @@ impl Options {
         Ok(timeout)
     }
 
-    /// Adds all but `functions`.
+    /// Adds what a manifest can say as well: configuration, hosts, directories, timeout and fuel.
     pub(super) fn add_to(self, manifest: &mut Manifest<'_>) {
         if cfg!(not(feature = "http")) && !self.allowed_hosts.is_empty() {
             manifest.warnings.push("allowed hosts have no effect, http is not built in".to_owned());

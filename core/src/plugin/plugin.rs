@@ -1,4 +1,4 @@
-//! A plugin: how it is made, and what can be asked of it between calls.
+//! A plugin, and what can be asked of it between calls. `compiled_plugin.rs` makes it.
 
 use std::ffi::CStr;
 use std::sync::{Arc, Weak};

@@ -16,7 +16,8 @@ use extism_capi::thread_end::{self, Stage, Use};
 ///
 /// All functions may be called from any thread. Calls of different plugins run in parallel, calls of the same plugin wait
 /// for each other. A plugin that is NULL, has been freed, or never was one is recognised: functions then do nothing and
-/// return their error value. The same is true of all other pointers that this library hands out.
+/// return their error value. The same is true of all other pointers that this library hands out; that of
+/// `ExtismCurrentPlugin` says how long.
 pub struct ExtismPlugin {
     _private: (),
 }

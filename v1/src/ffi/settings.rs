@@ -16,8 +16,8 @@ use extism_capi::thread_end::Use;
 /// @param json An object of strings and nulls, in JSON: a string sets its key, null removes it, other keys stay. As in a
 ///             manifest, it may be a list of pairs, and begin with a byte order mark. Borrowed until the return.
 /// @param json_size The number of bytes at `json`.
-/// @return false if there is no such plugin, or `json` is anything else: nothing is changed then, and the log has a line of
-///         level error that says why.
+/// @return false if there is no such plugin, or `json` is anything else. Nothing is changed then, and in the second case the
+///         log has a line of level error that says why.
 ///
 /// # Safety
 /// `json` must be NULL or point to `json_size` readable bytes.
@@ -32,7 +32,7 @@ pub unsafe extern "C" fn extism_plugin_config(
     with_plugin(Use::Other, plugin.addr(), Bool::FALSE, again, |plugin| {
         // SAFETY: C passes as many bytes as it says, see above.
         let json = unsafe { arg::bytes("json", json, json_size) };
-        json.is_ok_and(|json| plugin.configure(json)).into()
+        plugin.configure(json).into()
     })
 }
 

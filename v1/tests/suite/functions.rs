@@ -127,7 +127,8 @@ fn the_later_function_of_a_namespace_counts() {
     let second = second.in_namespace(c"elsewhere");
     assert_eq!(plugin.output_of("run", b""), b"1");
     let error = Plugin::try_new(&caller_of_f(""), &[&second], None).expect_err("nobody serves it");
-    let expected = "Unable to compile Extism plugin: unknown import: `extism:host/user::f` has not been defined";
+    let expected = "Unable to compile Extism plugin: unknown import: `extism:host/user::f` has not been defined\n\
+                    The program has `elsewhere::f`";
     assert_eq!(error, expected);
 }
 
@@ -157,6 +158,7 @@ fn a_callback_can_fail_the_call() {
                 current.fail(Some(c"no such key"));
                 current.fail(None);
             }
+            b"empty" => current.fail(Some(c"")),
             b"invalid" => current.fail(Some(c"a\xffb")),
             b"long" => current.fail(Some(&CString::new(vec![b'x'; 2 << 20]).expect("no NUL"))),
             _ => {}
@@ -170,6 +172,8 @@ fn a_callback_can_fail_the_call() {
     assert_eq!(plugin.output_of("run", b"fail and not"), b"fail and not");
     assert_eq!(plugin.call("run", b"invalid"), -1);
     assert_eq!(plugin.refusal().lines().next(), Some("a\u{fffd}b"));
+    assert_eq!(plugin.call("run", b"empty"), -1);
+    assert_eq!(plugin.refusal().lines().next(), Some("the host function failed without a text"));
     assert_eq!(plugin.call("run", b"long"), -1);
     assert_eq!(plugin.refusal().lines().next().map(str::len), Some(1 << 20));
     assert_eq!(plugin.output_of("run", b"good"), b"good");

@@ -7,7 +7,7 @@ use std::{ptr, slice};
 
 use extism_v1::ffi;
 
-use crate::host::Plugin;
+use crate::host::{Function, Plugin};
 
 thread_local! {
     static LINES: RefCell<Vec<String>> = const { RefCell::new(Vec::new()) };
@@ -38,6 +38,38 @@ fn custom(level: &CStr) -> bool {
     unsafe { ffi::extism_log_custom(level.as_ptr()) }.into()
 }
 
+/// What the library logs about host functions that cannot be made or used.
+fn unusable_functions() {
+    let function = |name: Option<&CStr>, inputs, outputs| {
+        let name = name.map_or(ptr::null(), CStr::as_ptr);
+        let types = [ffi::ExtismValType::I64; 1001];
+        let types = types.as_ptr();
+        // SAFETY: the name is NULL or NUL-terminated, and there are as many types, or too many to be looked at.
+        let function =
+            unsafe { ffi::extism_function_new(name, types, inputs, types, outputs, None, ptr::null_mut(), None) };
+        assert!(function.is_null());
+    };
+    function(None, 0, 0);
+    function(Some(c"a\xff"), 0, 0);
+    function(Some(c"f"), 1001, 0);
+    function(Some(c"f"), 0, u64::MAX);
+    let good = Function::of_i64("f", |_, handle| handle);
+    let error = Plugin::try_new("(module)", &[&good, &Function(ptr::null_mut())], None).expect_err("NULL");
+    assert_eq!(error, "Cannot pass null pointer");
+    let lines = drained();
+    for expected in [
+        "extism_function_new: `name` is NULL",
+        "extism_function_new: `name` is not UTF-8 from byte 1 on",
+        "extism_function_new: `n_inputs` is 1001, and a function has at most 1000 of them",
+        "extism_function_new: `n_outputs` is 18446744073709551615, and a function has at most 1000 of them",
+        "functions[1] is NULL",
+        "Cannot pass null pointer",
+    ] {
+        let line = format!("Z ERROR extism: {expected}\n");
+        assert_eq!(lines.iter().filter(|found| found.ends_with(&line)).count(), 1, "{expected}: {lines:?}");
+    }
+}
+
 /// One test, because the process has one log.
 #[test]
 fn failing_calls_are_in_the_buffer_with_the_plugins_id() {
@@ -48,9 +80,13 @@ fn failing_calls_are_in_the_buffer_with_the_plugins_id() {
     let hex: String = id.iter().map(|byte| format!("{byte:02x}")).collect();
     let mine = |line: &String| line.contains("plugin=\"") && line.replace('-', "").contains(&hex);
     assert_eq!((plugin.call("f", b""), plugin.configure("7")), (134, false));
+    // SAFETY: the library must take NULL.
+    assert!(!bool::from(unsafe { ffi::extism_plugin_config(plugin.0, ptr::null(), 5) }));
     let lines: Vec<_> = drained().into_iter().filter(mine).collect();
-    assert_eq!(lines.len(), 2, "{lines:?}");
+    assert_eq!(lines.len(), 3, "{lines:?}");
+    assert!(lines[2].contains("config: `json` is NULL, but its length is 5"), "{lines:?}");
     assert!(lines.iter().all(|line| line.contains("Z ERROR ")) && lines[0].contains("unreachable"), "{lines:?}");
+    unusable_functions();
     assert!(custom(c"trace"));
     assert_eq!(plugin.call("f", b""), 134);
     assert!(!custom(c"nonsense"), "and the level stays");

@@ -56,6 +56,43 @@ fn a_small_output_stays_while_other_threads_call() {
 }
 
 #[test]
+fn outputs_stay_while_any_number_of_threads_call() {
+    const THREADS: u16 = 600;
+    let plugin = &echo();
+    assert_eq!(plugin.output_of("run", b"mine"), b"mine");
+    let place = (ffi::extism_plugin_output_data(plugin.0), ffi::extism_plugin_output_length(plugin.0));
+    let all_have_called = &Barrier::new(usize::from(THREADS));
+    thread::scope(|scope| {
+        for number in 0..THREADS {
+            let call = move || {
+                assert_eq!(plugin.output_of("run", &number.to_le_bytes()), number.to_le_bytes());
+                let place = ffi::extism_plugin_output_data(plugin.0);
+                all_have_called.wait();
+                assert_eq!(
+                    (plugin.output(), ffi::extism_plugin_output_data(plugin.0)),
+                    (number.to_le_bytes().into(), place)
+                );
+            };
+            thread::Builder::new().stack_size(512 << 10).spawn_scoped(scope, call).expect("a thread");
+        }
+    });
+    assert_eq!(plugin.output(), b"mine");
+    assert_eq!((ffi::extism_plugin_output_data(plugin.0), ffi::extism_plugin_output_length(plugin.0)), place);
+}
+
+#[test]
+fn a_thread_whose_output_is_gone_gets_no_other() {
+    let plugin = &echo();
+    assert_eq!(plugin.output_of("run", b"mine"), b"mine");
+    assert!(plugin.reset());
+    let others = || assert_eq!(plugin.output_of("run", b"other"), b"other");
+    thread::scope(|scope| scope.spawn(others).join().expect("no panic"));
+    assert_eq!(plugin.output(), b"", "it was reset");
+    let newest = || assert_eq!(plugin.output(), b"other", "it has called nothing");
+    thread::scope(|scope| scope.spawn(newest).join().expect("no panic"));
+}
+
+#[test]
 fn a_large_output_is_copied_when_another_thread_calls() {
     let plugin = &echo();
     let large = vec![5; 1 << 20];

@@ -13,7 +13,7 @@ struct Last(Arc<Plugin>);
 
 impl Drop for Last {
     fn drop(&mut self) {
-        assert_eq!(self.0.call("run", b"at the end"), 0);
+        assert_eq!(self.0.output_of("run", b"at the end"), b"at the end", "not that of the call before");
         assert!(self.0.has(c"run") && self.0.configure("{}") && self.0.error().is_none());
         assert_eq!(self.0.call("missing", b""), -1);
         assert_eq!(self.0.refusal(), "Function not found: missing");
