@@ -68,7 +68,8 @@ typedef struct ExtismContext ExtismContext;
 
 /**
  * The plugin that calls a host function, for the time of that call and on its thread. Each call of a host function gets
- * another pointer. At other times, and on other threads, functions recognise it, do nothing and return 0 or NULL.
+ * another pointer. At other times, and on other threads, functions recognise it, do nothing and return 0 or NULL. Do not
+ * keep it all the same: a pointer comes again on its thread, after 4096 calls of host functions at the earliest.
  */
 typedef struct ExtismCurrentPlugin ExtismCurrentPlugin;
 
@@ -471,7 +472,7 @@ const char *extism_wasmer_version(void);
  *                       compiled plugins made with it; on the same thread, before that returns. It may use the library.
  *                       NULL: nothing is called, as if `user_data` is NULL.
  * @return The function, to be freed with `extism_function_free`. NULL if the name is NULL or not UTF-8, or if there are
- *         too many types; `free_user_data` is not called then.
+ *         too many types: the log has a line of level error that says so, and `free_user_data` is not called.
  *
  * # Safety
  * `name` must be NULL or point to a NUL-terminated string, `inputs` and `outputs` must be NULL or point to as many types
@@ -563,7 +564,7 @@ void *extism_current_plugin_host_context(struct ExtismCurrentPlugin *plugin);
  *
  * @param plugin The plugin that calls the host function. Nothing happens if it is not good here.
  * @param text The error, of which the first 1048576 bytes count; bytes that are not UTF-8 are replaced. Borrowed until
- *             the return. NULL takes back what an earlier call has set.
+ *             the return. An empty one is replaced by one that says so. NULL takes back what an earlier call has set.
  *
  * # Safety
  * `text` must be NULL or point to a NUL-terminated string.

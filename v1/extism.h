@@ -74,7 +74,8 @@ typedef struct ExtismCompiledPlugin ExtismCompiledPlugin;
 
 /**
  * The plugin that calls a host function, for the time of that call and on its thread. Each call of a host function gets
- * another pointer. At other times, and on other threads, functions recognise it, do nothing and return 0 or NULL.
+ * another pointer. At other times, and on other threads, functions recognise it, do nothing and return 0 or NULL. Do not
+ * keep it all the same: a pointer comes again on its thread, after 4096 calls of host functions at the earliest.
  */
 typedef struct ExtismCurrentPlugin ExtismCurrentPlugin;
 
@@ -89,7 +90,8 @@ typedef struct ExtismFunction ExtismFunction;
  *
  * All functions may be called from any thread. Calls of different plugins run in parallel, calls of the same plugin wait
  * for each other. A plugin that is NULL, has been freed, or never was one is recognised: functions then do nothing and
- * return their error value. The same is true of all other pointers that this library hands out.
+ * return their error value. The same is true of all other pointers that this library hands out; that of
+ * `ExtismCurrentPlugin` says how long.
  */
 typedef struct ExtismPlugin ExtismPlugin;
 
@@ -328,8 +330,8 @@ void extism_compiled_plugin_free(ExtismCompiledPlugin *plugin);
  * @param json An object of strings and nulls, in JSON: a string sets its key, null removes it, other keys stay. As in a
  *             manifest, it may be a list of pairs, and begin with a byte order mark. Borrowed until the return.
  * @param json_size The number of bytes at `json`.
- * @return false if there is no such plugin, or `json` is anything else: nothing is changed then, and the log has a line of
- *         level error that says why.
+ * @return false if there is no such plugin, or `json` is anything else. Nothing is changed then, and in the second case the
+ *         log has a line of level error that says why.
  *
  * # Safety
  * `json` must be NULL or point to `json_size` readable bytes.
@@ -443,7 +445,8 @@ uint64_t extism_plugin_fuel_consumed(ExtismPlugin *plugin);
  * none. Does not wait for a running call. Leaves the error as it is.
  *
  * @param plugin The plugin.
- * @return The length. 0 if there is no output, a call is running on this very thread, or there is no such plugin.
+ * @return The length. 0 if there is no output, the plugin was reset since, a call is running on this very thread, or there is
+ *         no such plugin.
  */
 ExtismSize extism_plugin_output_length(ExtismPlugin *plugin);
 
@@ -453,8 +456,8 @@ ExtismSize extism_plugin_output_length(ExtismPlugin *plugin);
  *
  * @param plugin The plugin.
  * @return The bytes, which are not NUL-terminated, but the one after them may be read. They are valid until the plugin is
- *         called, reset or freed; up to 4096 bytes stay as they are until this thread calls the plugin again, whatever
- *         other threads call. Not NULL even if there is no output. NULL if there is no such plugin.
+ *         called, reset or freed; up to 4096 bytes stay as they are until this thread calls the plugin again or ends,
+ *         whatever other threads call. Not NULL even if there is no output. NULL if there is no such plugin.
  */
 const uint8_t *extism_plugin_output_data(ExtismPlugin *plugin);
 
@@ -496,7 +499,7 @@ bool extism_plugin_cancel(const ExtismCancelHandle *handle);
  *                       compiled plugins made with it; on the same thread, before that returns. It may use the library.
  *                       NULL: nothing is called, as if `user_data` is NULL.
  * @return The function, to be freed with `extism_function_free`. NULL if the name is NULL or not UTF-8, or if there are
- *         too many types; `free_user_data` is not called then.
+ *         too many types: the log has a line of level error that says so, and `free_user_data` is not called.
  *
  * # Safety
  * `name` must be NULL or point to a NUL-terminated string, `inputs` and `outputs` must be NULL or point to as many types
@@ -588,7 +591,7 @@ void *extism_current_plugin_host_context(ExtismCurrentPlugin *plugin);
  *
  * @param plugin The plugin that calls the host function. Nothing happens if it is not good here.
  * @param text The error, of which the first 1048576 bytes count; bytes that are not UTF-8 are replaced. Borrowed until
- *             the return. NULL takes back what an earlier call has set.
+ *             the return. An empty one is replaced by one that says so. NULL takes back what an earlier call has set.
  *
  * # Safety
  * `text` must be NULL or point to a NUL-terminated string.
