@@ -27,7 +27,7 @@ case $host in
         $limited python3 "$tests/python/test_host.py" "$EXTISM_LIBRARY" "$EXTISM_GUEST" "$EXTISM_PLUGIN"
         ;;
     node)
-        cp "$here"/node/package.json "$here"/node/package-lock.json "$tests"/node/host.test.js "$work"
+        cp "$here"/node/package.json "$here"/node/package-lock.json "$tests"/node/*.js "$work"
         cd "$work"
         npm ci --silent --ignore-scripts --no-audit --no-fund
         $limited node --expose-gc --test-reporter=tap --test host.test.js
@@ -40,7 +40,7 @@ case $host in
     java)
         jna=${JNA_JAR:-/usr/share/java/jna.jar}
         # Suppresses the warning about sun.misc.Signal.
-        javac -XDignore.symbol.file -d "$work" -cp "$jna" "$tests/java/HostTest.java"
+        javac -XDignore.symbol.file -d "$work" -cp "$jna" "$tests"/java/*.java
         $limited java -cp "$jna:$work" HostTest
         ;;
     ruby)

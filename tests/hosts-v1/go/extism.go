@@ -33,7 +33,8 @@ var live int32
 // Hands the argument's bytes to a body, and its answer to the plugin. A panic becomes the call's error.
 //
 //export called
-func called(plugin unsafe.Pointer, inputs *C.ExtismVal, nInputs C.ExtismSize, outputs *C.ExtismVal, nOutputs C.ExtismSize, body C.uintptr_t) {
+func called(plugin unsafe.Pointer, inputs *C.ExtismVal, nInputs C.ExtismSize,
+	outputs *C.ExtismVal, nOutputs C.ExtismSize, body C.uintptr_t) {
 	current := (*C.ExtismCurrentPlugin)(plugin)
 	// Go would unwind through the library, which then never ends the plugin's call.
 	defer func() {
@@ -88,7 +89,8 @@ type Compiled struct {
 // Compile makes a compiled plugin of a manifest.
 func Compile(manifest []byte, function *Function) (*Compiled, error) {
 	var problem *C.char
-	token := C.extism_compiled_plugin_new(pointer(manifest), C.ExtismSize(len(manifest)), &function.token, 1, false, &problem)
+	size := C.ExtismSize(len(manifest))
+	token := C.extism_compiled_plugin_new(pointer(manifest), size, &function.token, 1, false, &problem)
 	runtime.KeepAlive(function)
 	if token == nil {
 		return nil, taken(problem)

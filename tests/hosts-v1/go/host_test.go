@@ -80,7 +80,8 @@ func TestAnswers(t *testing.T) {
 	if err := json.Unmarshal(output, &answer); err != nil || code != 0 || answer.Count != 3 {
 		t.Error(code, problem, answer, err)
 	}
-	if _, err := New(manifest("no.wasm", 0), NewFunction(bytes.ToUpper)); err == nil || !strings.Contains(err.Error(), "no.wasm") {
+	_, err := New(manifest("no.wasm", 0), NewFunction(bytes.ToUpper))
+	if err == nil || !strings.Contains(err.Error(), "no.wasm") {
 		t.Error(err)
 	}
 }
