@@ -70,7 +70,7 @@ public final class HostTest {
         Object[] nothing = {null};
         Extism.Plugin overflowing = new Extism.Plugin(data -> "" + forever(0));
         Extism.Plugin dereferencing = new Extism.Plugin(data -> "" + nothing[0].hashCode());
-        for (int i = 0; i < 20_000; i++) {
+        for (int i = 0; i < 12_000; i++) {
             fails(dereferencing, "run", -1, "NullPointerException");
             if (i % 500 == 0) {
                 fails(overflowing, "run", -1, "StackOverflowError");

@@ -52,8 +52,16 @@ module Extism
 
     (extism_current_plugin_memory(plugin) + block).write_bytes(answer)
     Val.new(outputs)[:i64] = block
+    done = true
   rescue Exception => e # ffi keeps exceptions until the call is over, and the plugin would go on
+    done = true
     extism_current_plugin_error_set(plugin, "#{e.class}: #{e.message}".delete("\0"))
+  ensure
+    unless done
+      extism_current_plugin_error_set(plugin, "left by `throw` or Thread#kill")
+      # Ends the jump, which would otherwise leave the library in the middle of the plugin's call.
+      return
+    end
   end
 
   RELEASE = ->(number) { BODIES.delete(number.address) }
@@ -168,6 +176,12 @@ class HostTest < Minitest::Test
     # Ruby's handler of SIGSEGV finds this overflow, which is in C.
     assert_fails(Plugin.new(->(_) { Marshal.dump(nested) }), "run", -1, "SystemStackError")
     assert_fails(Plugin.new(->(_) { throw :away }), "run", -1, "UncaughtThrowError")
+    jumping = Plugin.new(->(_) { throw :away })
+    3.times { catch(:away) { assert_fails(jumping, "run", -1, "left by `throw`") } }
+    killing = Plugin.new(->(_) { Thread.current.kill })
+    thread = Thread.new { Thread.current[:code] = killing.call("run") }
+    assert(thread.join(10))
+    assert_equal(-1, thread[:code])
   end
 
   def test_a_callback_that_calls_the_library
