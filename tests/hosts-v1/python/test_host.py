@@ -273,7 +273,6 @@ class Host(unittest.TestCase):
 
     def test_cancel(self):
         running, cancelled = threading.Event(), threading.Event()
-        while_asleep = False
 
         def body(data):
             running.set()
