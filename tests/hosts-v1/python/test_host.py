@@ -281,11 +281,10 @@ class Host(unittest.TestCase):
             return data
 
         plugin = Plugin(body)
-        handle = lib.extism_plugin_cancel_handle(plugin.token)
 
         def cancel():
             running.wait(10)
-            self.assertTrue(lib.extism_plugin_cancel(handle))
+            self.assertTrue(lib.extism_plugin_cancel(lib.extism_plugin_cancel_handle(plugin.token)))
             cancelled.set()
 
         for while_asleep in [False, True]:
