@@ -149,7 +149,7 @@ test-valgrind: ## the C tests under valgrind, and the instructions of calls
 test-python: ## the official Python SDK on the library
 	tests/run.sh python
 
-test-hosts: ## traps, timeouts and the like inside Python, Node.js, Go, Java, Ruby and PHP
+test-hosts: ## traps, timeouts, host functions and the like inside Python, Node.js, Go, Java, Ruby and PHP
 	tests/run.sh hosts
 
 test-install: ## install into a temporary root and build the examples there

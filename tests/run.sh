@@ -206,7 +206,7 @@ python() {
 }
 
 hosts() {
-    build
+    build_both
     for host in python node go java ruby php; do
         subject="inside $host"
         case $host in
@@ -220,7 +220,8 @@ hosts() {
             php) have "$subject" php php-cli "${CC:-cc}" gcc && { php -r 'exit((int) !class_exists("FFI"));' ||
                 { missing "$subject" FFI php-cli; false; }; } ;;
         esac || continue
-        run "$subject" one_test tests/hosts/run.sh $host . $dist $plugin target/hosts/$host
+        run "$subject" one_test tests/hosts/run.sh $host tests/hosts . $dist $plugin target/hosts/$host
+        run "$subject for Extism 1.x" one_test tests/hosts/run.sh $host tests/hosts-v1 v1 $dist_v1 $plugin target/hosts-v1/$host
     done
 }
 
