@@ -461,9 +461,9 @@ ExtismSize extism_plugin_output_length(ExtismPlugin *plugin);
  * it is.
  *
  * @param plugin The plugin.
- * @return The bytes, which are not NUL-terminated, but the one after them may be read. They are valid until the plugin is
- *         called, reset or freed; up to 4096 bytes stay as they are until this thread calls the plugin again or ends,
- *         whatever other threads call. Not NULL even if there is no output. NULL if there is no such plugin.
+ * @return The bytes, which are not NUL-terminated, but the one after them may be read. Not NULL even if there is no output.
+ *         NULL if there is no such plugin. Up to 4096 bytes: valid until this thread calls the plugin or ends, or it is
+ *         reset or freed. Larger: until any thread calls it, too; ask again after that.
  */
 const uint8_t *extism_plugin_output_data(ExtismPlugin *plugin);
 
