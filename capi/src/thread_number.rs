@@ -22,7 +22,7 @@ pub fn thread_number() -> u64 {
 /// this one's.
 #[allow(dead_code, reason = "the models take this file, and have no such threads")]
 pub(crate) fn stand_in_for(number: u64) {
-    NUMBER.set(number);
+    NUMBER.with(|place| place.set(number));
 }
 
 #[cold]

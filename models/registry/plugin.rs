@@ -49,6 +49,8 @@ pub(crate) enum HostFunction {}
 pub(crate) struct Options {
     pub(crate) wasi: bool,
     pub(crate) functions: Vec<HostFunction>,
+    /// Stands for the fields that the registry leaves at their defaults.
+    pub(crate) _others: (),
 }
 
 /// A function that plugins call while they run.

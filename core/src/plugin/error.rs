@@ -54,17 +54,9 @@ pub(crate) enum Error {
     )]
     UnknownHostImport { name: Excerpt, hint: Hint },
     #[error(
-        "incompatible import type for `{module}::{name}`\n\nCaused by:\n    expected {wanted}, found {found}{whose}{importer}"
+        "incompatible import type for `{module}::{name}`\n\nCaused by:\n    expected {wanted}, found {found}{importer}"
     )]
-    IncompatibleImport {
-        module: Excerpt,
-        name: Excerpt,
-        wanted: Message,
-        found: Message,
-        /// Says whose types they are, or is empty.
-        whose: &'static str,
-        importer: Importer,
-    },
+    IncompatibleImport { module: Excerpt, name: Excerpt, wanted: Message, found: Message, importer: Importer },
     #[error("host function `{module}::{name}` cannot take the place of Extism's own function, whose calls are inlined")]
     Irreplaceable { module: Excerpt, name: Excerpt },
     #[error("modules import each other: {0}")]
@@ -107,18 +99,18 @@ pub(crate) enum Error {
 
 /// What may help with an unknown import, as a line that errors add. Empty if there is nothing.
 #[derive(Debug, Default)]
-pub(crate) struct Hint(String);
+pub(crate) struct Hint(Box<str>);
 
 impl Hint {
     /// The plugin imports WASI, and may not.
     pub(super) fn no_wasi() -> Self {
-        Self("\nThe plugin needs WASI, but was created without it".to_owned())
+        Self("\nThe plugin needs WASI, but was created without it".into())
     }
 
     /// The program has `function`, which has the name of the import.
     pub(super) fn near(function: &HostFunction) -> Self {
         let found = Excerpt::of(format_args!("{}::{}", function.namespace, function.name));
-        Self(format!("\nThe program has `{found}`"))
+        Self(format!("\nThe program has `{found}`").into())
     }
 }
 

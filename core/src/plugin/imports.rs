@@ -153,8 +153,7 @@ fn incompatible(
         module: Excerpt::of(of_import(|import| import.module().to_owned())),
         name: Excerpt::of(of_import(|import| import.name().to_owned())),
         wanted: Message::of(of_import(|import| show(import.ty()))),
-        found: Message::of(show(&found.ty(store))),
-        whose,
+        found: Message::of(format_args!("{}{whose}", show(&found.ty(store)))),
         importer,
     }
 }
