@@ -77,7 +77,8 @@ mod tests {
             )
         };
         let host = |kind, reason, frames| Some((kind, reason, frames));
-        let cases: &[(i32, Option<&str>, Option<(FailureKind, &str, &str)>, i32, String)] = &[
+        type Case<'a> = (i32, Option<&'a str>, Option<(FailureKind, &'a str, &'a str)>, i32, String);
+        let cases: &[Case<'_>] = &[
             (0, Some("warning"), None, 0, "warning".to_owned()),
             (1, Some("Some error message"), None, 1, "Some error message".to_owned()),
             (-1, None, host(FailureKind::Trap, "wasm trap: unreachable", FRAMES), 134, trap.to_owned()),

@@ -43,8 +43,11 @@ impl CValues {
         let places = if self.many.is_empty() { &self.few[..] } else { &self.many };
         for (value, place) in iter::zip(values, places) {
             let place = place.as_ptr();
-            // SAFETY: `fill` has written as many places as there are values. It is not read as a whole, because its type may be none by now.
-            let union = unsafe { (&raw const (*place).v).read() };
+            // SAFETY: `fill` has written as many places as there are values. It is not read as a whole, because its type may
+            // be none by now.
+            let union = unsafe { &raw const (*place).v };
+            // SAFETY: as above.
+            let union = unsafe { union.read() };
             *value = match value {
                 // SAFETY: the members are numbers, for which all bits are values.
                 Val::I32(_) => Val::I32(unsafe { union.i32 }),

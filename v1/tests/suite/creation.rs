@@ -102,7 +102,7 @@ fn instances_have_their_own_configuration_and_id() {
     assert_eq!(one.output_of("run", b""), b"one", "nothing applied");
     assert!(one.configure(r#"{"key": null}"#));
     assert_eq!(one.output_of("run", b""), b"");
-    let ids: BTreeSet<_> = [&one, &two, &one].map(|plugin| id(plugin)).into();
+    let ids: BTreeSet<_> = [&one, &two, &one].map(id).into();
     assert_eq!(ids.len(), 2);
     let address = ffi::extism_plugin_id(one.0);
     assert_eq!(one.call("missing", b""), -1);
