@@ -121,7 +121,11 @@ fn a_cancellation_while_the_start_function_runs_again_is_one_too() {
     assert_eq!((plugin.call("run", b""), plugin.call("trap", b"")), (0, 134));
     // The call makes a new instance first.
     assert_eq!(plugin.call("run", b""), 134);
-    assert!(plugin.refusal().starts_with("timeout: ") && plugin.refusal().contains("cancelled"), "{}", plugin.refusal());
+    assert!(
+        plugin.refusal().starts_with("timeout: ") && plugin.refusal().contains("cancelled"),
+        "{}",
+        plugin.refusal()
+    );
 }
 
 #[test]
