@@ -116,8 +116,10 @@ impl Plugin {
     #[cold]
     pub(crate) fn fail(&self, text: String) {
         log::note_failure_v1(Some(&self.id.to_string()), &text);
-        if !self.is_over() {
-            self.handle.set_error(text);
+        self.handle.set_error(text);
+        // Asked afterwards, as another thread may free it meanwhile: what is freed keeps no text.
+        if self.is_over() {
+            self.handle.clear_error();
         }
     }
 
