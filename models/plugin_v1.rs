@@ -99,11 +99,11 @@ impl World {
     /// `extism_plugin_free`. Returns true for the one of several that frees the plugin.
     fn free(&self) -> bool {
         let plugin = self.table.lock().expect("no panic").take();
-        if let Some(plugin) = &plugin {
-            let handle = plugin.free();
-            self.handles.lock().expect("no panic").remove(&handle);
-        }
-        plugin.is_some()
+        let Some(plugin) = plugin else { return false };
+        let (handle, plugin) = plugin.free();
+        self.handles.lock().expect("no panic").remove(&handle);
+        drop(plugin);
+        true
     }
 
     /// `extism_plugin_cancel_handle`.
