@@ -46,8 +46,10 @@ pub(crate) unsafe extern "C" fn host_function(
     let base = ffi::extism_current_plugin_memory(plugin);
     // SAFETY: the library promises that the first byte can be read.
     assert_eq!(unsafe { base.read() }, 0);
+    check_context(run, plugin);
     take_some(6);
     assert_eq!(ffi::extism_current_plugin_memory(plugin), base, "it does not move");
+    check_context(run, plugin);
     let handle = world(|world| {
         let run = &world.runs[run];
         if run.blocks.contains_key(&run.newest) { run.newest } else { input }
@@ -102,6 +104,12 @@ fn note_block(run: usize, plugin: *mut ExtismCurrentPlugin, handle: u64) {
         let bytes = unsafe { bytes(plugin, handle, usize::try_from(length).expect("short")) }.to_vec();
         world(|world| world.runs[run].blocks.insert(handle, bytes));
     }
+}
+
+/// Fails if the run has another host context than it was given.
+fn check_context(run: usize, plugin: *mut ExtismCurrentPlugin) {
+    let expected = world(|world| world.runs[run].context);
+    assert_eq!(ffi::extism_current_plugin_host_context(plugin).addr(), expected);
 }
 
 /// Fails if a block of the run is not as it was left.
