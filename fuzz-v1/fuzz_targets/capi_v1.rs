@@ -8,10 +8,10 @@
 
 use arbitrary::{Arbitrary, Result, Unstructured};
 use extism_fuzz_v1::environment;
-use extism_fuzz_v1::steps::{Step, take_all};
+use extism_fuzz_v1::steps::{Step, show_panics, take_all};
 use libfuzzer_sys::fuzz_target;
 
-fuzz_target!(init: environment::isolate(&[]), |steps: Steps| {
+fuzz_target!(init: { environment::isolate(&[]); show_panics() }, |steps: Steps| {
     let mut number = steps.order;
     take_all(steps.steps, || {
         number = number.wrapping_mul(5).wrapping_add(3);

@@ -12,6 +12,9 @@ use crate::world::{Data, Frame, world};
 /// How a host function fails.
 pub(crate) const FAILURE: &std::ffi::CStr = c"the host says no";
 
+/// The argument that start functions pass, which is no block.
+const AT_START: u64 = 77;
+
 /// The most bytes of a block whose making must not fail.
 const SMALL: u64 = 100_000;
 
@@ -63,6 +66,10 @@ pub(crate) unsafe extern "C" fn host_function(
         world.over.push(token);
         let run = &mut world.runs[run];
         run.has_failed |= frame.fails;
+        if input == AT_START && !run.blocks.contains_key(&input) {
+            // A call that makes a new instance begins after its start function, and clears the blocks.
+            run.blocks.clear();
+        }
         (run.returned, run.calls) = (handle, run.calls + 1);
     });
 }

@@ -234,6 +234,19 @@ pub fn take_all(steps: Vec<Step>, mut order: impl FnMut() -> u8) {
     world(|world| assert_eq!((world.made, world.freed), (world.freed, world.made), "user data made and freed"));
 }
 
+/// Has each panic shown, and end the process. The library hides those that it catches, and a failed check in a callback
+/// looks like one of them.
+pub fn show_panics() {
+    let functions = ([Which::Null; 3], 0);
+    let making = Making { document: 0, functions, with_wasi: false, fuel: None, wants_text: false };
+    // After the first plugin, which fails here, the library does not change what happens with panics.
+    take_all(vec![Step::NewPlugin(making)], || 0);
+    std::panic::set_hook(Box::new(|panic| {
+        eprintln!("{panic}\n{}", std::backtrace::Backtrace::force_capture());
+        std::process::abort();
+    }));
+}
+
 /// Takes up to `most` steps in a callback, or fewer if one ends it.
 pub fn take_some(most: usize) {
     /// Callbacks that are deeper do nothing.
