@@ -58,7 +58,8 @@ space := $() $()
 NATIVE_LIBS = target/release/native-libs-$(PACKAGE)$(subst $(space),,$(CARGO_FEATURES)).txt
 # Tests, benchmarks and fuzz targets as one build, so that dependencies are built once: each alone has other features.
 LIBRARIES := -p extism-wasmer -p extism-wasmer-v1
-TESTED := -p extism-wasmer -p extism-wasmer-v1 -p extism-wasmer-capi -p extism-wasmer-core -p extism-benches -p extism-fuzz
+TESTED := -p extism-wasmer -p extism-wasmer-v1 -p extism-wasmer-capi -p extism-wasmer-core -p extism-benches -p extism-fuzz \
+    -p extism-fuzz-v1
 CARGO_TEST := $(CARGO) test --release --locked $(TESTED)
 .NOTPARALLEL:
 
@@ -162,9 +163,9 @@ forks: ## fork COUNT=10000 processes while threads do anything with plugins
 	EXTISM_CACHE_DIR= EXTISM_TEST_FORKS=$(COUNT) $(CARGO_TEST) $(if $(FEATURES),--features $(FEATURES)) --test suite -- --exact --nocapture \
 	    forks::while_threads_do_anything
 
-crowd: ## 64 threads that do anything to one context, for THREAD_SECONDS=60
-	EXTISM_CACHE_DIR= EXTISM_TEST_CROWD_SECONDS=$(THREAD_SECONDS) $(CARGO_TEST) --test suite -- --exact --nocapture \
-	    crowd::sixty_four_threads
+crowd: ## 64 threads that do anything to one context, then to plugins of the 1.x library, each for THREAD_SECONDS=60
+	EXTISM_CACHE_DIR= EXTISM_TEST_CROWD_SECONDS=$(THREAD_SECONDS) $(CARGO_TEST) --test suite --test suite-v1 -- --exact \
+	    --nocapture crowd::sixty_four_threads
 
 latency: ## how late COUNT=10000 calls are stopped, and what it costs to be able to (on an idle machine)
 	EXTISM_CACHE_DIR= EXTISM_TEST_LATENCY=$(COUNT) $(CARGO_TEST) $(if $(FEATURES),--features $(FEATURES)) --test suite -- --nocapture --test-threads=1 latency::
@@ -173,14 +174,15 @@ soak: ## CALLS=1000000 calls of all kinds on 8 threads, after which the process 
 	EXTISM_CACHE_DIR= EXTISM_TEST_SOAK=$(CALLS) $(CARGO_TEST) --test suite -- --exact --nocapture \
 	    soak::nothing_is_left_behind
 
-models: ## try what threads may do to each other: the registry in 2 * ORDERS=20000 orders, stopping in all
+models: ## try what threads may do to each other: registry and plugins in 2 * ORDERS=20000 orders, stopping in all
 	SHUTTLE_SILENCE_WARNINGS= $(CARGO) run --release --locked -p extism-models --bin model-registry -- $(ORDERS)
+	SHUTTLE_SILENCE_WARNINGS= $(CARGO) run --release --locked -p extism-models --bin model-plugin-v1 -- $(ORDERS)
 	$(CARGO) run --release --locked -p extism-models --bin model-interrupt
 
 bench: ## measure each step on a plugin's way: parse, rewrite, compile, new, call
 	$(CARGO) bench --locked $(TESTED) --bench phases -- $(CASES)
 
-FUZZ_TARGETS := $(basename $(notdir $(wildcard fuzz/fuzz_targets/*.rs)))
+FUZZ_TARGETS := $(basename $(notdir $(wildcard fuzz/fuzz_targets/*.rs fuzz-v1/fuzz_targets/*.rs)))
 # `--examples`, of which there are none, gives dependencies the features of the tests, so that they are built once.
 FUZZ_BUILD = RUSTC_WORKSPACE_WRAPPER=$(CURDIR)/fuzz/instrument.sh $(CARGO) build --release --locked $(TESTED) --examples \
     $(if $(FEATURES),--features $(FEATURES))
@@ -191,7 +193,7 @@ fuzz_seed = mkdir -p $(1); test -n "$$(ls -A $(1))" || for length in 100 1000 30
     head -c $$length /dev/urandom >$(1)/$$length; done
 
 # Starts from the corpus of the last run, and writes inputs that fail beside it.
-fuzz: ## fuzz TARGET for SECONDS; each file of fuzz/fuzz_targets begins with what must hold
+fuzz: ## fuzz TARGET for SECONDS; each file of fuzz/fuzz_targets and fuzz-v1/fuzz_targets begins with what must hold
 	@$(if $(findstring llvm,$(FEATURES)),$(llvm))
 	$(FUZZ_BUILD) --bin $(TARGET)
 	@$(call fuzz_seed,target/fuzz/$(TARGET))

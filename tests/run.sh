@@ -70,7 +70,7 @@ python_results() { # passed | failed
 
 # For commands that stop at the first failure.
 case_results() { # passed | failed
-    if [ "$1" = passed ]; then grep -cE '^[a-z_ ]+: (Done )?[0-9]+ (orders|runs)'; else echo 0; fi
+    if [ "$1" = passed ]; then grep -cE '^[a-z0-9_ ]+: (Done )?[0-9]+ (orders|runs)'; else echo 0; fi
 }
 
 one_test() { # passed | failed
@@ -103,6 +103,7 @@ python_with() { # SUBJECT ENVIRONMENT REQUIREMENTS [OPTION]...
 cargo_test="${CARGO:-cargo} test --release --locked --no-fail-fast"
 # The packages that the Makefile too builds together.
 tested="-p extism-wasmer -p extism-wasmer-v1 -p extism-wasmer-capi -p extism-wasmer-core -p extism-benches -p extism-fuzz"
+tested="$tested -p extism-fuzz-v1"
 # The tests that do not depend on the chosen compiler, and each benchmark once.
 common="--lib --bench phases"
 

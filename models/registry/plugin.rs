@@ -18,7 +18,7 @@ pub(crate) struct Plugin {
     number: i32,
     is_used: AtomicBool,
     state: Arc<State>,
-    output: Vec<u8>,
+    pub(crate) output: Vec<u8>,
     alive: Alive,
 }
 
@@ -49,8 +49,7 @@ pub(crate) enum HostFunction {}
 pub(crate) struct Options {
     pub(crate) wasi: bool,
     pub(crate) functions: Vec<HostFunction>,
-    /// Stands for the fields that the registry leaves at their defaults.
-    pub(crate) _others: (),
+    pub(crate) fuel: Option<u64>,
 }
 
 /// A function that plugins call while they run.
@@ -74,7 +73,7 @@ pub(crate) fn set_logger(logger: Option<Logger>) {
 
 impl Plugin {
     pub(crate) fn new(input: &[u8], options: Options) -> Result<Self, PluginError> {
-        assert!(!options.wasi && options.functions.is_empty());
+        assert!(!options.wasi && options.functions.is_empty() && options.fuel.is_none());
         let number = std::str::from_utf8(input).ok().and_then(|text| text.parse().ok());
         let number = number.ok_or_else(|| PluginError::NoNumber(input.to_vec()))?;
         let alive = ALIVE.with(|place| {
@@ -87,7 +86,7 @@ impl Plugin {
     }
 
     /// Runs `work` as a use of the plugin during which other threads may run.
-    fn used<T>(&mut self, work: impl FnOnce(&mut Self) -> T) -> T {
+    pub(crate) fn used<T>(&mut self, work: impl FnOnce(&mut Self) -> T) -> T {
         assert!(!self.is_used.swap(true, Ordering::SeqCst), "two threads at once");
         thread::yield_now();
         let result = work(self);
@@ -116,7 +115,7 @@ impl Plugin {
                 logger();
             }
             thread::yield_now();
-            plugin.output = plugin.number.to_string().into_bytes();
+            plugin.output = input.to_vec();
             if run.is_cancelled() {
                 return Err(Box::new(CallFailure { code: -1, text: "cancelled".to_owned() }));
             }

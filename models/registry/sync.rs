@@ -38,6 +38,12 @@ pub(crate) struct ReentrantMutex<T> {
 #[expect(unsafe_code, reason = "shuttle has no lock of this kind")]
 unsafe impl<T: Send> Sync for ReentrantMutex<T> {}
 
+impl<T: Default> Default for ReentrantMutex<T> {
+    fn default() -> Self {
+        Self::new(T::default())
+    }
+}
+
 impl<T> ReentrantMutex<T> {
     pub(crate) fn new(value: T) -> Self {
         Self { owner: Mutex::new(None), released: Condvar::new(), depth: Cell::new(0), value }

@@ -1,31 +1,6 @@
 /* When, how often and on which thread a function's user data is freed: when the last of the function, its plugins and
    its compiled plugins goes, inside that call. */
-#include "guest.h"
-
-/* What the free callback notes. The pointer that it is given is this. */
-struct data {
-    int frees;
-    pthread_t thread;
-};
-
-static void notes_free(void *data)
-{
-    ((struct data *)data)->frees++;
-    ((struct data *)data)->thread = pthread_self();
-}
-
-static void nothing(ExtismCurrentPlugin *plugin, const ExtismVal *in, ExtismSize n_in, ExtismVal *out, ExtismSize n_out,
-                    void *data)
-{
-    (void)plugin, (void)in, (void)n_in, (void)out, (void)n_out, (void)data;
-}
-
-#define GUEST_OF_F "(module " USER "\"f\" (func $f)) (func (export \"go\") (call $f)))"
-
-static ExtismFunction *noted(struct data *data)
-{
-    return function_with("f", "", "", nothing, data, notes_free);
-}
+#include "user_data.h"
 
 /* The holders of a function. Freeing them in an order must free the data with the last one. */
 enum holder { FUNCTION, PLUGIN, COMPILED, INSTANCE, SECOND_INSTANCE };
@@ -127,79 +102,6 @@ static void all_holders(void)
         CHECK(right_order(&h, &data, order, 5));
     }
 }
-
-static uint32_t random_state = 12345;
-
-static uint32_t random_below(uint32_t n)
-{
-    random_state = random_state * 1664525u + 1013904223u;
-    return (random_state >> 8) % n;
-}
-
-/* Four functions, a compiled plugin and four instances; the guest imports one `f`. */
-struct crowd {
-    struct data data[4];
-    ExtismFunction *functions[4];
-    ExtismPlugin *plugins[4];
-    ExtismCompiledPlugin *compiled;
-};
-
-static int open_plugins(const struct crowd *c)
-{
-    int n = c->compiled != NULL;
-
-    for (int i = 0; i < 4; i++)
-        n += c->plugins[i] != NULL;
-    return n;
-}
-
-static int open_functions(const struct crowd *c)
-{
-    int n = 0;
-
-    for (int i = 0; i < 4; i++)
-        n += c->functions[i] != NULL;
-    return n;
-}
-
-static void let_one_go(struct crowd *c, uint32_t which)
-{
-    if (which < 4) {
-        extism_function_free(c->functions[which]);
-        c->functions[which] = NULL;
-    } else if (which < 8) {
-        extism_plugin_free(c->plugins[which - 4]);
-        c->plugins[which - 4] = NULL;
-    } else {
-        extism_compiled_plugin_free(c->compiled);
-        c->compiled = NULL;
-    }
-}
-
-/* Random orders. `plugin_last` keeps the last plugin until the functions are gone. Freeing NULL is part of it. */
-static void check_random(bool plugin_last)
-{
-    for (int round = 0; round < 40; round++) {
-        struct crowd c;
-        memset(&c, 0, sizeof c);
-        for (int i = 0; i < 4; i++)
-            c.functions[i] = noted(&c.data[i]);
-        c.compiled = guest_compile(GUEST_OF_F, c.functions, 4);
-        for (int i = 0; i < 4; i++)
-            c.plugins[i] = guest_instance(c.compiled);
-        while (open_plugins(&c) + open_functions(&c) > 0) {
-            uint32_t which = random_below(9);
-            if (plugin_last && which >= 4 && open_plugins(&c) == 1 && open_functions(&c) > 0)
-                continue;
-            let_one_go(&c, which);
-            for (int i = 0; i < 4; i++)
-                CHECK(c.data[i].frees == (open_plugins(&c) == 0 && !c.functions[i]));
-        }
-    }
-}
-
-static void random_frees(void) { check_random(true); }
-static void random_frees_any_last(void) { check_random(false); }
 
 static void never_used(void)
 {
@@ -352,8 +254,6 @@ static const struct test tests[] = {
     {NULL, "compiled plugin and instances in 18 orders", compiled_orders},
     {"reuse", "compiled plugin and instances, function last", compiled_orders_function_last},
     {"reuse", "all holders in 120 orders", all_holders},
-    {NULL, "random frees, a plugin last", random_frees},
-    {"reuse", "random frees", random_frees_any_last},
     {NULL, "never used", never_used},
     {"W18", "a failing creation", failing_creation},
     {"reuse", "the same twice", same_twice},

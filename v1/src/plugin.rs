@@ -116,8 +116,10 @@ impl Plugin {
     #[cold]
     pub(crate) fn fail(&self, text: String) {
         log::note_failure_v1(Some(&self.id.to_string()), &text);
-        if !self.is_over() {
-            self.handle.set_error(text);
+        self.handle.set_error(text);
+        // Asked afterwards, as another thread may free it meanwhile: what is freed keeps no text.
+        if self.is_over() {
+            self.handle.clear_error();
         }
     }
 
@@ -197,21 +199,20 @@ impl Plugin {
     }
 
     /// Frees the plugin, of which the caller has taken the token away: once it is not running. If it is running on this
-    /// very thread, it is freed when that call returns, which then fails. Returns the token of what cancels its calls, or
-    /// 0.
-    pub(crate) fn free(&self) -> usize {
-        match self.handle.free() {
-            Ok(plugin) => {
-                self.outputs.clear();
-                // No lock is held: its host functions may call the library when they end.
-                drop(plugin);
-            }
+    /// very thread, it is freed when that call returns, which then fails.
+    ///
+    /// Returns the token of what cancels its calls, or 0, and the plugin if it was not running. The caller drops it last:
+    /// its host functions may call the library when they end.
+    pub(crate) fn free(&self) -> (usize, Option<plugin::Plugin>) {
+        let freed = self.handle.free();
+        match freed {
+            Ok(_) => self.outputs.clear(),
             Err(Unusable::Reentered) => self.handle.free_at_return(),
             Err(Unusable::Freed | Unusable::Lost) => {}
         }
         let facts = self.facts.lock().take();
         drop(facts);
-        std::mem::take(&mut *self.cancel_token.lock())
+        (std::mem::take(&mut *self.cancel_token.lock()), freed.ok())
     }
 
     /// True if it has been freed, or will be when its call returns.

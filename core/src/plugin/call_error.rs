@@ -71,8 +71,10 @@ impl CallError {
         match self {
             Self::Trap(trap) if trap::is_in_code(trap) => FailureKind::Trap,
             Self::Trap(_) => FailureKind::Fault,
-            Self::Stopped(Stopped::Timeout, _) => FailureKind::Timeout,
-            Self::Stopped(Stopped::Cancelled, _) => FailureKind::Cancelled,
+            Self::Stopped(reason, _) | Self::Renew(Error::Stopped(reason, _)) => match reason {
+                Stopped::Timeout => FailureKind::Timeout,
+                Stopped::Cancelled => FailureKind::Cancelled,
+            },
             Self::OutOfFuel { .. } => FailureKind::OutOfFuel,
             _ => FailureKind::NotCalled,
         }

@@ -123,8 +123,10 @@ pub extern "C" fn extism_plugin_free(plugin: *mut ExtismPlugin) {
             return;
         }
         if let Some(plugin) = registry::remove(plugin.addr()) {
-            let canceller = plugin.free();
+            let (canceller, plugin) = plugin.free();
             CANCELLERS.remove(canceller);
+            // No lock is held, and nothing of the plugin can be found any more.
+            drop(plugin);
         }
     });
 }

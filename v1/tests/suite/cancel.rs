@@ -1,9 +1,11 @@
 //! Cancelling calls from other threads.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use crate::host::{Compiled, Plugin};
+use crate::host::{CancelHandle, Compiled, Function, Plugin, caller_of_f};
 
 const LOOPS: &str =
     r#"(module (func (export "loop") (loop (br 0))) (func (export "seven") (result i32) (i32.const 7)))"#;
@@ -45,4 +47,28 @@ fn a_handle_goes_with_its_plugin() {
     let next = Plugin::new(LOOPS, &[]);
     assert_ne!(next.cancel_handle(), handle);
     assert!(!handle.cancel() && next.cancel_handle().cancel());
+}
+
+/// Cancels when it is dropped, which must be too late.
+struct Late(Arc<AtomicUsize>, Arc<AtomicUsize>);
+
+impl Drop for Late {
+    fn drop(&mut self) {
+        let handle = CancelHandle(std::ptr::without_provenance(self.0.load(Ordering::Relaxed)));
+        self.1.store(1 + usize::from(handle.cancel()), Ordering::Relaxed);
+    }
+}
+
+#[test]
+fn a_handle_is_gone_when_user_data_is_freed() {
+    let (handle, answer) = (Arc::<AtomicUsize>::default(), Arc::<AtomicUsize>::default());
+    let late = Late(Arc::clone(&handle), Arc::clone(&answer));
+    let function =
+        Function::of_i64("f", move |_, argument| if late.0.load(Ordering::Relaxed) > 0 { argument } else { 0 });
+    let plugin = Plugin::new(&caller_of_f(""), &[&function]);
+    drop(function);
+    handle.store(plugin.cancel_handle().0.addr(), Ordering::Relaxed);
+    assert!(plugin.cancel_handle().cancel());
+    drop(plugin);
+    assert_eq!(answer.load(Ordering::Relaxed), 1, "freed, and nothing was cancelled");
 }

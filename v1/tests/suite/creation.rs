@@ -50,6 +50,8 @@ fn the_texts_say_where_it_failed() {
         let text = text.expect("it fails");
         assert!(text.starts_with("Unable to create Extism plugin: ") && text.contains(part), "{text}");
     }
+    let text = new(trap);
+    assert!(text.starts_with("Unable to compile Extism plugin: ") && text.contains("wasm trap: unreachable"), "{text}");
 }
 
 #[test]

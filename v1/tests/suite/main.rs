@@ -7,11 +7,16 @@ mod arguments;
 mod calls;
 mod cancel;
 mod creation;
+mod crowd;
 mod forks;
 mod front_door;
 mod functions;
+#[path = "../../../tests/suite/holdings.rs"]
+mod holdings;
 mod host;
 mod logs;
+#[path = "../../../tests/suite/noise.rs"]
+mod noise;
 mod outputs;
 mod reentry;
 mod thread_end;

@@ -107,6 +107,31 @@ fn a_cancellation_inside_takes_effect_on_return() {
 }
 
 #[test]
+fn a_cancellation_while_the_start_function_runs_again_is_one_too() {
+    let shared = Shared::default();
+    let inside = Arc::clone(&shared);
+    let cancels = Function::of_i64("f", move |_, argument| {
+        if argument == 77
+            && let Some(plugin) = inside.get()
+        {
+            assert!(plugin.cancel_handle().cancel());
+        }
+        argument
+    });
+    let start = r#"(func $start (drop (call $f (i64.const 77)))) (start $start) (func (export "trap") unreachable)"#;
+    let plugin = Box::leak(Box::new(Plugin::new(&caller_of_f(start), &[&cancels])));
+    assert!(shared.set(plugin).is_ok(), "set once");
+    assert_eq!((plugin.call("run", b""), plugin.call("trap", b"")), (0, 134));
+    // The call makes a new instance first.
+    assert_eq!(plugin.call("run", b""), 134);
+    assert!(
+        plugin.refusal().starts_with("timeout: ") && plugin.refusal().contains("cancelled"),
+        "{}",
+        plugin.refusal()
+    );
+}
+
+#[test]
 fn another_thread_cancels_while_a_callback_runs() {
     let function = Function::of_i64("f", |_, handle| {
         std::thread::sleep(Duration::from_millis(100));

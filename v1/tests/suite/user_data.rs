@@ -82,10 +82,10 @@ fn a_compiled_plugin_and_its_instances_have_it() {
 fn a_failing_creation_spends_nothing() {
     let (function, freed) = counted();
     let trap = "(func $start unreachable) (start $start)";
-    for input in ["no module", &caller_of_f(trap)] {
+    for (input, cause) in [("no module", "module"), (&caller_of_f(trap), "wasm trap: unreachable")] {
         for _ in 0..2 {
             let error = Plugin::try_new(input, &[&function], None).expect_err("it fails");
-            assert!(error.starts_with("Unable to compile"), "{error}");
+            assert!(error.starts_with("Unable to compile") && error.contains(cause), "{error}");
         }
     }
     assert_eq!(count(&freed), 0);
