@@ -180,7 +180,9 @@ valgrind() {
     have "valgrind" valgrind valgrind "${CC:-cc}" gcc || return
     build_both
     run "C under valgrind" c_results tests/c/run.sh --valgrind . $dist $dist/native-libs.txt
-    run "C for Extism 1.x under valgrind" c_results tests/c-v1/run.sh --valgrind v1 $dist_v1 $dist_v1/native-libs.txt
+    # Those about memory. In others, traps leave the plugin's stack in a way that valgrind takes for invalid accesses.
+    run "C for Extism 1.x under valgrind" c_results env ONLY="leaks stale user_data" TEST_ROUNDS=30 \
+        tests/c-v1/run.sh --valgrind v1 $dist_v1 $dist_v1/native-libs.txt
     run "instructions of calls" one_test benches/gate.sh $dist 0
     run "instructions of calls for Extism 1.x" one_test benches/gate.sh $dist_v1 1
 }

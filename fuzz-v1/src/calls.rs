@@ -210,7 +210,8 @@ impl Call {
         thread::scope(|scope| {
             scope.spawn(|| {
                 while !is_over.load(Ordering::Relaxed) {
-                    assert!(bool::from(ffi::extism_plugin_cancel(ptr::without_provenance(handle))));
+                    // False once a callback has freed the plugin.
+                    let _ = ffi::extism_plugin_cancel(ptr::without_provenance(handle));
                     thread::yield_now();
                 }
             });
