@@ -72,10 +72,10 @@ use shuttle::thread;
 /// More than what is copied at the end of a call.
 const LARGE: usize = 5000;
 
-/// What C and the library's tables know of one plugin, whose calls return 7.
+/// The knowledge of C and of the library's tables about one plugin, whose calls return 7.
 #[derive(Clone)]
 struct World {
-    /// What threads find that have the plugin in their caches.
+    /// The plugin that threads find in their caches.
     cached: Arc<Plugin>,
     /// The table of tokens.
     table: Arc<Mutex<Option<Arc<Plugin>>>>,

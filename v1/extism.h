@@ -468,7 +468,7 @@ ExtismSize extism_plugin_output_length(ExtismPlugin *plugin);
 const uint8_t *extism_plugin_output_data(ExtismPlugin *plugin);
 
 /**
- * What stops the calls of a plugin from other threads. Does not wait for a running call.
+ * The handle that stops the calls of a plugin from other threads. Does not wait for a running call.
  *
  * @param plugin The plugin.
  * @return The handle, the same each time, until the plugin is freed. NULL if there is no such plugin.

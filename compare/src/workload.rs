@@ -10,12 +10,12 @@ use crate::unit::Unit;
 /// The C interface through which our library is used.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
 pub(crate) enum Abi {
-    /// That of Extism 0.1.0.
+    /// The interface of Extism 0.1.0.
     #[default]
     #[value(name = "0")]
     #[serde(rename = "0")]
     V0,
-    /// That of Extism 1.x.
+    /// The interface of Extism 1.x.
     #[value(name = "1")]
     #[serde(rename = "1")]
     V1,
@@ -55,7 +55,7 @@ pub(crate) struct Workload {
     pub(crate) plugin: Plugin,
     pub(crate) function: &'static str,
     pub(crate) input: &'static str,
-    /// How plugins are made and called, as a prefix of the driver's argument; empty for the usual way.
+    /// The way that plugins are made and called, as a prefix of the driver's argument; empty for the usual way.
     pub(crate) way: &'static str,
     /// The guest interface of the plugin, if the workload requires one.
     pub(crate) guests: Option<&'static str>,

@@ -8,7 +8,7 @@ pub type Import = (&'static str, &'static str);
 /// The import of the modules that call the host.
 const F: Option<Import> = Some(("extism:host/user", "f"));
 
-/// How far an input gets.
+/// The stage that an input reaches.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fate {
     /// It becomes a plugin, if its import is served.
@@ -23,7 +23,7 @@ pub enum Fate {
 pub struct Document {
     /// The bytes that C passes; `None` is NULL with a length.
     pub bytes: Option<String>,
-    /// What becomes of it.
+    /// The stage that it reaches.
     pub fate: Fate,
     /// The host function that it calls, an `i64` to an `i64`.
     pub import: Option<Import>,

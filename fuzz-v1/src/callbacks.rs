@@ -1,4 +1,5 @@
-//! What the library calls: host functions, and what frees their user data. Both take steps of the caller.
+//! The functions that the library calls: host functions, and those that free their user data. Both take steps of the
+//! caller.
 #![expect(unsafe_code, reason = "the C functions take pointers")]
 
 use std::ffi::c_void;
@@ -9,7 +10,7 @@ use extism_v1::ffi::{self, ExtismCurrentPlugin, ExtismVal, ExtismValUnion};
 use crate::steps::{Use, Which, take_some};
 use crate::world::{Data, Frame, world};
 
-/// How a host function fails.
+/// The text that a host function fails with.
 pub(crate) const FAILURE: &std::ffi::CStr = c"the host says no";
 
 /// The argument that start functions pass, which is no block.

@@ -15,7 +15,7 @@ use crate::steps::Which;
 use crate::texts;
 use crate::world::{Run, world};
 
-/// What stands before a backtrace.
+/// The words before a backtrace.
 const BACKTRACE: &str = "error while executing at wasm backtrace";
 
 fn pointer(token: usize) -> *mut ExtismPlugin {

@@ -106,7 +106,7 @@ struct Plan {
     links: bool,
 }
 
-/// What a creation has made: the token, or the text of why there is none.
+/// The result of a creation: the token, or the text of why there is none.
 type Made = Result<usize, Option<String>>;
 
 impl Plan {

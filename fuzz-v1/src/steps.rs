@@ -19,7 +19,7 @@ pub enum Which {
     Foreign(u8),
 }
 
-/// What a plugin or a compiled plugin is made with.
+/// The parts that a plugin or a compiled plugin is made with.
 #[derive(Debug, Clone, Copy)]
 pub struct Making {
     /// The document, modulo their number.
@@ -34,7 +34,7 @@ pub struct Making {
     pub wants_text: bool,
 }
 
-/// What is done in a host function with the plugin that calls it.
+/// An act of a host function on the plugin that calls it.
 #[derive(Debug, Clone, Copy)]
 pub enum Use {
     /// `extism_current_plugin_memory_alloc` of so many bytes.
@@ -58,7 +58,7 @@ pub enum Step {
         name: u8,
         /// The types of its parameters and results.
         types: u8,
-        /// What kind of user data it has.
+        /// The kind of its user data.
         data: u8,
     },
     /// Changes where a host function is imported from.
@@ -120,9 +120,9 @@ pub enum Step {
     Cancel(Which),
     /// Does something with the plugin that calls a host function.
     Current {
-        /// What the library has given for it.
+        /// The pointer that the library has given for it.
         current: Which,
-        /// What is done.
+        /// The act.
         what: Use,
     },
     /// Sets where the log goes.

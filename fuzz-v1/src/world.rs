@@ -1,4 +1,4 @@
-//! What a caller in C knows: all that it has made, what of it is still there, and what runs at the moment.
+//! The world of a caller in C: all that it has made, the part of it that is still there, and the calls that run.
 //!
 //! There is one world for each input. It is borrowed for moments and never during a call of the library, whose callbacks
 //! use it too.
@@ -12,11 +12,11 @@ use crate::steps::{Step, Which};
 
 /// A host function.
 pub struct Function {
-    /// What C has.
+    /// The pointer that C has.
     pub token: usize,
     /// `extism_function_free` has not been called.
     pub is_there: bool,
-    /// What imports name.
+    /// The name of its imports.
     pub name: &'static str,
     /// The module that it is imported from.
     pub namespace: &'static str,
@@ -34,7 +34,7 @@ pub struct Function {
 
 /// A plugin.
 pub struct Plugin {
-    /// What C has.
+    /// The pointer that C has.
     pub token: usize,
     /// The number of its document.
     pub document: usize,
@@ -58,7 +58,7 @@ pub struct Plugin {
 
 /// A compiled plugin.
 pub struct Compiled {
-    /// What C has.
+    /// The pointer that C has.
     pub token: usize,
     /// The number of its document.
     pub document: usize,
@@ -104,7 +104,7 @@ pub struct Run {
 /// A host function that runs.
 #[derive(Debug, Clone, Copy)]
 pub struct Frame {
-    /// What C has of the plugin that calls.
+    /// The pointer that C has to the plugin that calls.
     pub token: usize,
     /// The index of its run.
     pub run: usize,
@@ -117,7 +117,7 @@ pub struct Frame {
 pub struct World {
     /// The inputs that there are. The same for all worlds.
     pub documents: std::rc::Rc<Vec<Document>>,
-    /// What is to be done yet.
+    /// The steps that are left.
     pub steps: VecDeque<Step>,
     /// The functions, also freed ones.
     pub functions: Vec<Function>,
@@ -129,7 +129,7 @@ pub struct World {
     pub texts: Vec<usize>,
     /// The texts that were freed.
     pub freed_texts: Vec<usize>,
-    /// What runs, innermost last.
+    /// The calls that run, innermost last.
     pub runs: Vec<Run>,
     /// The host functions that run, innermost last.
     pub frames: Vec<Frame>,
@@ -147,7 +147,7 @@ pub struct World {
     pub kept: Vec<*mut Data>,
 }
 
-/// What a host function gets as its user data.
+/// The user data of a host function.
 pub struct Data {
     /// The function's index.
     pub function: usize,
@@ -206,7 +206,7 @@ impl World {
         find(&self.plugins, which, |plugin| (plugin.handle, plugin.is_there && plugin.handle != 0), foreign)
     }
 
-    /// What C has of a plugin that calls a host function, and the index of its frame if that has not returned.
+    /// The pointer that C has to a plugin that calls a host function, and the index of its frame if that has not returned.
     pub fn current(&self, which: Which) -> (usize, Option<usize>) {
         if let Which::Some(number) = which
             && number < 200

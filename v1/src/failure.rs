@@ -4,10 +4,10 @@
 
 use extism_core::plugin::{CallFailure, FailureKind, HostFailure};
 
-/// What a call returns that trapped, timed out or was cancelled.
+/// The result of a call that trapped, timed out or was cancelled.
 const INTERRUPTED: i32 = 134;
 
-/// What stands before a backtrace.
+/// The words before a backtrace.
 const BACKTRACE: &str = "error while executing at wasm backtrace";
 
 /// The return value of a call that failed.

@@ -14,7 +14,7 @@ use crate::id::Id;
 use crate::plugin::Plugin;
 use crate::registry::{self, COMPILED};
 
-/// What C passes to make a plugin or a compiled plugin of.
+/// The arguments of C for a plugin or a compiled plugin.
 pub(crate) struct Parts<'a> {
     pub(crate) input: &'a [u8],
     pub(crate) functions: Vec<HostFunction>,

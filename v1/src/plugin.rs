@@ -54,7 +54,7 @@ impl From<Unusable> for Refused {
     }
 }
 
-/// What a call returns that has no status.
+/// The result of a call that has no status.
 const FAILED: i32 = -1;
 
 impl Plugin {

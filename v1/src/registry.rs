@@ -1,4 +1,4 @@
-//! What C has tokens of: plugins, compiled plugins, and what cancels a plugin's calls.
+//! The tables of what C has tokens of: plugins, compiled plugins, and cancellers of a plugin's calls.
 
 use std::sync::Arc;
 
@@ -17,7 +17,7 @@ static PLUGINS: TokenTable<Arc<Plugin>> = TokenTable::new();
 /// All compiled plugins.
 pub(crate) static COMPILED: TokenTable<Arc<CompiledPlugin>> = TokenTable::new();
 
-/// What cancels the calls of plugins. C does not free it: it goes with its plugin.
+/// The cancellers of plugins' calls. C does not free them: each goes with its plugin.
 pub(crate) static CANCELLERS: TokenTable<Canceller> = TokenTable::new();
 
 /// The number of places in a thread's own cache, where it finds plugins without the shared table. A token modulo this

@@ -1,4 +1,4 @@
-//! What a host function may do with the plugin that calls it.
+//! The functions by which a host function uses the plugin that calls it.
 
 use std::ffi::{c_char, c_void};
 use std::ptr;

@@ -33,7 +33,7 @@ struct DirectFunction {
     work: Work,
 }
 
-/// What Wasmer's trampolines call, with the address of the function's context and that of the values.
+/// The function that Wasmer's trampolines call, with the address of its context and that of the values.
 type Entry = unsafe extern "C" fn(*mut VMDynamicFunctionContext<DirectFunction>, *mut RawValue);
 
 /// Makes a function with this type for the modules of the plugin of `guest`.

@@ -19,7 +19,7 @@ pub struct CallFailure {
 /// An error that the host has found in a call.
 #[derive(Debug)]
 pub struct HostFailure {
-    /// What it is about.
+    /// The subject of the error.
     pub kind: FailureKind,
     /// The reason, without a heading. It may have several lines.
     pub reason: String,
@@ -29,7 +29,7 @@ pub struct HostFailure {
     pub(super) heading: Heading,
 }
 
-/// What an error of the host is about.
+/// The subject of an error of the host.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FailureKind {
     /// The call has not begun: no such function, or one that cannot be called; no room for the input; no timer.

@@ -1,10 +1,10 @@
-//! What a host function may do with the plugin that calls it.
+//! The plugin that calls a host function, as that function may use it.
 
 use crate::host::Guest;
 
 /// The plugin that calls a host function, for the time of that call: its memory for input, output and blocks.
 ///
-/// That memory does not move, so addresses in it are good until the end of the plugin's call. A block that begins at
+/// The memory does not move, so addresses in it are good until the end of the plugin's call. A block that begins at
 /// handle `h` has the address [`memory`](Self::memory) + `h`.
 pub struct CurrentPlugin<'a> {
     guest: &'a mut Guest,

@@ -97,7 +97,7 @@ pub(crate) enum Error {
     Output(host::Fault),
 }
 
-/// What may help with an unknown import, as a line that errors add. Empty if there is nothing.
+/// A line that may help with an unknown import, which errors add. Empty if there is nothing to say.
 #[derive(Debug, Default)]
 pub(crate) struct Hint(Box<str>);
 

@@ -264,3 +264,21 @@ fn tables_and_references_call_them_too() {
     let mut plugin = plugin(WAT, vec![function("host", "f", ONE, body)]).expect("valid");
     assert_eq!(call(&mut plugin, c"run").map_err(|failure| failure.text()), Ok(22));
 }
+
+#[test]
+#[expect(unsafe_code, reason = "host functions access memory by address")]
+fn the_first_byte_is_0_whatever_the_plugin_stores() {
+    const WAT: &str = r#"(module
+        (import "host" "f" (func $f (param i64) (result i64)))
+        (import "extism:host/env" "store_u8" (func $store (param i64 i32)))
+        (func (export "run") (result i32)
+            (call $store (i64.const 0) (i32.const 65))
+            (i32.wrap_i64 (call $f (i64.const 0)))))"#;
+    let body = |plugin: &mut CurrentPlugin<'_>, _: &[Val], results: &mut [Val]| {
+        // SAFETY: the memory has at least a page, and the plugin waits.
+        results[0] = Val::I64(i64::from(unsafe { plugin.memory().read() }));
+        Ok(())
+    };
+    let mut plugin = plugin(WAT, vec![function("host", "f", ONE, body)]).expect("valid");
+    assert_eq!(call(&mut plugin, c"run").map_err(|failure| failure.text()), Ok(0));
+}

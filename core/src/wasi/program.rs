@@ -1,6 +1,6 @@
 //! A module as a WASI program.
 
-/// What a module learns about itself from WASI.
+/// The facts that a module learns about itself from WASI.
 #[derive(Debug, Clone, Copy)]
 #[cfg_attr(not(feature = "wasi"), expect(dead_code, reason = "there is no WASI"))]
 pub(crate) struct Program<'a> {

@@ -124,7 +124,7 @@ fn reading_and_writing() {
     }
 }
 
-/// What the host does with a directory, in order, and a plugin's calls after it: functions, inputs and outputs.
+/// Changes of the host in a directory, in order, and a plugin's calls after each: functions, inputs and outputs.
 const CHANGES: [(&str, fn(&Path), &[(&str, &str, &str)]); 7] = [
     ("as it was", |_| {}, &[("read_file", "/mnt/a.txt", "hello"), ("stat", "/mnt/a.txt", "file 5")]),
     (

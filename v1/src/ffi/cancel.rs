@@ -12,7 +12,7 @@ pub struct ExtismCancelHandle {
     _private: (),
 }
 
-/// What stops the calls of a plugin from other threads. Does not wait for a running call.
+/// The handle that stops the calls of a plugin from other threads. Does not wait for a running call.
 ///
 /// @param plugin The plugin.
 /// @return The handle, the same each time, until the plugin is freed. NULL if there is no such plugin.

@@ -1,7 +1,6 @@
 //! The functions of compiled plugins.
 
 use std::ffi::c_char;
-use std::ptr;
 
 use super::create::{Arguments, create};
 use super::plugin::ExtismPlugin;
@@ -41,16 +40,10 @@ pub unsafe extern "C" fn extism_compiled_plugin_new(
     errmsg: *mut *mut c_char,
 ) -> *mut ExtismCompiledPlugin {
     let arguments = Arguments { wasm, wasm_size, functions, n_functions, with_wasi, fuel_limit: None };
-    let again = || {
-        // SAFETY: the arguments are those of this call, which waits for it.
-        let compiled =
-            unsafe { extism_compiled_plugin_new(wasm, wasm_size, functions, n_functions, with_wasi, errmsg) };
-        compiled.addr()
-    };
     // SAFETY: C passes what it says, see above.
     let make = || unsafe { arguments.read(making::compiled_plugin) };
     // SAFETY: as above.
-    ptr::without_provenance_mut(unsafe { create(errmsg, again, make) })
+    unsafe { create(errmsg, &make) }
 }
 
 /// Like `extism_compiled_plugin_new`, with a limit on the instructions that each call of its plugins may execute, as for
@@ -78,25 +71,10 @@ pub unsafe extern "C" fn extism_compiled_plugin_new_with_fuel_limit(
     errmsg: *mut *mut c_char,
 ) -> *mut ExtismCompiledPlugin {
     let arguments = Arguments { wasm, wasm_size, functions, n_functions, with_wasi, fuel_limit: Some(fuel_limit) };
-    let again = || {
-        // SAFETY: the arguments are those of this call, which waits for it.
-        let compiled = unsafe {
-            extism_compiled_plugin_new_with_fuel_limit(
-                wasm,
-                wasm_size,
-                functions,
-                n_functions,
-                with_wasi,
-                fuel_limit,
-                errmsg,
-            )
-        };
-        compiled.addr()
-    };
     // SAFETY: C passes what it says, see above.
     let make = || unsafe { arguments.read(making::compiled_plugin) };
     // SAFETY: as above.
-    ptr::without_provenance_mut(unsafe { create(errmsg, again, make) })
+    unsafe { create(errmsg, &make) }
 }
 
 /// Makes a plugin of a compiled plugin. It has an id, a configuration, variables and a memory of its own, and shares the
@@ -114,10 +92,8 @@ pub unsafe extern "C" fn extism_plugin_new_from_compiled(
     compiled: *const ExtismCompiledPlugin,
     errmsg: *mut *mut c_char,
 ) -> *mut ExtismPlugin {
-    // SAFETY: the arguments are those of this call, which waits for it.
-    let again = || unsafe { extism_plugin_new_from_compiled(compiled, errmsg) }.addr();
     // SAFETY: C passes what it says, see above.
-    ptr::without_provenance_mut(unsafe { create(errmsg, again, || making::instance(compiled.addr())) })
+    unsafe { create(errmsg, &|| making::instance(compiled.addr())) }
 }
 
 /// Frees a compiled plugin. Plugins that were made of it keep what they need of it.

@@ -1,6 +1,7 @@
-//! What the functions that make plugins have in common.
+//! The common part of the functions that make plugins.
 
 use std::ffi::c_char;
+use std::ptr;
 
 use crate::error_message;
 use crate::making::{Error, Parts};
@@ -13,6 +14,7 @@ use extism_capi::log;
 use extism_capi::thread_end::Use;
 
 /// The arguments of a function that makes a plugin or a compiled plugin.
+#[derive(Clone, Copy)]
 pub(super) struct Arguments {
     pub(super) wasm: *const u8,
     pub(super) wasm_size: ExtismSize,
@@ -40,16 +42,12 @@ impl Arguments {
     }
 }
 
-/// Runs `make`, which makes what a token stands for. If it fails or panics, the text of why is put into `errmsg`, and the
-/// token is 0. On a thread that is ending, runs `again` instead, the same C function, on another thread.
+/// Runs `make`, which makes what a token stands for, and returns the token as a pointer. If it fails or panics, the text of
+/// why is put into `errmsg`, and the pointer is NULL. On a thread that is ending, another thread does all this.
 ///
 /// # Safety
 /// `errmsg` must be NULL or point to a pointer that may be written.
-pub(super) unsafe fn create(
-    errmsg: *mut *mut c_char,
-    again: impl FnOnce() -> usize,
-    make: impl FnOnce() -> Result<usize, Error>,
-) -> usize {
+pub(super) unsafe fn create<T>(errmsg: *mut *mut c_char, make: &impl Fn() -> Result<usize, Error>) -> *mut T {
     let fail = |text: String| {
         log::note_failure_v1(None, &text);
         if !errmsg.is_null() {
@@ -57,16 +55,18 @@ pub(super) unsafe fn create(
             unsafe { errmsg.write(error_message::keep(&text)) };
         }
     };
-    guard_use(Use::Other, 0, again, fail, || {
+    // SAFETY: the caller's promise still holds, as this thread waits for the other.
+    let again = || unsafe { create(errmsg, make) };
+    guard_use(Use::Other, ptr::null_mut(), again, fail, || {
         let made = caught(|| {
             registry::begin();
             make()
         });
         match made {
-            Ok(Ok(token)) => return token,
+            Ok(Ok(token)) => return ptr::without_provenance_mut(token),
             Ok(Err(error)) => fail(error.to_string()),
             Err(panic) => fail(panic.text()),
         }
-        0
+        ptr::null_mut()
     })
 }

@@ -52,12 +52,10 @@ pub unsafe extern "C" fn extism_plugin_new(
     errmsg: *mut *mut c_char,
 ) -> *mut ExtismPlugin {
     let arguments = Arguments { wasm, wasm_size, functions, n_functions, with_wasi, fuel_limit: None };
-    // SAFETY: the arguments are those of this call, which waits for it.
-    let again = || unsafe { extism_plugin_new(wasm, wasm_size, functions, n_functions, with_wasi, errmsg) }.addr();
     // SAFETY: C passes what it says, see above.
     let make = || unsafe { arguments.read(making::plugin) };
     // SAFETY: as above.
-    ptr::without_provenance_mut(unsafe { create(errmsg, again, make) })
+    unsafe { create(errmsg, &make) }
 }
 
 /// Like `extism_plugin_new`, with a limit on the instructions that each call may execute. A call that reaches it fails with
@@ -86,17 +84,10 @@ pub unsafe extern "C" fn extism_plugin_new_with_fuel_limit(
     errmsg: *mut *mut c_char,
 ) -> *mut ExtismPlugin {
     let arguments = Arguments { wasm, wasm_size, functions, n_functions, with_wasi, fuel_limit: Some(fuel_limit) };
-    let again = || {
-        // SAFETY: the arguments are those of this call, which waits for it.
-        let plugin = unsafe {
-            extism_plugin_new_with_fuel_limit(wasm, wasm_size, functions, n_functions, with_wasi, fuel_limit, errmsg)
-        };
-        plugin.addr()
-    };
     // SAFETY: C passes what it says, see above.
     let make = || unsafe { arguments.read(making::plugin) };
     // SAFETY: as above.
-    ptr::without_provenance_mut(unsafe { create(errmsg, again, make) })
+    unsafe { create(errmsg, &make) }
 }
 
 /// Frees the text that a function which makes plugins has put into `errmsg`.

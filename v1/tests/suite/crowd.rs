@@ -47,7 +47,7 @@ fn below(bound: usize) -> usize {
     (number % bound as u64) as usize
 }
 
-/// What the threads share: tokens, most of which are good.
+/// The tokens that the threads share, most of which are good.
 #[derive(Default)]
 struct World {
     plugins: [AtomicUsize; PLUGINS],

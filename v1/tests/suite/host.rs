@@ -19,7 +19,7 @@ unsafe impl Send for Plugin {}
 // SAFETY: as above, and from several at once.
 unsafe impl Sync for Plugin {}
 
-/// What a function that makes plugins is called with and returns: the pointer, or the text of `errmsg`.
+/// Calls a function that makes plugins. Returns its pointer, or the text of `errmsg`.
 fn made<T>(make: impl FnOnce(*mut *mut c_char) -> *mut T) -> Result<*mut T, String> {
     // Not a pointer: the library must not read it.
     let garbage = ptr::without_provenance_mut(0xdead);

@@ -38,7 +38,7 @@ fn custom(level: &CStr) -> bool {
     unsafe { ffi::extism_log_custom(level.as_ptr()) }.into()
 }
 
-/// What the library logs about host functions that cannot be made or used.
+/// The log has a line about each host function that cannot be made or used.
 fn unusable_functions() {
     let function = |name: Option<&CStr>, inputs, outputs| {
         let name = name.map_or(ptr::null(), CStr::as_ptr);

@@ -1,4 +1,4 @@
-//! What a callback may do with the plugin that calls it, and with others.
+//! Callbacks that use the plugin that calls them, and others.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, OnceLock};

@@ -8,7 +8,7 @@ use extism_v1::ffi;
 
 use crate::host::{Function, Plugin, caller_of_f};
 
-/// What uses the library when its thread ends.
+/// A thread-local value that uses the library when its thread ends.
 struct Last(Arc<Plugin>);
 
 impl Drop for Last {

@@ -8,7 +8,7 @@ use extism_v1::ffi;
 
 use crate::host::{Compiled, Function, Plugin, caller_of_f, leak};
 
-/// What a host function owns. Its end is counted, and must come on the thread that it is told.
+/// The user data of a host function. Its end is counted, and must come on the thread that it is told.
 struct Owned {
     freed: Arc<AtomicUsize>,
     here: ThreadId,
