@@ -131,6 +131,22 @@ fn away() {
     assert!(reason.is_some() || signal::arrive(&record, 1));
 }
 
+/// A thread that is in a function of the host program gets no signal, however often the timer looks. Once it is back, it
+/// gets one.
+fn undisturbed() {
+    let (record, _code) = record(1);
+    record.begin(1, 10);
+    record.set_away(true);
+    let next = look(&record, 20);
+    let next = look(&record, next);
+    assert_eq!(signal::swallow(1), 0);
+    let timer = spawn(&record, move |record| look(record, next));
+    record.set_away(false);
+    let next = join(timer);
+    look(&record, next);
+    assert!(signal::arrive(&record, 1));
+}
+
 /// If the signal for a run is sent late, and never arrives, the next run is still signalled.
 fn told_again() {
     let (record, _code) = record(1);
@@ -221,12 +237,13 @@ fn known_to_the_timer_again() {
 
 type Case = (&'static str, fn());
 
-const CASES: [Case; 11] = [
+const CASES: [Case; 12] = [
     ("cancelled by owner", cancelled_by_owner),
     ("expired in time", expired_in_time),
     ("one reason", one_reason),
     ("woken", woken),
     ("away", away),
+    ("undisturbed", undisturbed),
     ("told again", told_again),
     ("sent again", sent_again),
     ("resumed", resumed),
